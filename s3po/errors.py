@@ -1,0 +1,367 @@
+"""Every error that s3po raises on purpose.
+
+::
+
+    S3poError
+    ├── ConfigError (ValueError)              the caller's input, found before anything is sent
+    ├── CredentialsError                      none found, or a source of them is broken
+    ├── TransportError                        no complete answer came
+    │   ├── ConnectionFailed (ConnectionError)
+    │   ├── TransportTimeout (TimeoutError)
+    │   └── IncompleteBody (ConnectionError)  the answer began, its body was cut
+    ├── S3Error                               the store answered with an error
+    │   ├── NotFound (FileNotFoundError)      NoSuchKey, NoSuchBucket, NoSuchUpload
+    │   ├── AccessDenied (PermissionError)
+    │   ├── PreconditionFailed, NotModified, InvalidRange, Conflict (FileExistsError)
+    │   ├── Throttled
+    │   └── ServerError
+    ├── MalformedResponse                     an answer that is not what S3 says it is
+    ├── IntegrityError                        bytes that differ from what they should be
+    ├── TransferError                         many requests that act as one: which of them gave up
+    └── DeleteErrors, BatchError              many failures at once, `.failures` in call order
+
+All of them pickle, and none of them ever holds a secret or a signature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+__all__ = [
+    "AccessDenied",
+    "BatchError",
+    "ConfigError",
+    "Conflict",
+    "ConnectionFailed",
+    "CredentialsError",
+    "DeleteErrors",
+    "IncompleteBody",
+    "IntegrityError",
+    "InvalidRange",
+    "MalformedResponse",
+    "NoSuchBucket",
+    "NoSuchKey",
+    "NoSuchUpload",
+    "NotFound",
+    "NotModified",
+    "PreconditionFailed",
+    "S3Error",
+    "S3poError",
+    "ServerError",
+    "Throttled",
+    "TransferError",
+    "TransportError",
+    "TransportTimeout",
+    "error_class",
+]
+
+
+def _rebuild(cls: type[S3poError], args: tuple[Any, ...], state: dict[str, Any]) -> S3poError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class S3poError(Exception):
+    """The base of everything that s3po raises on purpose.
+
+    `operation`, `bucket`, `key`, `attempts` and `elapsed` (seconds) are filled in by the layer that
+    knows them, on the error's way up.
+    """
+
+    operation: str | None = None
+    bucket: str | None = None
+    key: str | None = None
+    #: How often the request was tried; 0 when nothing was sent.
+    attempts: int = 0
+    #: Seconds from the first attempt to the error.
+    elapsed: float = 0.0
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+
+    def where(
+        self,
+        *,
+        operation: str | None = None,
+        bucket: str | None = None,
+        key: str | None = None,
+        attempts: int | None = None,
+        elapsed: float | None = None,
+    ) -> Self:
+        """Say what was being done; what is known already stays. Returns the error itself."""
+        if operation is not None and self.operation is None:
+            self.operation = operation
+        if bucket is not None and self.bucket is None:
+            self.bucket = bucket
+        if key is not None and self.key is None:
+            self.key = key
+        if attempts is not None:
+            self.attempts = attempts
+        if elapsed is not None:
+            self.elapsed = elapsed
+        return self
+
+    def _what(self) -> str:
+        return self.message or type(self).__name__
+
+    def _details(self) -> list[str]:
+        details = []
+        if self.attempts:
+            details.append(f"{self.attempts} attempt{'s' if self.attempts > 1 else ''}")
+        if self.elapsed >= 0.05:
+            details.append(f"{self.elapsed:.1f} s")
+        return details
+
+    def __str__(self) -> str:
+        place = ""
+        if self.operation:
+            place = self.operation
+        if self.bucket is not None:
+            path = f"s3://{self.bucket}" + (f"/{self.key}" if self.key is not None else "")
+            # Keys may hold anything, line breaks too; an error stays one line and printable.
+            path = path if path.isprintable() else ascii(path)[1:-1]
+            place = f"{place} {path}".lstrip()
+        details = self._details()
+        return (
+            (f"{place}: " if place else "")
+            + self._what()
+            + (f" ({', '.join(details)})" if details else "")
+        )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args, _picklable(self.__dict__))
+
+
+def _picklable(state: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in state.items() if not name.startswith("__")}
+
+
+class ConfigError(S3poError, ValueError):
+    """The caller's input is wrong; nothing was sent."""
+
+
+class CredentialsError(S3poError):
+    """No credentials were found (the message lists where was looked), or a source of them is broken."""
+
+
+class TransportError(S3poError):
+    """No complete answer came."""
+
+    #: False only where it is certain that no byte of the request left this machine.
+    request_sent: bool = True
+    #: True where a kept-alive connection turned out to be closed before any byte of an answer came.
+    stale: bool = False
+
+    def __init__(
+        self, message: str = "", *, request_sent: bool = True, stale: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.request_sent = request_sent
+        self.stale = stale
+
+
+class ConnectionFailed(TransportError, ConnectionError):
+    """The connection could not be made, or broke."""
+
+
+class TransportTimeout(TransportError, TimeoutError):
+    """Connecting, sending or waiting for bytes took longer than its timeout."""
+
+
+class IncompleteBody(TransportError, ConnectionError):
+    """The answer's body ended before the length that its head had announced."""
+
+
+class S3Error(S3poError):
+    """The store answered with an error.
+
+    `code` is S3's (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html); where an
+    answer has no body, as with HEAD, it is derived from the status.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        code: str = "",
+        status: int = 0,
+        request_id: str | None = None,
+        host_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        fields: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+        self.request_id = request_id
+        self.host_id = host_id
+        #: The answer's headers, names in lower case.
+        self.headers: dict[str, str] = dict(headers or {})
+        #: The other elements of the error document (Region, Condition, ...).
+        self.fields: dict[str, str] = dict(fields or {})
+
+    def _what(self) -> str:
+        text = " ".join(str(part) for part in (self.status or "", self.code) if part)
+        return f'{text} "{self.message}"' if self.message else text
+
+    def _details(self) -> list[str]:
+        return super()._details() + ([f"request {self.request_id}"] if self.request_id else [])
+
+
+class NotFound(S3Error, FileNotFoundError):
+    """404: there is no such bucket, key, version or upload."""
+
+
+class NoSuchKey(NotFound):
+    """The bucket has no object of that key."""
+
+
+class NoSuchBucket(NotFound):
+    """There is no bucket of that name."""
+
+
+class NoSuchUpload(NotFound):
+    """The multipart upload does not exist: never begun, aborted or completed."""
+
+
+class AccessDenied(S3Error, PermissionError):
+    """401 or 403: wrong or missing rights, signature or key."""
+
+
+class PreconditionFailed(S3Error):
+    """412: a condition (If-Match, If-None-Match, ...) did not hold."""
+
+
+class NotModified(S3Error):
+    """304: the object is the one that the caller has already."""
+
+
+class InvalidRange(S3Error):
+    """416: no byte of the object lies in the range asked for."""
+
+
+class Conflict(S3Error, FileExistsError):
+    """409: what was asked for clashes with what is there."""
+
+
+class Throttled(S3Error):
+    """SlowDown and its kin: the store asks for fewer requests."""
+
+
+class ServerError(S3Error):
+    """5xx: the store failed."""
+
+
+class MalformedResponse(S3poError):
+    """The answer is not what S3 says it is: broken XML, a proxy's HTML, an empty 200."""
+
+    status: int = 0
+
+    def __init__(self, message: str = "", *, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class IntegrityError(S3poError):
+    """Bytes are not the bytes that they should be: wrong length, range, ETag or checksum."""
+
+
+class TransferError(S3poError):
+    """A transfer of many requests failed; `__cause__` is the first failure, `part` its part number."""
+
+    part: int | None = None
+
+    def __init__(self, message: str = "", *, part: int | None = None) -> None:
+        super().__init__(message)
+        self.part = part
+
+
+class DeleteErrors(S3poError):
+    """Some keys could not be deleted; `failures` are their errors in call order, each with its `.key`."""
+
+    def __init__(self, message: str = "", failures: Sequence[S3poError] = ()) -> None:
+        super().__init__(message)
+        self.failures = list(failures)
+
+
+class BatchError(S3poError, ExceptionGroup):  # type: ignore[type-arg]
+    """Calls of a batch failed; `failures` (also `exceptions`) hold each one in call order."""
+
+    def __new__(cls, message: str, exceptions: Sequence[Exception]) -> Self:
+        return ExceptionGroup.__new__(cls, message, exceptions)
+
+    def __init__(self, message: str, exceptions: Sequence[Exception]) -> None:
+        self.args = (message, list(exceptions))
+        # ExceptionGroup.message is read-only and set by __new__.
+
+    @property
+    def failures(self) -> tuple[Any, ...]:
+        return self.exceptions
+
+    def derive(self, excs: Sequence[Any], /) -> BatchError:
+        return BatchError(self.message, excs)
+
+
+_BY_CODE: dict[str, type[S3Error]] = {
+    "NoSuchKey": NoSuchKey,
+    "NoSuchBucket": NoSuchBucket,
+    "NoSuchUpload": NoSuchUpload,
+    "NoSuchVersion": NotFound,
+    "AccessDenied": AccessDenied,
+    "PreconditionFailed": PreconditionFailed,
+    "NotModified": NotModified,
+    "InvalidRange": InvalidRange,
+    # A bucket that is there already; the other 409s come by status.
+    "BucketAlreadyExists": Conflict,
+    "BucketAlreadyOwnedByYou": Conflict,
+}
+
+_BY_STATUS: dict[int, type[S3Error]] = {
+    304: NotModified,
+    401: AccessDenied,
+    403: AccessDenied,
+    404: NotFound,
+    409: Conflict,
+    412: PreconditionFailed,
+    416: InvalidRange,
+    429: Throttled,
+}
+
+#: Codes by which stores ask for fewer requests
+#: (https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html).
+THROTTLING_CODES = frozenset(
+    {
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "LimitExceededException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequests",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+    }
+)
+
+
+def error_class(status: int, code: str) -> type[S3Error]:
+    """The class for an answer's status and S3 code."""
+    found = _BY_CODE.get(code)
+    if found is not None:
+        return found
+    if code in THROTTLING_CODES:
+        return Throttled
+    return _BY_STATUS.get(status) or (ServerError if status >= 500 else S3Error)
