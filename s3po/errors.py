@@ -291,7 +291,7 @@ class DeleteErrors(S3poError):
         self.failures = list(failures)
 
 
-class BatchError(S3poError, ExceptionGroup):  # type: ignore[type-arg]
+class BatchError(S3poError, ExceptionGroup[Exception]):
     """Calls of a batch failed; `failures` (also `exceptions`) hold each one in call order."""
 
     def __new__(cls, message: str, exceptions: Sequence[Exception]) -> Self:
@@ -305,7 +305,7 @@ class BatchError(S3poError, ExceptionGroup):  # type: ignore[type-arg]
     def failures(self) -> tuple[Any, ...]:
         return self.exceptions
 
-    def derive(self, excs: Sequence[Any], /) -> BatchError:
+    def derive(self, excs: Sequence[Any], /) -> BatchError:  # type: ignore[override]
         return BatchError(self.message, excs)
 
 
