@@ -7,11 +7,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from s3po.errors import MalformedResponse
 
 if TYPE_CHECKING:
     from s3po.messages import Response
+
+
+def unquote_etag(etag: str) -> str:
+    """An ETag as the wire has it, without its quotes (and a weak one's `W/`)."""
+    if etag[:1] == '"' and etag[-1:] == '"' and len(etag) > 1:
+        return etag[1:-1]
+    return etag.removeprefix("W/").strip('"')
+
+
+_MONTHS = {
+    name: number
+    for number, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)
+}
+
+
+def parse_http_date(text: str) -> datetime | None:
+    """`Wed, 12 Oct 2009 17:50:00 GMT`; None for anything else."""
+    try:
+        _, day, month, year, clock, zone = text.split()
+        hour, minute, second = clock.split(":")
+        if zone not in ("GMT", "UTC"):
+            return None
+        return datetime(
+            int(year), _MONTHS[month], int(day), int(hour), int(minute), int(second), tzinfo=UTC
+        )
+    except (ValueError, KeyError):
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,39 +90,120 @@ class ListObjectsResult:
     next_token: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class HeadObjectResult:
+class _HeadersResult:
+    """An answer that is all in its headers; what is never looked at is never parsed."""
+
+    __slots__ = ("_headers",)
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._headers = headers
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """All headers of the answer, names in lower case."""
+        return self._headers
+
+    @property
+    def etag(self) -> str:
+        """Without quotes; empty where the store names none."""
+        return unquote_etag(self._headers.get("etag", ""))
+
+    @property
+    def version_id(self) -> str | None:
+        return self._headers.get("x-amz-version-id")
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._headers == other._headers
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(etag={self.etag!r}, version_id={self.version_id!r})"
+
+
+class HeadObjectResult(_HeadersResult):
     """What is known of an object without reading it."""
 
-    size: int
-    etag: str
-    last_modified: datetime | None = None
-    content_type: str | None = None
-    version_id: str | None = None
-    #: User metadata, `x-amz-meta-` taken off, names in lower case.
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    #: All headers of the answer, names in lower case.
-    headers: Mapping[str, str] = field(default_factory=dict)
+    __slots__ = ()
+
+    @property
+    def size(self) -> int:
+        """The whole object's bytes; MalformedResponse where the answer does not say."""
+        headers = self._headers
+        content_range = headers.get("content-range")
+        value = headers.get("content-length") if content_range is None else None
+        if content_range is not None:
+            value = content_range.rpartition("/")[2]
+        if value is None or not (value.isascii() and value.isdigit()):
+            raise MalformedResponse("the answer does not say how large the object is")
+        return int(value)
+
+    @property
+    def last_modified(self) -> datetime | None:
+        return parse_http_date(self._headers.get("last-modified", ""))
+
+    @property
+    def content_type(self) -> str | None:
+        return self._headers.get("content-type")
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """User metadata, `x-amz-meta-` taken off, names in lower case."""
+        return {
+            name[11:]: value
+            for name, value in self._headers.items()
+            if name.startswith("x-amz-meta-")
+        }
+
+    def __repr__(self) -> str:
+        headers = self._headers
+        size = headers.get("content-range", headers.get("content-length"))
+        return f"{type(self).__name__}(size={size}, etag={self.etag!r})"
 
 
-@dataclass(frozen=True, slots=True)
 class GetObjectResult(HeadObjectResult):
-    """An object's head and its body, still on the wire: read `body`, then close it.
+    """An object's head and its body: read `body`, then close it.
 
-    `size` is the whole object's, `length` the body's (less for a range); `start` is the body's
-    first byte's offset in the object.
+    `size` is the whole object's, `length` the body's (less for a range; None where the head does
+    not say); `start` is the body's first byte's offset in the object.
     """
 
-    length: int | None = None
-    start: int = 0
-    body: Response | None = None
+    __slots__ = ("body",)
+
+    def __init__(self, body: Response) -> None:
+        self._headers = body.headers
+        self.body = body
+
+    @property
+    def size(self) -> int:
+        """The whole object's bytes; MalformedResponse where the answer does not say."""
+        if self.length is not None and "content-range" not in self._headers:
+            return self.length
+        return HeadObjectResult.size.__get__(self)
+
+    @property
+    def length(self) -> int | None:
+        value = self._headers.get("content-length")
+        if value is not None:
+            return int(value)
+        content_range = self._headers.get("content-range")
+        if content_range is not None:
+            first, _, last = content_range[6:].partition("/")[0].partition("-")
+            return int(last) - int(first) + 1
+        return None if self.body.content is None else len(self.body.content)
+
+    @property
+    def start(self) -> int:
+        content_range = self._headers.get("content-range")
+        return 0 if content_range is None else int(content_range[6:].partition("-")[0])
 
 
-@dataclass(frozen=True, slots=True)
-class PutObjectResult:
-    etag: str
-    version_id: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+class PutObjectResult(_HeadersResult):
+    """What a PUT stored."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,218 @@
+"""XML as S3 speaks it, read with suspicion and written with care.
+
+Reading refuses what S3 never sends and an attacker might (a DOCTYPE, entities), does not care about
+namespaces, and says MalformedResponse for anything that is no XML or another document than the one
+that was due. Keys may hold characters that XML 1.0 cannot (``&#x1;``, U+FFFE); stores send them
+all the same, so that a document which the strict parser refuses is tried once more with such
+characters carried through.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from s3po.errors import ConfigError, MalformedResponse
+
+__all__ = ["Node", "can_carry", "escape", "parse"]
+
+#: Deeper than any document of S3's; a bound for those that are not.
+_MAX_DEPTH = 64
+
+# What XML 1.0 has no way to write, not even as a reference: https://www.w3.org/TR/xml/#charsets
+_ILLEGAL = "\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff"
+_illegal = re.compile(f"[{_ILLEGAL}]")
+
+_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+
+
+class Node:
+    """An element: its name without namespace, its text, its child elements."""
+
+    __slots__ = ("children", "name", "text")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.text = ""
+        self.children: list[Node] = []
+
+    def find(self, path: str) -> Node | None:
+        """The first element at `path` (`"Owner/ID"`), or None."""
+        node: Node | None = self
+        for name in path.split("/"):
+            assert node is not None
+            for child in node.children:
+                if child.name == name:
+                    node = child
+                    break
+            else:
+                return None
+        return node
+
+    def findall(self, name: str) -> Iterator[Node]:
+        """The child elements called `name`."""
+        return (child for child in self.children if child.name == name)
+
+    def findtext(self, path: str, default: str = "") -> str:
+        """The text at `path`, or `default` where there is no such element."""
+        node = self.find(path)
+        return default if node is None else node.text
+
+    def required(self, path: str) -> str:
+        """The text at `path`; MalformedResponse where it is missing or empty."""
+        text = self.findtext(path)
+        if not text:
+            raise MalformedResponse(f"the answer's <{self.name}> has no <{path}>")
+        return text
+
+    def __repr__(self) -> str:
+        return f"<Node {self.name} of {len(self.children)}>"
+
+
+def parse(content: bytes | None, *roots: str) -> Node:
+    """The root element of `content`, which must be one of `roots` (if any are given).
+
+    Raises MalformedResponse for an empty answer, broken XML, a DOCTYPE, or another root, as of a
+    proxy's HTML page.
+    """
+    due = " or ".join(f"<{name}>" for name in roots) or "XML"
+    if not content or not content.strip():
+        raise MalformedResponse(f"an empty answer where {due} was due")
+    try:
+        root = _build(content)
+    except ValueError as error:
+        try:
+            root = _build_tolerantly(content)
+        except ValueError:
+            raise MalformedResponse(
+                f"{error} where {due} was due: {_glimpse(content)}"
+            ) from None
+    if roots and root.name not in roots:
+        raise MalformedResponse(f"<{root.name}> where {due} was due: {_glimpse(content)}")
+    return root
+
+
+class _Doctype(ValueError):
+    pass
+
+
+def _build(content: bytes | str) -> Node:
+    """Raises ValueError with a few words where `content` is not XML as S3 writes it."""
+    from xml.parsers import expat
+
+    top = Node("")
+    stack = [top]
+
+    def start(name: str, _: object) -> None:
+        node = Node(name.rpartition(":")[2])
+        stack[-1].children.append(node)
+        stack.append(node)
+        if len(stack) > _MAX_DEPTH:
+            raise _Doctype("XML that is nested too deeply")
+
+    def end(_: str) -> None:
+        stack.pop()
+
+    def data(text: str) -> None:
+        stack[-1].text += text
+
+    def refuse(*_: object) -> None:
+        raise _Doctype("XML with a DOCTYPE")
+
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = data
+    parser.StartDoctypeDeclHandler = refuse
+    parser.EntityDeclHandler = refuse
+    try:
+        parser.Parse(content, True)
+    except expat.ExpatError:
+        raise ValueError("no XML") from None
+    return top.children[0]
+
+
+_reference = re.compile(r"&#(?:x([0-9A-Fa-f]{1,6})|([0-9]{1,7}));")
+
+
+def _build_tolerantly(content: bytes) -> Node:
+    """Read a document that holds characters which XML 1.0 cannot, raw or as references.
+
+    They are swapped for private-use characters that occur nowhere in the document, and back.
+    """
+    text = content.decode("utf-8")
+    present = set(text)
+    present.update(
+        chr(point)
+        for found in _reference.finditer(text)
+        if (point := _point(found)) is not None
+    )
+    illegal = sorted(letter for letter in present if _illegal.match(letter))
+    if not illegal:
+        raise ValueError("no XML")
+    spare = (chr(point) for point in range(0xF0000, 0xFFFFE) if chr(point) not in present)
+    swap = dict(zip(illegal, spare, strict=False))
+    back = {ord(there): here for here, there in swap.items()}
+
+    def swapped(found: re.Match[str]) -> str:
+        point = _point(found)
+        return found[0] if point is None else swap.get(chr(point), found[0])
+
+    text = _reference.sub(swapped, text)
+    text = _illegal.sub(lambda found: swap[found[0]], text)
+    root = _build(text)
+    nodes = [root]
+    for node in nodes:
+        node.text = node.text.translate(back)
+        nodes.extend(node.children)
+    return root
+
+
+def _point(found: re.Match[str]) -> int | None:
+    point = int(found[1], 16) if found[1] else int(found[2])
+    return point if point <= 0x10FFFF else None
+
+
+def _glimpse(content: bytes) -> str:
+    text = content[:120].decode("utf-8", "replace")
+    return ascii(" ".join(text.split())[:80])
+
+
+def can_carry(text: str) -> bool:
+    """Whether XML 1.0 can hold every character of `text`."""
+    return _illegal.search(text) is None
+
+
+_REFERENCES = {
+    ord("&"): "&amp;",
+    ord("<"): "&lt;",
+    ord(">"): "&gt;",
+    ord('"'): "&quot;",
+    # A parser folds line ends to "\n" and may take spaces off: only references survive.
+    ord("\r"): "&#13;",
+    ord("\n"): "&#10;",
+    ord("\t"): "&#9;",
+}
+
+
+def escape(text: str) -> str:
+    """`text` as element content that any parser reads back as it was.
+
+    Raises ConfigError where XML 1.0 cannot carry it.
+    """
+    found = _illegal.search(text)
+    if found is not None:
+        raise ConfigError(
+            f"XML cannot carry the character U+{ord(found[0]):04X} of {ascii(text[:80])}"
+        )
+    return text.translate(_REFERENCES)
+
+
+def document(root: str, *children: str) -> bytes:
+    """A whole document of S3's namespace."""
+    return f'<{root} xmlns="{_NAMESPACE}">{"".join(children)}</{root}>'.encode()
+
+
+def element(name: str, text: str) -> str:
+    return f"<{name}>{escape(text)}</{name}>"
