@@ -84,9 +84,7 @@ def parse(content: bytes | None, *roots: str) -> Node:
         try:
             root = _build_tolerantly(content)
         except ValueError:
-            raise MalformedResponse(
-                f"{error} where {due} was due: {_glimpse(content)}"
-            ) from None
+            raise MalformedResponse(f"{error} where {due} was due: {_glimpse(content)}") from None
     if roots and root.name not in roots:
         raise MalformedResponse(f"<{root.name}> where {due} was due: {_glimpse(content)}")
     return root
@@ -144,9 +142,7 @@ def _build_tolerantly(content: bytes) -> Node:
     text = content.decode("utf-8")
     present = set(text)
     present.update(
-        chr(point)
-        for found in _reference.finditer(text)
-        if (point := _point(found)) is not None
+        chr(point) for found in _reference.finditer(text) if (point := _point(found)) is not None
     )
     illegal = sorted(letter for letter in present if _illegal.match(letter))
     if not illegal:
@@ -203,9 +199,7 @@ def escape(text: str) -> str:
     """
     found = _illegal.search(text)
     if found is not None:
-        raise ConfigError(
-            f"XML cannot carry the character U+{ord(found[0]):04X} of {ascii(text[:80])}"
-        )
+        raise ConfigError(f"XML cannot carry the character U+{ord(found[0]):04X} of {text[:80]!a}")
     return text.translate(_REFERENCES)
 
 

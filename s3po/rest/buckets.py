@@ -1,0 +1,260 @@
+"""Buckets, and what is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from s3po.endpoint import check_bucket
+from s3po.errors import MalformedResponse
+from s3po.messages import Request
+from s3po.models import BucketInfo, ListBucketsResult, ListObjectsResult
+from s3po.rest import codec
+from s3po.rest.checks import add_headers, check_int, check_name, check_text, check_value
+from s3po.rest.sender import Sender
+
+
+class BucketOperations(Sender):
+    __slots__ = ()
+
+    def create_bucket(
+        self, bucket: str, *, region: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Make a bucket, in `region` where one is given.
+
+        Raises Conflict where the name is taken.
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
+        """
+        check_bucket(bucket)
+        if region is not None:
+            check_value("region", check_text("region", region))
+        # us-east-1 is the one region that must not be named.
+        body = codec.build_create_bucket(None if region == "us-east-1" else region)
+        self.send(
+            Request(
+                "create_bucket",
+                "PUT",
+                bucket,
+                headers=add_headers({}, headers),
+                body=body,
+                region=region,
+            )
+        )
+
+    def head_bucket(self, bucket: str, *, headers: Mapping[str, str] | None = None) -> BucketInfo:
+        """Ask whether a bucket is there and may be used; NoSuchBucket or AccessDenied if not.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
+        """
+        check_bucket(bucket)
+        response = self.send(
+            Request("head_bucket", "HEAD", bucket, headers=add_headers({}, headers))
+        )
+        return BucketInfo(bucket, region=response.headers.get("x-amz-bucket-region"))
+
+    def delete_bucket(self, bucket: str, *, headers: Mapping[str, str] | None = None) -> None:
+        """Delete an empty bucket; Conflict where it is not empty.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucket.html
+        """
+        check_bucket(bucket)
+        self.send(Request("delete_bucket", "DELETE", bucket, headers=add_headers({}, headers)))
+
+    def list_buckets(
+        self,
+        *,
+        prefix: str | None = None,
+        continuation_token: str | None = None,
+        max_buckets: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> ListBucketsResult:
+        """The buckets of the credentials' owner.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html
+        """
+        query: list[tuple[str, str | None]] = []
+        if prefix is not None:
+            query.append(("prefix", check_name("prefix", prefix)))
+        if continuation_token is not None:
+            query.append(
+                ("continuation-token", check_text("continuation_token", continuation_token))
+            )
+        if max_buckets is not None:
+            query.append(("max-buckets", str(check_int("max_buckets", max_buckets, 1, 10_000))))
+        result: ListBucketsResult = self.send(
+            Request(
+                "list_buckets",
+                "GET",
+                query=tuple(query),
+                headers=add_headers({}, headers),
+                parse=codec.parse_list_buckets,
+            )
+        ).result
+        return result
+
+    def get_bucket_location(self, bucket: str, *, headers: Mapping[str, str] | None = None) -> str:
+        """The region of a bucket, by its name of today (`us-east-1`, never empty).
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
+        """
+        check_bucket(bucket)
+        result: str = self.send(
+            Request(
+                "get_bucket_location",
+                "GET",
+                bucket,
+                query=(("location", None),),
+                headers=add_headers({}, headers),
+                parse=codec.parse_bucket_location,
+            )
+        ).result
+        return result
+
+    def list_objects_v2(
+        self,
+        bucket: str,
+        *,
+        prefix: str = "",
+        delimiter: str | None = None,
+        continuation_token: str | None = None,
+        start_after: str | None = None,
+        max_keys: int | None = None,
+        fetch_owner: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> ListObjectsResult:
+        """One page of at most 1,000 objects, in the order of their keys' UTF-8.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+        """
+        check_bucket(bucket)
+        query: list[tuple[str, str | None]] = [("list-type", "2"), ("encoding-type", "url")]
+        _add_listing(query, prefix, delimiter, max_keys)
+        if continuation_token is not None:
+            query.append(
+                ("continuation-token", check_text("continuation_token", continuation_token))
+            )
+        if start_after is not None:
+            query.append(("start-after", check_name("start_after", start_after)))
+        if fetch_owner:
+            query.append(("fetch-owner", "true"))
+        result: ListObjectsResult = self.send(
+            Request(
+                "list_objects_v2",
+                "GET",
+                bucket,
+                query=tuple(query),
+                headers=add_headers({}, headers),
+                parse=codec.parse_list_objects_v2,
+            )
+        ).result
+        return result
+
+    def list_objects(
+        self,
+        bucket: str,
+        *,
+        prefix: str = "",
+        delimiter: str | None = None,
+        marker: str | None = None,
+        max_keys: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> ListObjectsResult:
+        """One page of the older listing, for stores that know no other; `next_token` is the marker.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html
+        """
+        check_bucket(bucket)
+        query: list[tuple[str, str | None]] = [("encoding-type", "url")]
+        _add_listing(query, prefix, delimiter, max_keys)
+        if marker is not None:
+            query.append(("marker", check_name("marker", marker)))
+        result: ListObjectsResult = self.send(
+            Request(
+                "list_objects",
+                "GET",
+                bucket,
+                query=tuple(query),
+                headers=add_headers({}, headers),
+                parse=codec.parse_list_objects_v1,
+            )
+        ).result
+        return result
+
+    def iter_pages_v2(
+        self,
+        bucket: str,
+        *,
+        prefix: str = "",
+        delimiter: str | None = None,
+        start_after: str | None = None,
+        max_keys: int | None = None,
+        fetch_owner: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> Iterator[ListObjectsResult]:
+        """The pages of `list_objects_v2`, each asked for when it is reached.
+
+        Raises MalformedResponse where a store hands out a token twice: it would never end.
+        """
+        token: str | None = None
+        while True:
+            page = self.list_objects_v2(
+                bucket,
+                prefix=prefix,
+                delimiter=delimiter,
+                continuation_token=token,
+                start_after=start_after if token is None else None,
+                max_keys=max_keys,
+                fetch_owner=fetch_owner,
+                headers=headers,
+            )
+            yield page
+            token = _next(token, page, "list_objects_v2", bucket)
+            if token is None:
+                return
+
+    def iter_pages_v1(
+        self,
+        bucket: str,
+        *,
+        prefix: str = "",
+        delimiter: str | None = None,
+        start_after: str | None = None,
+        max_keys: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Iterator[ListObjectsResult]:
+        """The pages of `list_objects`, as `iter_pages_v2`."""
+        marker = start_after
+        while True:
+            page = self.list_objects(
+                bucket,
+                prefix=prefix,
+                delimiter=delimiter,
+                marker=marker,
+                max_keys=max_keys,
+                headers=headers,
+            )
+            yield page
+            marker = _next(marker, page, "list_objects", bucket)
+            if marker is None:
+                return
+
+
+def _next(token: str | None, page: ListObjectsResult, operation: str, bucket: str) -> str | None:
+    if page.next_token is not None and page.next_token == token:
+        raise MalformedResponse("the store goes round: it named the same next page again").where(
+            operation=operation, bucket=bucket
+        )
+    return page.next_token
+
+
+def _add_listing(
+    query: list[tuple[str, str | None]],
+    prefix: str,
+    delimiter: str | None,
+    max_keys: int | None,
+) -> None:
+    if check_name("prefix", prefix):
+        query.append(("prefix", prefix))
+    if delimiter is not None:
+        query.append(("delimiter", check_text("delimiter", check_name("delimiter", delimiter))))
+    if max_keys is not None:
+        query.append(("max-keys", str(check_int("max_keys", max_keys, 0, 1000))))

@@ -1,0 +1,144 @@
+"""What the caller gives, checked before anything is sent: ConfigError, or the header that it becomes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from s3po.config import MAX_PARTS, MAX_PUT_SIZE
+from s3po.errors import ConfigError
+from s3po.messages import Body, BytesLike, Query
+
+# https://www.rfc-editor.org/rfc/rfc9110#name-tokens
+_is_token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
+_is_value = re.compile(r"[\t\x20-\x7e]*").fullmatch
+
+#: Made from the body and the connection: another value would break the message or its signature.
+_RESERVED = frozenset({"content-length", "transfer-encoding", "connection", "authorization"})
+
+#: With one of these a request that is performed twice may fail the second time.
+_CONDITIONS = ("if-match", "if-none-match", "if-unmodified-since", "if-modified-since")
+
+
+def check_text(name: str, value: object) -> str:
+    """A non-empty str."""
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"{name} must be a non-empty str, not {value!r}")
+    return value
+
+
+def check_name(name: str, value: object) -> str:
+    """Text that may be part of a key; it may be empty."""
+    if not isinstance(value, str):
+        raise ConfigError(f"{name} must be a str, not {value!r}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"{name} must not hold lone surrogates: {value!a}") from None
+    return value
+
+
+def check_value(name: str, value: object) -> str:
+    """Text that a header can carry unchanged: printable ASCII, no space at either end."""
+    if not isinstance(value, str):
+        raise ConfigError(f"{name} must be a str, not {value!r}")
+    if _is_value(value) is None or value != value.strip():
+        raise ConfigError(
+            f"{name} must be printable ASCII without spaces at its ends, not {value!a}"
+        )
+    return value
+
+
+def check_int(name: str, value: object, low: int, high: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ConfigError(f"{name} must be a whole number from {low} to {high}, not {value!r}")
+    return value
+
+
+def check_part_number(value: object) -> int:
+    return check_int("part_number", value, 1, MAX_PARTS)
+
+
+def check_body(body: object) -> BytesLike | Body:
+    """Bytes-like or a Body, of at most 5 GiB, which is the most that one PUT takes."""
+    size: object
+    if isinstance(body, memoryview):
+        if body.ndim != 1 or body.format != "B" or not body.c_contiguous:
+            body = body.cast("B") if body.c_contiguous else body.tobytes()
+        size = len(body)
+    elif isinstance(body, (bytes, bytearray)):
+        size = len(body)
+    else:
+        size = getattr(body, "length", None)
+        if isinstance(body, str) or not callable(getattr(body, "read", None)):
+            raise ConfigError(f"body must be bytes-like or a Body, not {type(body).__name__}")
+    check_int("the body's length", size, 0, MAX_PUT_SIZE)
+    return body  # type: ignore[return-value]
+
+
+def add_headers(headers: dict[str, str], extra: Mapping[str, str] | None) -> dict[str, str]:
+    """`headers` with the caller's own, names in lower case."""
+    if extra is not None:
+        for name, value in extra.items():
+            if not isinstance(name, str) or _is_token(name) is None:
+                raise ConfigError(f"not a header name: {name!r}")
+            lower = name.lower()
+            if lower in _RESERVED:
+                raise ConfigError(f"the header {lower} cannot be set")
+            headers[lower] = check_value(f"header {lower}", value)
+    return headers
+
+
+def add_metadata(headers: dict[str, str], metadata: Mapping[str, str] | None) -> None:
+    """`x-amz-meta-` headers."""
+    if metadata is None:
+        return
+    for name, value in metadata.items():
+        if not isinstance(name, str) or _is_token(name) is None:
+            raise ConfigError(f"not a name of metadata: {name!r}")
+        headers["x-amz-meta-" + name.lower()] = check_value(f"metadata {name!r}", value)
+
+
+def add_object_headers(
+    headers: dict[str, str],
+    content_type: str | None,
+    metadata: Mapping[str, str] | None,
+    storage_class: str | None,
+) -> None:
+    if content_type is not None:
+        headers["content-type"] = check_value("content_type", content_type)
+    if metadata is not None:
+        add_metadata(headers, metadata)
+    if storage_class is not None:
+        headers["x-amz-storage-class"] = check_value("storage_class", storage_class)
+
+
+def etag_condition(name: str, etag: object) -> str:
+    """An ETag with its quotes, or `*`."""
+    value = check_value(name, etag)
+    if not value:
+        raise ConfigError(f"{name} must be an ETag or '*', not ''")
+    return value if value == "*" or value.endswith('"') else f'"{value}"'
+
+
+def is_conditional(headers: Mapping[str, str]) -> bool:
+    return any(name in headers for name in _CONDITIONS)
+
+
+def range_header(wanted: object) -> str:
+    """`(start, stop)` with `stop` exclusive or None, or `(-n, None)` for the last n bytes."""
+    if isinstance(wanted, tuple) and len(wanted) == 2:
+        start, stop = wanted
+        if isinstance(start, int) and not isinstance(start, bool):
+            if stop is None:
+                return f"bytes={start}-" if start >= 0 else f"bytes={start}"
+            if isinstance(stop, int) and not isinstance(stop, bool) and 0 <= start < stop:
+                return f"bytes={start}-{stop - 1}"
+    raise ConfigError(
+        "range must be (start, stop) with 0 <= start < stop, (start, None), or (-n, None) "
+        f"for the last n bytes, not {wanted!r}"
+    )
+
+
+def version_query(version_id: str | None) -> Query:
+    return () if version_id is None else (("versionId", check_text("version_id", version_id)),)

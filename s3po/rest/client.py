@@ -1,0 +1,421 @@
+"""The low-level client: one method per S3 operation, and the ONE loop that sends."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import platform
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import NoReturn, Protocol, Self
+
+import gevent
+
+import s3po
+from s3po import log
+from s3po.config import Config
+from s3po.credentials import Provider
+from s3po.endpoint import Endpoint, check_bucket, check_key
+from s3po.errors import (
+    ConfigError,
+    CredentialsError,
+    MalformedResponse,
+    PreconditionFailed,
+    S3Error,
+    S3poError,
+    TransportError,
+)
+from s3po.messages import BodyStream, BytesLike, HTTPRequest, Query, Request, Response
+from s3po.models import parse_http_date
+from s3po.rest.buckets import BucketOperations
+from s3po.rest.checks import add_headers, check_int, check_text
+from s3po.rest.codec import parse_error
+from s3po.rest.multipart import MultipartOperations
+from s3po.rest.objects import ObjectOperations
+from s3po.retry import Retries, RetryPolicy
+from s3po.sigv4 import UNSIGNED_PAYLOAD, Signer, payload_hash
+from s3po.stats import Stats
+from s3po.transport import Transport
+
+_log = log.logger("rest")
+_is_enabled = _log.isEnabledFor
+_DEBUG = logging.DEBUG
+
+#: SHA-256 of nothing.
+_EMPTY_HASH = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+#: Seven days, the most that SigV4 allows.
+MAX_EXPIRES = 7 * 24 * 3600
+
+_is_region = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?").fullmatch
+_region_of_host = re.compile(r"\bs3[.-]([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?\b").search
+
+
+class Limiter(Protocol):
+    """Bounds how many exchanges are under way; a gevent Semaphore is one."""
+
+    def acquire(self) -> object: ...
+
+    def release(self) -> object: ...
+
+
+class _Shared:
+    """What was learned of a store; all clients that `bind` makes share it."""
+
+    __slots__ = ("regions", "signers", "skew")
+
+    def __init__(self) -> None:
+        #: Buckets that turned out to be in another region than the endpoint's.
+        self.regions: dict[str, str] = {}
+        self.signers: dict[str, Signer] = {}
+        #: Seconds that the store's clock is ahead of ours.
+        self.skew = 0.0
+
+
+class Client(BucketOperations, ObjectOperations, MultipartOperations):
+    """S3's REST operations, by their own names in snake_case.
+
+    Every method raises S3poError and nothing else for what goes wrong on the way; see `s3po.errors`.
+    Safe to share between greenlets and threads.
+    """
+
+    __slots__ = (
+        "_agent",
+        "_clock",
+        "_provider",
+        "_retry",
+        "_shared",
+        "_sleep",
+        "config",
+        "endpoint",
+        "limiter",
+        "stats",
+        "transport",
+    )
+
+    def __init__(
+        self,
+        *,
+        endpoint: Endpoint,
+        provider: Provider,
+        transport: Transport,
+        config: Config,
+        stats: Stats | None = None,
+        retry: RetryPolicy | None = None,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], object] = gevent.sleep,
+    ) -> None:
+        self.config = config
+        self.endpoint = endpoint
+        self.transport = transport
+        self.stats = stats if stats is not None else Stats()
+        self.limiter: Limiter | None = None
+        self._provider = provider
+        self._retry = retry if retry is not None else RetryPolicy(config)
+        self._clock = clock
+        self._sleep = sleep
+        self._shared = _Shared()
+        extra = config.user_agent_extra.strip()
+        self._agent = (
+            f"s3po/{getattr(s3po, '__version__', '0')} python/{platform.python_version()}"
+            + (f" {extra}" if extra else "")
+        )
+
+    def bind(self, *, limiter: Limiter | None = None, stats: Stats | None = None) -> Self:
+        """A client that shares all with this one but its limiter and its counters."""
+        bound = copy.copy(self)
+        if limiter is not None:
+            bound.limiter = limiter
+        if stats is not None:
+            bound.stats = stats
+        return bound
+
+    def __repr__(self) -> str:
+        return f"<Client {self.endpoint!r}>"
+
+    def send(self, request: Request) -> Response:
+        """Take a request through: resolve, sign, exchange, decide, again.
+
+        The answer's status is below 300 and its `result` is what `request.parse` made of it;
+        everything else is raised, with operation, bucket, key, attempts and elapsed seconds.
+        """
+        started = self._clock()
+        attempts = 0
+        retries: Retries | None = None
+        corrected: set[str] = set()
+        while True:
+            attempts += 1
+            try:
+                response = self._exchange(request)
+                if response.status < 300:
+                    parse = request.parse
+                    if parse is not None:
+                        try:
+                            response.result = parse(response)
+                        except BaseException:
+                            response.close()
+                            raise
+                    return response
+                error: S3poError = parse_error(response, request)
+            except (TransportError, S3Error, MalformedResponse) as caught:
+                error = caught
+            except S3poError as caught:
+                # Found before anything went out, or no failure of the exchange.
+                caught.where(
+                    operation=request.operation,
+                    bucket=request.bucket,
+                    key=request.key,
+                    attempts=attempts - 1,
+                )
+                raise
+
+            try:
+                if retries is None:
+                    retries = self._retry.start()
+                delay: float | None
+                if isinstance(error, S3Error) and self._correct(error, request, corrected):
+                    delay = 0.0
+                else:
+                    delay = retries.delay(error, request)
+                if delay is None:
+                    self._give_up(error, request, attempts, started, retries.reason)
+                if not _rewind(request):
+                    self._give_up(
+                        error,
+                        request,
+                        attempts,
+                        started,
+                        "its body cannot be read again, so it was tried once",
+                    )
+                if _is_enabled(_DEBUG):
+                    _log.debug(
+                        "%s: attempt %d failed, again in %.3f s: %s",
+                        request.operation,
+                        attempts,
+                        delay,
+                        error,
+                    )
+            finally:
+                # The error's traceback holds this frame: leave no circle behind.
+                del error
+            self.stats.retries += 1
+            if delay > 0:
+                self._sleep(delay)
+
+    def _exchange(self, request: Request) -> Response:
+        """One attempt: resolved and signed anew, for the date, the credentials and the region."""
+        limiter = self.limiter
+        if limiter is not None:
+            limiter.acquire()
+        held = limiter is not None
+        try:
+            shared = self._shared
+            bucket = request.bucket
+            region = request.region
+            if region is None and bucket is not None and shared.regions:
+                region = shared.regions.get(bucket)
+            endpoint = self.endpoint
+            scheme, host, port, host_header, target = endpoint.resolve(
+                bucket, request.key, request.query, region=region
+            )
+            headers = {
+                "host": host_header,
+                "user-agent": self._agent,
+                # Bytes come as they are stored: nothing between may compress them.
+                "accept-encoding": "identity",
+                **request.headers,
+            }
+            body = request.body
+            message = HTTPRequest(request.method, scheme, host, port, target, headers, body)
+            credentials = self._provider.get()
+            if credentials is not None:
+                if region is None:
+                    region = endpoint.region
+                signer = shared.signers.get(region)
+                if signer is None:
+                    signer = shared.signers[region] = Signer(region)
+                signer.sign(
+                    message,
+                    credentials,
+                    payload_hash=_EMPTY_HASH if body is None else self._hash(message),
+                    now=self._clock() + shared.skew,
+                )
+            stats = self.stats
+            stats.requests += 1
+            if body is not None:
+                stats.bytes_sent += len(body) if isinstance(body, BytesLike) else body.length
+            if _is_enabled(_DEBUG):
+                _log.debug("%s: %r", request.operation, message)
+            response = self.transport.send(message, stream=request.stream)
+            if response.stream is not None:
+                response.stream = _Stream(response.stream, stats, limiter)
+                held = False
+            elif response.content is not None:
+                stats.bytes_received += len(response.content)
+            if _is_enabled(_DEBUG):
+                _log.debug("%s: %d", request.operation, response.status)
+            return response
+        finally:
+            if held:
+                limiter.release()  # type: ignore[union-attr]
+
+    def _hash(self, message: HTTPRequest) -> str:
+        """What stands for the body in the signature."""
+        body = message.body
+        signing = self.config.payload_signing
+        if not body:
+            return _EMPTY_HASH
+        if signing is None:
+            signing = message.scheme == "http"
+            if signing and not isinstance(body, BytesLike) and not body.rewindable:
+                # To hash it would be to use it up.
+                signing = False
+        if not signing:
+            return UNSIGNED_PAYLOAD
+        if not isinstance(body, BytesLike) and not body.rewindable:
+            raise ConfigError("a body that can be read only once cannot be signed beforehand")
+        return payload_hash(body)
+
+    def _correct(self, error: S3Error, request: Request, corrected: set[str]) -> bool:
+        """Learn from an answer that says what was wrong; each kind of mistake once per request."""
+        shared = self._shared
+        if error.code == "RequestTimeTooSkewed":
+            date = parse_http_date(error.headers.get("date", ""))
+            if date is None or "clock" in corrected:
+                return False
+            corrected.add("clock")
+            shared.skew = date.timestamp() - self._clock()
+            return True
+        bucket = request.bucket
+        if (
+            error.status not in (301, 302, 307, 400, 403)
+            or bucket is None
+            or request.region is not None
+            or "region" in corrected
+        ):
+            return False
+        region = _named_region(error)
+        if region is None or region == shared.regions.get(bucket, self.endpoint.region):
+            return False
+        corrected.add("region")
+        shared.regions[bucket] = region
+        return True
+
+    def _give_up(
+        self, error: S3poError, request: Request, attempts: int, started: float, reason: str
+    ) -> NoReturn:
+        if isinstance(error, PreconditionFailed) and attempts > 1 and not request.idempotent:
+            reason = "an earlier attempt may have been the one that won"
+        if reason:
+            error.message = f"{error.message}; {reason}" if error.message else reason
+        error.where(
+            operation=request.operation,
+            bucket=request.bucket,
+            key=request.key,
+            attempts=attempts,
+            elapsed=max(0.0, self._clock() - started),
+        )
+        try:
+            raise error
+        finally:
+            del error
+
+    def presign(
+        self,
+        method: str,
+        bucket: str,
+        key: str | None,
+        *,
+        expires: int,
+        query: Query = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> str:
+        """A URL that anyone may use for `expires` seconds (at most seven days). Sends nothing.
+
+        `headers` must be sent with it as they are given here.
+        https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+        """
+        check_text("method", method)
+        check_bucket(bucket)
+        if key is not None:
+            check_key(key)
+        check_int("expires", expires, 1, MAX_EXPIRES)
+        credentials = self._provider.get()
+        if credentials is None:
+            raise CredentialsError("an anonymous client cannot sign URLs")
+        region = self._shared.regions.get(bucket)
+        scheme, host, port, host_header, target = self.endpoint.resolve(
+            bucket, key, query, region=region
+        )
+        message = HTTPRequest(
+            method.upper(), scheme, host, port, target, add_headers({"host": host_header}, headers)
+        )
+        signer = Signer(region or self.endpoint.region)
+        now = self._clock() + self._shared.skew
+        return signer.presign(message, credentials, expires=expires, now=now)
+
+
+class _Stream:
+    """A body on the wire: its bytes are counted as they are read, its place held until it closes."""
+
+    __slots__ = ("_limiter", "_stats", "_stream")
+
+    def __init__(self, stream: BodyStream, stats: Stats, limiter: Limiter | None) -> None:
+        self._stream = stream
+        self._stats = stats
+        self._limiter = limiter
+
+    @property
+    def remaining(self) -> int | None:
+        return self._stream.remaining
+
+    @remaining.setter
+    def remaining(self, value: int | None) -> None:
+        self._stream.remaining = value
+
+    def read(self, size: int = -1, /) -> bytes:
+        chunk = self._stream.read(size)
+        self._stats.bytes_received += len(chunk)
+        return chunk
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        count = self._stream.readinto(buffer)
+        self._stats.bytes_received += count
+        return count
+
+    def close(self) -> None:
+        limiter, self._limiter = self._limiter, None
+        try:
+            self._stream.close()
+        finally:
+            if limiter is not None:
+                limiter.release()
+
+    def __del__(self) -> None:
+        # A body that was dropped, not closed, must not keep its place for ever.
+        if self._limiter is not None:
+            self.close()
+
+
+def _rewind(request: Request) -> bool:
+    """Make the body ready for another attempt; False where it cannot be read again."""
+    body = request.body
+    if body is None or isinstance(body, BytesLike):
+        return True
+    if not body.rewindable:
+        return False
+    body.rewind()
+    return True
+
+
+def _named_region(error: S3Error) -> str | None:
+    """The region that an answer names: in a header, a field, or the host that it points to."""
+    region = error.headers.get("x-amz-bucket-region") or error.fields.get("Region")
+    if not region:
+        for place in (error.headers.get("location", ""), error.fields.get("Endpoint", "")):
+            found = _region_of_host(place)
+            if found is not None:
+                region = found[1]
+                break
+    return region if region and _is_region(region) else None

@@ -1,0 +1,395 @@
+"""Models to XML and XML to models. Pure: nothing here sends or waits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from urllib.parse import unquote_to_bytes
+
+from s3po.errors import MalformedResponse, S3Error, error_class
+from s3po.messages import Request, Response
+from s3po.models import (
+    BucketInfo,
+    CompleteMultipartUploadResult,
+    CopyObjectResult,
+    CreateMultipartUploadResult,
+    DeletedInfo,
+    DeleteFailureInfo,
+    DeleteObjectsResult,
+    GetObjectResult,
+    HeadObjectResult,
+    ListBucketsResult,
+    ListMultipartUploadsResult,
+    ListObjectsResult,
+    ListPartsResult,
+    MultipartUploadInfo,
+    ObjectInfo,
+    PartInfo,
+    PutObjectResult,
+    unquote_etag,
+)
+from s3po.xml import Node, can_carry, document, element, parse
+
+__all__ = ["xml_can_carry"]
+
+#: Whether a key can be named in the XML of DeleteObjects; others need a DELETE of their own.
+xml_can_carry = can_carry
+
+
+# Errors
+
+_CODES = {
+    301: "PermanentRedirect",
+    304: "NotModified",
+    307: "TemporaryRedirect",
+    400: "BadRequest",
+    401: "AccessDenied",
+    403: "AccessDenied",
+    405: "MethodNotAllowed",
+    409: "Conflict",
+    411: "MissingContentLength",
+    412: "PreconditionFailed",
+    413: "EntityTooLarge",
+    416: "InvalidRange",
+    429: "TooManyRequests",
+    500: "InternalError",
+    501: "NotImplemented",
+    502: "BadGateway",
+    503: "ServiceUnavailable",
+    504: "GatewayTimeout",
+}
+
+
+def parse_error(response: Response, request: Request) -> S3Error:
+    """The error that an answer is; its code comes from the status where the body has none."""
+    content = response.content
+    if content:
+        try:
+            root = parse(content, "Error")
+        except MalformedResponse:
+            pass
+        else:
+            return _error(root, response)
+    status = response.status
+    if status == 404:
+        if request.key is None:
+            code = "NoSuchBucket" if request.bucket is not None else "NotFound"
+        elif any(name == "uploadId" for name, _ in request.query):
+            code = "NoSuchUpload"
+        else:
+            code = "NoSuchKey"
+    else:
+        code = _CODES.get(status, "")
+    return _make_error(response, code, "", {})
+
+
+def _error(root: Node, response: Response) -> S3Error:
+    fields = {child.name: child.text for child in root.children}
+    code = fields.pop("Code", "") or _CODES.get(response.status, "")
+    return _make_error(response, code, fields.pop("Message", ""), fields)
+
+
+def _make_error(response: Response, code: str, message: str, fields: dict[str, str]) -> S3Error:
+    headers = response.headers
+    return error_class(response.status, code)(
+        message,
+        code=code,
+        status=response.status,
+        request_id=headers.get("x-amz-request-id") or fields.pop("RequestId", None),
+        host_id=headers.get("x-amz-id-2") or fields.pop("HostId", None),
+        headers=headers,
+        fields=fields,
+    )
+
+
+def parse_result(response: Response, *roots: str) -> Node:
+    """The root of a 200's document, which may still be an error."""
+    root = parse(response.content, *roots, "Error")
+    if root.name == "Error":
+        raise _error(root, response)
+    return root
+
+
+# Values
+
+
+def parse_time(text: str) -> datetime | None:
+    """An ISO 8601 time of an answer, as aware UTC; None where there is none."""
+    if not text:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise MalformedResponse(f"not a time: {text[:40]!a}") from None
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def parse_int(text: str) -> int:
+    """A count or size of an answer."""
+    if not (text.isascii() and text.strip().isdigit()):
+        raise MalformedResponse(f"not a number: {text[:40]!a}")
+    return int(text)
+
+
+def parse_bool(text: str) -> bool:
+    return text.strip().lower() == "true"
+
+
+def unquote(text: str) -> str:
+    """A name of an answer with `encoding-type=url`, in which a space is `+` or `%20`."""
+    if "+" in text:
+        text = text.replace("+", " ")
+    if "%" not in text:
+        return text
+    # Bytes that are no UTF-8 stay apart from all that are, and no other key is taken for this one.
+    return unquote_to_bytes(text).decode("utf-8", "surrogateescape")
+
+
+# Buckets
+
+
+def build_create_bucket(region: str | None) -> bytes:
+    if region is None:
+        return b""
+    return document("CreateBucketConfiguration", element("LocationConstraint", region))
+
+
+def parse_list_buckets(response: Response) -> ListBucketsResult:
+    root = parse_result(response, "ListAllMyBucketsResult")
+    buckets = root.find("Buckets")
+    return ListBucketsResult(
+        buckets=tuple(
+            BucketInfo(
+                name=bucket.required("Name"),
+                creation_date=parse_time(bucket.findtext("CreationDate")),
+                region=bucket.findtext("BucketRegion") or None,
+            )
+            for bucket in (buckets.findall("Bucket") if buckets is not None else ())
+        ),
+        owner_id=root.findtext("Owner/ID") or None,
+        continuation_token=root.findtext("ContinuationToken") or None,
+    )
+
+
+def parse_bucket_location(response: Response) -> str:
+    # Some stores wrap the element once more in a <GetBucketLocationOutput>-like root.
+    root = parse_result(response, "LocationConstraint", "CreateBucketConfiguration")
+    text = root.findtext("LocationConstraint") if root.children else root.text
+    region = text.strip()
+    # The names of the first two regions are older than the names of regions.
+    return {"": "us-east-1", "US": "us-east-1", "EU": "eu-west-1"}.get(region, region)
+
+
+# Listings
+
+
+def parse_list_objects(response: Response, *, v2: bool) -> ListObjectsResult:
+    root = parse_result(response, "ListBucketResult")
+    decode: Callable[[str], str] = unquote if root.findtext("EncodingType") == "url" else str
+    objects = tuple(
+        ObjectInfo(
+            key=decode(entry.required("Key")),
+            size=parse_int(entry.required("Size")),
+            etag=unquote_etag(entry.findtext("ETag")),
+            last_modified=parse_time(entry.findtext("LastModified")),
+            storage_class=entry.findtext("StorageClass") or "STANDARD",
+            owner_id=entry.findtext("Owner/ID") or None,
+        )
+        for entry in root.findall("Contents")
+    )
+    prefixes = _prefixes(root, decode)
+    truncated = parse_bool(root.required("IsTruncated"))
+    token: str | None = None
+    if truncated and v2:
+        token = root.required("NextContinuationToken")
+    elif truncated:
+        token = decode(root.findtext("NextMarker"))
+        if not token:
+            # Only a listing with a delimiter names the next marker; else it is the last name.
+            token = max((*(info.key for info in objects[-1:]), *prefixes[-1:]), default="")
+        if not token:
+            raise MalformedResponse("a listing that is cut off and holds nothing")
+    return ListObjectsResult(objects, prefixes, truncated, token)
+
+
+def _prefixes(root: Node, decode: Callable[[str], str]) -> tuple[str, ...]:
+    return tuple(decode(prefix.required("Prefix")) for prefix in root.findall("CommonPrefixes"))
+
+
+def parse_list_objects_v2(response: Response) -> ListObjectsResult:
+    return parse_list_objects(response, v2=True)
+
+
+def parse_list_objects_v1(response: Response) -> ListObjectsResult:
+    return parse_list_objects(response, v2=False)
+
+
+# Objects
+
+
+def parse_put_object(response: Response) -> PutObjectResult:
+    return PutObjectResult(response.headers)
+
+
+def parse_head_object(response: Response) -> HeadObjectResult:
+    result = HeadObjectResult(response.headers)
+    result.size  # noqa: B018 - raises where it is missing
+    return result
+
+
+_is_content_range = re.compile(r"bytes ([0-9]+)-([0-9]+)/[0-9]+").fullmatch
+
+
+def parse_get_object(response: Response) -> GetObjectResult:
+    headers = response.headers
+    length = headers.get("content-length")
+    if length is not None and not (length.isdigit() and length.isascii()):
+        raise MalformedResponse(f"not a length: {length[:40]!a}")
+    content_range = headers.get("content-range")
+    if content_range is None:
+        if response.status == 206:
+            raise MalformedResponse("a part of an object that does not say which part it is")
+    else:
+        found = _is_content_range(content_range)
+        if found is None or int(found[1]) > int(found[2]):
+            raise MalformedResponse(f"not a range: {content_range[:80]!a}")
+    return GetObjectResult(response)
+
+
+def parse_copy_object(response: Response) -> CopyObjectResult:
+    root = parse_result(response, "CopyObjectResult")
+    return CopyObjectResult(
+        etag=unquote_etag(root.required("ETag")),
+        last_modified=parse_time(root.findtext("LastModified")),
+        version_id=response.headers.get("x-amz-version-id"),
+    )
+
+
+def build_delete_objects(keys: Sequence[tuple[str, str | None]], *, quiet: bool) -> bytes:
+    objects = []
+    for key, version_id in keys:
+        version = "" if version_id is None else element("VersionId", version_id)
+        objects.append(f"<Object>{element('Key', key)}{version}</Object>")
+    return document("Delete", *objects, "<Quiet>true</Quiet>" if quiet else "")
+
+
+def parse_delete_objects(response: Response) -> DeleteObjectsResult:
+    root = parse_result(response, "DeleteResult")
+    return DeleteObjectsResult(
+        deleted=tuple(
+            DeletedInfo(
+                key=entry.required("Key"),
+                version_id=entry.findtext("VersionId") or None,
+                delete_marker=parse_bool(entry.findtext("DeleteMarker")),
+            )
+            for entry in root.findall("Deleted")
+        ),
+        errors=tuple(
+            DeleteFailureInfo(
+                key=entry.findtext("Key"),
+                code=entry.findtext("Code"),
+                message=entry.findtext("Message"),
+                version_id=entry.findtext("VersionId") or None,
+            )
+            for entry in root.findall("Error")
+        ),
+    )
+
+
+# Multipart
+
+
+def parse_create_multipart_upload(
+    response: Response, bucket: str, key: str
+) -> CreateMultipartUploadResult:
+    # The key is echoed as it is, and some keys cannot be in XML: only the id is taken.
+    root = parse_result(response, "InitiateMultipartUploadResult")
+    return CreateMultipartUploadResult(bucket, key, root.required("UploadId"))
+
+
+def build_complete_multipart_upload(parts: Iterable[PartInfo]) -> bytes:
+    return document(
+        "CompleteMultipartUpload",
+        *(
+            f"<Part>{element('ETag', quote_etag(part.etag))}"
+            f"<PartNumber>{part.part_number}</PartNumber></Part>"
+            for part in parts
+        ),
+    )
+
+
+def quote_etag(etag: str) -> str:
+    return f'"{etag}"'
+
+
+def parse_complete_multipart_upload(response: Response) -> CompleteMultipartUploadResult:
+    root = parse_result(response, "CompleteMultipartUploadResult")
+    return CompleteMultipartUploadResult(
+        etag=unquote_etag(root.required("ETag")),
+        version_id=response.headers.get("x-amz-version-id"),
+    )
+
+
+def parse_upload_part(response: Response, part_number: int, size: int) -> PartInfo:
+    etag = unquote_etag(response.headers.get("etag", ""))
+    if not etag:
+        raise MalformedResponse("a part without an ETag, by which it would be named")
+    return PartInfo(part_number, etag, size)
+
+
+def parse_upload_part_copy(response: Response, part_number: int, size: int) -> PartInfo:
+    root = parse_result(response, "CopyPartResult")
+    return PartInfo(
+        part_number,
+        unquote_etag(root.required("ETag")),
+        size,
+        parse_time(root.findtext("LastModified")),
+    )
+
+
+def parse_list_parts(response: Response) -> ListPartsResult:
+    root = parse_result(response, "ListPartsResult")
+    parts = tuple(
+        PartInfo(
+            part_number=parse_int(part.required("PartNumber")),
+            etag=unquote_etag(part.required("ETag")),
+            size=parse_int(part.required("Size")),
+            last_modified=parse_time(part.findtext("LastModified")),
+        )
+        for part in root.findall("Part")
+    )
+    truncated = parse_bool(root.findtext("IsTruncated"))
+    marker: int | None = None
+    if truncated:
+        named = root.findtext("NextPartNumberMarker")
+        if not named and not parts:
+            raise MalformedResponse("a list of parts that is cut off and holds nothing")
+        marker = parse_int(named) if named else parts[-1].part_number
+    return ListPartsResult(parts, truncated, marker)
+
+
+def parse_list_multipart_uploads(response: Response) -> ListMultipartUploadsResult:
+    root = parse_result(response, "ListMultipartUploadsResult")
+    decode: Callable[[str], str] = unquote if root.findtext("EncodingType") == "url" else str
+    uploads = tuple(
+        MultipartUploadInfo(
+            key=decode(upload.required("Key")),
+            upload_id=upload.required("UploadId"),
+            initiated=parse_time(upload.findtext("Initiated")),
+        )
+        for upload in root.findall("Upload")
+    )
+    truncated = parse_bool(root.findtext("IsTruncated"))
+    key_marker: str | None = None
+    id_marker: str | None = None
+    if truncated:
+        key_marker = decode(root.findtext("NextKeyMarker"))
+        id_marker = root.findtext("NextUploadIdMarker") or None
+        if not key_marker and uploads:
+            key_marker, id_marker = uploads[-1].key, uploads[-1].upload_id
+        if not key_marker:
+            raise MalformedResponse("a list of uploads that is cut off and holds nothing")
+    return ListMultipartUploadsResult(
+        uploads, _prefixes(root, decode), truncated, key_marker, id_marker
+    )

@@ -1,0 +1,313 @@
+"""Multipart uploads: begun, filled part by part, completed or aborted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from s3po.config import MAX_PARTS
+from s3po.endpoint import check_bucket, check_key
+from s3po.errors import ConfigError
+from s3po.messages import Body, BytesLike, Query, Request
+from s3po.models import (
+    CompleteMultipartUploadResult,
+    CreateMultipartUploadResult,
+    ListMultipartUploadsResult,
+    ListPartsResult,
+    PartInfo,
+)
+from s3po.rest import codec
+from s3po.rest.checks import (
+    add_headers,
+    add_object_headers,
+    check_body,
+    check_int,
+    check_name,
+    check_part_number,
+    check_text,
+    check_value,
+    etag_condition,
+    is_conditional,
+    range_header,
+)
+from s3po.rest.objects import copy_source
+from s3po.rest.sender import Sender
+
+
+class MultipartOperations(Sender):
+    __slots__ = ()
+
+    def create_multipart_upload(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        storage_class: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> CreateMultipartUploadResult:
+        """Begin an upload in parts; its `upload_id` names it until it is completed or aborted.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html
+        """
+        check_bucket(bucket)
+        check_key(key)
+        sent: dict[str, str] = {}
+        add_object_headers(sent, content_type, metadata, storage_class)
+        result: CreateMultipartUploadResult = self.send(
+            Request(
+                "create_multipart_upload",
+                "POST",
+                bucket,
+                key,
+                query=(("uploads", None),),
+                headers=add_headers(sent, headers),
+                parse=partial(codec.parse_create_multipart_upload, bucket=bucket, key=key),
+            )
+        ).result
+        return result
+
+    def upload_part(
+        self,
+        bucket: str,
+        key: str,
+        upload_id: str,
+        part_number: int,
+        body: BytesLike | Body,
+        *,
+        content_md5: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> PartInfo:
+        """Upload a part of at most 5 GiB; a part of the same number is replaced.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
+        """
+        check_bucket(bucket)
+        check_key(key)
+        query = _part_query(upload_id, part_number)
+        body = check_body(body)
+        sent: dict[str, str] = {}
+        if content_md5 is not None:
+            sent["content-md5"] = check_value("content_md5", content_md5)
+        size = len(body) if isinstance(body, BytesLike) else body.length
+        result: PartInfo = self.send(
+            Request(
+                "upload_part",
+                "PUT",
+                bucket,
+                key,
+                query=query,
+                headers=add_headers(sent, headers),
+                body=body,
+                parse=partial(codec.parse_upload_part, part_number=part_number, size=size),
+            )
+        ).result
+        return result
+
+    def upload_part_copy(
+        self,
+        bucket: str,
+        key: str,
+        upload_id: str,
+        part_number: int,
+        source_bucket: str,
+        source_key: str,
+        *,
+        range: tuple[int, int] | None = None,  # noqa: A002
+        source_version_id: str | None = None,
+        if_match: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> PartInfo:
+        """Copy a part from an object of the store; `range` is `(start, stop)`, `stop` exclusive.
+
+        `if_match` is the ETag that the source must have.
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
+        """
+        check_bucket(bucket)
+        check_key(key)
+        query = _part_query(upload_id, part_number)
+        sent = {"x-amz-copy-source": copy_source(source_bucket, source_key, source_version_id)}
+        size = 0
+        if range is not None:
+            sent["x-amz-copy-source-range"] = range_header(range)
+            if range[1] is None or range[0] < 0:
+                raise ConfigError("the range of a part must be (start, stop)")
+            size = range[1] - range[0]
+        if if_match is not None:
+            sent["x-amz-copy-source-if-match"] = etag_condition("if_match", if_match)
+        result: PartInfo = self.send(
+            Request(
+                "upload_part_copy",
+                "PUT",
+                bucket,
+                key,
+                query=query,
+                headers=add_headers(sent, headers),
+                parse=partial(codec.parse_upload_part_copy, part_number=part_number, size=size),
+            )
+        ).result
+        return result
+
+    def complete_multipart_upload(
+        self,
+        bucket: str,
+        key: str,
+        upload_id: str,
+        parts: Sequence[PartInfo],
+        *,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> CompleteMultipartUploadResult:
+        """Make the object out of its parts, which may be given in any order.
+
+        A completion whose answer was lost answers NoSuchUpload when it is sent again; the error's
+        `attempts` then are more than 1, and a look at the object tells.
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+        """
+        check_bucket(bucket)
+        check_key(key)
+        query: Query = (("uploadId", check_text("upload_id", upload_id)),)
+        sent = {"content-type": "application/xml"}
+        if if_match is not None:
+            sent["if-match"] = etag_condition("if_match", if_match)
+        if if_none_match is not None:
+            sent["if-none-match"] = etag_condition("if_none_match", if_none_match)
+        add_headers(sent, headers)
+        result: CompleteMultipartUploadResult = self.send(
+            Request(
+                "complete_multipart_upload",
+                "POST",
+                bucket,
+                key,
+                query=query,
+                headers=sent,
+                body=codec.build_complete_multipart_upload(_in_order(parts)),
+                parse=codec.parse_complete_multipart_upload,
+                idempotent=not is_conditional(sent),
+            )
+        ).result
+        return result
+
+    def abort_multipart_upload(
+        self,
+        bucket: str,
+        key: str,
+        upload_id: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Drop an upload and its parts; NoSuchUpload where there is none.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
+        """
+        check_bucket(bucket)
+        check_key(key)
+        self.send(
+            Request(
+                "abort_multipart_upload",
+                "DELETE",
+                bucket,
+                key,
+                query=(("uploadId", check_text("upload_id", upload_id)),),
+                headers=add_headers({}, headers),
+            )
+        )
+
+    def list_parts(
+        self,
+        bucket: str,
+        key: str,
+        upload_id: str,
+        *,
+        part_number_marker: int | None = None,
+        max_parts: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> ListPartsResult:
+        """One page of an upload's parts, those after `part_number_marker`.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html
+        """
+        check_bucket(bucket)
+        check_key(key)
+        query: list[tuple[str, str | None]] = [("uploadId", check_text("upload_id", upload_id))]
+        if part_number_marker is not None:
+            marker = check_int("part_number_marker", part_number_marker, 0, MAX_PARTS)
+            query.append(("part-number-marker", str(marker)))
+        if max_parts is not None:
+            query.append(("max-parts", str(check_int("max_parts", max_parts, 1, 1000))))
+        result: ListPartsResult = self.send(
+            Request(
+                "list_parts",
+                "GET",
+                bucket,
+                key,
+                query=tuple(query),
+                headers=add_headers({}, headers),
+                parse=codec.parse_list_parts,
+            )
+        ).result
+        return result
+
+    def list_multipart_uploads(
+        self,
+        bucket: str,
+        *,
+        prefix: str = "",
+        delimiter: str | None = None,
+        key_marker: str | None = None,
+        upload_id_marker: str | None = None,
+        max_uploads: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> ListMultipartUploadsResult:
+        """One page of the uploads that are begun and neither completed nor aborted.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
+        """
+        check_bucket(bucket)
+        query: list[tuple[str, str | None]] = [("uploads", None), ("encoding-type", "url")]
+        if check_name("prefix", prefix):
+            query.append(("prefix", prefix))
+        if delimiter is not None:
+            query.append(("delimiter", check_text("delimiter", check_name("delimiter", delimiter))))
+        if key_marker is not None:
+            query.append(("key-marker", check_name("key_marker", key_marker)))
+        if upload_id_marker is not None:
+            query.append(("upload-id-marker", check_text("upload_id_marker", upload_id_marker)))
+        if max_uploads is not None:
+            query.append(("max-uploads", str(check_int("max_uploads", max_uploads, 1, 1000))))
+        result: ListMultipartUploadsResult = self.send(
+            Request(
+                "list_multipart_uploads",
+                "GET",
+                bucket,
+                query=tuple(query),
+                headers=add_headers({}, headers),
+                parse=codec.parse_list_multipart_uploads,
+            )
+        ).result
+        return result
+
+
+def _part_query(upload_id: str, part_number: int) -> Query:
+    return (
+        ("partNumber", str(check_part_number(part_number))),
+        ("uploadId", check_text("upload_id", upload_id)),
+    )
+
+
+def _in_order(parts: Sequence[PartInfo]) -> list[PartInfo]:
+    """By number, and each of them once, as S3 demands."""
+    if not 1 <= len(parts) <= MAX_PARTS:
+        raise ConfigError(f"an upload has 1 to {MAX_PARTS} parts, not {len(parts)}")
+    seen = set()
+    for part in parts:
+        if not isinstance(part, PartInfo):
+            raise ConfigError(f"not a PartInfo: {part!r}")
+        number = check_part_number(part.part_number)
+        check_value("a part's etag", check_text("a part's etag", part.etag))
+        if number in seen:
+            raise ConfigError(f"part {number} is there twice")
+        seen.add(number)
+    return sorted(parts, key=lambda part: part.part_number)

@@ -1,0 +1,315 @@
+"""Objects: put, get, head, delete, copy."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from hashlib import md5
+from urllib.parse import quote
+
+from s3po.config import MAX_DELETE_KEYS
+from s3po.endpoint import check_bucket, check_key
+from s3po.errors import ConfigError
+from s3po.messages import Body, BytesLike, Query, Request
+from s3po.models import (
+    CopyObjectResult,
+    DeleteObjectResult,
+    DeleteObjectsResult,
+    GetObjectResult,
+    HeadObjectResult,
+    PutObjectResult,
+)
+from s3po.rest import codec
+from s3po.rest.checks import (
+    add_headers,
+    add_object_headers,
+    check_body,
+    check_part_number,
+    check_text,
+    check_value,
+    etag_condition,
+    is_conditional,
+    range_header,
+    version_query,
+)
+from s3po.rest.sender import Sender
+
+
+class ObjectOperations(Sender):
+    __slots__ = ()
+
+    def put_object(
+        self,
+        bucket: str,
+        key: str,
+        body: BytesLike | Body = b"",
+        *,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        storage_class: str | None = None,
+        content_md5: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> PutObjectResult:
+        """Store an object of at most 5 GiB in one request.
+
+        `if_none_match="*"` stores it only where there is none of that key, `if_match=etag` only
+        over that one; PreconditionFailed otherwise. `content_md5` is base64.
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+        """
+        check_bucket(bucket)
+        check_key(key)
+        if type(body) is not bytes or len(body) > 0x1_0000_0000:
+            body = check_body(body)
+        sent: dict[str, str] = {}
+        if content_type is not None or metadata is not None or storage_class is not None:
+            add_object_headers(sent, content_type, metadata, storage_class)
+        if if_match is not None:
+            sent["if-match"] = etag_condition("if_match", if_match)
+        if if_none_match is not None:
+            sent["if-none-match"] = etag_condition("if_none_match", if_none_match)
+        if content_md5 is not None:
+            sent["content-md5"] = check_value("content_md5", content_md5)
+        if headers is not None:
+            add_headers(sent, headers)
+        result: PutObjectResult = self.send(
+            Request(
+                "put_object",
+                "PUT",
+                bucket,
+                key,
+                headers=sent,
+                body=body,
+                parse=codec.parse_put_object,
+                idempotent=not (sent and is_conditional(sent)),
+            )
+        ).result
+        return result
+
+    def get_object(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        range: tuple[int, int | None] | None = None,  # noqa: A002
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        version_id: str | None = None,
+        part_number: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        stream: bool = True,
+    ) -> GetObjectResult:
+        """Read an object. Close the result's `body`, or give `stream=False` to have it read at once.
+
+        `range` is `(start, stop)` with `stop` exclusive or None, or `(-n, None)` for the last n
+        bytes. Raises NoSuchKey, PreconditionFailed, NotModified, InvalidRange.
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+        """
+        check_bucket(bucket)
+        check_key(key)
+        sent: dict[str, str] = {}
+        query: Query = ()
+        if range is not None:
+            sent["range"] = range_header(range)
+        if if_match is not None:
+            sent["if-match"] = etag_condition("if_match", if_match)
+        if if_none_match is not None:
+            sent["if-none-match"] = etag_condition("if_none_match", if_none_match)
+        if version_id is not None or part_number is not None:
+            query = _version_and_part(version_id, part_number)
+        if headers is not None:
+            add_headers(sent, headers)
+        result: GetObjectResult = self.send(
+            Request(
+                "get_object",
+                "GET",
+                bucket,
+                key,
+                query=query,
+                headers=sent,
+                parse=codec.parse_get_object,
+                stream=stream,
+            )
+        ).result
+        return result
+
+    def head_object(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        version_id: str | None = None,
+        part_number: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> HeadObjectResult:
+        """What is known of an object without its body; NoSuchKey where there is none.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+        """
+        check_bucket(bucket)
+        check_key(key)
+        sent: dict[str, str] = {}
+        if if_match is not None:
+            sent["if-match"] = etag_condition("if_match", if_match)
+        if if_none_match is not None:
+            sent["if-none-match"] = etag_condition("if_none_match", if_none_match)
+        result: HeadObjectResult = self.send(
+            Request(
+                "head_object",
+                "HEAD",
+                bucket,
+                key,
+                query=_version_and_part(version_id, part_number),
+                headers=add_headers(sent, headers),
+                parse=codec.parse_head_object,
+            )
+        ).result
+        return result
+
+    def delete_object(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        version_id: str | None = None,
+        if_match: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> DeleteObjectResult:
+        """Delete an object; that there is none is no error.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
+        """
+        check_bucket(bucket)
+        check_key(key)
+        sent: dict[str, str] = {}
+        if if_match is not None:
+            sent["if-match"] = etag_condition("if_match", if_match)
+        add_headers(sent, headers)
+        response = self.send(
+            Request(
+                "delete_object",
+                "DELETE",
+                bucket,
+                key,
+                query=version_query(version_id),
+                headers=sent,
+                idempotent=not is_conditional(sent),
+            )
+        )
+        return DeleteObjectResult(
+            version_id=response.headers.get("x-amz-version-id"),
+            delete_marker=response.headers.get("x-amz-delete-marker") == "true",
+        )
+
+    def delete_objects(
+        self,
+        bucket: str,
+        keys: Sequence[str | tuple[str, str | None]],
+        *,
+        quiet: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> DeleteObjectsResult:
+        """Delete up to 1,000 objects in one request, each a key or `(key, version_id)`.
+
+        Keys that could not be deleted are in the result's `errors`; nothing is raised for them.
+        A key that XML cannot carry (`codec.xml_can_carry`) is a ConfigError: it needs a
+        `delete_object` of its own.
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+        """
+        check_bucket(bucket)
+        if isinstance(keys, (str, bytes)):
+            raise ConfigError("keys must be a sequence of keys, not one")
+        if not 1 <= len(keys) <= MAX_DELETE_KEYS:
+            raise ConfigError(f"delete_objects takes 1 to {MAX_DELETE_KEYS} keys, not {len(keys)}")
+        pairs: list[tuple[str, str | None]] = []
+        for item in keys:
+            if isinstance(item, str):
+                pairs.append((check_key(item), None))
+                continue
+            if not isinstance(item, tuple) or len(item) != 2:
+                raise ConfigError(f"not a key or (key, version_id): {item!r}")
+            key, version_id = item
+            if version_id is not None:
+                check_text("version_id", version_id)
+            pairs.append((check_key(key), version_id))
+        body = codec.build_delete_objects(pairs, quiet=quiet)
+        sent = add_headers({"content-type": "application/xml"}, headers)
+        # S3 demands a checksum here, and of those every store knows Content-MD5.
+        sent["content-md5"] = b64encode(md5(body, usedforsecurity=False).digest()).decode()
+        result: DeleteObjectsResult = self.send(
+            Request(
+                "delete_objects",
+                "POST",
+                bucket,
+                query=(("delete", None),),
+                headers=sent,
+                body=body,
+                parse=codec.parse_delete_objects,
+            )
+        ).result
+        return result
+
+    def copy_object(
+        self,
+        bucket: str,
+        key: str,
+        source_bucket: str,
+        source_key: str,
+        *,
+        source_version_id: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        storage_class: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> CopyObjectResult:
+        """Copy an object of at most 5 GiB within the store, to `bucket` and `key`.
+
+        `if_match` is the ETag that the source must have; `if_none_match="*"` copies only where
+        there is nothing yet. `content_type` or `metadata` replace the source's, both of them.
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+        """
+        check_bucket(bucket)
+        check_key(key)
+        sent = {
+            "x-amz-copy-source": copy_source(source_bucket, source_key, source_version_id),
+        }
+        if if_match is not None:
+            sent["x-amz-copy-source-if-match"] = etag_condition("if_match", if_match)
+        if if_none_match is not None:
+            sent["if-none-match"] = etag_condition("if_none_match", if_none_match)
+        if content_type is not None or metadata is not None:
+            sent["x-amz-metadata-directive"] = "REPLACE"
+        add_object_headers(sent, content_type, metadata, storage_class)
+        add_headers(sent, headers)
+        result: CopyObjectResult = self.send(
+            Request(
+                "copy_object",
+                "PUT",
+                bucket,
+                key,
+                headers=sent,
+                parse=codec.parse_copy_object,
+                idempotent=not is_conditional(sent),
+            )
+        ).result
+        return result
+
+
+def copy_source(bucket: str, key: str, version_id: str | None) -> str:
+    """The value of `x-amz-copy-source`, percent-encoded as S3 wants it."""
+    source = f"/{check_bucket(bucket)}/{quote(check_key(key), safe='/~')}"
+    if version_id is not None:
+        source += "?versionId=" + quote(check_text("source_version_id", version_id), safe="~")
+    return source
+
+
+def _version_and_part(version_id: str | None, part_number: int | None) -> Query:
+    query = version_query(version_id)
+    if part_number is not None:
+        query = (*query, ("partNumber", str(check_part_number(part_number))))
+    return query

@@ -1,0 +1,21 @@
+"""What the groups of operations build on: something that sends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from s3po.messages import Request, Response
+
+if TYPE_CHECKING:
+    from s3po.endpoint import Endpoint
+
+
+class Sender:
+    """Takes a Request through; `Client` is the one that does."""
+
+    __slots__ = ()
+
+    endpoint: Endpoint
+
+    def send(self, request: Request) -> Response:
+        raise NotImplementedError
