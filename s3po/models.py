@@ -183,7 +183,7 @@ class GetObjectResult(HeadObjectResult):
         """The whole object's bytes; MalformedResponse where the answer does not say."""
         if self.length is not None and "content-range" not in self._headers:
             return self.length
-        return HeadObjectResult.size.__get__(self)
+        return super().size
 
     @property
     def length(self) -> int | None:

@@ -62,8 +62,6 @@ class RetryPolicy:
             self._retry = Retry(
                 total=self._config.max_attempts - 1,
                 allowed_methods=None,
-                backoff_factor=1,
-                backoff_max=2**62,
                 retry_after_max=int(MAX_RETRY_AFTER),
             )
         return self._retry
@@ -105,7 +103,7 @@ class Retries:
         policy = self._policy
         config = policy._config
         base = config.retry_base_throttled if throttled else config.retry_base
-        bound = min(config.retry_max, base * 2 ** (len(retry.history) - 1))
+        bound = min(config.retry_max, base * 2.0 ** min(len(retry.history) - 1, 60))
         delay = policy._random() * bound
         asked = _asked_delay(error, retry)
         return delay if asked is None else max(delay, asked)

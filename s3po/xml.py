@@ -76,7 +76,9 @@ def parse(content: bytes | None, *roots: str) -> Node:
     proxy's HTML page.
     """
     due = " or ".join(f"<{name}>" for name in roots) or "XML"
-    if not content or not content.strip():
+    # Long operations send spaces before their answer, to keep the connection open.
+    content = content.strip() if content else b""
+    if not content:
         raise MalformedResponse(f"an empty answer where {due} was due")
     try:
         root = _build(content)

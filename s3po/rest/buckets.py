@@ -195,6 +195,7 @@ class BucketOperations(Sender):
         Raises MalformedResponse where a store hands out a token twice: it would never end.
         """
         token: str | None = None
+        visited = _Round()
         while True:
             page = self.list_objects_v2(
                 bucket,
@@ -207,7 +208,7 @@ class BucketOperations(Sender):
                 headers=headers,
             )
             yield page
-            token = _next(token, page, "list_objects_v2", bucket)
+            token = visited.check(page, "list_objects_v2", bucket)
             if token is None:
                 return
 
@@ -223,6 +224,7 @@ class BucketOperations(Sender):
     ) -> Iterator[ListObjectsResult]:
         """The pages of `list_objects`, as `iter_pages_v2`."""
         marker = start_after
+        visited = _Round()
         while True:
             page = self.list_objects(
                 bucket,
@@ -233,17 +235,35 @@ class BucketOperations(Sender):
                 headers=headers,
             )
             yield page
-            marker = _next(marker, page, "list_objects", bucket)
+            marker = visited.check(page, "list_objects", bucket)
             if marker is None:
                 return
 
 
-def _next(token: str | None, page: ListObjectsResult, operation: str, bucket: str) -> str | None:
-    if page.next_token is not None and page.next_token == token:
-        raise MalformedResponse("the store goes round: it named the same next page again").where(
-            operation=operation, bucket=bucket
-        )
-    return page.next_token
+class _Round:
+    """Notices a listing that goes round, with two tokens in memory (Brent's way)."""
+
+    __slots__ = ("_count", "_last", "_limit", "_saved")
+
+    def __init__(self) -> None:
+        self._last: str | None = None
+        self._saved: str | None = None
+        self._count = 0
+        self._limit = 1
+
+    def check(self, page: ListObjectsResult, operation: str, bucket: str) -> str | None:
+        token = page.next_token
+        if token is not None:
+            if token in (self._last, self._saved):
+                raise MalformedResponse(
+                    "the store goes round: it named the same next page twice"
+                ).where(operation=operation, bucket=bucket)
+            self._last = token
+            self._count += 1
+            if self._count == self._limit:
+                self._saved = token
+                self._limit *= 2
+        return token
 
 
 def _add_listing(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import md5
 from urllib.parse import quote
 
-from s3po.config import MAX_DELETE_KEYS
+from s3po.config import MAX_DELETE_KEYS, MAX_PUT_SIZE
 from s3po.endpoint import check_bucket, check_key
 from s3po.errors import ConfigError
 from s3po.messages import Body, BytesLike, Query, Request
@@ -60,7 +60,7 @@ class ObjectOperations(Sender):
         """
         check_bucket(bucket)
         check_key(key)
-        if type(body) is not bytes or len(body) > 0x1_0000_0000:
+        if type(body) is not bytes or len(body) > MAX_PUT_SIZE:
             body = check_body(body)
         sent: dict[str, str] = {}
         if content_type is not None or metadata is not None or storage_class is not None:
