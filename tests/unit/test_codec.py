@@ -1,0 +1,587 @@
+"""Documents to models and back, in the forms in which different stores write them."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from datetime import UTC, datetime
+from urllib.parse import quote, quote_plus
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from s3po.errors import (
+    AccessDenied,
+    InvalidRange,
+    MalformedResponse,
+    NoSuchBucket,
+    NoSuchKey,
+    NoSuchUpload,
+    NotModified,
+    PreconditionFailed,
+    S3Error,
+    ServerError,
+    Throttled,
+)
+from s3po.messages import Request, Response
+from s3po.models import BucketInfo, ListObjectsResult, ObjectInfo, PartInfo
+from s3po.rest import codec
+
+NS = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+TIME = "2026-01-02T03:04:05.000Z"
+WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def answer(content: bytes | str, status: int = 200, **headers: str) -> Response:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(status, named, content.encode() if isinstance(content, str) else content)
+
+
+def page(entries: str, rest: str = "<IsTruncated>false</IsTruncated>") -> str:
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult {NS}><Name>b</Name>'
+        f"<Prefix></Prefix>{rest}{entries}</ListBucketResult>"
+    )
+
+
+def entry(
+    key: str = "a", size: str = "1", more: str = "<StorageClass>STANDARD</StorageClass>"
+) -> str:
+    return (
+        f"<Contents><Key>{key}</Key><LastModified>{TIME}</LastModified>"
+        f"<ETag>&quot;abc&quot;</ETag><Size>{size}</Size>{more}</Contents>"
+    )
+
+
+URL = "<EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>"
+
+
+# Listings: the strict scan and the full parser are one
+
+spaces = st.sampled_from(["", "", "\n", "  ", "\r\n\t"])
+encoded_keys = st.text("ab/+ %&<\u00e9\u2603\x01\ufffe", min_size=1, max_size=12).map(
+    lambda text: quote_plus(text.encode("utf-8", "replace"), safe="/")
+)
+odd_keys = st.one_of(
+    encoded_keys,
+    st.text("ab/%+&;<>'\" \u00e9\x01", max_size=8).map(escape),
+    st.sampled_from(["", "%", "%zz", "%ff", "a&#x1;b", "<![CDATA[x]]>", "é", "]]>", "a&amp;b"]),
+)
+odd_times = st.sampled_from(
+    [TIME, TIME, TIME, "2026-01-02T03:04:05Z", "2026-13-02T03:04:05Z", "now", "", "2026-01-02"]
+)
+odd_etags = st.sampled_from(
+    [
+        "&quot;abc&quot;",
+        "&quot;abc-2&quot;",
+        '"x"',
+        "&#34;y&#34;",
+        "abc",
+        "",
+        '""',
+        'W/"w"',
+        "&quot;",
+    ]
+)
+odd_sizes = st.sampled_from(["0", "1", "53687091200000", "9" * 18, "9" * 25, "-1", "", "x", "٣"])
+odd_extras = st.lists(
+    st.sampled_from(
+        [
+            "<StorageClass>STANDARD</StorageClass>",
+            "<StorageClass>DEEP_ARCHIVE</StorageClass>",
+            "<StorageClass></StorageClass>",
+            "<Owner><ID>o1</ID><DisplayName>me</DisplayName></Owner>",
+            "<Owner><ID></ID></Owner>",
+            "<Owner>\n <ID>o2</ID>\n</Owner>",
+            "<ChecksumAlgorithm>CRC32</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType>",
+            "<Unheard>of</Unheard>",
+        ]
+    ),
+    max_size=3,
+)
+
+
+@st.composite
+def entries(draw: Callable[..., str]) -> str:
+    plain = draw(st.booleans())
+    space = draw(spaces)
+    if plain:
+        fields = (draw(encoded_keys), TIME, "&quot;abc&quot;", "12")
+        extras = ["<StorageClass>STANDARD</StorageClass>"]
+        before: list[str] = []
+        if draw(st.booleans()):
+            extras.insert(0, "<Owner><ID>o1</ID><DisplayName>me</DisplayName></Owner>")
+        if draw(st.booleans()):
+            before = ["<ChecksumAlgorithm>CRC32</ChecksumAlgorithm>"]
+    else:
+        fields = (draw(odd_keys), draw(odd_times), draw(odd_etags), draw(odd_sizes))
+        before, extras = draw(odd_extras), draw(odd_extras)
+    key, time, etag, size = fields
+    return space.join(
+        [
+            "<Contents>",
+            f"<Key>{key}</Key>",
+            f"<LastModified>{time}</LastModified>",
+            f"<ETag>{etag}</ETag>",
+            *before,
+            f"<Size>{size}</Size>",
+            *extras,
+            "</Contents>",
+            "",
+        ]
+    )
+
+
+def outcome(parse: Callable[..., ListObjectsResult], content: str, v2: bool) -> object:
+    try:
+        return parse(answer(content.encode("utf-8", "replace")), v2=v2)
+    except (MalformedResponse, S3Error) as error:
+        return type(error), str(error)
+
+
+@settings(max_examples=400, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(entries(), max_size=4).map("".join),
+    st.sampled_from(
+        [
+            URL,
+            "<IsTruncated>false</IsTruncated>",
+            "<EncodingType>url</EncodingType><IsTruncated>true</IsTruncated>"
+            "<NextContinuationToken>t+%</NextContinuationToken><NextMarker>m%2B+</NextMarker>",
+            "<IsTruncated>true</IsTruncated>",
+            "",
+        ]
+    ),
+    st.sampled_from(
+        [
+            "",
+            "<CommonPrefixes><Prefix>p%2F</Prefix></CommonPrefixes>",
+            "<S3poEntries/>",
+            "<!-- ",
+            "-->",
+            "<![CDATA[",
+            "<Inner>",
+            "<!DOCTYPE x>",
+            "é",
+        ]
+    ),
+    st.sampled_from(["", "-->", "]]>", "</Inner>", "<Contents/>", entry(), "<x"]),
+    st.booleans(),
+)
+def test_the_strict_scan_reads_what_the_full_parser_reads(
+    listed: str, rest: str, before: str, after: str, v2: bool
+) -> None:
+    content = page(before + listed + after, rest)
+    scanned = outcome(codec.parse_list_objects, content, v2)
+    assert scanned == outcome(codec.parse_list_objects_fully, content, v2)
+
+
+def test_the_scan_is_what_reads_a_usual_page() -> None:
+    # An entry that only the full parser would refuse shows which of the two has read a page.
+    usual = entry("a%2Bb+c", "7")
+    result = codec.parse_list_objects(answer(page(usual, URL)), v2=True)
+    assert result == ListObjectsResult((ObjectInfo("a+b c", 7, "abc", WHEN),))
+    (info,) = result.objects
+    assert pickle.loads(pickle.dumps(info)) == info
+    assert hash(info) == hash(ObjectInfo("a+b c", 7, "abc", WHEN))
+    with pytest.raises(AttributeError):
+        info.key = "b"  # type: ignore[misc]
+    assert codec._entries().findall(page(usual, URL))
+
+
+@settings(max_examples=150, derandomize=True)
+@given(
+    st.lists(
+        st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20), max_size=5
+    ),
+    st.sampled_from([quote, quote_plus, lambda text: quote_plus(text, safe="/")]),
+)
+def test_url_encoded_keys_come_back_whole(keys: list[str], encode: Callable[[str], str]) -> None:
+    content = page("".join(entry(encode(key)) for key in keys), URL)
+    result = codec.parse_list_objects_v2(answer(content))
+    assert [info.key for info in result.objects] == keys
+
+
+def test_keys_are_decoded_only_where_the_store_says_so() -> None:
+    content = page(entry("a%2Bb+c") + "<CommonPrefixes><Prefix>d%2F</Prefix></CommonPrefixes>")
+    result = codec.parse_list_objects_v2(answer(content))
+    assert [info.key for info in result.objects] == ["a%2Bb+c"]
+    assert result.common_prefixes == ("d%2F",)
+
+
+def test_a_control_character_in_a_key_does_not_hide_the_others() -> None:
+    content = page(entry("a&#x1;b") + entry("c\ufffe") + entry("d"))
+    result = codec.parse_list_objects_v2(answer(content))
+    assert [info.key for info in result.objects] == ["a\x01b", "c\ufffe", "d"]
+
+
+def test_names_that_are_no_utf8_stay_apart() -> None:
+    result = codec.parse_list_objects_v2(answer(page(entry("%ff") + entry("%fe"), URL)))
+    first, second = (info.key for info in result.objects)
+    assert first != second
+
+
+@pytest.mark.parametrize("content", ["", "<html></html>", "  \n", page("")[:-5], "not xml"])
+def test_what_is_no_listing_is_not_an_empty_bucket(content: str) -> None:
+    for parse in (codec.parse_list_objects_v2, codec.parse_list_objects_v1):
+        with pytest.raises(MalformedResponse):
+            parse(answer(content))
+
+
+def test_an_error_inside_a_200_is_an_error() -> None:
+    content = "<Error><Code>SlowDown</Code><Message>slow  down\nplease</Message></Error>"
+    for parse in (
+        codec.parse_list_objects_v2,
+        codec.parse_copy_object,
+        codec.parse_delete_objects,
+        codec.parse_complete_multipart_upload,
+        lambda response: codec.parse_upload_part_copy(response, 1, 2),
+        lambda response: codec.parse_create_multipart_upload(response, "b", "k"),
+    ):
+        with pytest.raises(Throttled) as caught:
+            parse(answer(" \n" + content, x_amz_request_id="r1"))
+        assert caught.value.code == "SlowDown"
+        assert caught.value.message == "slow down please"
+        assert caught.value.request_id == "r1"
+
+
+@pytest.mark.parametrize("content", ["", "<CopyObjectResult/>", "<CopyPartResult/>", "<Other/>"])
+def test_a_200_without_its_result_is_no_success(content: str) -> None:
+    for parse in (
+        codec.parse_copy_object,
+        codec.parse_complete_multipart_upload,
+        lambda response: codec.parse_upload_part_copy(response, 1, 2),
+        lambda response: codec.parse_create_multipart_upload(response, "b", "k"),
+    ):
+        with pytest.raises(MalformedResponse):
+            parse(answer(content))
+
+
+# The next page
+
+CUT = "<IsTruncated>true</IsTruncated>"
+
+
+def test_the_next_page_of_v1_is_the_marker_or_the_last_name() -> None:
+    def next_of(content: str) -> str | None:
+        return codec.parse_list_objects_v1(answer(content)).next_token
+
+    url = "<EncodingType>url</EncodingType>"
+    prefix = "<CommonPrefixes><Prefix>d/</Prefix></CommonPrefixes>"
+    assert next_of(page(entry("a"), CUT + "<NextMarker>x%2By</NextMarker>")) == "x%2By"
+    assert next_of(page(entry("a"), url + CUT + "<NextMarker>x%2By</NextMarker>")) == "x+y"
+    assert next_of(page(entry("a") + entry("b"), CUT)) == "b"
+    # After all keys that begin with the prefix.
+    assert next_of(page(entry("a") + prefix, CUT)) == "d/\U0010ffff"
+    assert next_of(page(entry("e") + prefix, CUT)) == "e"
+    assert next_of(page(entry("e"))) is None
+    with pytest.raises(MalformedResponse):
+        next_of(page("", CUT))
+
+
+def test_the_next_page_of_v2_must_be_named() -> None:
+    named = page(entry(), CUT + "<NextContinuationToken>1/+=</NextContinuationToken>")
+    assert codec.parse_list_objects_v2(answer(named)).next_token == "1/+="
+    with pytest.raises(MalformedResponse, match="NextContinuationToken"):
+        codec.parse_list_objects_v2(answer(page(entry(), CUT)))
+    with pytest.raises(MalformedResponse, match="IsTruncated"):
+        codec.parse_list_objects_v2(answer(page(entry(), "")))
+
+
+# Buckets
+
+
+def test_buckets() -> None:
+    content = (
+        f"<ListAllMyBucketsResult {NS}><Owner><ID>me</ID></Owner><Buckets>"
+        f"<Bucket><Name>a</Name><CreationDate>{TIME}</CreationDate></Bucket>"
+        "<Bucket><Name>b</Name><BucketRegion>eu-west-1</BucketRegion></Bucket></Buckets>"
+        "<ContinuationToken>t</ContinuationToken></ListAllMyBucketsResult>"
+    )
+    result = codec.parse_list_buckets(answer(content))
+    assert result.buckets == (BucketInfo("a", WHEN), BucketInfo("b", None, "eu-west-1"))
+    assert (result.owner_id, result.continuation_token) == ("me", "t")
+    empty = codec.parse_list_buckets(answer("<ListAllMyBucketsResult/>"))
+    assert empty.buckets == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "region"),
+    [
+        (f"<LocationConstraint {NS}/>", "us-east-1"),
+        ("<LocationConstraint></LocationConstraint>", "us-east-1"),
+        ("<LocationConstraint>EU</LocationConstraint>", "eu-west-1"),
+        ("<LocationConstraint>eu-central-1</LocationConstraint>", "eu-central-1"),
+        (
+            "<CreateBucketConfiguration><LocationConstraint>garage</LocationConstraint>"
+            "</CreateBucketConfiguration>",
+            "garage",
+        ),
+    ],
+)
+def test_the_location_of_a_bucket(content: str, region: str) -> None:
+    assert codec.parse_bucket_location(answer(content)) == region
+
+
+def test_the_location_in_a_new_bucket() -> None:
+    assert codec.build_create_bucket(None) == b""
+    root = ElementTree.fromstring(codec.build_create_bucket("eu-west-1"))
+    assert [child.text for child in root] == ["eu-west-1"]
+
+
+# Deleting
+
+
+@settings(max_examples=100, derandomize=True)
+@given(
+    st.lists(
+        st.tuples(
+            st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(
+                codec.xml_can_carry
+            ),
+            st.none() | st.text("abc&<.", min_size=1),
+        ),
+        min_size=1,
+        max_size=5,
+    ),
+    st.booleans(),
+)
+def test_keys_to_delete_are_read_by_another_parser(
+    keys: list[tuple[str, str | None]], quiet: bool
+) -> None:
+    root = ElementTree.fromstring(codec.build_delete_objects(keys, quiet=quiet))
+    ns = "{http://s3.amazonaws.com/doc/2006-03-01/}"
+    assert [
+        (item.findtext(f"{ns}Key"), item.findtext(f"{ns}VersionId"))
+        for item in root.findall(f"{ns}Object")
+    ] == keys
+    assert root.findtext(f"{ns}Quiet") == ("true" if quiet else None)
+
+
+def test_what_was_deleted_and_what_was_not() -> None:
+    content = (
+        "<DeleteResult><Deleted><Key>a</Key><DeleteMarker>true</DeleteMarker></Deleted>"
+        "<Error><Key>b</Key><Code>AccessDenied</Code><Message>no</Message></Error>"
+        "<Deleted><Key>c&#x1;</Key><VersionId>v</VersionId></Deleted></DeleteResult>"
+    )
+    result = codec.parse_delete_objects(answer(content))
+    assert [(item.key, item.version_id, item.delete_marker) for item in result.deleted] == [
+        ("a", None, True),
+        ("c\x01", "v", False),
+    ]
+    (error,) = result.errors
+    assert (error.key, error.code, error.message) == ("b", "AccessDenied", "no")
+    assert codec.parse_delete_objects(answer("<DeleteResult/>")).deleted == ()
+
+
+# Multipart
+
+
+def test_an_upload_id_is_found_whatever_the_key_is() -> None:
+    content = (
+        "<InitiateMultipartUploadResult><Bucket>b</Bucket><Key>a&#x1;\x02\ufffe</Key>"
+        "<UploadId>id</UploadId></InitiateMultipartUploadResult>"
+    )
+    key = "a\x01\x02\ufffe"
+    result = codec.parse_create_multipart_upload(answer(content), "b", key)
+    assert (result.bucket, result.key, result.upload_id) == ("b", key, "id")
+
+
+def test_the_parts_of_an_upload_are_named_with_quoted_etags() -> None:
+    body = codec.build_complete_multipart_upload([PartInfo(1, "e1"), PartInfo(3, "e3")])
+    root = ElementTree.fromstring(body)
+    assert [[child.text for child in part] for part in root] == [['"e1"', "1"], ['"e3"', "3"]]
+
+
+def test_parts_and_uploads() -> None:
+    part = (
+        f"<Part><PartNumber>2</PartNumber><LastModified>{TIME}</LastModified>"
+        '<ETag>"e"</ETag><Size>5</Size></Part>'
+    )
+    whole = codec.parse_list_parts(answer(f"<ListPartsResult>{part}</ListPartsResult>"))
+    assert whole.parts == (PartInfo(2, "e", 5, WHEN),)
+    assert whole.next_part_number_marker is None
+    for named in ("", "<NextPartNumberMarker>2</NextPartNumberMarker>"):
+        cut = codec.parse_list_parts(
+            answer(f"<ListPartsResult>{CUT}{named}{part}</ListPartsResult>")
+        )
+        assert cut.next_part_number_marker == 2
+    with pytest.raises(MalformedResponse):
+        codec.parse_list_parts(answer(f"<ListPartsResult>{CUT}</ListPartsResult>"))
+
+    upload = f"<Upload><Key>a%2B</Key><UploadId>u</UploadId><Initiated>{TIME}</Initiated></Upload>"
+    url = "<EncodingType>url</EncodingType>"
+    for named in (
+        "",
+        "<NextKeyMarker>a%2B</NextKeyMarker><NextUploadIdMarker>u</NextUploadIdMarker>",
+    ):
+        uploads = codec.parse_list_multipart_uploads(
+            answer(
+                f"<ListMultipartUploadsResult>{url}{CUT}{named}{upload}</ListMultipartUploadsResult>"
+            )
+        )
+        assert [(item.key, item.upload_id, item.initiated) for item in uploads.uploads] == [
+            ("a+", "u", WHEN)
+        ]
+        assert (uploads.next_key_marker, uploads.next_upload_id_marker) == ("a+", "u")
+    with pytest.raises(MalformedResponse):
+        codec.parse_list_multipart_uploads(
+            answer(f"<ListMultipartUploadsResult>{CUT}</ListMultipartUploadsResult>")
+        )
+
+
+def test_a_part_without_an_etag_is_refused() -> None:
+    assert codec.parse_upload_part(answer("", etag='"e"'), 3, 9) == PartInfo(3, "e", 9)
+    with pytest.raises(MalformedResponse):
+        codec.parse_upload_part(answer(""), 3, 9)
+
+
+def test_results_of_copies_and_completion() -> None:
+    copied = codec.parse_copy_object(
+        answer(
+            f"<CopyObjectResult><ETag>&quot;e&quot;</ETag><LastModified>{TIME}</LastModified>"
+            "</CopyObjectResult>",
+            x_amz_version_id="v",
+        )
+    )
+    assert (copied.etag, copied.last_modified, copied.version_id) == ("e", WHEN, "v")
+    part = codec.parse_upload_part_copy(
+        answer("<CopyPartResult><ETag>e</ETag></CopyPartResult>"), 4, 100
+    )
+    assert part == PartInfo(4, "e", 100)
+    done = codec.parse_complete_multipart_upload(
+        answer(
+            '<?xml version="1.0"?>\n\n  <CompleteMultipartUploadResult><ETag>"e-2"</ETag>'
+            "</CompleteMultipartUploadResult>"
+        )
+    )
+    assert (done.etag, done.version_id) == ("e-2", None)
+
+
+# Objects' heads
+
+
+def test_the_head_of_an_object() -> None:
+    head = codec.parse_head_object(
+        answer(
+            "",
+            content_length="12",
+            etag='"e"',
+            last_modified="Wed, 12 Oct 2009 17:50:00 GMT",
+            content_type="text/plain",
+            x_amz_version_id="v",
+            x_amz_meta_color="red",
+        )
+    )
+    assert (head.size, head.etag, head.content_type, head.version_id) == (
+        12,
+        "e",
+        "text/plain",
+        "v",
+    )
+    assert head.last_modified == datetime(2009, 10, 12, 17, 50, tzinfo=UTC)
+    assert head.metadata == {"color": "red"}
+    assert head.headers["content-type"] == "text/plain"
+    assert pickle.loads(pickle.dumps(head)) == head
+    bare = codec.parse_head_object(answer("", content_length="0"))
+    assert (bare.etag, bare.last_modified, bare.metadata) == ("", None, {})
+    for bad in ({}, {"content_length": "-1"}, {"content_length": "x"}):
+        with pytest.raises(MalformedResponse):
+            codec.parse_head_object(answer("", **bad))
+
+
+def test_the_head_of_a_range() -> None:
+    got = codec.parse_get_object(
+        answer(b"abc", 206, content_length="3", content_range="bytes 10-12/100")
+    )
+    assert (got.start, got.length, got.size) == (10, 3, 100)
+    assert got.body.read() == b"abc"
+    no_length = codec.parse_get_object(answer(b"abc", 206, content_range="bytes 10-12/100"))
+    assert (no_length.start, no_length.length, no_length.size) == (10, 3, 100)
+    whole = codec.parse_get_object(answer(b"abc", content_length="3"))
+    assert (whole.start, whole.length, whole.size) == (0, 3, 3)
+    chunked = codec.parse_get_object(answer(b"abc"))
+    assert (chunked.length, chunked.size) == (3, 3)
+    unknown = codec.parse_get_object(Response(200, {}))
+    assert unknown.length is None
+    with pytest.raises(MalformedResponse):
+        unknown.size  # noqa: B018
+    for bad in ("", "bytes */100", "bytes 5-4/10", "bytes 0-1/*", "items 0-1/2"):
+        headers = {"content_range": bad} if bad else {}
+        with pytest.raises(MalformedResponse):
+            codec.parse_get_object(answer(b"abc", 206, **headers))
+    with pytest.raises(MalformedResponse):
+        codec.parse_get_object(answer(b"abc", content_length="+3"))
+
+
+# Errors
+
+
+def error_of(
+    status: int, content: str = "", *, key: str | None = "k", **options: object
+) -> S3Error:
+    request = Request("get_object", "GET", "b", key, **options)  # type: ignore[arg-type]
+    return codec.parse_error(answer(content, status, x_amz_id_2="h"), request)
+
+
+def test_an_error_document() -> None:
+    error = error_of(
+        404,
+        f"<Error {NS}><Code>NoSuchBucket</Code><Message>none</Message><BucketName>b</BucketName>"
+        "<RequestId>r9</RequestId><HostId>other</HostId></Error>",
+    )
+    assert isinstance(error, NoSuchBucket)
+    assert isinstance(error, FileNotFoundError)
+    assert (error.code, error.message, error.status) == ("NoSuchBucket", "none", 404)
+    assert (error.request_id, error.host_id) == ("r9", "h")
+    assert error.fields["BucketName"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "code"),
+    [
+        (304, NotModified, "NotModified"),
+        (400, S3Error, "BadRequest"),
+        (403, AccessDenied, "AccessDenied"),
+        (404, NoSuchKey, "NoSuchKey"),
+        (412, PreconditionFailed, "PreconditionFailed"),
+        (416, InvalidRange, "InvalidRange"),
+        (429, Throttled, "TooManyRequests"),
+        (500, ServerError, "InternalError"),
+        (503, ServerError, "ServiceUnavailable"),
+        (418, S3Error, ""),
+    ],
+)
+def test_an_error_without_a_body_is_told_by_its_status(
+    status: int, kind: type[S3Error], code: str
+) -> None:
+    error = error_of(status)
+    assert type(error) is kind
+    assert (error.code, error.status) == (code, status)
+
+
+def test_404_without_a_body_is_about_what_was_asked_for() -> None:
+    assert type(error_of(404, key=None)) is NoSuchBucket
+    assert type(error_of(404, query=(("uploadId", "u"),))) is NoSuchUpload
+
+
+def test_a_page_that_is_no_error_document_is_glimpsed() -> None:
+    error = error_of(502, "<html>\n<h1>Bad Gateway</h1></html>")
+    assert (error.code, error.status) == ("BadGateway", 502)
+    assert "Bad Gateway" in error.message
+    assert "\n" not in str(error)
+
+
+def test_signatures_and_tokens_that_a_store_echoes_stay_out_of_errors() -> None:
+    error = error_of(
+        403,
+        "<Error><Code>SignatureDoesNotMatch</Code><AWSAccessKeyId>AKID</AWSAccessKeyId>"
+        "<SignatureProvided>5ec2e7</SignatureProvided><Token-0>t0ken</Token-0>"
+        "<CanonicalRequest>x-amz-security-token:t0ken</CanonicalRequest>"
+        "<CanonicalRequestBytes>74 30</CanonicalRequestBytes></Error>",
+    )
+    assert error.fields == {"AWSAccessKeyId": "AKID"}
+    assert b"t0ken" not in pickle.dumps(error)
