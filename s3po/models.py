@@ -138,7 +138,7 @@ class HeadObjectResult(_HeadersResult):
         value = headers.get("content-length") if content_range is None else None
         if content_range is not None:
             value = content_range.rpartition("/")[2]
-        if value is None or not (value.isascii() and value.isdigit()):
+        if value is None or not (value.isascii() and value.isdigit() and len(value) < 20):
             raise MalformedResponse("the answer does not say how large the object is")
         return int(value)
 

@@ -136,7 +136,7 @@ def _asked_delay(error: S3poError, retry: Retry) -> float | None:
         return None
     milliseconds = error.headers.get("x-amz-retry-after", "").strip()
     if milliseconds.isascii() and milliseconds.isdigit():
-        return min(int(milliseconds) / 1000, MAX_RETRY_AFTER)
+        return min(int(milliseconds[:20]) / 1000, MAX_RETRY_AFTER)
     text = error.headers.get("retry-after")
     if text is None:
         return None

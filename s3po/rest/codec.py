@@ -344,13 +344,13 @@ def parse_head_object(response: Response) -> HeadObjectResult:
     return result
 
 
-_is_content_range = re.compile(r"bytes ([0-9]+)-([0-9]+)/[0-9]+").fullmatch
+_is_content_range = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/[0-9]{1,19}").fullmatch
 
 
 def parse_get_object(response: Response) -> GetObjectResult:
     headers = response.headers
     length = headers.get("content-length")
-    if length is not None and not (length.isdigit() and length.isascii()):
+    if length is not None and not (length.isdigit() and length.isascii() and len(length) < 20):
         raise MalformedResponse(f"not a length: {length[:40]!a}")
     content_range = headers.get("content-range")
     if content_range is None:
