@@ -1,0 +1,970 @@
+"""Client.send over a scripted transport: what goes out, how often, and what comes back."""
+
+from __future__ import annotations
+
+import base64
+import gc
+import hashlib
+import logging
+import pickle
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gevent
+import pytest
+from s3po.endpoint import Endpoint
+
+from s3po.config import Config, GiB
+from s3po.errors import (
+    AccessDenied,
+    ConfigError,
+    ConnectionFailed,
+    CredentialsError,
+    IncompleteBody,
+    MalformedResponse,
+    NoSuchBucket,
+    NoSuchKey,
+    NotModified,
+    PreconditionFailed,
+    S3Error,
+    S3poError,
+    ServerError,
+    TransportTimeout,
+)
+from s3po.messages import HTTPRequest, Request, Response
+from s3po.models import Credentials, PartInfo
+from s3po.rest import Client
+from s3po.retry import RetryPolicy
+from s3po.stats import Stats
+
+URL = "http://s3.test:9000"
+KEY = Credentials("AKID", "sEcReT", None)
+
+
+class Sent:
+    """A message as it went out; the client may use its own again."""
+
+    def __init__(self, message: HTTPRequest, stream: bool) -> None:
+        self.method, self.host, self.scheme = message.method, message.host, message.scheme
+        self.target, self.stream = message.target, stream
+        self.headers = dict(message.headers)
+        body = message.body
+        if body is None or isinstance(body, (bytes, bytearray, memoryview)):
+            self.body = None if body is None else bytes(body)
+        else:
+            self.body = b"".join(iter(lambda: bytes(body.read(3)), b""))
+
+    @property
+    def region(self) -> str:
+        return self.headers["authorization"].split("/")[2]
+
+    @property
+    def query(self) -> set[str]:
+        return {part.removesuffix("=") for part in self.target.partition("?")[2].split("&")}
+
+
+class Script:
+    """A transport that plays its part line by line: an answer, an error, or what a call makes."""
+
+    def __init__(self, *lines: object) -> None:
+        self.lines = list(lines)
+        self.sent: list[Sent] = []
+
+    def send(self, message: HTTPRequest, *, stream: bool = False) -> Response:
+        self.sent.append(Sent(message, stream))
+        line: Any = self.lines.pop(0)
+        if isinstance(line, BaseException):
+            raise line
+        return line() if callable(line) else line  # type: ignore[no-any-return]
+
+
+class Clock:
+    """Time passes only where somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1_790_000_000.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+class Keys:
+    """Hands out credentials one after the other, the last for ever."""
+
+    def __init__(self, *credentials: Credentials | None) -> None:
+        self.credentials = list(credentials)
+
+    def get(self) -> Credentials | None:
+        return self.credentials.pop(0) if len(self.credentials) > 1 else self.credentials[0]
+
+
+class Stage:
+    def __init__(
+        self,
+        *lines: object,
+        url: str | None = URL,
+        region: str = "us-east-1",
+        keys: tuple[Credentials | None, ...] = (KEY,),
+        provider: Any = None,
+        **options: Any,
+    ) -> None:
+        self.transport = Script(*lines)
+        self.clock = Clock()
+        config = Config(**options)
+        self.client = Client(
+            endpoint=Endpoint(endpoint_url=url, region=region),
+            provider=provider or Keys(*keys),
+            transport=self.transport,  # type: ignore[arg-type]
+            config=config,
+            retry=RetryPolicy(config, random=lambda: 1.0),
+            clock=self.clock,
+            sleep=self.clock.sleep,
+        )
+
+    @property
+    def sent(self) -> list[Sent]:
+        return self.transport.sent
+
+    def done(self) -> None:
+        """All lines were played."""
+        assert self.transport.lines == []
+
+
+def ok(content: bytes | str = b"", status: int = 200, **headers: str) -> Response:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    named.setdefault("content-length", str(len(content)))
+    return Response(status, named, content.encode() if isinstance(content, str) else content)
+
+
+def fault(
+    status: int, code: str = "", message: str = "", more: str = "", **headers: str
+) -> Response:
+    if not code:
+        return ok(b"", status, **headers)
+    return ok(
+        f"<Error><Code>{code}</Code><Message>{message}</Message>{more}</Error>", status, **headers
+    )
+
+
+class Wire:
+    """A body on the wire."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.closed = False
+
+    @property
+    def remaining(self) -> int:
+        return len(self.content)
+
+    def read(self, size: int = -1, /) -> bytes:
+        size = len(self.content) if size < 0 else size
+        chunk, self.content = self.content[:size], self.content[size:]
+        return chunk
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        chunk = self.read(len(buffer))
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Pages:
+    """A body that is read as it is sent."""
+
+    def __init__(self, content: bytes, rewindable: bool = True) -> None:
+        self.content, self.length, self.rewindable = content, len(content), rewindable
+        self.at = 0
+        self.rewound = 0
+        self.fails: Exception | None = None
+
+    def rewind(self) -> None:
+        if self.fails is not None:
+            raise self.fails
+        self.at = 0
+        self.rewound += 1
+
+    def read(self, size: int, /) -> bytes:
+        chunk = self.content[self.at : self.at + size]
+        self.at += len(chunk)
+        return chunk
+
+
+# What goes out
+
+
+def test_a_get() -> None:
+    stage = Stage(ok(b"hello", etag='"e"', x_amz_meta_a="b"))
+    result = stage.client.get_object("photos", "a b+/c", stream=False)
+    assert (result.body.content, result.size, result.etag) == (b"hello", 5, "e")
+    assert result.metadata == {"a": "b"}
+    (sent,) = stage.sent
+    assert (sent.method, sent.host, sent.target) == ("GET", "s3.test", "/photos/a%20b%2B/c")
+    assert sent.headers["host"] == "s3.test:9000"
+    assert sent.headers["accept-encoding"] == "identity"
+    assert sent.headers["user-agent"].startswith("s3po/")
+    assert sent.headers["authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKID/")
+    assert not sent.stream
+    assert (stage.client.stats.requests, stage.client.stats.retries) == (1, 0)
+    assert (stage.client.stats.bytes_sent, stage.client.stats.bytes_received) == (0, 5)
+
+
+def test_names_of_headers_are_in_lower_case() -> None:
+    stage = Stage(ok(etag='"e"'))
+    stage.client.put_object(
+        "b",
+        "k",
+        b"x",
+        content_type="a/b",
+        metadata={"Color": "red"},
+        headers={"Cache-Control": "no"},
+    )
+    headers = stage.sent[0].headers
+    assert headers["x-amz-meta-color"] == "red"
+    assert headers["cache-control"] == "no"
+    assert all(name == name.lower() for name in headers)
+
+
+@pytest.mark.parametrize(
+    ("url", "signing", "signed"),
+    [
+        (URL, None, True),
+        ("https://s3.test", None, False),
+        (URL, False, False),
+        ("https://s3.test", True, True),
+    ],
+)
+def test_the_body_is_signed_where_tls_does_not_protect_it(
+    url: str, signing: bool | None, signed: bool
+) -> None:
+    for body in (b"hello", memoryview(b"hello"), bytearray(b"hello"), Pages(b"hello")):
+        stage = Stage(ok(etag='"e"'), url=url, payload_signing=signing)
+        stage.client.put_object("b", "k", body)
+        (sent,) = stage.sent
+        digest = hashlib.sha256(b"hello").hexdigest()
+        assert sent.headers["x-amz-content-sha256"] == (digest if signed else "UNSIGNED-PAYLOAD")
+        assert sent.body == b"hello"
+        assert stage.client.stats.bytes_sent == 5
+
+
+def test_a_body_that_is_read_only_once_is_not_signed_beforehand() -> None:
+    stage = Stage(ok(etag='"e"'))
+    stage.client.put_object("b", "k", Pages(b"hello", rewindable=False))
+    assert stage.sent[0].headers["x-amz-content-sha256"] == "UNSIGNED-PAYLOAD"
+    assert stage.sent[0].body == b"hello"
+    with pytest.raises(ConfigError, match="only once"):
+        Stage(payload_signing=True).client.put_object("b", "k", Pages(b"hello", rewindable=False))
+
+
+def test_an_empty_body_is_told_from_none_and_always_signed() -> None:
+    stage = Stage(ok(etag='"e"'), url="https://s3.test")
+    stage.client.put_object("b", "k")
+    assert stage.sent[0].body == b""
+    assert stage.sent[0].headers["x-amz-content-sha256"] == hashlib.sha256(b"").hexdigest()
+
+
+def test_anonymous_requests_are_not_signed() -> None:
+    stage = Stage(ok(b"x"), keys=(None,))
+    stage.client.get_object("b", "k", stream=False)
+    assert not any(name.startswith(("authorization", "x-amz")) for name in stage.sent[0].headers)
+
+
+# Trying again
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        lambda: ConnectionFailed("refused", request_sent=False),
+        lambda: ConnectionFailed("reset"),
+        lambda: TransportTimeout("slow"),
+        lambda: IncompleteBody("cut"),
+        lambda: fault(500),
+        lambda: fault(502),
+        lambda: fault(503, "SlowDown"),
+        lambda: fault(504),
+        lambda: fault(429),
+        lambda: fault(400, "RequestTimeout"),
+    ],
+)
+def test_a_failure_that_passes_is_tried_again(failure: Callable[[], Any]) -> None:
+    stage = Stage(failure(), failure(), ok(b"hello"))
+    assert stage.client.get_object("b", "k", stream=False).body.content == b"hello"
+    assert len(stage.sent) == 3
+    assert len(stage.clock.slept) == 2
+    assert (stage.client.stats.requests, stage.client.stats.retries) == (3, 2)
+
+
+def test_the_error_tells_what_was_done_where_and_how_often() -> None:
+    answer = fault(503, "SlowDown", "Please reduce your request rate.", x_amz_request_id="9A3F")
+    stage = Stage(answer, answer, answer, retry_base_throttled=0.7)
+    with pytest.raises(S3Error) as caught:
+        stage.client.put_object("photos", "cat.jpg", b"x")
+    error = caught.value
+    assert (error.operation, error.bucket, error.key) == ("put_object", "photos", "cat.jpg")
+    assert (error.status, error.code, error.request_id, error.attempts) == (
+        503,
+        "SlowDown",
+        "9A3F",
+        3,
+    )
+    assert error.elapsed == pytest.approx(0.7 + 1.4)
+    assert str(error) == (
+        "put_object s3://photos/cat.jpg: 503 SlowDown "
+        '"Please reduce your request rate." (3 attempts, 2.1 s, request 9A3F)'
+    )
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+    stage.done()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        fault(400, "MalformedXML"),
+        fault(403, "AccessDenied"),
+        fault(404, "NoSuchKey"),
+        fault(409, "OperationAborted"),
+        fault(412),
+        fault(416, "InvalidRange"),
+        fault(501, "NotImplemented"),
+    ],
+)
+def test_an_answer_that_stays_is_not_asked_for_again(answer: Response) -> None:
+    stage = Stage(answer)
+    with pytest.raises(S3Error) as caught:
+        stage.client.put_object("b", "k", b"x")
+    assert (caught.value.attempts, len(stage.sent), stage.clock.slept) == (1, 1, [])
+
+
+def test_one_attempt_turns_retries_off() -> None:
+    stage = Stage(fault(500), max_attempts=1)
+    with pytest.raises(ServerError):
+        stage.client.head_object("b", "k")
+    stage.done()
+
+
+def test_each_attempt_is_signed_anew() -> None:
+    first = Credentials("FIRST", "s1", "token-1")
+    second = Credentials("SECOND", "s2", None)
+    stage = Stage(fault(500), ok(b"x"), keys=(first, second), retry_base=2.0)
+    stage.client.get_object("b", "k", stream=False)
+    one, two = (sent.headers for sent in stage.sent)
+    assert one["x-amz-date"] != two["x-amz-date"]
+    assert "FIRST" in one["authorization"]
+    assert one["x-amz-security-token"] == "token-1"
+    assert "SECOND" in two["authorization"]
+    assert "x-amz-security-token" not in two
+
+
+def test_the_body_is_rewound_before_each_further_attempt() -> None:
+    stage = Stage(fault(500), ConnectionFailed("reset"), ok(etag='"e"'), url="https://s3.test")
+    body = Pages(b"hello world")
+    stage.client.put_object("b", "k", body)
+    assert [sent.body for sent in stage.sent] == [b"hello world"] * 3
+    assert body.rewound == 2
+    assert stage.client.stats.bytes_sent == 33
+
+
+def test_a_body_that_cannot_be_rewound_is_tried_once_and_the_error_says_so() -> None:
+    stage = Stage(fault(503, "SlowDown", "later"))
+    with pytest.raises(S3Error, match="later; its body cannot be read again") as caught:
+        stage.client.put_object("b", "k", Pages(b"hello", rewindable=False))
+    assert (caught.value.attempts, len(stage.sent), stage.clock.slept) == (1, 1, [])
+
+
+def test_a_body_that_fails_to_rewind() -> None:
+    stage = Stage(fault(500), url="https://s3.test")
+    body = Pages(b"hello")
+    body.fails = ValueError("I/O operation on closed file")
+    with pytest.raises(ServerError, match="could not be read again: I/O operation on closed file"):
+        stage.client.put_object("b", "k", body)
+    stage.done()
+
+
+def test_an_error_of_the_callers_body_is_the_callers() -> None:
+    stage = Stage(ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        stage.client.put_object("b", "k", Pages(b"x"))
+    stage.done()
+
+
+def test_a_stale_connection_costs_no_attempt_and_no_wait() -> None:
+    stage = Stage(ConnectionFailed("closed", stale=True), fault(500), fault(500), ok(b"x"))
+    stage.client.get_object("b", "k", stream=False)
+    assert len(stage.sent) == 4
+    assert len(stage.clock.slept) == 2
+
+
+def test_errors_inside_a_200_are_tried_again() -> None:
+    slow = "<Error><Code>SlowDown</Code><Message>m</Message></Error>"
+    done = "<CopyObjectResult><ETag>&quot;e&quot;</ETag></CopyObjectResult>"
+    stage = Stage(ok(slow), ok(""), ok(done))
+    assert stage.client.copy_object("b", "k", "c", "s").etag == "e"
+    stage.done()
+    stage = Stage(ok(slow), ok(slow), ok(slow))
+    with pytest.raises(S3Error) as caught:
+        stage.client.copy_object("b", "k", "c", "s")
+    assert (caught.value.code, caught.value.status, caught.value.attempts) == ("SlowDown", 200, 3)
+    denied = "<Error><Code>AccessDenied</Code></Error>"
+    stage = Stage(ok(denied))
+    with pytest.raises(AccessDenied):
+        stage.client.complete_multipart_upload("b", "k", "u", [PartInfo(1, "e")])
+    stage.done()
+
+
+@pytest.mark.parametrize("page", ["", "<html><body>hotel wifi</body></html>"])
+def test_a_listing_that_is_none_is_tried_again_and_then_refused(page: str) -> None:
+    stage = Stage(ok(page), ok(page), ok(page))
+    with pytest.raises(MalformedResponse) as caught:
+        stage.client.list_objects_v2("b")
+    assert (caught.value.attempts, caught.value.operation) == (3, "list_objects_v2")
+    stage.done()
+
+
+# Conditional writes
+
+
+@pytest.mark.parametrize(
+    "failure", [ConnectionFailed("reset"), TransportTimeout("slow"), IncompleteBody("cut")]
+)
+def test_a_conditional_write_whose_answer_was_lost_is_not_sent_again(failure: S3poError) -> None:
+    for write in (
+        lambda client: client.put_object("b", "k", b"x", if_none_match="*"),
+        lambda client: client.put_object("b", "k", b"x", headers={"If-Match": "e"}),
+        lambda client: client.delete_object("b", "k", if_match="e"),
+        lambda client: client.copy_object("b", "k", "c", "s", if_none_match="*"),
+        lambda client: client.complete_multipart_upload(
+            "b", "k", "u", [PartInfo(1, "e")], if_none_match="*"
+        ),
+    ):
+        lost = pickle.loads(pickle.dumps(failure))
+        stage = Stage(lost)
+        with pytest.raises(type(failure), match="unknown") as caught:
+            write(stage.client)
+        assert caught.value.attempts == 1
+        stage.done()
+
+
+def test_a_conditional_write_that_never_left_is_sent_again() -> None:
+    stage = Stage(
+        ConnectionFailed("refused", request_sent=False), fault(503, "SlowDown"), ok(etag='"e"')
+    )
+    assert stage.client.put_object("b", "k", b"x", if_none_match="*").etag == "e"
+    assert all(sent.headers["if-none-match"] == "*" for sent in stage.sent)
+    stage.done()
+
+
+def test_a_condition_that_fails_on_a_further_attempt_may_have_failed_on_our_own_write() -> None:
+    stage = Stage(fault(500), fault(412, "PreconditionFailed", "At least one"))
+    with pytest.raises(PreconditionFailed, match="an earlier attempt may have"):
+        stage.client.put_object("b", "k", b"x", if_none_match="*")
+    stage = Stage(fault(412, "PreconditionFailed", "At least one"))
+    with pytest.raises(PreconditionFailed) as caught:
+        stage.client.put_object("b", "k", b"x", if_none_match="*")
+    assert "earlier" not in str(caught.value)
+
+
+def test_conditional_reads_are_tried_again() -> None:
+    stage = Stage(ConnectionFailed("reset"), ok(b"x"))
+    stage.client.get_object("b", "k", if_match="e", stream=False)
+    assert stage.sent[1].headers["if-match"] == '"e"'
+
+
+# What an answer teaches
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        fault(301, "PermanentRedirect", x_amz_bucket_region="eu-west-1"),
+        fault(301, x_amz_bucket_region="eu-west-1"),
+        fault(400, x_amz_bucket_region="eu-west-1"),
+        fault(400, "AuthorizationHeaderMalformed", more="<Region>eu-west-1</Region>"),
+        fault(307, "TemporaryRedirect", more="<Endpoint>b.s3.eu-west-1.amazonaws.com</Endpoint>"),
+        fault(307, location="https://b.s3-eu-west-1.amazonaws.com/k"),
+    ],
+    ids=lambda answer: f"{answer.status}-{sorted(answer.headers)}",
+)
+def test_the_region_is_learned_once_and_kept(answer: Response) -> None:
+    stage = Stage(answer, ok(b"x"), ok(b"y"), ok(b"z"), url=None)
+    client = stage.client
+    client.get_object("photos", "k", stream=False)
+    client.bind(stats=Stats()).get_object("photos", "k", stream=False)
+    client.get_object("other", "k", stream=False)
+    assert [sent.region for sent in stage.sent] == [
+        "us-east-1",
+        "eu-west-1",
+        "eu-west-1",
+        "us-east-1",
+    ]
+    assert stage.sent[0].host != stage.sent[1].host
+    assert stage.clock.slept == []
+    assert "eu-west-1" in client.presign("GET", "photos", "k", expires=60)
+
+
+def test_regions_do_not_go_round() -> None:
+    here = fault(301, "PermanentRedirect", x_amz_bucket_region="us-east-1")
+    there = fault(301, "PermanentRedirect", x_amz_bucket_region="eu-west-1")
+    stage = Stage(here, url=None)
+    with pytest.raises(S3Error):
+        stage.client.head_object("b", "k")
+    stage.done()
+    stage = Stage(there, here, url=None)
+    with pytest.raises(S3Error) as caught:
+        stage.client.head_object("b", "k")
+    assert caught.value.attempts == 2
+    stage.done()
+
+
+@pytest.mark.parametrize("region", ["evil.com/", "a@b", "a b", "..", "x" * 70, "EU\r\n"])
+def test_a_region_that_is_none_is_not_followed(region: str) -> None:
+    stage = Stage(fault(301, "PermanentRedirect", x_amz_bucket_region=region), url=None)
+    with pytest.raises(S3Error):
+        stage.client.head_object("b", "k")
+    stage.done()
+
+
+def test_a_clock_that_is_wrong_is_corrected_once() -> None:
+    skewed = fault(403, "RequestTimeTooSkewed", date="Sat, 10 Oct 2026 12:00:00 GMT")
+    stage = Stage(skewed, ok(b"x"), ok(b"y"))
+    stage.client.get_object("b", "k", stream=False)
+    stage.client.get_object("b", "k", stream=False)
+    dates = [sent.headers["x-amz-date"] for sent in stage.sent]
+    assert dates[0] != "20261010T120000Z"
+    assert dates[1:] == ["20261010T120000Z"] * 2
+    stage = Stage(skewed, skewed)
+    with pytest.raises(AccessDenied) as caught:
+        stage.client.get_object("b", "k")
+    assert caught.value.attempts == 2
+    stage = Stage(fault(403, "RequestTimeTooSkewed"))
+    with pytest.raises(AccessDenied):
+        stage.client.get_object("b", "k")
+    stage.done()
+
+
+# Answers without a body
+
+
+def test_errors_of_head_are_told_by_their_status() -> None:
+    for status, kind in (
+        (404, NoSuchKey),
+        (403, AccessDenied),
+        (412, PreconditionFailed),
+        (304, NotModified),
+    ):
+        with pytest.raises(kind) as caught:
+            Stage(fault(status)).client.head_object("b", "k")
+        assert caught.value.code
+    with pytest.raises(NoSuchBucket):
+        Stage(fault(404)).client.head_bucket("b")
+
+
+def test_a_bucket_tells_its_region() -> None:
+    info = Stage(ok(x_amz_bucket_region="eu-west-1")).client.head_bucket("b")
+    assert (info.name, info.region) == ("b", "eu-west-1")
+
+
+# Bodies on the wire, and the places they take
+
+
+class Places:
+    def __init__(self) -> None:
+        self.taken = 0
+        self.most = 0
+
+    def acquire(self) -> None:
+        self.taken += 1
+        self.most = max(self.most, self.taken)
+
+    def release(self) -> None:
+        self.taken -= 1
+
+
+def streaming(content: bytes) -> tuple[Response, Wire]:
+    wire = Wire(content)
+    return Response(200, {"content-length": str(len(content))}, None, wire), wire
+
+
+def test_a_stream_counts_what_is_read_and_keeps_its_place_until_it_is_closed() -> None:
+    answer, wire = streaming(b"hello world")
+    stage = Stage(answer)
+    places, stats = Places(), Stats()
+    result = stage.client.bind(limiter=places, stats=stats).get_object("b", "k")
+    assert stage.sent[0].stream
+    assert (places.taken, stats.bytes_received) == (1, 0)
+    assert result.body.stream is not None
+    assert result.body.stream.remaining == 11
+    assert result.body.read(5) == b"hello"
+    buffer = bytearray(20)
+    assert result.body.readinto(memoryview(buffer)) == 6
+    assert (places.taken, stats.bytes_received) == (1, 11)
+    result.body.close()
+    result.body.close()
+    assert wire.closed
+    assert places.taken == 0
+    assert stage.client.stats.requests == 0
+
+
+def test_a_stream_that_is_dropped_gives_its_place_back() -> None:
+    answer, wire = streaming(b"hello")
+    stage = Stage(answer)
+    places = Places()
+    stage.client.bind(limiter=places).get_object("b", "k")
+    del answer
+    gc.collect()
+    assert (places.taken, wire.closed) == (0, True)
+
+
+def test_a_place_is_held_during_the_exchange_only() -> None:
+    places = Places()
+
+    def look() -> Response:
+        assert places.taken == 1
+        return ok(b"x")
+
+    stage = Stage(fault(500), ConnectionFailed("reset"), look, provider=Keys(KEY))
+    sleep = stage.clock.sleep
+
+    def sleep_without_a_place(seconds: float) -> None:
+        assert places.taken == 0
+        sleep(seconds)
+
+    stage.client._sleep = sleep_without_a_place
+    stage.client.bind(limiter=places).get_object("b", "k", stream=False)
+    assert (places.taken, places.most) == (0, 1)
+
+
+@pytest.mark.parametrize("end", [gevent.GreenletExit(), KeyboardInterrupt(), gevent.Timeout(1)])
+def test_an_end_from_outside_is_not_tried_again_and_gives_its_place_back(
+    end: BaseException,
+) -> None:
+    places = Places()
+    stage = Stage(end)
+    with pytest.raises(type(end)):
+        stage.client.bind(limiter=places).get_object("b", "k")
+    assert (places.taken, len(stage.sent)) == (0, 1)
+
+
+def test_a_stream_whose_head_is_malformed_is_closed() -> None:
+    answer, wire = streaming(b"hello")
+    answer.status = 206
+    good, _ = streaming(b"hello")
+    stage = Stage(answer, good)
+    places = Places()
+    result = stage.client.bind(limiter=places).get_object("b", "k", range=(0, 5))
+    assert wire.closed
+    assert places.taken == 1
+    assert result.body.read() == b"hello"
+
+
+# Before anything is sent
+
+
+def refused() -> Iterator[Any]:
+    part = PartInfo(1, "e")
+    yield lambda c: c.put_object("b", "", b"")
+    yield lambda c: c.put_object("b", "k" * 1025, b"")
+    yield lambda c: c.put_object("b", "\ud800", b"")
+    yield lambda c: c.put_object("b", "k", "text")
+    yield lambda c: c.put_object("b", "k", None)
+    yield lambda c: c.put_object("b", "k", 7)
+    yield lambda c: c.put_object("b", "k", Large())
+    yield lambda c: c.put_object("b", "k", b"", content_type="a\r\nb: c")
+    yield lambda c: c.put_object("b", "k", b"", content_type=7)
+    yield lambda c: c.put_object("b", "k", b"", metadata={"a b": "c"})
+    yield lambda c: c.put_object("b", "k", b"", metadata={"": "c"})
+    yield lambda c: c.put_object("b", "k", b"", metadata={"a": "é"})
+    yield lambda c: c.put_object("b", "k", b"", metadata={"a": "b\n"})
+    yield lambda c: c.put_object("b", "k", b"", metadata={"a": " b"})
+    yield lambda c: c.put_object("b", "k", b"", metadata={"a": 1})
+    yield lambda c: c.put_object("b", "k", b"", if_match="")
+    yield lambda c: c.put_object("b", "k", b"", storage_class="A\nB")
+    yield lambda c: c.put_object("b", "k", b"", headers={"Content-Length": "3"})
+    yield lambda c: c.put_object("b", "k", b"", headers={"Authorization": "x"})
+    yield lambda c: c.put_object("b", "k", b"", headers={"a:b": "x"})
+    yield lambda c: c.get_object("evil.com/", "k")
+    yield lambda c: c.get_object("a@b", "k")
+    yield lambda c: c.get_object("a?b", "k")
+    yield lambda c: c.get_object("..", "k")
+    yield lambda c: c.get_object("b", None)
+    yield lambda c: c.get_object(None, "k")
+    yield lambda c: c.get_object("b", "k", range=(3, 3))
+    yield lambda c: c.get_object("b", "k", range=(-1, 3))
+    yield lambda c: c.get_object("b", "k", range=(0.5, 3))
+    yield lambda c: c.get_object("b", "k", range="0-3")
+    yield lambda c: c.get_object("b", "k", part_number=0)
+    yield lambda c: c.get_object("b", "k", version_id="")
+    yield lambda c: c.delete_objects("b", [])
+    yield lambda c: c.delete_objects("b", ["k"] * 1001)
+    yield lambda c: c.delete_objects("b", "key")
+    yield lambda c: c.delete_objects("b", ["a\x01"])
+    yield lambda c: c.delete_objects("b", ["\ufffe"])
+    yield lambda c: c.delete_objects("b", [("a", "")])
+    yield lambda c: c.delete_objects("b", [("a",)])
+    yield lambda c: c.delete_objects("b", [7])
+    yield lambda c: c.copy_object("b", "k", "..", "s")
+    yield lambda c: c.copy_object("b", "k", "c", "")
+    yield lambda c: c.upload_part("b", "k", "u", 0, b"")
+    yield lambda c: c.upload_part("b", "k", "u", 10_001, b"")
+    yield lambda c: c.upload_part("b", "k", "u", True, b"")
+    yield lambda c: c.upload_part("b", "k", "u", "1", b"")
+    yield lambda c: c.upload_part("b", "k", "", 1, b"")
+    yield lambda c: c.upload_part("b", "k", None, 1, b"")
+    yield lambda c: c.upload_part_copy("b", "k", "u", 1, "c", "s", range=(0, None))
+    yield lambda c: c.complete_multipart_upload("b", "k", "u", [])
+    yield lambda c: c.complete_multipart_upload("b", "k", "u", [part, part])
+    yield lambda c: c.complete_multipart_upload("b", "k", "u", [PartInfo(0, "e")])
+    yield lambda c: c.complete_multipart_upload("b", "k", "u", [PartInfo(1, "")])
+    yield lambda c: c.complete_multipart_upload("b", "k", "u", [(1, "e")])
+    yield lambda c: c.list_parts("b", "k", "u", max_parts=0)
+    yield lambda c: c.list_objects_v2("b", max_keys=1001)
+    yield lambda c: c.list_objects_v2("b", max_keys=-1)
+    yield lambda c: c.list_objects_v2("b", prefix=None)
+    yield lambda c: c.list_objects_v2("b", prefix="\ud800")
+    yield lambda c: c.list_objects_v2("b", delimiter="")
+    yield lambda c: c.list_objects_v2("b", continuation_token="")
+    yield lambda c: c.list_multipart_uploads("b", max_uploads=1001)
+    yield lambda c: c.list_buckets(max_buckets=0)
+    yield lambda c: c.create_bucket("b", region="")
+    yield lambda c: c.presign("GET", "b", "k", expires=0)
+    yield lambda c: c.presign("GET", "b", "k", expires=604_801)
+    yield lambda c: c.presign("", "b", "k", expires=60)
+
+
+class Large:
+    length = 5 * GiB + 1
+    rewindable = True
+
+    def rewind(self) -> None: ...
+
+    def read(self, size: int, /) -> bytes:
+        raise AssertionError(size)
+
+
+@pytest.mark.parametrize("call", list(refused()))
+def test_wrong_input_is_refused_before_anything_is_sent(call: Callable[[Client], object]) -> None:
+    stage = Stage()
+    with pytest.raises(ConfigError):
+        call(stage.client)
+    assert stage.sent == []
+
+
+def test_credentials_that_cannot_be_had() -> None:
+    class Broken:
+        def get(self) -> Credentials:
+            raise CredentialsError("none found: tried the environment")
+
+    stage = Stage(provider=Broken())
+    places = Places()
+    with pytest.raises(CredentialsError, match="get_object s3://b/k: none found") as caught:
+        stage.client.bind(limiter=places).get_object("b", "k")
+    assert (caught.value.attempts, stage.sent, places.taken) == (0, [], 0)
+
+
+# Each operation's message
+
+
+def test_ranges() -> None:
+    for wanted, header in (
+        ((0, 10), "bytes=0-9"),
+        ((5, None), "bytes=5-"),
+        ((-7, None), "bytes=-7"),
+    ):
+        stage = Stage(ok(b"x"))
+        stage.client.get_object("b", "k", range=wanted, stream=False)
+        assert stage.sent[0].headers["range"] == header
+
+
+def test_versions_and_parts_are_in_the_query() -> None:
+    stage = Stage(ok(b"x"), ok())
+    stage.client.get_object("b", "k", version_id="v/1", part_number=2, stream=False)
+    stage.client.head_object("b", "k", version_id="v/1")
+    assert stage.sent[0].query == {"versionId=v%2F1", "partNumber=2"}
+    assert stage.sent[1].query == {"versionId=v%2F1"}
+
+
+def test_deleting_many_carries_a_checksum_that_every_store_knows() -> None:
+    stage = Stage(ok("<DeleteResult><Deleted><Key>a</Key></Deleted></DeleteResult>"))
+    result = stage.client.delete_objects("b", ["a", ("c\r\n", "v")])
+    assert [item.key for item in result.deleted] == ["a"]
+    (sent,) = stage.sent
+    assert (sent.method, sent.query) == ("POST", {"delete"})
+    assert sent.body is not None
+    assert sent.headers["content-md5"] == base64.b64encode(hashlib.md5(sent.body).digest()).decode()
+    assert b"<Key>c&#13;&#10;</Key><VersionId>v</VersionId>" in sent.body
+    assert not any("checksum" in name or "trailer" in name for name in sent.headers)
+
+
+def test_deleting_one() -> None:
+    stage = Stage(ok(status=204, x_amz_version_id="v", x_amz_delete_marker="true"))
+    result = stage.client.delete_object("b", "k", version_id="v")
+    assert (result.version_id, result.delete_marker) == ("v", True)
+
+
+def test_the_source_of_a_copy_is_encoded() -> None:
+    done = ok("<CopyObjectResult><ETag>e</ETag></CopyObjectResult>")
+    stage = Stage(done, done)
+    stage.client.copy_object("b", "k", "c", "ä /%2B?#", source_version_id="v+", if_match="e")
+    headers = stage.sent[0].headers
+    assert headers["x-amz-copy-source"] == "/c/%C3%A4%20/%252B%3F%23?versionId=v%2B"
+    assert headers["x-amz-copy-source-if-match"] == '"e"'
+    assert "x-amz-metadata-directive" not in headers
+    stage.client.copy_object("b", "k", "c", "s", metadata={"a": "b"})
+    assert stage.sent[1].headers["x-amz-metadata-directive"] == "REPLACE"
+
+
+def test_a_new_bucket() -> None:
+    stage = Stage(ok(), ok(), ok())
+    stage.client.create_bucket("b")
+    stage.client.create_bucket("b", region="us-east-1")
+    stage.client.create_bucket("b", region="eu-west-1")
+    assert [bool(sent.body) for sent in stage.sent] == [False, False, True]
+    assert stage.sent[2].body is not None
+    assert b"<LocationConstraint>eu-west-1</LocationConstraint>" in stage.sent[2].body
+
+
+def test_multipart() -> None:
+    stage = Stage(
+        ok(
+            "<InitiateMultipartUploadResult><UploadId>u 1</UploadId></InitiateMultipartUploadResult>"
+        ),
+        ok(etag='"e2"'),
+        ok("<CopyPartResult><ETag>e1</ETag></CopyPartResult>"),
+        ok(
+            "<CompleteMultipartUploadResult><ETag>&quot;e-2&quot;</ETag></CompleteMultipartUploadResult>"
+        ),
+        ok(status=204),
+    )
+    client = stage.client
+    upload = client.create_multipart_upload("b", "k", content_type="a/b").upload_id
+    two = client.upload_part("b", "k", upload, 2, memoryview(b"abc"))
+    one = client.upload_part_copy("b", "k", upload, 1, "c", "s", range=(10, 20))
+    assert (two, one) == (PartInfo(2, "e2", 3), PartInfo(1, "e1", 10))
+    assert client.complete_multipart_upload("b", "k", upload, [two, one]).etag == "e-2"
+    client.abort_multipart_upload("b", "k", upload)
+    began, put, copied, completed, aborted = stage.sent
+    assert (began.method, began.query) == ("POST", {"uploads"})
+    assert (put.method, put.query, put.body) == ("PUT", {"partNumber=2", "uploadId=u%201"}, b"abc")
+    assert copied.headers["x-amz-copy-source-range"] == "bytes=10-19"
+    assert completed.body is not None
+    assert completed.body.index(b"e1") < completed.body.index(b"e2")
+    assert (aborted.method, aborted.query) == ("DELETE", {"uploadId=u%201"})
+
+
+def listing(*keys: str, token: str = "", marker: str = "") -> Response:
+    entries = "".join(
+        f"<Contents><Key>{key}</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified>"
+        f"<ETag>&quot;e&quot;</ETag><Size>1</Size><StorageClass>STANDARD</StorageClass></Contents>"
+        for key in keys
+    )
+    named = f"<NextContinuationToken>{token}</NextContinuationToken>" if token else ""
+    named += f"<NextMarker>{marker}</NextMarker>" if marker else ""
+    cut = "true" if named else "false"
+    return ok(
+        f"<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>{cut}</IsTruncated>"
+        f"{named}{entries}</ListBucketResult>"
+    )
+
+
+def test_pages_follow_their_tokens() -> None:
+    stage = Stage(listing("a", token="t/1+"), listing("b+c", token="t2"), listing("d"))
+    pages = list(
+        stage.client.iter_pages_v2("b", prefix="p/", delimiter="/", start_after="Z", max_keys=1)
+    )
+    assert [info.key for page in pages for info in page.objects] == ["a", "b c", "d"]
+    common = {"list-type=2", "encoding-type=url", "prefix=p%2F", "delimiter=%2F", "max-keys=1"}
+    assert [sent.query - common for sent in stage.sent] == [
+        {"start-after=Z"},
+        {"continuation-token=t%2F1%2B"},
+        {"continuation-token=t2"},
+    ]
+    stage = Stage(listing("a", marker="a"), listing("b"))
+    list(stage.client.iter_pages_v1("b"))
+    assert [sent.query for sent in stage.sent] == [
+        {"encoding-type=url"},
+        {"encoding-type=url", "marker=a"},
+    ]
+
+
+def test_pages_are_asked_for_when_they_are_reached() -> None:
+    stage = Stage(listing("a", token="t"))
+    pages = stage.client.iter_pages_v2("b")
+    assert stage.sent == []
+    next(pages)
+    assert len(stage.sent) == 1
+
+
+@pytest.mark.parametrize("tokens", ["tt", "abb", "abab", "xabcabcabc", "wxyabababab"])
+def test_pages_that_go_round_are_noticed(tokens: str) -> None:
+    stage = Stage(*(listing(f"k{at}", token=token) for at, token in enumerate(tokens)))
+    with pytest.raises(MalformedResponse, match="goes round"):
+        list(stage.client.iter_pages_v2("b"))
+    stage = Stage(*(listing(f"k{at}", marker=token) for at, token in enumerate(tokens)))
+    with pytest.raises(MalformedResponse, match="goes round"):
+        list(stage.client.iter_pages_v1("b"))
+
+
+# Presigned URLs
+
+
+def test_a_presigned_url() -> None:
+    stage = Stage()
+    url = stage.client.presign("get", "b", "a b", expires=60, query=(("versionId", "v"),))
+    assert url.startswith(f"{URL}/b/a%20b?")
+    assert "X-Amz-Expires=60" in url
+    assert "versionId=v" in url
+    assert "sEcReT" not in url
+    assert stage.sent == []
+    with pytest.raises(CredentialsError):
+        Stage(keys=(None,)).client.presign("GET", "b", "k", expires=60)
+
+
+# What is seen of it
+
+
+def test_the_log_tells_each_attempt_and_no_secret(caplog: pytest.LogCaptureFixture) -> None:
+    token = Credentials("AKID", "sEcReT", "t0ken")
+    stage = Stage(fault(500), ok(b"x"), keys=(token,))
+    with caplog.at_level(logging.DEBUG, logger="s3po.rest"):
+        stage.client.get_object("b", "k", headers={"x-amz-foo": "bar"}, stream=False)
+    text = caplog.text
+    assert text.count("GET http://s3.test:9000/b/k") == 2
+    assert "InternalError" in text
+    signature = stage.sent[0].headers["authorization"].partition("Signature=")[2]
+    for secret in ("sEcReT", "t0ken", signature):
+        assert secret not in text
+    assert "sEcReT" not in repr(stage.client)
+
+
+def test_nothing_is_logged_unless_asked_for(caplog: pytest.LogCaptureFixture) -> None:
+    Stage(ok(b"x")).client.get_object("b", "k", stream=False)
+    assert caplog.records == []
+
+
+def test_an_error_leaves_no_circle_behind() -> None:
+    stage = Stage(fault(404))
+    gc.collect()
+    gc.disable()
+    try:
+        try:
+            stage.client.head_object("b", "k")
+        except NoSuchKey as error:
+            gone = weakref.ref(error)
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_send_takes_any_request() -> None:
+    stage = Stage(ok(b"<Tagging/>"))
+    request = Request("get_object_tagging", "GET", "b", "k", query=(("tagging", None),))
+    assert stage.client.send(request).content == b"<Tagging/>"
+    assert stage.sent[0].query == {"tagging"}
