@@ -34,13 +34,12 @@ class Node:
     def __init__(self, name: str) -> None:
         self.name = name
         self.text = ""
-        self.children: list[Node] = []
+        self.children: list[Node] | tuple[Node, ...] = ()
 
     def find(self, path: str) -> Node | None:
         """The first element at `path` (`"Owner/ID"`), or None."""
-        node: Node | None = self
+        node = self
         for name in path.split("/"):
-            assert node is not None
             for child in node.children:
                 if child.name == name:
                     node = child
@@ -57,6 +56,10 @@ class Node:
         """The text at `path`, or `default` where there is no such element."""
         node = self.find(path)
         return default if node is None else node.text
+
+    def fields(self) -> dict[str, str]:
+        """The texts of all child elements by name, the first one where a name repeats."""
+        return {child.name: child.text for child in reversed(self.children)}
 
     def required(self, path: str) -> str:
         """The text at `path`; MalformedResponse where it is missing or empty."""
@@ -92,32 +95,34 @@ def parse(content: bytes | None, *roots: str) -> Node:
     return root
 
 
-class _Doctype(ValueError):
-    pass
-
-
 def _build(content: bytes | str) -> Node:
     """Raises ValueError with a few words where `content` is not XML as S3 writes it."""
     from xml.parsers import expat
 
-    top = Node("")
-    stack = [top]
+    top = node = Node("")
+    above: list[Node] = []
 
     def start(name: str, _: object) -> None:
-        node = Node(name.rpartition(":")[2])
-        stack[-1].children.append(node)
-        stack.append(node)
-        if len(stack) > _MAX_DEPTH:
-            raise _Doctype("XML that is nested too deeply")
+        nonlocal node
+        child = Node(name.rpartition(":")[2] if ":" in name else name)
+        if node.children:
+            node.children.append(child)  # type: ignore[union-attr]
+        else:
+            node.children = [child]
+        above.append(node)
+        node = child
+        if len(above) > _MAX_DEPTH:
+            raise ValueError("XML that is nested too deeply")
 
     def end(_: str) -> None:
-        stack.pop()
+        nonlocal node
+        node = above.pop()
 
     def data(text: str) -> None:
-        stack[-1].text += text
+        node.text += text
 
     def refuse(*_: object) -> None:
-        raise _Doctype("XML with a DOCTYPE")
+        raise ValueError("XML with a DOCTYPE")
 
     parser = expat.ParserCreate()
     parser.buffer_text = True

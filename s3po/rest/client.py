@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import logging
-import platform
 import re
+import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import NoReturn, Protocol, Self
@@ -121,7 +121,7 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
         self._shared = _Shared()
         extra = config.user_agent_extra.strip()
         self._agent = (
-            f"s3po/{getattr(s3po, '__version__', '0')} python/{platform.python_version()}"
+            f"s3po/{getattr(s3po, '__version__', '0')} python/{'.'.join(map(str, sys.version_info[:3]))}"
             + (f" {extra}" if extra else "")
         )
 

@@ -282,18 +282,20 @@ def parse_list_objects_fully(response: Response, *, v2: bool) -> ListObjectsResu
     """A page of a listing, whatever its form."""
     root = parse_result(response, "ListBucketResult")
     decode: Callable[[str], str] = unquote if _is_url_encoded(root) else str
-    objects = tuple(
-        ObjectInfo(
-            key=decode(entry.required("Key")),
-            size=parse_int(entry.required("Size")),
-            etag=unquote_etag(entry.findtext("ETag")),
-            last_modified=parse_time(entry.findtext("LastModified")),
-            storage_class=entry.findtext("StorageClass") or "STANDARD",
-            owner_id=entry.findtext("Owner/ID") or None,
+    objects = []
+    for entry in root.findall("Contents"):
+        get = entry.fields().get
+        objects.append(
+            ObjectInfo(
+                key=decode(get("Key") or entry.required("Key")),
+                size=parse_int(get("Size", "")),
+                etag=unquote_etag(get("ETag", "")),
+                last_modified=parse_time(get("LastModified", "")),
+                storage_class=get("StorageClass") or "STANDARD",
+                owner_id=None if get("Owner") is None else entry.findtext("Owner/ID") or None,
+            )
         )
-        for entry in root.findall("Contents")
-    )
-    return _listing(root, objects, v2=v2)
+    return _listing(root, tuple(objects), v2=v2)
 
 
 def _is_url_encoded(root: Node) -> bool:
