@@ -161,7 +161,7 @@ class HeadObjectResult(_HeadersResult):
 
     def __repr__(self) -> str:
         headers = self._headers
-        size = headers.get("content-range", headers.get("content-length"))
+        size = headers.get("content-range", headers.get("content-length", "?")).rpartition("/")[2]
         return f"{type(self).__name__}(size={size}, etag={self.etag!r})"
 
 

@@ -78,7 +78,7 @@ def parse(content: bytes | None, *roots: str) -> Node:
     Raises MalformedResponse for an empty answer, broken XML, a DOCTYPE, or another root, as of a
     proxy's HTML page.
     """
-    due = " or ".join(f"<{name}>" for name in roots) or "XML"
+    due = f"<{roots[0]}>" if roots else "XML"
     # Long operations send spaces before their answer, to keep the connection open.
     content = content.strip() if content else b""
     if not content:

@@ -156,8 +156,10 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
                     if parse is not None:
                         try:
                             response.result = parse(response)
-                        except BaseException:
+                        except BaseException as failure:
                             response.close()
+                            if isinstance(failure, MalformedResponse):
+                                failure.status = response.status
                             raise
                     return response
                 error: S3poError = parse_error(response, request)

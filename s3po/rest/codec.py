@@ -110,9 +110,11 @@ def _make_error(response: Response, code: str, message: str, fields: dict[str, s
     )
 
 
-def parse_result(response: Response, *roots: str) -> Node:
+def parse_result(response: Response, due: str) -> Node:
     """The root of a 200's document, which may still be an error."""
-    root = parse(response.content, *roots, "Error")
+    # Stores that are generated from a description of S3 name some roots by its other words.
+    stem = due.removesuffix("Result")
+    root = parse(response.content, due, f"{stem}Response", f"{stem}Output", "Error")
     if root.name == "Error":
         raise _error(root, response)
     return root
@@ -181,10 +183,7 @@ def parse_list_buckets(response: Response) -> ListBucketsResult:
 
 
 def parse_bucket_location(response: Response) -> str:
-    # Some stores wrap the element once more in a <GetBucketLocationOutput>-like root.
-    root = parse_result(response, "LocationConstraint", "CreateBucketConfiguration")
-    text = root.findtext("LocationConstraint") if root.children else root.text
-    region = text.strip()
+    region = parse_result(response, "LocationConstraint").text.strip()
     # The names of the first two regions are older than the names of regions.
     return {"": "us-east-1", "US": "us-east-1", "EU": "eu-west-1"}.get(region, region)
 
@@ -382,12 +381,17 @@ def build_delete_objects(keys: Sequence[tuple[str, str | None]], *, quiet: bool)
     return document("Delete", *objects, "<Quiet>true</Quiet>" if quiet else "")
 
 
-def parse_delete_objects(response: Response) -> DeleteObjectsResult:
+def parse_delete_objects(
+    response: Response, keys: Sequence[tuple[str, str | None]]
+) -> DeleteObjectsResult:
     root = parse_result(response, "DeleteResult")
+    # Stores echo line ends raw, and any parser folds those to "\n".
+    folded = {key.replace("\r\n", "\n").replace("\r", "\n"): key for key, _ in keys if "\r" in key}
+    folded.update((key, key) for key, _ in keys if key in folded)
     return DeleteObjectsResult(
         deleted=tuple(
             DeletedInfo(
-                key=entry.required("Key"),
+                key=folded.get(key := entry.required("Key"), key),
                 version_id=entry.findtext("VersionId") or None,
                 delete_marker=parse_bool(entry.findtext("DeleteMarker")),
             )
@@ -395,7 +399,7 @@ def parse_delete_objects(response: Response) -> DeleteObjectsResult:
         ),
         errors=tuple(
             DeleteFailureInfo(
-                key=entry.findtext("Key"),
+                key=folded.get(key := entry.findtext("Key"), key),
                 code=entry.findtext("Code"),
                 message=entry.findtext("Message"),
                 version_id=entry.findtext("VersionId") or None,

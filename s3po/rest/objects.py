@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from functools import partial
 from hashlib import md5
 from urllib.parse import quote
 
@@ -247,7 +248,7 @@ class ObjectOperations(Sender):
                 query=(("delete", None),),
                 headers=sent,
                 body=body,
-                parse=codec.parse_delete_objects,
+                parse=partial(codec.parse_delete_objects, keys=pairs),
             )
         ).result
         return result
