@@ -1,0 +1,218 @@
+"""`Transport`: one exchange over HTTP, right in any thread, greenlet or forked child."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, cast
+
+import requests
+from gevent.hub import get_hub
+from gevent.monkey import get_original
+from requests.adapters import BaseAdapter
+from requests.utils import get_environ_proxies, select_proxy
+
+from s3po.config import Config
+from s3po.errors import ConfigError
+from s3po.messages import HTTPRequest, Response
+from s3po.transport.foreign import exchange_through
+from s3po.transport.sockets import GeventAdapter
+from s3po.transport.tls import TLSContext, build_context
+
+_native_local = get_original("_thread", "_local")
+_get_ident = get_original("_thread", "get_ident")
+
+
+class S3Session(requests.Session):
+    """A requests Session that sends bytes as they were signed.
+
+    No netrc, no redirects, no cookies, no decoding; proxies and CA bundles from the Config or the
+    environment. It belongs to one gevent hub. `exchange` is the short way that s3po takes; the usual
+    methods (`get`, `request`, ...) work too, over the same adapters and connections.
+    """
+
+    def __init__(self, config: Config, context: Any) -> None:
+        super().__init__()
+        self.config = config
+        self.trust_env = False
+        self.max_redirects = 0
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self.headers["Accept-Encoding"] = "identity"
+        self.hub = get_hub()
+        self._routes: dict[tuple[str, str, int], Any] = {}
+        self.adapter = GeventAdapter(context, config.max_idle)
+        self.mount("https://", self.adapter)
+        self.mount("http://", self.adapter)
+
+    def mount(self, prefix: str | bytes, adapter: BaseAdapter) -> None:
+        super().mount(cast(str, prefix), adapter)
+        if hasattr(self, "_routes"):
+            self._routes.clear()
+
+    def unmount(self, prefix: str) -> None:
+        """Take an adapter away again; what is mounted under a shorter prefix serves instead."""
+        self.adapters.pop(prefix, None)
+        if prefix in ("http://", "https://"):
+            self.mount(prefix, self.adapter)
+        self._routes.clear()
+
+    def exchange(self, request: HTTPRequest, stream: bool = False) -> Response:
+        """One exchange, exactly as the request stands."""
+        try:
+            send = self._routes[request.scheme, request.host, request.port]
+        except KeyError:
+            send = self._route(request)
+        return cast(Response, send(request, stream))
+
+    def _route(self, request: HTTPRequest) -> Any:
+        scheme, host, port = request.scheme, request.host, request.port
+        if scheme not in ("http", "https"):
+            raise ConfigError(f"not a scheme to send over: {scheme!r}")
+        literal = f"[{host}]" if ":" in host else host
+        origin = f"{scheme}://{literal}:{port}"
+        default = port == (443 if scheme == "https" else 80)
+        # A default port is left out by most who mount; both spellings are looked up.
+        urls = [f"{scheme}://{literal}", origin] if default else [origin]
+        adapter: Any = None
+        deep = False
+        best = -1
+        for prefix, candidate in self.adapters.items():
+            for url in urls:
+                whole = f"{url}{request.target}".lower()
+                if whole.startswith(prefix.lower()) and len(prefix) > best:
+                    adapter, best = candidate, len(prefix)
+                if len(prefix) > len(url) + 1 and prefix.lower().startswith(url.lower()):
+                    deep = True
+        if adapter is None:
+            raise ConfigError(f"no adapter is mounted for {origin}")
+        send: Any
+        if isinstance(adapter, GeventAdapter):
+            send = adapter.route(
+                scheme,
+                host,
+                port,
+                self._proxy(origin),
+                self.config.connect_timeout,
+                self.config.read_timeout,
+            ).exchange
+        elif hasattr(adapter, "exchange"):
+            send = adapter.exchange
+        else:
+            proxies = self._proxies(origin)
+
+            def send(request: HTTPRequest, stream: bool) -> Response:
+                return exchange_through(adapter, request, stream, self.config, proxies, origin)
+
+        # An adapter for a path of this origin: each request must be looked at.
+        if not deep:
+            self._routes[scheme, host, port] = send
+        return send
+
+    def _proxies(self, url: str) -> dict[str, str]:
+        if self.config.proxies is None:
+            return cast("dict[str, str]", get_environ_proxies(url, no_proxy=None))
+        return dict(self.config.proxies)
+
+    def _proxy(self, url: str) -> str | None:
+        proxy = cast("str | None", select_proxy(url, self._proxies(url)))
+        if not proxy:
+            return None
+        return proxy if "://" in proxy else f"http://{proxy}"
+
+    def merge_environment_settings(
+        self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
+    ) -> Any:
+        if not proxies:
+            proxies = self._proxies(url)
+        if verify is None:
+            verify = verify_of(self.config)
+        return super().merge_environment_settings(
+            url, proxies, stream, verify, cert or self.config.cert
+        )
+
+    def get_redirect_target(self, resp: Any) -> None:
+        """Never: a redirect would carry a signature that is not for its target."""
+
+    def close(self) -> None:
+        super().close()
+        self._routes.clear()
+
+
+def verify_of(config: Config) -> bool | str:
+    """What certificates are checked against: AWS_CA_BUNDLE before REQUESTS_CA_BUNDLE."""
+    if config.verify is not None:
+        return config.verify
+    return os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE") or True
+
+
+class Transport:
+    """Sends requests, one exchange each: no retry, no redirect, no cookie, no decoding.
+
+    Each native thread that uses it has a session of its own on its own gevent hub; after a fork the
+    child begins anew. Errors: ConnectionFailed, TransportTimeout, IncompleteBody; MalformedResponse
+    for what is not HTTP; ConfigError, before anything is sent, for what cannot be.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self._local = _native_local()
+        self._mounts: dict[str, BaseAdapter] = {}
+        self._tls: TLSContext | None = None
+        self._sessions: weakref.WeakSet[S3Session] = weakref.WeakSet()
+
+    def _context(self) -> TLSContext:
+        """One TLS context for all threads, made when first needed: loading roots takes its time."""
+        if self._tls is None:
+            verify = verify_of(self.config)
+            try:
+                self._tls = build_context(verify, self.config.cert)
+            except OSError as error:
+                raise ConfigError(
+                    f"cannot load the CA bundle ({verify!r}) or the client certificate: {error}"
+                ) from error
+        return self._tls
+
+    @property
+    def session(self) -> S3Session:
+        """The current thread's session."""
+        try:
+            session: S3Session = self._local.session
+        except AttributeError:
+            return self._new_session()
+        if session.hub is not get_hub():
+            return self._new_session()
+        return session
+
+    def _new_session(self) -> S3Session:
+        session = S3Session(self.config, self._context)
+        for prefix, adapter in self._mounts.items():
+            session.mount(prefix, adapter)
+        self._sessions.add(session)
+        self._local.session = session
+        return session
+
+    def send(self, request: HTTPRequest, *, stream: bool = False) -> Response:
+        """One exchange.
+
+        With `stream`, the body of an answer below 300 is left on the wire in `Response.stream`; else
+        it is read into `Response.content` (of an error at most 1 MiB).
+        """
+        return self.session.exchange(request, stream)
+
+    def mount(self, prefix: str, adapter: BaseAdapter) -> None:
+        """Let `adapter` serve the URLs that begin with `prefix`, in every thread, now and later."""
+        self._mounts[prefix] = adapter
+        for session in list(self._sessions):
+            session.mount(prefix, adapter)
+
+    def unmount(self, prefix: str) -> None:
+        """Undo `mount`."""
+        self._mounts.pop(prefix, None)
+        for session in list(self._sessions):
+            session.unmount(prefix)
+
+    def close(self) -> None:
+        """Close the sockets; the next request opens new ones."""
+        for session in list(self._sessions):
+            session.close()

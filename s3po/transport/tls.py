@@ -1,0 +1,238 @@
+"""TLS over a gevent socket through memory BIOs: fewer system calls and exceptions than an SSLSocket needs."""
+
+from __future__ import annotations
+
+import ssl
+import sys
+from typing import Any, cast
+
+import gevent.socket
+import gevent.ssl
+
+# One TLS record holds at most 16 KiB; one receive takes many of them.
+_RECEIVE = 256 * 1024
+# A write of this much is encrypted at once, so that large bodies do not pile up as ciphertext.
+_SEND = 256 * 1024
+
+
+class TLSContext(gevent.ssl.SSLContext):  # type: ignore[misc]
+    """An SSLContext whose `wrap_socket` gives a `TLSSocket`.
+
+    It derives from gevent's class, not from `ssl.SSLContext`: the properties of the latter recurse
+    without end when gevent patches `ssl` after it was imported (gevent/gevent#1016).
+    """
+
+    def wrap_socket(  # type: ignore[override]
+        self,
+        sock: Any,
+        server_side: bool = False,
+        *_: Any,
+        server_hostname: str | None = None,
+        **__: Any,
+    ) -> TLSSocket:
+        tls = TLSSocket(sock, self, server_hostname)
+        try:
+            tls.do_handshake()
+        except BaseException:
+            tls.close()
+            raise
+        return tls
+
+
+def build_context(verify: bool | str, cert: str | tuple[str, str] | None) -> TLSContext:
+    """A client's context. `verify`: True for certifi's roots, False for none, or a bundle's path."""
+    context = TLSContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION
+    context.set_alpn_protocols(["http/1.1"])
+    if sys.version_info >= (3, 13):
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
+    if verify is False:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif verify is True:
+        import certifi
+
+        context.load_verify_locations(certifi.where())
+    else:
+        import os
+
+        if os.path.isdir(verify):
+            context.load_verify_locations(capath=verify)
+        else:
+            context.load_verify_locations(cafile=verify)
+    if cert is not None:
+        if isinstance(cert, str):
+            context.load_cert_chain(cert)
+        else:
+            context.load_cert_chain(cert[0], cert[1])
+    return context
+
+
+class TLSSocket:
+    """What urllib3, http.client and our exchange ask of a socket, over a gevent one.
+
+    Its timeout is the socket's own; with a timeout of 0 it raises BlockingIOError like a plain one.
+    """
+
+    def __init__(
+        self, sock: gevent.socket.socket, context: ssl.SSLContext, server_hostname: str | None
+    ) -> None:
+        self.sock = sock
+        self.context = context
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._tls = context.wrap_bio(
+            self._incoming, self._outgoing, server_hostname=server_hostname
+        )
+        #: Ciphertext that the socket would not take yet.
+        self._pending: memoryview | None = None
+        self._io_refs = 0
+        self._closed = False
+
+    def do_handshake(self) -> None:
+        while True:
+            try:
+                self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                self.flush()
+                self._fill()
+            except ssl.SSLError:
+                # The alert tells the server why.
+                try:
+                    self.flush()
+                except OSError:
+                    pass
+                raise
+            else:
+                self.flush()
+                return
+
+    def _fill(self) -> None:
+        """Take what the socket has; waits for it as the timeout says."""
+        data = self.sock.recv(_RECEIVE)
+        if data:
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
+
+    def flush(self) -> None:
+        """Send all ciphertext. Raises BlockingIOError when the timeout is 0 and the socket is full."""
+        while True:
+            pending = self._pending
+            if pending is None:
+                if not self._outgoing.pending:
+                    return
+                pending = memoryview(self._outgoing.read())
+            # Kept until it is sent: an exception must not tear the stream of records.
+            self._pending = pending
+            sent = self.sock.send(pending)
+            self._pending = pending[sent:] if sent < len(pending) else None
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        """Encrypt and send some; the count is of plaintext, of which the tail may wait in `flush`."""
+        del flags
+        if self._pending is not None:
+            self.flush()
+        view = memoryview(data)
+        if len(view) > _SEND:
+            view = view[:_SEND]
+        if not len(view):
+            return 0
+        sent = self._tls.write(view)
+        try:
+            self.flush()
+        except BlockingIOError:
+            pass
+        return sent
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        del flags
+        view = memoryview(data).cast("B")
+        while len(view):
+            view = view[self.send(view) :]
+        self.flush()
+
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        """Decrypt into `buffer`; 0 when the peer closed in due form, SSLEOFError when it just went."""
+        del flags
+        size = nbytes or len(buffer)
+        read = self._tls.read
+        while True:
+            try:
+                return cast(int, read(size, buffer))
+            except ssl.SSLWantReadError:
+                if self._outgoing.pending or self._pending is not None:
+                    self.flush()
+                self._fill()
+            except ssl.SSLZeroReturnError:
+                return 0
+
+    def recv(self, size: int = 65536, flags: int = 0) -> bytes:
+        del flags
+        buffer = bytearray(size)
+        return bytes(memoryview(buffer)[: self.recv_into(buffer)])
+
+    @property
+    def buffered(self) -> bool:
+        """Whether bytes were received that are not read yet."""
+        return bool(self._incoming.pending or self._tls.pending())
+
+    def fileno(self) -> int:
+        return cast(int, self.sock.fileno())
+
+    def settimeout(self, value: float | None) -> None:
+        self.sock.settimeout(value)
+
+    def gettimeout(self) -> float | None:
+        return cast("float | None", self.sock.gettimeout())
+
+    @property
+    def timeout(self) -> float | None:
+        return cast("float | None", self.sock.timeout)
+
+    def setsockopt(self, *args: Any) -> None:
+        self.sock.setsockopt(*args)
+
+    def getpeername(self) -> Any:
+        return self.sock.getpeername()
+
+    def getpeercert(self, binary_form: bool = False) -> Any:
+        return self._tls.getpeercert(binary_form)
+
+    def version(self) -> str | None:
+        return self._tls.version()
+
+    def cipher(self) -> Any:
+        return self._tls.cipher()
+
+    def selected_alpn_protocol(self) -> str | None:
+        return self._tls.selected_alpn_protocol()
+
+    def makefile(self, mode: str = "r", buffering: int | None = None, **_: Any) -> Any:
+        """For http.client, which reads answers through a buffered file."""
+        import io
+        import socket
+
+        del mode
+        raw = socket.SocketIO(cast(Any, self), "r")
+        self._io_refs += 1
+        if buffering == 0:
+            return raw
+        return io.BufferedReader(
+            raw, io.DEFAULT_BUFFER_SIZE if not buffering or buffering < 0 else buffering
+        )
+
+    def _decref_socketios(self) -> None:
+        self._io_refs -= 1
+        if self._closed and self._io_refs <= 0:
+            self.sock.close()
+
+    def shutdown(self, how: int) -> None:
+        self.sock.shutdown(how)
+
+    def close(self) -> None:
+        """Close the socket without a close_notify: every length is known, and nobody waits for it."""
+        self._closed = True
+        if self._io_refs <= 0:
+            self.sock.close()
