@@ -36,6 +36,7 @@ class BucketOperations(Sender):
                 bucket,
                 headers=add_headers({}, headers),
                 body=body,
+                parse=codec.check_done,
                 region=region,
             )
         )
@@ -57,7 +58,15 @@ class BucketOperations(Sender):
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucket.html
         """
         check_bucket(bucket)
-        self.send(Request("delete_bucket", "DELETE", bucket, headers=add_headers({}, headers)))
+        self.send(
+            Request(
+                "delete_bucket",
+                "DELETE",
+                bucket,
+                headers=add_headers({}, headers),
+                parse=codec.check_done,
+            )
+        )
 
     def list_buckets(
         self,

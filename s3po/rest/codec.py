@@ -120,6 +120,17 @@ def parse_result(response: Response, due: str) -> Node:
     return root
 
 
+def check_done(response: Response) -> None:
+    """For answers of which the head says all: an error or a proxy's page in a 200 is no success."""
+    content = response.content
+    if content and content.lstrip()[:1] == b"<":
+        root = parse(content)
+        if root.name == "Error":
+            raise _error(root, response)
+        if root.name.lower() == "html":
+            raise MalformedResponse("an HTML page where an answer was due")
+
+
 # Values
 
 
@@ -336,6 +347,10 @@ def parse_list_objects_v1(response: Response) -> ListObjectsResult:
 
 
 def parse_put_object(response: Response) -> PutObjectResult:
+    if response.content:
+        check_done(response)
+    if "etag" not in response.headers:
+        raise MalformedResponse("an answer without an ETag: whoever sent it stored nothing")
     return PutObjectResult(response.headers)
 
 
@@ -444,6 +459,7 @@ def parse_complete_multipart_upload(response: Response) -> CompleteMultipartUplo
 
 
 def parse_upload_part(response: Response, part_number: int, size: int) -> PartInfo:
+    check_done(response)
     etag = unquote_etag(response.headers.get("etag", ""))
     if not etag:
         raise MalformedResponse("a part without an ETag, by which it would be named")

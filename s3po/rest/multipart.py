@@ -212,6 +212,7 @@ class MultipartOperations(Sender):
                 key,
                 query=(("uploadId", check_text("upload_id", upload_id)),),
                 headers=add_headers({}, headers),
+                parse=codec.check_done,
             )
         )
 

@@ -197,6 +197,7 @@ class ObjectOperations(Sender):
                 key,
                 query=version_query(version_id),
                 headers=sent,
+                parse=codec.check_done,
                 idempotent=not is_conditional(sent),
             )
         )

@@ -429,6 +429,34 @@ def test_a_listing_that_is_none_is_tried_again_and_then_refused(page: str) -> No
     stage.done()
 
 
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda client: client.put_object("b", "k", b"x"),
+        lambda client: client.upload_part("b", "k", "u", 1, b"x"),
+        lambda client: client.delete_object("b", "k"),
+        lambda client: client.create_bucket("b"),
+        lambda client: client.delete_bucket("b"),
+        lambda client: client.abort_multipart_upload("b", "k", "u"),
+    ],
+)
+def test_a_write_is_not_done_when_somebody_else_answers(write: Callable[[Client], object]) -> None:
+    for page in ("<html>hotel wifi</html>", "<!doctype html><p>hotel wifi"):
+        stage = Stage(*[ok(page, etag='"e"')] * 3)
+        with pytest.raises(MalformedResponse) as caught:
+            write(stage.client)
+        assert caught.value.status == 200
+        stage.done()
+    stage = Stage(ok("<Error><Code>InternalError</Code></Error>", etag='"e"'), ok(etag='"e"'))
+    write(stage.client)
+    stage.done()
+
+
+def test_a_put_without_an_etag_stored_nothing() -> None:
+    with pytest.raises(MalformedResponse, match="ETag"):
+        Stage(ok(), ok(), ok()).client.put_object("b", "k", b"x")
+
+
 # Conditional writes
 
 
