@@ -8,14 +8,13 @@ import re
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import NoReturn, Protocol, Self
+from typing import TYPE_CHECKING, NoReturn, Protocol, Self
 
 import gevent
 
 import s3po
 from s3po import log
 from s3po.config import Config
-from s3po.credentials import Provider
 from s3po.endpoint import Endpoint, check_bucket, check_key
 from s3po.errors import (
     ConfigError,
@@ -36,7 +35,10 @@ from s3po.rest.objects import ObjectOperations
 from s3po.retry import Retries, RetryPolicy
 from s3po.sigv4 import UNSIGNED_PAYLOAD, Signer, payload_hash
 from s3po.stats import Stats
-from s3po.transport import Transport
+
+if TYPE_CHECKING:
+    from s3po.credentials import Provider
+    from s3po.transport import Transport
 
 _log = log.logger("rest")
 _is_enabled = _log.isEnabledFor
@@ -249,7 +251,7 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
                 _log.debug("%s: %r", request.operation, message)
             response = self.transport.send(message, stream=request.stream)
             if response.stream is not None:
-                response.stream = _Stream(response.stream, stats, limiter)
+                response.stream = _Stream(response.stream, request, stats, limiter)
                 held = False
             elif response.content is not None:
                 stats.bytes_received += len(response.content)
@@ -359,10 +361,13 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
 class _Stream:
     """A body on the wire: its bytes are counted as they are read, its place held until it closes."""
 
-    __slots__ = ("_limiter", "_stats", "_stream")
+    __slots__ = ("_limiter", "_request", "_stats", "_stream")
 
-    def __init__(self, stream: BodyStream, stats: Stats, limiter: Limiter | None) -> None:
+    def __init__(
+        self, stream: BodyStream, request: Request, stats: Stats, limiter: Limiter | None
+    ) -> None:
         self._stream = stream
+        self._request = request
         self._stats = stats
         self._limiter = limiter
 
@@ -375,14 +380,26 @@ class _Stream:
         self._stream.remaining = value
 
     def read(self, size: int = -1, /) -> bytes:
-        chunk = self._stream.read(size)
+        try:
+            chunk = self._stream.read(size)
+        except TransportError as error:
+            raise self._placed(error) from error.__cause__
         self._stats.bytes_received += len(chunk)
         return chunk
 
     def readinto(self, buffer: memoryview, /) -> int:
-        count = self._stream.readinto(buffer)
+        try:
+            count = self._stream.readinto(buffer)
+        except TransportError as error:
+            raise self._placed(error) from error.__cause__
         self._stats.bytes_received += count
         return count
+
+    def _placed(self, error: TransportError) -> TransportError:
+        request = self._request
+        return error.where(
+            operation=request.operation, bucket=request.bucket, key=request.key, attempts=1
+        )
 
     def close(self) -> None:
         limiter, self._limiter = self._limiter, None

@@ -641,6 +641,18 @@ def test_a_stream_counts_what_is_read_and_keeps_its_place_until_it_is_closed() -
     assert stage.client.stats.requests == 0
 
 
+def test_a_stream_that_breaks_tells_whose_it_was() -> None:
+    class Cut(Wire):
+        def read(self, size: int = -1, /) -> bytes:
+            raise IncompleteBody("5 bytes are missing")
+
+    answer = Response(200, {"content-length": "5"}, None, Cut(b""))
+    body = Stage(answer).client.get_object("b", "k").body
+    for read in (lambda: body.read(), lambda: body.readinto(memoryview(bytearray(3)))):
+        with pytest.raises(IncompleteBody, match="get_object s3://b/k: 5 bytes are missing"):
+            read()
+
+
 def test_a_stream_that_is_dropped_gives_its_place_back() -> None:
     answer, wire = streaming(b"hello")
     stage = Stage(answer)
