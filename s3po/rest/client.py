@@ -383,7 +383,8 @@ class _Stream:
         try:
             chunk = self._stream.read(size)
         except TransportError as error:
-            raise self._placed(error) from error.__cause__
+            self._place(error)
+            raise
         self._stats.bytes_received += len(chunk)
         return chunk
 
@@ -391,13 +392,14 @@ class _Stream:
         try:
             count = self._stream.readinto(buffer)
         except TransportError as error:
-            raise self._placed(error) from error.__cause__
+            self._place(error)
+            raise
         self._stats.bytes_received += count
         return count
 
-    def _placed(self, error: TransportError) -> TransportError:
+    def _place(self, error: TransportError) -> None:
         request = self._request
-        return error.where(
+        error.where(
             operation=request.operation, bucket=request.bucket, key=request.key, attempts=1
         )
 

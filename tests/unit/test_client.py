@@ -643,7 +643,7 @@ def test_a_stream_counts_what_is_read_and_keeps_its_place_until_it_is_closed() -
 
 def test_a_stream_that_breaks_tells_whose_it_was() -> None:
     class Cut(Wire):
-        def read(self, size: int = -1, /) -> bytes:
+        def read(self, _: int = -1, /) -> bytes:
             raise IncompleteBody("5 bytes are missing")
 
     answer = Response(200, {"content-length": "5"}, None, Cut(b""))
