@@ -399,9 +399,7 @@ class _Stream:
 
     def _place(self, error: TransportError) -> None:
         request = self._request
-        error.where(
-            operation=request.operation, bucket=request.bucket, key=request.key, attempts=1
-        )
+        error.where(operation=request.operation, bucket=request.bucket, key=request.key, attempts=1)
 
     def close(self) -> None:
         limiter, self._limiter = self._limiter, None

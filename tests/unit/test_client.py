@@ -899,6 +899,56 @@ def test_multipart() -> None:
     assert (aborted.method, aborted.query) == ("DELETE", {"uploadId=u%201"})
 
 
+def test_what_is_asked_for_is_in_the_query() -> None:
+    buckets = ok("<ListAllMyBucketsResult/>")
+    stage = Stage(buckets)
+    stage.client.list_buckets(prefix="p", continuation_token="t/", max_buckets=5)
+    assert stage.sent[0].query == {"prefix=p", "continuation-token=t%2F", "max-buckets=5"}
+
+    stage = Stage(ok("<LocationConstraint>eu-west-1</LocationConstraint>"))
+    assert stage.client.get_bucket_location("b") == "eu-west-1"
+    assert stage.sent[0].query == {"location"}
+
+    stage = Stage(listing("a"), listing("a"))
+    stage.client.list_objects_v2("b", fetch_owner=True)
+    stage.client.list_objects("b", prefix="p", delimiter="/", marker="m", max_keys=0)
+    assert stage.sent[0].query == {"list-type=2", "encoding-type=url", "fetch-owner=true"}
+    assert stage.sent[1].query == {
+        "encoding-type=url", "prefix=p", "delimiter=%2F", "marker=m", "max-keys=0"
+    }  # fmt: skip
+
+    stage = Stage(ok("<ListPartsResult/>"), ok("<ListMultipartUploadsResult/>"))
+    assert stage.client.list_parts("b", "k", "u", part_number_marker=3, max_parts=9).parts == ()
+    uploads = stage.client.list_multipart_uploads(
+        "b", prefix="p", delimiter="/", key_marker="k", upload_id_marker="i", max_uploads=7
+    )
+    assert (uploads.uploads, uploads.is_truncated) == ((), False)
+    assert stage.sent[0].query == {"uploadId=u", "part-number-marker=3", "max-parts=9"}
+    assert stage.sent[1].query == {
+        "uploads", "encoding-type=url", "prefix=p", "delimiter=%2F", "key-marker=k",
+        "upload-id-marker=i", "max-uploads=7",
+    }  # fmt: skip
+
+
+def test_conditions_go_out_with_quoted_etags() -> None:
+    stage = Stage(
+        ok(b"x"), ok(), ok(etag='"e"'), ok("<CopyPartResult><ETag>e</ETag></CopyPartResult>")
+    )
+    client = stage.client
+    client.get_object("b", "k", if_match="a", if_none_match='"b"', stream=False)
+    client.head_object("b", "k", if_match="a", if_none_match="b")
+    client.put_object("b", "k", if_match="a", content_md5="bWQ1", storage_class="GLACIER")
+    client.upload_part_copy("b", "k", "u", 1, "c", "s", if_match="a")
+    for sent in stage.sent[:2]:
+        assert (sent.headers["if-match"], sent.headers["if-none-match"]) == ('"a"', '"b"')
+    put, copied = stage.sent[2:]
+    assert put.headers["if-match"] == '"a"'
+    assert put.headers["content-md5"] == "bWQ1"
+    assert put.headers["x-amz-storage-class"] == "GLACIER"
+    assert copied.headers["x-amz-copy-source-if-match"] == '"a"'
+    assert "x-amz-copy-source-range" not in copied.headers
+
+
 def listing(*keys: str, token: str = "", marker: str = "") -> Response:
     entries = "".join(
         f"<Contents><Key>{key}</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified>"
