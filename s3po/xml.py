@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from s3po.errors import ConfigError, MalformedResponse
 
-__all__ = ["Node", "can_carry", "escape", "parse"]
+__all__ = ["Node", "can_carry", "document", "element", "escape", "parse"]
 
 #: Deeper than any document of S3's; a bound for those that are not.
 _MAX_DEPTH = 64
