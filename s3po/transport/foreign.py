@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, cast
 
 import requests
@@ -24,6 +25,13 @@ from s3po.messages import HTTPRequest, Response
 from s3po.transport import wire
 
 _MAX_ERROR_BODY = 1024 * 1024
+
+
+def verify_of(config: Config) -> bool | str:
+    """What certificates are checked against: AWS_CA_BUNDLE before REQUESTS_CA_BUNDLE."""
+    if config.verify is not None:
+        return config.verify
+    return os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE") or True
 
 
 def prepare(request: HTTPRequest, origin: str) -> requests.PreparedRequest:
@@ -56,15 +64,13 @@ def prepare(request: HTTPRequest, origin: str) -> requests.PreparedRequest:
 
 def exchange_through(
     adapter: BaseAdapter,
+    origin: str,
+    proxies: dict[str, str],
+    config: Config,
     request: HTTPRequest,
     stream: bool,
-    config: Config,
-    proxies: dict[str, str],
-    origin: str,
 ) -> Response:
     """One exchange through any requests adapter."""
-    from s3po.transport.session import verify_of
-
     prepared = prepare(request, origin)
     try:
         answer = adapter.send(
@@ -91,7 +97,7 @@ def exchange_through(
 
 def convert(answer: requests.Response, request: HTTPRequest, stream: bool) -> Response:
     """Our Response of requests' one."""
-    status = cast(int, answer.status_code)
+    status = answer.status_code
     headers = {name.lower(): str(value) for name, value in answer.headers.items()}
     if request.method == "HEAD" or status in (204, 304):
         answer.close()
@@ -114,9 +120,10 @@ class ForeignStream:
     def __init__(self, answer: requests.Response, headers: dict[str, str]) -> None:
         self._answer = answer
         raw = answer.raw
+        read_already: Any = answer._content
         # Some adapters make a Response that has its content and nothing raw.
         self._content: bytes | None = None
-        if raw is None or not hasattr(raw, "read") or answer._content is not False:  # type: ignore[attr-defined]
+        if raw is None or not hasattr(raw, "read") or read_already is not False:
             self._content = answer.content or b""
         length = headers.get("content-length", "")
         self.remaining: int | None = (

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import threading
 import weakref
+from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, cast
 
 import requests
-from gevent.hub import get_hub
+from gevent._hub_local import get_hub_if_exists
+from gevent.hub import get_hub, reinit
 from gevent.monkey import get_original
 from requests.adapters import BaseAdapter
 from requests.utils import get_environ_proxies, select_proxy
@@ -16,7 +19,7 @@ from requests.utils import get_environ_proxies, select_proxy
 from s3po.config import Config
 from s3po.errors import ConfigError
 from s3po.messages import HTTPRequest, Response
-from s3po.transport.foreign import exchange_through
+from s3po.transport.foreign import exchange_through, verify_of
 from s3po.transport.sockets import GeventAdapter
 from s3po.transport.tls import TLSContext, build_context
 
@@ -99,11 +102,7 @@ class S3Session(requests.Session):
         elif hasattr(adapter, "exchange"):
             send = adapter.exchange
         else:
-            proxies = self._proxies(origin)
-
-            def send(request: HTTPRequest, stream: bool) -> Response:
-                return exchange_through(adapter, request, stream, self.config, proxies, origin)
-
+            send = partial(exchange_through, adapter, origin, self._proxies(origin), self.config)
         # An adapter for a path of this origin: each request must be looked at.
         if not deep:
             self._routes[scheme, host, port] = send
@@ -111,11 +110,11 @@ class S3Session(requests.Session):
 
     def _proxies(self, url: str) -> dict[str, str]:
         if self.config.proxies is None:
-            return cast("dict[str, str]", get_environ_proxies(url, no_proxy=None))
+            return get_environ_proxies(url, no_proxy=None)
         return dict(self.config.proxies)
 
     def _proxy(self, url: str) -> str | None:
-        proxy = cast("str | None", select_proxy(url, self._proxies(url)))
+        proxy = select_proxy(url, self._proxies(url))
         if not proxy:
             return None
         return proxy if "://" in proxy else f"http://{proxy}"
@@ -135,15 +134,58 @@ class S3Session(requests.Session):
         """Never: a redirect would carry a signature that is not for its target."""
 
     def close(self) -> None:
-        super().close()
+        """Close what is idle; what is in use is closed when its exchange ends."""
         self._routes.clear()
+        super().close()
+        self.adapter.proxy_manager.clear()
+
+    def abandon(self) -> None:
+        """In a forked child: let go of the parent's sockets without a word to their other ends."""
+        self._routes.clear()
+        for conn in list(self.adapter.live):
+            conn.abandon()
 
 
-def verify_of(config: Config) -> bool | str:
-    """What certificates are checked against: AWS_CA_BUNDLE before REQUESTS_CA_BUNDLE."""
-    if config.verify is not None:
-        return config.verify
-    return os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE") or True
+class _ThreadEnd:
+    """Kept by a native thread: its going tells that the thread ends."""
+
+    __slots__ = ("hub", "ident", "owns_hub", "session")
+
+    def __init__(self, session: S3Session, owns_hub: bool) -> None:
+        self.session = session
+        self.hub = session.hub
+        self.owns_hub = owns_hub
+        self.ident = _get_ident()
+
+    def __del__(self) -> None:
+        self.session.close()
+        # gevent leaves the hub of a thread that ends, and its file descriptors, to whoever made it.
+        if self.owns_hub and self.ident == _get_ident() != _main_ident():
+            self.hub.destroy()
+
+
+def _main_ident() -> int:
+    return cast(int, threading.main_thread().ident)
+
+
+#: Every Transport there is, for the child of a fork.
+_transports: weakref.WeakSet[Transport] = weakref.WeakSet()
+_fork_hooked = False
+
+
+def _hook_fork() -> None:
+    global _fork_hooked
+    if not _fork_hooked and hasattr(os, "register_at_fork"):
+        _fork_hooked = True
+        os.register_at_fork(after_in_child=_after_fork)
+
+
+def _after_fork() -> None:
+    for transport in list(_transports):
+        transport._after_fork()
+    # gevent does so by itself only where os.fork is patched; twice does no harm. Without it parent
+    # and child would share one epoll set.
+    reinit()
 
 
 class Transport:
@@ -160,6 +202,8 @@ class Transport:
         self._mounts: dict[str, BaseAdapter] = {}
         self._tls: TLSContext | None = None
         self._sessions: weakref.WeakSet[S3Session] = weakref.WeakSet()
+        _transports.add(self)
+        _hook_fork()
 
     def _context(self) -> TLSContext:
         """One TLS context for all threads, made when first needed: loading roots takes its time."""
@@ -185,12 +229,24 @@ class Transport:
         return session
 
     def _new_session(self) -> S3Session:
+        owns_hub = get_hub_if_exists() is None
         session = S3Session(self.config, self._context)
         for prefix, adapter in self._mounts.items():
             session.mount(prefix, adapter)
         self._sessions.add(session)
-        self._local.session = session
+        local = self._local
+        # A hub that was replaced takes its session along.
+        local.end = None
+        local.session = session
+        local.end = _ThreadEnd(session, owns_hub)
         return session
+
+    def _after_fork(self) -> None:
+        sessions = list(self._sessions)
+        for session in sessions:
+            session.abandon()
+        self._sessions = weakref.WeakSet()
+        self._local = _native_local()
 
     def send(self, request: HTTPRequest, *, stream: bool = False) -> Response:
         """One exchange.

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import os
 import queue
-import socket as _stdlib_socket
+import socket as _socket
 import ssl
+import weakref
 from collections import deque
 from time import monotonic
 from typing import Any, cast
@@ -36,8 +37,6 @@ from s3po.errors import (
 from s3po.messages import Body, BytesLike, HTTPRequest, Response
 from s3po.transport import wire
 from s3po.transport.tls import TLSSocket
-
-_wait = gevent.socket.wait
 
 # What one receive of a head (and, mostly, of a whole small answer) takes.
 _SCRATCH = 64 * 1024
@@ -118,20 +117,24 @@ def open_socket(
 
 def _resolve(host: str, port: int, timeout: float | None) -> list[Any]:
     # Numbers need no resolver, hence none of gevent's threads.
-    for family in (_stdlib_socket.AF_INET, _stdlib_socket.AF_INET6):
+    for family in (_socket.AF_INET, _socket.AF_INET6):
         try:
-            _stdlib_socket.inet_pton(family, host)
+            _socket.inet_pton(family, host)
         except (OSError, ValueError):
             continue
-        address = (host, port) if family == _stdlib_socket.AF_INET else (host, port, 0, 0)
-        return [(family, _stdlib_socket.SOCK_STREAM, 0, "", address)]
+        address = (host, port) if family == _socket.AF_INET else (host, port, 0, 0)
+        return [(family, _socket.SOCK_STREAM, 0, "", address)]
     with gevent.Timeout(timeout, TimeoutError("timed out looking up the name")):
-        found = gevent.socket.getaddrinfo(host, port, 0, _stdlib_socket.SOCK_STREAM)
+        found = gevent.socket.getaddrinfo(host, port, 0, _socket.SOCK_STREAM)
     return cast("list[Any]", found)
 
 
 class _Wire:
-    """What our connections can do beyond urllib3's: a whole exchange, by hand."""
+    """What our connections can do beyond urllib3's: the steps of an exchange, by hand.
+
+    urllib3's way uses `sock`, which waits by itself. The short way goes past it to the socket below,
+    which never blocks, and waits with watchers that are made once for each connection.
+    """
 
     sock: Any
     host: str
@@ -145,10 +148,18 @@ class _Wire:
     idle_since = 0.0
     #: Exchanges done.
     used = 0
-    _watched: Any = None
+    #: Non-blocking receive and send of the socket below.
+    recv_into: Any = None
+    send_some: Any = None
+    _hub: Any = None
+    _attached: Any = None
     _reader: Any = None
     _writer: Any = None
     _both: Any = None
+    _timer: Any = None
+    _tls = False
+    #: Set in the child of a fork: the connection is the parent's.
+    abandoned = False
     #: Bytes received but not used yet.
     _rest = b""
     _eof = False
@@ -159,117 +170,161 @@ class _Wire:
             return open_socket(
                 self._dns_host, self.port, self.timeout, self.source_address, self.socket_options
             )
-        except _stdlib_socket.gaierror as error:
-            raise urllib3_errors.NameResolutionError(self.host, cast(Any, self), error) from error
+        except _socket.gaierror as error:
+            raise urllib3_errors.NewConnectionError(
+                cast(Any, self), f"cannot resolve {self.host}: {_reason(error)}"
+            ) from error
         except TimeoutError as error:
             raise urllib3_errors.ConnectTimeoutError(
                 self, f"connecting to {self.host}:{self.port} timed out"
             ) from error
         except OSError as error:
             raise urllib3_errors.NewConnectionError(
-                cast(Any, self), f"cannot connect to {self.host}:{self.port}: {error}"
+                cast(Any, self), f"cannot connect to {self.host}:{self.port}: {_reason(error)}"
             ) from error
 
     def close(self) -> None:
-        for watcher in (self._reader, self._writer, self._both):
-            if watcher is not None:
-                watcher.close()
-        self._watched = self._reader = self._writer = self._both = None
-        self._rest = b""
-        self._eof = False
+        self._detach()
         super().close()  # type: ignore[misc]
 
-    # Waiting. The socket itself never waits (its timeout is 0): the watchers are made once.
+    def _detach(self) -> None:
+        if self._attached is not None:
+            for watcher in (self._reader, self._writer, self._both, self._timer):
+                if watcher is not None:
+                    watcher.close()
+            self._attached = self._reader = self._writer = self._both = self._timer = None
+            self.recv_into = self.send_some = self._hub = None
+        self._rest = b""
+        self._eof = False
 
-    def attach(self) -> None:
-        """Make a connected socket ready for exchanges."""
+    def abandon(self) -> None:
+        """In a forked child: close our copy of the socket, with nothing said to the peer or the loop."""
+        self.abandoned = True
         sock = self.sock
-        sock.settimeout(0.0)
-        loop = get_hub().loop
+        while sock is not None and not isinstance(sock, gevent.socket.socket):
+            sock = getattr(sock, "sock", None)
+        if sock is not None:
+            sock._sock.close()
+
+    def attach(self, timeout: float) -> None:
+        """Make a connected socket ready for exchanges. Each wait of them may last `timeout` seconds."""
+        self._detach()
+        sock = self.sock
+        self._tls = isinstance(sock, TLSSocket)
+        if self._tls:
+            self.recv_into = sock.recv_now
+            self.send_some = sock.send_now
+        else:
+            self.recv_into = sock._sock.recv_into
+            self.send_some = sock._sock.send
+        self._hub = get_hub()
+        loop = self._hub.loop
         descriptor = sock.fileno()
-        self._watched = sock
+        self._attached = sock
         self._reader = loop.io(descriptor, _READ)
         self._writer = loop.io(descriptor, _WRITE)
-        self._both = loop.io(descriptor, _READ | _WRITE)
+        self._timer = loop.timer(timeout)
 
-    def receive_into(self, buffer: Any, timeout: float | None) -> int:
+    def wait(self, watcher: Any) -> None:
+        """Wait for the socket; TimeoutError after the connection's timeout."""
+        # gevent.socket.wait would make a Timeout with a new timer each time.
+        timer = self._timer
+        timer.start(self._expire, watcher)
+        try:
+            self._hub.wait(watcher)
+        finally:
+            timer.stop()
+
+    def _expire(self, watcher: Any) -> None:
+        self._hub.cancel_wait(watcher, TimeoutError("timed out"))
+
+    def receive_into(self, buffer: Any) -> int:
         """Fill some of `buffer`, waiting for it; 0 at the peer's end."""
-        sock = self.sock
+        receive = self.recv_into
         while True:
             try:
-                return cast(int, sock.recv_into(buffer))
+                return cast(int, receive(buffer))
             except BlockingIOError:
-                _wait(self._reader, timeout, TimeoutError)
+                self.wait(self._reader)
 
-    def usable(self, now: float, max_idle: float) -> bool:
-        """Whether an idle connection may be used again, as far as can be told."""
-        sock = self.sock
-        if sock is None:
+    def usable(self, max_idle: float, fresh: float) -> bool:
+        """Whether an idle connection may be used again; looked at closely when idle for `fresh`."""
+        if self.sock is None or self.abandoned:
             return False
-        idle = now - self.idle_since
-        if idle < _FRESH:
+        idle = monotonic() - self.idle_since
+        if idle < fresh:
             return True
         if idle > max_idle:
             return False
-        timeout = sock.timeout
+        return not self.unread()
+
+    def unread(self) -> bool:
+        """Whether something came that was not asked for: bytes, the peer's end or an error."""
+        if self._attached is not self.sock:
+            # Last used by urllib3's way, which has a look of its own.
+            self.attach(0.0)
         try:
-            sock.settimeout(0.0)
-            # Nothing may come unasked; TLS session tickets are not given out as data.
-            sock.recv_into(bytearray(1))
+            # TLS session tickets are not given out as data.
+            self.recv_into(bytearray(1))
         except BlockingIOError:
-            sock.settimeout(timeout)
-            return True
+            return False
         except OSError:
             pass
-        return False
+        return True
 
     # Sending.
 
-    def send_bytes(self, data: Any, timeout: float | None) -> bool:
+    def send_bytes(self, data: Any) -> bool:
         """Send all of it. False when the answer came first, and is no success."""
-        sock = self.sock
+        send = self.send_some
         sent = 0
         try:
-            sent = sock.send(data)
+            sent = send(data)
         except BlockingIOError:
             pass
-        if sent < len(data):
-            view = memoryview(data)[sent:]
-            # Until told otherwise by what comes, an answer in the middle is worth a look.
-            watch = True
-            while len(view):
-                early = self._early_answer() if watch else None
-                if early:
-                    return False
-                if early is False:
-                    watch = False
-                try:
-                    view = view[sock.send(view[:_CHUNK]) :]
-                except BlockingIOError:
-                    _wait(self._both if watch else self._writer, timeout, TimeoutError)
-        if type(sock) is TLSSocket:
-            while True:
-                try:
-                    sock.flush()
-                    break
-                except BlockingIOError:
-                    _wait(self._writer, timeout, TimeoutError)
+        if sent < len(data) and not self._send_rest(memoryview(data)[sent:]):
+            return False
+        if self._tls:
+            self._flush()
         return True
 
-    def send_file(self, descriptor: int, offset: int, count: int, timeout: float | None) -> bool:
+    def _send_rest(self, view: memoryview) -> bool:
+        send = self.send_some
+        watch = True
+        while len(view):
+            if watch:
+                early = self._early_answer()
+                if early:
+                    return False
+                watch = early is None
+            try:
+                view = view[send(view[:_CHUNK]) :]
+            except BlockingIOError:
+                self._wait_to_send(watch)
+        return True
+
+    def _flush(self) -> None:
+        flush = self.sock.flush_now
+        while True:
+            try:
+                return cast(None, flush())
+            except BlockingIOError:
+                self.wait(self._writer)
+
+    def send_file(self, descriptor: int, offset: int, count: int) -> bool:
         """Send `count` bytes of a file from the kernel's hand to the socket's."""
         target = self.sock.fileno()
         watch = True
         while count:
-            early = self._early_answer() if watch else None
-            if early:
-                return False
-            if early is False:
-                watch = False
+            if watch:
+                early = self._early_answer()
+                if early:
+                    return False
+                watch = early is None
             try:
                 sent = os.sendfile(target, descriptor, offset, min(count, _SENDFILE))
             except BlockingIOError:
-                _wait(self._both if watch else self._writer, timeout, TimeoutError)
+                self._wait_to_send(watch)
                 continue
             if sent == 0:
                 raise IntegrityError(f"the file ended {count} bytes before the body's length")
@@ -277,11 +332,20 @@ class _Wire:
             count -= sent
         return True
 
+    def _wait_to_send(self, watch: bool) -> None:
+        """Until the socket takes more; an answer that comes ends the wait too, if `watch`."""
+        if not watch:
+            self.wait(self._writer)
+            return
+        if self._both is None:
+            self._both = self._hub.loop.io(self.sock.fileno(), _READ | _WRITE)
+        self.wait(self._both)
+
     def _early_answer(self) -> bool | None:
         """None: nothing has come; True: an answer that is no success, or the end; False: other."""
         scratch = bytearray(4096)
         try:
-            count = self.sock.recv_into(scratch)
+            count = self.recv_into(scratch)
         except BlockingIOError:
             return None
         if count == 0:
@@ -293,45 +357,73 @@ class _Wire:
 
     # Receiving.
 
-    def read_head(
-        self, method: str, timeout: float | None
-    ) -> tuple[int, dict[str, str], bool, bytes]:
-        """Status, headers, whether to keep the connection, and what came of the body. Skips 1xx."""
-        data = self._rest
+    def read_answer(self, adapter: GeventAdapter) -> tuple[int, dict[str, str], bool, bytes]:
+        """`read_head` for the usual case: nothing has come yet, and all of the head comes at once."""
+        if self._rest or self._eof:
+            return self.read_head()
+        self.wait(self._reader)
+        scratch = adapter.scratch
+        try:
+            count = self.recv_into(scratch)
+        except BlockingIOError:
+            # Part of a TLS record.
+            return self.read_head()
+        view = adapter.view
+        end = scratch.find(b"\r\n\r\n", 0, count)
+        if end > 0:
+            status, headers, keep = wire.parse_head(wire.decode(view[:end]))
+            if status > 199:
+                return status, headers, keep, bytes(view[end + 4 : count])
+        elif not count:
+            raise ConnectionResetError("closed before an answer came")
+        return self.read_head(bytes(view[:count]))
+
+    def salvage(self) -> tuple[int, dict[str, str], bool, bytes] | None:
+        """The answer that came before the connection broke, if one did."""
+        try:
+            return self.read_head()
+        except (OSError, IncompleteBody):
+            return None
+
+    def read_head(self, data: bytes = b"") -> tuple[int, dict[str, str], bool, bytes]:
+        """Status, headers, whether to keep the connection, and what came of the body. Skips 1xx.
+
+        `data` is what was received already."""
+        data = self._rest + data
         self._rest = b""
         while True:
             end = data.find(b"\r\n\r\n")
             while end < 0:
-                if len(data) > wire.MAX_HEAD:
-                    raise MalformedResponse(f"the answer's head exceeds {wire.MAX_HEAD} bytes")
-                if len(data) >= 5 and not data.startswith(b"HTTP/"):
-                    raise MalformedResponse(f"the answer is not HTTP: it begins with {data[:40]!r}")
-                if b"\n\n" in data:
-                    raise MalformedResponse("the answer's head has a stray line break")
-                scratch = bytearray(_SCRATCH)
-                count = 0 if self._eof else self.receive_into(scratch, timeout)
+                _check_beginning(data)
+                scratch = bytearray(16 * 1024)
+                count = 0 if self._eof else self.receive_into(scratch)
                 if count == 0:
                     if data:
                         raise IncompleteBody(
                             "the connection was closed in the middle of the answer's head"
                         )
-                    raise ConnectionResetError("the connection was closed before an answer came")
+                    raise ConnectionResetError("closed before an answer came")
                 start = max(0, len(data) - 3)
                 data += bytes(memoryview(scratch)[:count])
                 end = data.find(b"\r\n\r\n", start)
             if end > wire.MAX_HEAD:
                 raise MalformedResponse(f"the answer's head exceeds {wire.MAX_HEAD} bytes")
-            head = data[:end]
-            try:
-                text = head.decode("utf-8")
-            except UnicodeDecodeError:
-                text = head.decode("latin-1")
-            status, headers, keep = wire.parse_head(text)
+            status, headers, keep = wire.parse_head(wire.decode(data[:end]))
             data = data[end + 4 :]
             if status >= 200:
                 return status, headers, keep, data
             if status == 101:
                 raise MalformedResponse("101 was not asked for", status=status)
+
+
+def _check_beginning(data: bytes) -> None:
+    """Raise MalformedResponse when this cannot become a head."""
+    if len(data) > wire.MAX_HEAD:
+        raise MalformedResponse(f"the answer's head exceeds {wire.MAX_HEAD} bytes")
+    if not data[:5] == b"HTTP/"[: len(data)]:
+        raise MalformedResponse(f"the answer is not HTTP: it begins with {data[:40]!r}")
+    if b"\n\n" in data:
+        raise MalformedResponse("the answer's head has a stray line break")
 
 
 class GeventHTTPConnection(_Wire, HTTPConnection):
@@ -342,17 +434,14 @@ class GeventHTTPSConnection(_Wire, HTTPSConnection):
     """The same with TLS: urllib3 wraps the socket by our context (see tls.py)."""
 
 
-class _Pool:
-    pool: Any
-    QueueCls = IdleConnections
-
-
-class GeventHTTPConnectionPool(_Pool, HTTPConnectionPool):
+class GeventHTTPConnectionPool(HTTPConnectionPool):
     ConnectionCls = GeventHTTPConnection
+    QueueCls = cast(Any, IdleConnections)
 
 
-class GeventHTTPSConnectionPool(_Pool, HTTPSConnectionPool):
+class GeventHTTPSConnectionPool(HTTPSConnectionPool):
     ConnectionCls = GeventHTTPSConnection
+    QueueCls = cast(Any, IdleConnections)
 
 
 _POOL_CLASSES = {"http": GeventHTTPConnectionPool, "https": GeventHTTPSConnectionPool}
@@ -364,6 +453,11 @@ class GeventAdapter(HTTPAdapter):
     def __init__(self, context: Any, max_idle: float) -> None:
         self._context = context
         self.max_idle = max_idle
+        #: What answers are received into first. Used between two waits only, so that one will do.
+        self.scratch = bytearray(_SCRATCH)
+        self.view = memoryview(self.scratch)
+        #: Every connection that the short way made.
+        self.live: weakref.WeakSet[Any] = weakref.WeakSet()
         super().__init__(pool_connections=64, pool_maxsize=1)
 
     def init_poolmanager(
@@ -450,97 +544,129 @@ class Route:
         self.tunnel = pool.proxy is not None and scheme == "https"
 
     def exchange(self, request: HTTPRequest, stream: bool) -> Response:
+        """Send the request and read the answer, or its head. See Transport.send."""
         body = request.body
+        method = request.method
+        simple = True
         if body is None:
-            length = 0 if request.method in ("PUT", "POST") else None
-        elif isinstance(body, (bytes, bytearray)):
-            length = len(body)
-        elif isinstance(body, memoryview):
-            length = body.nbytes
+            length = 0 if method == "PUT" or method == "POST" else None
+            data = wire.build_head(request, length, self.prefix, self.extra)
+        elif isinstance(body, (bytes, bytearray, memoryview)):
+            length = body.nbytes if isinstance(body, memoryview) else len(body)
+            data = wire.build_head(request, length, self.prefix, self.extra)
+            simple = length <= _SMALL
+            if simple:
+                data = b"".join((data, body))
         else:
             length = body.length
-        head = wire.build_head(request, length, self.prefix, self.extra)
-        conn = self._checkout()
-        timeout = self.read_timeout
-        reused = conn.used > 0
-        answered = False
+            data = wire.build_head(request, length, self.prefix, self.extra)
+            simple = False
+        conn = self._checkout(simple)
+        reused = conn.used
+        answered = complete = False
         try:
-            complete = True
             try:
-                complete = _send(conn, head, body, length or 0, timeout)
-            except (BrokenPipeError, ConnectionResetError):
+                if simple:
+                    complete = conn.send_bytes(data)
+                else:
+                    complete = _send_body(conn, data, cast("BytesLike | Body", body), length or 0)
+            except (BrokenPipeError, ConnectionResetError, ssl.SSLError):
                 # The answer may have come before the connection broke.
-                complete = False
-                try:
-                    found = conn.read_head(request.method, timeout)
-                except (OSError, IncompleteBody):
-                    found = None
+                found = conn.salvage()
                 if found is None:
                     raise
             else:
-                found = conn.read_head(request.method, timeout)
+                found = conn.read_answer(self.adapter)
             answered = True
             status, headers, keep, rest = found
             if not complete:
                 keep = False
                 if status < 300:
-                    raise ConnectionFailed(f"the store answered {status} before the body was sent")
-            conn.used += 1
-            size = wire.body_length(request.method, status, headers)
-            if "transfer-encoding" in headers and "content-length" in headers:
-                keep = False
-            reader: WireStream
-            if size == -1:
-                reader = ChunkedStream(self, conn, keep, rest)
-            elif size is None:
-                reader = ClosingStream(self, conn, rest)
-            else:
-                if len(rest) >= size:
-                    if len(rest) > size:
-                        # Bytes that belong to no answer of ours.
-                        rest = rest[:size]
-                        keep = False
-                    self.release(conn, keep)
-                    return Response(status, headers, rest)
-                reader = LengthStream(self, conn, keep, rest, size)
-            if stream and status < 300:
-                return Response(status, headers, None, reader)
-            if status < 300:
-                return Response(status, headers, reader.read())
-            content = reader.read(_MAX_ERROR_BODY)
-            reader.close()
-            return Response(status, headers, content)
-        except TimeoutError as error:
+                    raise ConnectionFailed(
+                        f"{self._where()} answered {status} before the body was sent"
+                    )
+            conn.used = reused + 1
+            size = wire.body_length(method, status, headers)
+            if size is not None and 0 <= size <= len(rest):
+                if len(rest) > size:
+                    # Bytes that belong to no answer of ours.
+                    rest = rest[:size]
+                    keep = False
+                self.release(conn, keep)
+                return Response(status, headers, rest)
+            return self._long_answer(conn, status, headers, keep, rest, size, stream)
+        except _SourceError as failed:
             conn.close()
-            if isinstance(error, TransportError):
-                raise
-            what = "the answer" if complete else "the store to take the body"
-            raise TransportTimeout(f"waited {timeout:g} s for {what} ({self._where()})") from None
+            raise failed.error from None
         except OSError as error:
             conn.close()
             if isinstance(error, TransportError):
                 raise
-            raise ConnectionFailed(
-                f"connection to {self._where()} broke: {_reason(error)}",
-                stale=reused and not answered,
-            ) from error
+            raise self._failure(error, bool(reused) and not answered, complete) from error
         except BaseException:
+            # GreenletExit, gevent.Timeout, KeyboardInterrupt: who knows where in the exchange.
             conn.close()
             raise
+
+    def _long_answer(
+        self,
+        conn: Any,
+        status: int,
+        headers: dict[str, str],
+        keep: bool,
+        rest: bytes,
+        size: int | None,
+        stream: bool,
+    ) -> Response:
+        reader: WireStream
+        if size is None:
+            reader = ClosingStream(self, conn, rest)
+        elif size < 0:
+            # Both framings at once is how answers are smuggled: this connection is not trusted again.
+            reader = ChunkedStream(self, conn, keep and "content-length" not in headers, rest)
+        else:
+            reader = LengthStream(self, conn, keep, rest, size)
+        if stream and status < 300:
+            return Response(status, headers, None, reader)
+        try:
+            return Response(status, headers, reader.read(-1 if status < 300 else _MAX_ERROR_BODY))
+        finally:
+            reader.close()
+
+    def _failure(self, error: OSError, stale: bool, complete: bool) -> TransportError:
+        if isinstance(error, TimeoutError):
+            what = "the answer" if complete else "the body to be taken"
+            return TransportTimeout(f"waited {self.read_timeout:g} s for {what} by {self._where()}")
+        if stale:
+            self._drop_older()
+        return ConnectionFailed(
+            f"the connection to {self._where()} broke: {_reason(error)}", stale=stale
+        )
+
+    def _drop_older(self) -> None:
+        """A kept-alive connection was dead: those that were idle for longer are too."""
+        stack = self.pool.pool.stack
+        now = monotonic()
+        for _ in range(len(stack)):
+            conn = stack.popleft()
+            # Looked at closely; what was given back since is at the other end.
+            if conn.usable(self.adapter.max_idle, 0.0) and now - conn.idle_since < _FRESH:
+                stack.append(conn)
+            else:
+                conn.close()
 
     def _where(self) -> str:
         return f"{self.pool.host}:{self.pool.port}"
 
-    def _checkout(self) -> Any:
+    def _checkout(self, simple: bool) -> Any:
         """An idle connection that seems alive, or a new one."""
         stack = self.pool.pool.stack
         while stack:
             conn = stack.pop()
-            if conn.usable(monotonic(), self.adapter.max_idle):
-                if conn._watched is not conn.sock:
-                    conn.attach()
-                elif conn.sock.timeout != 0.0:
-                    conn.sock.settimeout(0.0)
+            # A body that is read as it goes may not be there for a second try: look closely.
+            if conn.usable(self.adapter.max_idle, _FRESH if simple else 0.0):
+                if conn._attached is not conn.sock:
+                    conn.attach(self.read_timeout)
                 return conn
             conn.close()
         return self._connect()
@@ -556,7 +682,7 @@ class Route:
                     pool._prepare_proxy(conn)
                 else:
                     conn.connect()
-                conn.attach()
+            conn.attach(self.read_timeout)
         except gevent.Timeout as error:
             conn.close()
             if error is not limit:
@@ -572,13 +698,12 @@ class Route:
             ) from error
         except (OSError, urllib3_errors.HTTPError) as error:
             conn.close()
-            cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
-            raise ConnectionFailed(
-                f"cannot connect to {self._where()}: {_reason(cause)}", request_sent=False
-            ) from error
+            message = f"cannot connect to {self._where()}: {_reason(error.__cause__ or error)}"
+            raise ConnectionFailed(message, request_sent=False) from error
         except BaseException:
             conn.close()
             raise
+        self.adapter.live.add(conn)
         return conn
 
     def _timed_out(self) -> TransportTimeout:
@@ -590,59 +715,70 @@ class Route:
     def release(self, conn: Any, keep: bool) -> None:
         """Done with a connection: it is used again if `keep`."""
         idle = self.pool.pool
-        if not keep or idle is None:
+        if not keep or idle is None or conn.abandoned or (conn._tls and conn.unread()):
             conn.close()
-        else:
-            idle.put(conn)
+            return
+        stack = idle.stack
+        conn.idle_since = now = monotonic()
+        stack.append(conn)
+        if now - stack[0].idle_since > self.adapter.max_idle:
+            stack.popleft().close()
+
+
+class _SourceError(Exception):
+    """The caller's body failed, not the connection."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
 
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return error.verify_message or str(error)
+        return f"{error.verify_message or error.strerror or 'the certificate is not trusted'}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__
 
 
-def _send(
-    conn: Any, head: bytes, body: BytesLike | Body | None, length: int, timeout: float
-) -> bool:
-    if body is None or length == 0 and isinstance(body, (bytes, bytearray, memoryview)):
-        return cast(bool, conn.send_bytes(head, timeout))
+def _send_body(conn: Any, head: bytes, body: BytesLike | Body, length: int) -> bool:
+    """Send a head and a body that is large or not in memory. False when an answer came first."""
     if isinstance(body, (bytes, bytearray, memoryview)):
-        if length <= _SMALL:
-            return cast(bool, conn.send_bytes(b"".join((head, body)), timeout))
-        return conn.send_bytes(head, timeout) and conn.send_bytes(
-            memoryview(body).cast("B"), timeout
-        )
+        return bool(conn.send_bytes(head) and conn.send_bytes(memoryview(body).cast("B")))
     file_slice = getattr(body, "file_slice", None)
-    found = file_slice() if file_slice is not None and type(conn.sock) is not TLSSocket else None
+    found = file_slice() if file_slice is not None and not conn._tls else None
     if found is not None:
         descriptor, offset, count = found
         if count != length:
             raise IntegrityError(f"the body has {count} bytes, but {length} were announced")
-        return conn.send_bytes(head, timeout) and conn.send_file(descriptor, offset, count, timeout)
-    if length > _SMALL and not conn.send_bytes(head, timeout):
-        return False
+        return bool(conn.send_bytes(head) and conn.send_file(descriptor, offset, count))
+    # A small body goes out with its head.
     start = head if length <= _SMALL else b""
+    if not start and not conn.send_bytes(head):
+        return False
     left = length
     while True:
-        chunk = body.read(min(left, _READ_CHUNK)) if left else b""
+        chunk = _read(body, min(left, _READ_CHUNK)) if left else b""
         left -= len(chunk)
-        if left < 0:
+        # Known before the last chunk is sent, so that the store never has a whole request.
+        if left < 0 or (not left and _read(body, 1)):
             raise IntegrityError(f"the body is longer than the {length} bytes announced")
-        if left and not chunk:
+        if left and not len(chunk):
             raise IntegrityError(f"the body ended {left} bytes before its length")
-        if not left and body.read(1):
-            # Known before the last chunk is sent, so that the store never has a whole request.
-            raise IntegrityError(f"the body is longer than the {length} bytes announced")
         if start:
             chunk = b"".join((start, chunk))
             start = b""
-        if not conn.send_bytes(chunk, timeout):
+        if not conn.send_bytes(chunk):
             return False
         if not left:
             return True
+
+
+def _read(body: Body, size: int) -> bytes | memoryview:
+    try:
+        return body.read(size)
+    except Exception as error:
+        raise _SourceError(error) from None
 
 
 class WireStream:
@@ -691,7 +827,7 @@ class WireStream:
         if self._conn is None:
             raise IncompleteBody("the body was closed before its end")
         try:
-            return cast(int, self._conn.receive_into(buffer, self._route.read_timeout))
+            return cast(int, self._conn.receive_into(buffer))
         except TimeoutError:
             self._drop()
             raise TransportTimeout(

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import ssl
 import sys
+import weakref
 from typing import Any, cast
 
 import gevent.socket
 import gevent.ssl
+from gevent.hub import get_hub
 
 # One TLS record holds at most 16 KiB; one receive takes many of them.
 _RECEIVE = 256 * 1024
 # A write of this much is encrypted at once, so that large bodies do not pile up as ciphertext.
 _SEND = 256 * 1024
+
+
+# Ciphertext is received into this and copied at once, so that one for each hub will do.
+_scratches: weakref.WeakKeyDictionary[Any, bytearray] = weakref.WeakKeyDictionary()
+
+
+def _scratch(hub: Any) -> bytearray:
+    try:
+        return _scratches[hub]
+    except KeyError:
+        return _scratches.setdefault(hub, bytearray(_RECEIVE))
 
 
 class TLSContext(gevent.ssl.SSLContext):  # type: ignore[misc]
@@ -22,10 +35,9 @@ class TLSContext(gevent.ssl.SSLContext):  # type: ignore[misc]
     without end when gevent patches `ssl` after it was imported (gevent/gevent#1016).
     """
 
-    def wrap_socket(  # type: ignore[override]
+    def wrap_socket(
         self,
         sock: Any,
-        server_side: bool = False,
         *_: Any,
         server_hostname: str | None = None,
         **__: Any,
@@ -87,6 +99,11 @@ class TLSSocket:
         )
         #: Ciphertext that the socket would not take yet.
         self._pending: memoryview | None = None
+        self._recv_raw = sock._sock.recv_into
+        self._send_raw = sock._sock.send
+        self._scratch = _scratch(get_hub())
+        self._view = memoryview(self._scratch)
+        self._ended = False
         self._io_refs = 0
         self._closed = False
 
@@ -117,33 +134,48 @@ class TLSSocket:
             self._incoming.write_eof()
 
     def flush(self) -> None:
-        """Send all ciphertext. Raises BlockingIOError when the timeout is 0 and the socket is full."""
+        """Send all ciphertext; waits as the timeout says."""
+        self._flush(self.sock.send)
+
+    def flush_now(self) -> None:
+        """Send all ciphertext. BlockingIOError when the socket takes no more."""
+        if self._pending is not None or self._outgoing.pending:
+            self._flush(self._send_raw)
+
+    def _flush(self, send: Any) -> None:
         while True:
             pending = self._pending
             if pending is None:
                 if not self._outgoing.pending:
                     return
-                pending = memoryview(self._outgoing.read())
-            # Kept until it is sent: an exception must not tear the stream of records.
-            self._pending = pending
-            sent = self.sock.send(pending)
+                # Kept until it is sent: an exception must not tear the stream of records.
+                pending = self._pending = memoryview(self._outgoing.read())
+            sent = send(pending)
             self._pending = pending[sent:] if sent < len(pending) else None
 
-    def send(self, data: Any, flags: int = 0) -> int:
-        """Encrypt and send some; the count is of plaintext, of which the tail may wait in `flush`."""
-        del flags
+    def send_now(self, data: Any) -> int:
+        """Encrypt and send some, without waiting. The count is of plaintext: its tail may be left to
+        `flush_now`. BlockingIOError when ciphertext of before is still to go."""
         if self._pending is not None:
-            self.flush()
-        view = memoryview(data)
-        if len(view) > _SEND:
-            view = view[:_SEND]
-        if not len(view):
-            return 0
-        sent = self._tls.write(view)
+            self._flush(self._send_raw)
+        if len(data) > _SEND:
+            data = memoryview(data)[:_SEND]
+        sent = self._tls.write(data)
+        cipher = self._outgoing.read()
         try:
-            self.flush()
+            count = self._send_raw(cipher)
         except BlockingIOError:
-            pass
+            count = 0
+        if count < len(cipher):
+            self._pending = memoryview(cipher)[count:]
+        return sent
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        """Encrypt and send some; waits as the timeout says."""
+        del flags
+        view = memoryview(data).cast("B")[:_SEND]
+        sent = self._tls.write(view) if len(view) else 0
+        self.flush()
         return sent
 
     def sendall(self, data: Any, flags: int = 0) -> None:
@@ -152,6 +184,44 @@ class TLSSocket:
         while len(view):
             view = view[self.send(view) :]
         self.flush()
+
+    def recv_now(self, buffer: Any) -> int:
+        """Decrypt into `buffer` what is here, without waiting: as many records as it holds.
+        0 at the peer's end; BlockingIOError when there is nothing."""
+        read: Any = self._tls.read
+        incoming = self._incoming
+        size = len(buffer)
+        count: int
+        while True:
+            if incoming.pending or self._ended:
+                try:
+                    count = read(size, buffer)
+                    break
+                except ssl.SSLWantReadError:
+                    # A key update or a renegotiation may want to answer.
+                    if self._outgoing.pending:
+                        self.flush_now()
+                except ssl.SSLZeroReturnError:
+                    return 0
+            received = self._recv_raw(self._scratch)
+            if received:
+                incoming.write(self._view[:received])
+            else:
+                self._ended = True
+                incoming.write_eof()
+        # One read gives one record; the buffer may hold more of them.
+        if incoming.pending and count < size:
+            view = memoryview(buffer)
+            try:
+                while incoming.pending and count < size:
+                    more = read(size - count, view[count:])
+                    if not more:
+                        break
+                    count += more
+            except ssl.SSLError:
+                # Nothing more for now; what is really wrong will be so the next time as well.
+                pass
+        return count
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         """Decrypt into `buffer`; 0 when the peer closed in due form, SSLEOFError when it just went."""

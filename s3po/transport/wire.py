@@ -83,6 +83,14 @@ def _complaint(request: HTTPRequest) -> str:
     return "the target holds a character that must be percent-encoded"
 
 
+def decode(head: bytes | memoryview) -> str:
+    """A head's text. UTF-8, as we send it and stores that keep metadata do; else what HTTP says."""
+    try:
+        return str(head, "utf-8")
+    except UnicodeDecodeError:
+        return str(head, "latin-1")
+
+
 def parse_head(data: str) -> tuple[int, dict[str, str], bool]:
     """Status, headers (names in lower case, repeated ones joined) and whether the connection may be
     used again, of a head without its closing empty line. Raises MalformedResponse."""

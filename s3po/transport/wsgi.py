@@ -154,7 +154,7 @@ class WSGIAdapter(BaseAdapter):
         response.headers = CaseInsensitiveDict(answer_headers)
         response.url = cast(str, request.url)
         response.request = request
-        response.connection = self  # type: ignore[attr-defined]
+        response.connection = cast(Any, self)
         response.encoding = requests.utils.get_encoding_from_headers(response.headers)
         response.raw = HTTPResponse(
             body=cast(Any, _RawFile(chunks)),
