@@ -139,33 +139,64 @@ class S3Session(requests.Session):
         super().close()
         self.adapter.proxy_manager.clear()
 
+    def dispose(self) -> None:
+        """Close for good, be the hub alive or gone."""
+        if self.hub.loop is None:
+            self.abandon()
+        self.close()
+
     def abandon(self) -> None:
-        """In a forked child: let go of the parent's sockets without a word to their other ends."""
+        """Let go of all sockets without a word to the loop: after a fork they are the parent's."""
         self._routes.clear()
         for conn in list(self.adapter.live):
             conn.abandon()
 
 
-class _ThreadEnd:
-    """Kept by a native thread: its going tells that the thread ends."""
+class _Holder:
+    """Keeps a thread's session for a Transport, and closes it when the thread or the Transport ends."""
 
-    __slots__ = ("hub", "ident", "owns_hub", "session")
+    __slots__ = ("session",)
 
-    def __init__(self, session: S3Session, owns_hub: bool) -> None:
+    def __init__(self, session: S3Session) -> None:
         self.session = session
-        self.hub = session.hub
-        self.owns_hub = owns_hub
-        self.ident = _get_ident()
 
     def __del__(self) -> None:
-        self.session.close()
-        # gevent leaves the hub of a thread that ends, and its file descriptors, to whoever made it.
-        if self.owns_hub and self.ident == _get_ident() != _main_ident():
+        self.session.dispose()
+
+
+class _HubKeeper:
+    """Destroys the hub of a native thread that ends, where it was us who called it into being.
+
+    gevent leaves such hubs, with their file descriptors, to whoever made them.
+    """
+
+    __slots__ = ("hub", "sessions")
+
+    def __init__(self, hub: Any) -> None:
+        self.hub = hub
+        self.sessions: weakref.WeakSet[S3Session] = weakref.WeakSet()
+
+    def __del__(self) -> None:
+        for session in list(self.sessions):
+            session.dispose()
+        if self.hub.loop is not None:
             self.hub.destroy()
 
 
-def _main_ident() -> int:
-    return cast(int, threading.main_thread().ident)
+#: `keeper`, in threads that are not the main one. Native: gevent's patched one is a greenlet's.
+_threads = _native_local()
+
+
+def _keep_hub() -> _HubKeeper | None:
+    """This thread's keeper, before a session is made; None where the hub is not ours to destroy."""
+    keeper: _HubKeeper | None = getattr(_threads, "keeper", None)
+    hub = get_hub_if_exists()
+    if hub is not None:
+        return keeper if keeper is not None and keeper.hub is hub else None
+    if _get_ident() == threading.main_thread().ident:
+        return None
+    keeper = _threads.keeper = _HubKeeper(get_hub())
+    return keeper
 
 
 #: Every Transport there is, for the child of a fork.
@@ -229,16 +260,16 @@ class Transport:
         return session
 
     def _new_session(self) -> S3Session:
-        owns_hub = get_hub_if_exists() is None
+        keeper = _keep_hub()
         session = S3Session(self.config, self._context)
+        if keeper is not None:
+            keeper.sessions.add(session)
         for prefix, adapter in self._mounts.items():
             session.mount(prefix, adapter)
         self._sessions.add(session)
         local = self._local
-        # A hub that was replaced takes its session along.
-        local.end = None
+        local.holder = _Holder(session)
         local.session = session
-        local.end = _ThreadEnd(session, owns_hub)
         return session
 
     def _after_fork(self) -> None:

@@ -158,7 +158,7 @@ class _Wire:
     _both: Any = None
     _timer: Any = None
     _tls = False
-    #: Set in the child of a fork: the connection is the parent's.
+    #: Set in the child of a fork, where the connection is the parent's.
     abandoned = False
     #: Bytes received but not used yet.
     _rest = b""
@@ -184,7 +184,8 @@ class _Wire:
             ) from error
 
     def close(self) -> None:
-        self._detach()
+        if not self.abandoned:
+            self._detach()
         super().close()  # type: ignore[misc]
 
     def _detach(self) -> None:
@@ -198,9 +199,9 @@ class _Wire:
         self._eof = False
 
     def abandon(self) -> None:
-        """In a forked child: close our copy of the socket, with nothing said to the peer or the loop."""
+        """Close our copy of the socket, with nothing said to the peer or the loop."""
         self.abandoned = True
-        sock = self.sock
+        sock, self.sock = self.sock, None
         while sock is not None and not isinstance(sock, gevent.socket.socket):
             sock = getattr(sock, "sock", None)
         if sock is not None:
@@ -304,7 +305,7 @@ class _Wire:
         return True
 
     def _flush(self) -> None:
-        flush = self.sock.flush_now
+        flush = self._attached.flush_now
         while True:
             try:
                 return cast(None, flush())
@@ -313,7 +314,7 @@ class _Wire:
 
     def send_file(self, descriptor: int, offset: int, count: int) -> bool:
         """Send `count` bytes of a file from the kernel's hand to the socket's."""
-        target = self.sock.fileno()
+        target = self._attached.fileno()
         watch = True
         while count:
             if watch:
@@ -338,7 +339,7 @@ class _Wire:
             self.wait(self._writer)
             return
         if self._both is None:
-            self._both = self._hub.loop.io(self.sock.fileno(), _READ | _WRITE)
+            self._both = self._hub.loop.io(self._attached.fileno(), _READ | _WRITE)
         self.wait(self._both)
 
     def _early_answer(self) -> bool | None:
@@ -600,6 +601,9 @@ class Route:
             raise failed.error from None
         except OSError as error:
             conn.close()
+            if conn.abandoned:
+                # A greenlet that was inherited in a fork: the parent's one goes on with this.
+                raise gevent.GreenletExit from None
             if isinstance(error, TransportError):
                 raise
             raise self._failure(error, bool(reused) and not answered, complete) from error
