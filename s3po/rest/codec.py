@@ -75,8 +75,11 @@ def parse_error(response: Response, request: Request) -> S3Error:
             message = malformed.message
     status = response.status
     if status == 404:
-        if request.key is None:
-            code = "NoSuchBucket" if request.bucket is not None else "NotFound"
+        if message or request.bucket is None:
+            # A page that is not S3's says nothing about what S3 holds.
+            code = "NotFound"
+        elif request.key is None:
+            code = "NoSuchBucket"
         elif any(name == "uploadId" for name, _ in request.query):
             code = "NoSuchUpload"
         else:

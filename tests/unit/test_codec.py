@@ -20,6 +20,7 @@ from s3po.errors import (
     NoSuchBucket,
     NoSuchKey,
     NoSuchUpload,
+    NotFound,
     NotModified,
     PreconditionFailed,
     S3Error,
@@ -573,6 +574,7 @@ def test_an_error_without_a_body_is_told_by_its_status(
 def test_404_without_a_body_is_about_what_was_asked_for() -> None:
     assert type(error_of(404, key=None)) is NoSuchBucket
     assert type(error_of(404, query=(("uploadId", "u"),))) is NoSuchUpload
+    assert type(error_of(404, "<html>Not Found</html>")) is NotFound
 
 
 def test_a_page_that_is_no_error_document_is_glimpsed() -> None:
