@@ -170,6 +170,16 @@ def unquote(text: str) -> str:
     return unquote_to_bytes(text).decode("utf-8", "surrogateescape")
 
 
+def _unquote_all(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """`unquote` for many names of printable ASCII, at half the cost."""
+    joined = "\n".join(texts).replace("+", " ").encode("ascii")
+    # A byte that is in no UTF-8, to tell the names apart when they hold anything.
+    parts = unquote_to_bytes(joined.replace(b"\n", b"\xff")).split(b"\xff")
+    if len(parts) != len(texts):
+        return tuple(map(unquote, texts))
+    return tuple([part.decode("utf-8", "surrogateescape") for part in parts])
+
+
 # Buckets
 
 
@@ -259,7 +269,7 @@ def parse_list_objects(response: Response, *, v2: bool) -> ListObjectsResult:
                     if sum(child.name in (_MARK, "Contents") for child in root.children) == 1:
                         modified = list(map(datetime.fromisoformat, times))
                         if _is_url_encoded(root) and ("%" in text or "+" in text):
-                            keys = tuple(map(unquote, keys))
+                            keys = _unquote_all(keys)
                         infos = _object_infos(keys, sizes, etags, modified, classes, owners)
                         return _listing(root, infos, v2=v2)
                 except (MalformedResponse, ValueError):
