@@ -24,6 +24,8 @@ from s3po.transport.sockets import GeventAdapter
 from s3po.transport.tls import TLSContext, build_context
 
 _native_local = get_original("_thread", "_local")
+_MAX_ROUTES = 256
+
 _get_ident = get_original("_thread", "get_ident")
 
 
@@ -105,6 +107,9 @@ class S3Session(requests.Session):
             send = partial(exchange_through, adapter, origin, self._proxies(origin), self.config)
         # An adapter for a path of this origin: each request must be looked at.
         if not deep:
+            # Each bucket may be a host of its own.
+            if len(self._routes) >= _MAX_ROUTES:
+                self._routes.clear()
             self._routes[scheme, host, port] = send
         return send
 
@@ -137,7 +142,6 @@ class S3Session(requests.Session):
         """Close what is idle; what is in use is closed when its exchange ends."""
         self._routes.clear()
         super().close()
-        self.adapter.proxy_manager.clear()
 
     def dispose(self) -> None:
         """Close for good, be the hub alive or gone."""

@@ -20,6 +20,7 @@ from typing import Any, cast
 
 import gevent
 import gevent.socket
+from gevent._hub_local import get_hub_if_exists
 from gevent.hub import get_hub
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
@@ -453,6 +454,7 @@ class GeventAdapter(HTTPAdapter):
 
     def __init__(self, context: Any, max_idle: float) -> None:
         self._context = context
+        self._hub = get_hub()
         self.max_idle = max_idle
         #: What answers are received into first. Used between two waits only, so that one will do.
         self.scratch = bytearray(_SCRATCH)
@@ -493,6 +495,22 @@ class GeventAdapter(HTTPAdapter):
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Nothing to add: the context verifies."""
+
+    def close(self) -> None:
+        """Close what is idle; a connection in use is closed when it is given back."""
+        foreign = get_hub_if_exists() is not self._hub
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            for key in list(manager.pools.keys()):
+                pool = manager.pools.get(key)
+                if pool is None or pool.pool is None:
+                    continue
+                stack = pool.pool.stack
+                while foreign and stack:
+                    # Another thread's event loop is not to be touched.
+                    stack.pop().abandon()
+                pool.close()
+        super().close()
+        self.proxy_manager.clear()
 
     def route(
         self,
@@ -649,7 +667,10 @@ class Route:
 
     def _drop_older(self) -> None:
         """A kept-alive connection was dead: those that were idle for longer are too."""
-        stack = self.pool.pool.stack
+        idle = self.pool.pool
+        if idle is None:
+            return
+        stack = idle.stack
         now = monotonic()
         for _ in range(len(stack)):
             conn = stack.popleft()
@@ -664,7 +685,9 @@ class Route:
 
     def _checkout(self, simple: bool) -> Any:
         """An idle connection that seems alive, or a new one."""
-        stack = self.pool.pool.stack
+        idle = self.pool.pool
+        # None: closed just now, by another thread.
+        stack = idle.stack if idle is not None else ()
         while stack:
             conn = stack.pop()
             # A body that is read as it goes may not be there for a second try: look closely.
@@ -692,7 +715,7 @@ class Route:
             if error is not limit:
                 raise
             raise self._timed_out() from None
-        except (TimeoutError, urllib3_errors.TimeoutError):
+        except TimeoutError:
             conn.close()
             raise self._timed_out() from None
         except ssl.SSLError as error:
@@ -702,6 +725,8 @@ class Route:
             ) from error
         except (OSError, urllib3_errors.HTTPError) as error:
             conn.close()
+            if isinstance(error.__cause__, TimeoutError):
+                raise self._timed_out() from None
             message = f"cannot connect to {self._where()}: {_reason(error.__cause__ or error)}"
             raise ConnectionFailed(message, request_sent=False) from error
         except BaseException:

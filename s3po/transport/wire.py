@@ -53,7 +53,10 @@ def build_head(request: HTTPRequest, length: int | None, prefix: str, extra: str
         or not _is_token(method)
     ):
         raise ConfigError(_complaint(request))
-    return text.encode("utf-8")
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise ConfigError("a header holds a lone surrogate, which has no bytes") from None
 
 
 def host_header(request: HTTPRequest) -> str:
