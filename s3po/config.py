@@ -48,6 +48,8 @@ class Config:
     part_size: int = 8 * MiB
     #: Parts (or ranges) of one transfer that are under way at once.
     max_concurrency: int = 4
+    #: Compare what was downloaded with its ETag where that is an MD5 (costs about 1.5 s of CPU per GiB).
+    check_etags: bool = True
     addressing_style: Literal["auto", "path", "virtual"] = "auto"
     #: Sign the body's SHA-256 as well: None does so over plain HTTP and trusts TLS elsewhere.
     payload_signing: bool | None = None
