@@ -26,6 +26,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
 from urllib3 import exceptions as urllib3_errors
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.util.ssltransport import SSLTransport
 
 from s3po.errors import (
     ConnectionFailed,
@@ -212,6 +213,8 @@ class _Wire:
         """Make a connected socket ready for exchanges. Each wait of them may last `timeout` seconds."""
         self._detach()
         sock = self.sock
+        if isinstance(sock, SSLTransport):
+            sock = self.sock = TLSSocket.adopt(sock)
         self._tls = isinstance(sock, TLSSocket)
         if self._tls:
             self.recv_into = sock.recv_now
@@ -744,7 +747,12 @@ class Route:
     def release(self, conn: Any, keep: bool) -> None:
         """Done with a connection: it is used again if `keep`."""
         idle = self.pool.pool
-        if not keep or idle is None or conn.abandoned or (conn._tls and conn.unread()):
+        if (
+            not keep
+            or idle is None
+            or conn.abandoned
+            or (conn._tls and conn.sock.buffered and conn.unread())
+        ):
             conn.close()
             return
         stack = idle.stack

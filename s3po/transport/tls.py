@@ -10,6 +10,7 @@ from typing import Any, cast
 import gevent.socket
 import gevent.ssl
 from gevent.hub import get_hub
+from urllib3.util.ssltransport import SSLTransport
 
 # One TLS record holds at most 16 KiB; one receive takes many of them.
 _RECEIVE = 256 * 1024
@@ -90,22 +91,41 @@ class TLSSocket:
     def __init__(
         self, sock: gevent.socket.socket, context: ssl.SSLContext, server_hostname: str | None
     ) -> None:
-        self.sock = sock
-        self.context = context
-        self._incoming = ssl.MemoryBIO()
-        self._outgoing = ssl.MemoryBIO()
-        self._tls = context.wrap_bio(
-            self._incoming, self._outgoing, server_hostname=server_hostname
-        )
-        #: Ciphertext that the socket would not take yet.
-        self._pending: memoryview | None = None
+        incoming = ssl.MemoryBIO()
+        outgoing = ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_hostname=server_hostname)
+        self._set(sock, tls, incoming, outgoing)
         self._recv_raw = sock._sock.recv_into
         self._send_raw = sock._sock.send
+
+    def _set(
+        self, sock: Any, tls: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO
+    ) -> None:
+        self.sock = sock
+        self._tls = tls
+        self._incoming = incoming
+        self._outgoing = outgoing
+        #: Ciphertext that the socket would not take yet.
+        self._pending: memoryview | None = None
         self._scratch = _scratch(get_hub())
         self._view = memoryview(self._scratch)
+        self._inner: TLSSocket | None = None
         self._ended = False
         self._io_refs = 0
         self._closed = False
+
+    @classmethod
+    def adopt(cls, transport: SSLTransport) -> TLSSocket:
+        """What urllib3 made for TLS within TLS (a proxy that speaks it too), as one of ours."""
+        self = cls.__new__(cls)
+        # Its attributes have no types.
+        made: Any = transport
+        inner: TLSSocket = made.socket
+        self._set(inner, made.sslobj, made.incoming, made.outgoing)
+        self._inner = inner
+        self._recv_raw = inner.recv_now
+        self._send_raw = inner.send_now
+        return self
 
     def do_handshake(self) -> None:
         while True:
@@ -141,6 +161,8 @@ class TLSSocket:
         """Send all ciphertext. BlockingIOError when the socket takes no more."""
         if self._pending is not None or self._outgoing.pending:
             self._flush(self._send_raw)
+        if self._inner is not None:
+            self._inner.flush_now()
 
     def _flush(self, send: Any) -> None:
         while True:
@@ -201,8 +223,6 @@ class TLSSocket:
                     # A key update or a renegotiation may want to answer.
                     if self._outgoing.pending:
                         self.flush_now()
-                except ssl.SSLZeroReturnError:
-                    return 0
             received = self._recv_raw(self._scratch)
             if received:
                 incoming.write(self._view[:received])
@@ -216,11 +236,14 @@ class TLSSocket:
                 while incoming.pending and count < size:
                     more = read(size - count, view[count:])
                     if not more:
+                        self._ended = True
                         break
                     count += more
-            except ssl.SSLError:
-                # Nothing more for now; what is really wrong will be so the next time as well.
+            except ssl.SSLWantReadError:
                 pass
+            except ssl.SSLError:
+                # First what came before it; the next read tells.
+                self._ended = True
         return count
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
@@ -235,8 +258,6 @@ class TLSSocket:
                 if self._outgoing.pending or self._pending is not None:
                     self.flush()
                 self._fill()
-            except ssl.SSLZeroReturnError:
-                return 0
 
     def recv(self, size: int = 65536, flags: int = 0) -> bytes:
         del flags

@@ -142,7 +142,7 @@ GARBAGE = {
     "http 2": b"HTTP/2.0 200 OK\r\n\r\n",
     "no digits": b"HTTP/1.1 2x0 OK\r\n\r\n",
     "four digits": b"HTTP/1.1 2000 OK\r\n\r\n",
-    "odd digits": "HTTP/1.1 ２００ OK\r\n\r\n".encode(),
+    "odd digits": "HTTP/1.1 \uff12\uff10\uff10 OK\r\n\r\n".encode(),
     "line feeds": b"HTTP/1.1 200 OK\ncontent-length: 0\n\n",
     "a line feed among them": b"HTTP/1.1 200 OK\r\na: b\nc: d\r\ncontent-length: 0\r\n\r\n",
     "a carriage return": b"HTTP/1.1 200 OK\r\na: b\rc\r\ncontent-length: 0\r\n\r\n",
@@ -180,9 +180,7 @@ GARBAGE = {
 
 
 @pytest.mark.parametrize("name", GARBAGE)
-def test_what_is_not_http_is_refused_and_its_connection_dropped(
-    serve, transport, request_to, name
-):
+def test_what_is_not_http_is_refused_and_its_connection_dropped(serve, transport, request_to, name):
     server = serve([GARBAGE[name]], [OK])
     with pytest.raises(MalformedResponse):
         transport.send(request_to(server))

@@ -48,7 +48,7 @@ class Slice:
     def rewind(self):
         pass
 
-    def read(self, size):
+    def read(self, _):
         raise AssertionError("the kernel reads the file")
 
 
@@ -200,7 +200,7 @@ def test_a_file_that_ends_too_early_is_told_of(serve, transport, request_to):
 
 def test_an_error_of_the_body_is_the_callers(serve, transport, request_to):
     class Broken(Source):
-        def read(self, size):
+        def read(self, _):
             raise OSError(5, "the disk is gone")
 
     server = serve([OK])
@@ -269,7 +269,7 @@ def test_a_2xx_before_the_bodys_end_lets_the_rest_be_sent(serve, transport, requ
         left = 32 * MIB - len(peer.buffer)
         peer.buffer = b""
         while left:
-            left -= len(peer.sock.recv(MIB))
+            left -= len(peer.sock.recv(min(left, MIB)))
 
     server = serve([eager, OK])
     response = transport.send(request_to(server, "PUT", body=bytes(32 * MIB)))
