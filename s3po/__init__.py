@@ -1,1 +1,175 @@
-"""s3po: an S3 client that knows just a few tricks, and does them well."""
+"""s3po: an S3 client that knows just a few tricks, and does them well.
+
+::
+
+    import s3po
+
+    conn = s3po.Connection()
+    conn.upload("bucket", "key", "howdy")
+    conn.download("bucket", "key", encoding="utf-8")
+
+    with conn.batch(50) as batch:
+        for name in names:
+            batch.download_file("bucket", name, name)
+
+`Connection` is where to begin. Everything that is raised on purpose is an `S3poError`.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from s3po.batch import Batch
+    from s3po.config import Config, GiB, KiB, MiB
+    from s3po.connection import Connection
+    from s3po.errors import (
+        AccessDenied,
+        BatchError,
+        ConfigError,
+        Conflict,
+        ConnectionFailed,
+        CredentialsError,
+        DeleteErrors,
+        IncompleteBody,
+        IntegrityError,
+        InvalidRange,
+        MalformedResponse,
+        NoSuchBucket,
+        NoSuchKey,
+        NoSuchUpload,
+        NotFound,
+        NotModified,
+        PreconditionFailed,
+        S3Error,
+        S3poError,
+        ServerError,
+        Throttled,
+        TransferError,
+        TransportError,
+        TransportTimeout,
+    )
+    from s3po.models import (
+        BucketInfo,
+        CopyObjectResult,
+        Credentials,
+        DownloadResult,
+        HeadObjectResult,
+        ObjectInfo,
+        PartInfo,
+        UploadResult,
+    )
+    from s3po.rest import Client
+    from s3po.stats import Stats
+
+__version__ = "0.1.0"
+
+# A library leaves it to its host whether and where anything is logged.
+logging.getLogger("s3po").addHandler(logging.NullHandler())
+
+#: Where each name lives: imported when it is first asked for, so that `import s3po` costs next to
+#: nothing and opens nothing.
+_HOMES = {
+    "batch": ("Batch",),
+    "config": ("Config", "GiB", "KiB", "MiB"),
+    "connection": ("Connection",),
+    "errors": (
+        "AccessDenied",
+        "BatchError",
+        "ConfigError",
+        "Conflict",
+        "ConnectionFailed",
+        "CredentialsError",
+        "DeleteErrors",
+        "IncompleteBody",
+        "IntegrityError",
+        "InvalidRange",
+        "MalformedResponse",
+        "NoSuchBucket",
+        "NoSuchKey",
+        "NoSuchUpload",
+        "NotFound",
+        "NotModified",
+        "PreconditionFailed",
+        "S3Error",
+        "S3poError",
+        "ServerError",
+        "Throttled",
+        "TransferError",
+        "TransportError",
+        "TransportTimeout",
+    ),
+    "models": (
+        "BucketInfo",
+        "CopyObjectResult",
+        "Credentials",
+        "DownloadResult",
+        "HeadObjectResult",
+        "ObjectInfo",
+        "PartInfo",
+        "UploadResult",
+    ),
+    "rest": ("Client",),
+    "stats": ("Stats",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AccessDenied",
+    "Batch",
+    "BatchError",
+    "BucketInfo",
+    "Client",
+    "Config",
+    "ConfigError",
+    "Conflict",
+    "Connection",
+    "ConnectionFailed",
+    "CopyObjectResult",
+    "Credentials",
+    "CredentialsError",
+    "DeleteErrors",
+    "DownloadResult",
+    "GiB",
+    "HeadObjectResult",
+    "IncompleteBody",
+    "IntegrityError",
+    "InvalidRange",
+    "KiB",
+    "MalformedResponse",
+    "MiB",
+    "NoSuchBucket",
+    "NoSuchKey",
+    "NoSuchUpload",
+    "NotFound",
+    "NotModified",
+    "ObjectInfo",
+    "PartInfo",
+    "PreconditionFailed",
+    "S3Error",
+    "S3poError",
+    "ServerError",
+    "Stats",
+    "Throttled",
+    "TransferError",
+    "TransportError",
+    "TransportTimeout",
+    "UploadResult",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

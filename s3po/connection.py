@@ -1,0 +1,724 @@
+"""The face: one object, short verbs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
+
+from s3po.config import Config
+from s3po.credentials import resolve_provider, resolve_settings
+from s3po.endpoint import Endpoint
+from s3po.errors import ConfigError, NotFound
+from s3po.messages import Query
+from s3po.models import (
+    CopyObjectResult,
+    DeleteObjectResult,
+    DownloadResult,
+    HeadObjectResult,
+    ObjectInfo,
+    UploadResult,
+)
+from s3po.rest import Client
+from s3po.rest.client import Limiter
+from s3po.stats import Stats
+from s3po.transfer.download import download as _download
+from s3po.transfer.download import download_file as _download_file
+from s3po.transfer.source import Progress
+from s3po.transfer.upload import upload as _upload
+from s3po.transport import Transport
+
+if TYPE_CHECKING:
+    from s3po.batch import Batch
+    from s3po.file import BinaryReader, BinaryWriter, TextReader, TextWriter
+    from s3po.mock.app import MockS3
+    from s3po.mock.server import Server
+
+
+class Connection:
+    """A store, and who we are to it.
+
+    The first two arguments are an access key id and its secret; without them the AWS_* variables
+    and the shared credentials file are asked, when the first request is sent. `endpoint_url` names
+    a store other than AWS. `anonymous=True` signs nothing.
+
+    It may be shared between greenlets and between native threads. Nothing is opened before the
+    first request; `close()` closes the sockets, after which it can be used again.
+
+    Raises ConfigError for settings that cannot be right.
+    """
+
+    __slots__ = ("__weakref__", "_arguments", "_mocks", "_real", "client")
+
+    def __init__(
+        self,
+        aws_access_key_id: str | None = None,
+        aws_secret_access_key: str | None = None,
+        aws_session_token: str | None = None,
+        *,
+        profile_name: str | None = None,
+        region_name: str | None = None,
+        endpoint_url: str | None = None,
+        anonymous: bool = False,
+        config: Config | None = None,
+    ) -> None:
+        if config is None:
+            config = Config()
+        elif not isinstance(config, Config):
+            raise ConfigError(f"config must be a Config, not {type(config).__name__}")
+        self._arguments: dict[str, Any] = {
+            "aws_access_key_id": aws_access_key_id,
+            "aws_secret_access_key": aws_secret_access_key,
+            "aws_session_token": aws_session_token,
+            "profile_name": profile_name,
+            "region_name": region_name,
+            "endpoint_url": endpoint_url,
+            "anonymous": anonymous,
+            "config": config,
+        }
+        provider = resolve_provider(
+            access_key=aws_access_key_id,
+            secret_key=aws_secret_access_key,
+            token=aws_session_token,
+            profile_name=profile_name,
+            anonymous=anonymous,
+        )
+        if endpoint_url is None or region_name is None:
+            settings = resolve_settings(profile_name)
+            region_name = region_name or settings.region
+            endpoint_url = endpoint_url or settings.endpoint_url
+        #: The low-level client: one method for each S3 operation. Also `conn`.
+        self.client: Client = Client(
+            endpoint=Endpoint(
+                endpoint_url=endpoint_url,
+                region=region_name,
+                addressing_style=config.addressing_style,
+            ),
+            provider=provider,
+            transport=Transport(config),
+            config=config,
+        )
+        self._real = self.client
+        #: Mocks that are on, the innermost last.
+        self._mocks: list[Mock] = []
+
+    # Objects
+
+    def upload(
+        self,
+        bucket: str,
+        key: str,
+        data: object,
+        *,
+        encoding: str | None = None,
+        size: int | None = None,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        storage_class: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        part_size: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+    ) -> UploadResult:
+        """Store `data` as an object.
+
+        `data` is str (UTF-8, or `encoding`), anything with a buffer (bytes, memoryview, array, ...),
+        a binary or text file or any other object with `read`, a socket, a path (os.PathLike; a str
+        is data), or an iterable of bytes. A file is read from its current position to its end, is
+        left there, and is never closed.
+
+        Less than `Config.multipart_threshold` (8 MiB) goes up in one PUT, the rest in parts of
+        `part_size` (5 MiB to 5 GiB) or more, several at once, each retried by itself; when one gives
+        up, the upload is aborted on the store. `size` is the length in bytes of a stream that cannot
+        tell it. At most `Config.max_concurrency` parts of a stream are in memory; a file on disk is
+        not read into memory.
+
+        `if_none_match="*"` stores it only where there is nothing yet, `if_match=etag` only over that
+        ETag. `progress` is called with the number of bytes as they go out, a negative one when some
+        have to go again.
+
+        Raises ConfigError before anything is sent, an S3Error or TransportError for one PUT,
+        PreconditionFailed, TransferError for parts, IntegrityError where a file changes meanwhile.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
+        """
+        return _upload(
+            self.client,
+            bucket,
+            key,
+            data,
+            encoding=encoding,
+            size=size,
+            content_type=content_type,
+            metadata=metadata,
+            storage_class=storage_class,
+            if_match=if_match,
+            if_none_match=if_none_match,
+            part_size=part_size,
+            headers=headers,
+            progress=progress,
+        )
+
+    def upload_file(
+        self,
+        bucket: str,
+        key: str,
+        path: str | bytes | os.PathLike[Any],
+        *,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        storage_class: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        part_size: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+    ) -> UploadResult:
+        """Store the file at `path`, as `upload`. Raises OSError where it cannot be read."""
+        from s3po.transfer.sink import path_of
+
+        return _upload(
+            self.client,
+            bucket,
+            key,
+            _Path(path_of(path)),
+            content_type=content_type,
+            metadata=metadata,
+            storage_class=storage_class,
+            if_match=if_match,
+            if_none_match=if_none_match,
+            part_size=part_size,
+            headers=headers,
+            progress=progress,
+        )
+
+    @overload
+    def download(
+        self,
+        bucket: str,
+        key: str,
+        file: None = None,
+        *,
+        encoding: None = None,
+        version_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+    ) -> bytes: ...
+    @overload
+    def download(
+        self,
+        bucket: str,
+        key: str,
+        file: None = None,
+        *,
+        encoding: str,
+        version_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+    ) -> str: ...
+    @overload
+    def download(
+        self,
+        bucket: str,
+        key: str,
+        file: Any,
+        *,
+        encoding: str | None = None,
+        version_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+    ) -> DownloadResult: ...
+    def download(
+        self,
+        bucket: str,
+        key: str,
+        file: Any = None,
+        *,
+        encoding: str | None = None,
+        version_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+    ) -> bytes | str | DownloadResult:
+        """Read an object: its bytes, its text where `encoding` is given, or into `file`.
+
+        `file` is a binary file or anything else with `write`; a text file, which gets the text
+        (UTF-8, or `encoding`); or a path (os.PathLike), as `download_file` has it. A file is written
+        from its current position, is left after the last byte, and is never closed; if the
+        download fails, part of it may have been written.
+
+        `Config.multipart_threshold` (8 MiB) and more come by parallel ranges where they have
+        somewhere to go (memory, a regular file); all ranges are of one version, that of the first
+        answer's ETag. A body that breaks is resumed from the byte where it broke.
+
+        Lengths and ranges are checked, and the bytes against the ETag where it is an MD5
+        (`Config.check_etags`). `progress` is called with the number of bytes as they come.
+
+        Raises NoSuchKey and other S3Errors, TransportError, TransferError where a range or the rest
+        of a body gave up or the object changed meanwhile, IntegrityError for wrong bytes,
+        UnicodeDecodeError for bytes that are not in `encoding`, OSError for what the file says.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+        """
+        return _download(
+            self.client,
+            bucket,
+            key,
+            file,
+            encoding=encoding,  # type: ignore[arg-type]
+            version_id=version_id,
+            headers=headers,
+            progress=progress,
+        )
+
+    def download_file(
+        self,
+        bucket: str,
+        key: str,
+        path: str | bytes | os.PathLike[Any],
+        *,
+        version_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+    ) -> DownloadResult:
+        """Read an object into the file at `path`, which appears whole or not at all.
+
+        The bytes go into a file beside it that takes its name at the end, and that is removed if
+        anything fails. A new file gets the permissions of the umask, one that is replaced passes on
+        its own. Raises as `download` does; OSError where the file cannot be made.
+        """
+        return _download_file(
+            self.client,
+            bucket,
+            key,
+            path,
+            version_id=version_id,
+            headers=headers,
+            progress=progress,
+        )
+
+    def head(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        version_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> HeadObjectResult:
+        """What is known of an object: size, etag, last_modified, metadata, ... NoSuchKey if nothing.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+        """
+        return self.client.head_object(bucket, key, version_id=version_id, headers=headers)
+
+    def exists(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        version_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> bool:
+        """Whether there is an object of that key. AccessDenied where the store will not say."""
+        try:
+            self.client.head_object(bucket, key, version_id=version_id, headers=headers)
+        except NotFound:
+            return False
+        return True
+
+    def delete(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        version_id: str | None = None,
+        if_match: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> DeleteObjectResult:
+        """Delete an object; that there is none is no error.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
+        """
+        return self.client.delete_object(
+            bucket, key, version_id=version_id, if_match=if_match, headers=headers
+        )
+
+    def delete_many(
+        self,
+        bucket: str,
+        keys: Iterable[str | tuple[str, str | None]],
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> int:
+        """Delete all of `keys`, each a key or `(key, version_id)`; returns how many there were.
+
+        Any iterable does, of any length: they go 1,000 a request, several requests at once. Raises
+        DeleteErrors with the error of each key that could not be deleted, in call order; the others
+        are gone then.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+        """
+        from s3po.transfer.delete import delete_many
+
+        return delete_many(self.client, bucket, keys, headers=headers)
+
+    def copy(
+        self,
+        bucket: str,
+        key: str,
+        source_bucket: str,
+        source_key: str,
+        *,
+        source_version_id: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        storage_class: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+    ) -> CopyObjectResult:
+        """Make `key` a copy of `source_key`, within the store, whatever its size.
+
+        `if_match` is the ETag that the source must have; `if_none_match="*"` copies only where there
+        is nothing yet. `content_type` or `metadata` replace the source's, both of them. Objects of
+        more than 5 GiB are copied in parts, and lose their tags.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+        """
+        from s3po.transfer.copy import copy
+
+        return copy(
+            self.client,
+            bucket,
+            key,
+            source_bucket,
+            source_key,
+            source_version_id=source_version_id,
+            if_match=if_match,
+            if_none_match=if_none_match,
+            content_type=content_type,
+            metadata=metadata,
+            storage_class=storage_class,
+            headers=headers,
+            progress=progress,
+        )
+
+    # Listings
+
+    def list(
+        self,
+        bucket: str,
+        prefix: str = "",
+        *,
+        delimiter: str | None = None,
+        start_after: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Iterator[ObjectInfo]:
+        """The objects whose keys begin with `prefix`, in the order of their keys' UTF-8.
+
+        Lazy: a page of 1,000 is asked for when it is reached. With a `delimiter` ("/") only those
+        that have none after the prefix; `list_prefixes` gives the others' common beginnings.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+        """
+        for page in self.client.iter_pages_v2(
+            bucket, prefix=prefix, delimiter=delimiter, start_after=start_after, headers=headers
+        ):
+            yield from page.objects
+
+    def list_prefixes(
+        self,
+        bucket: str,
+        prefix: str = "",
+        *,
+        delimiter: str = "/",
+        start_after: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Iterator[str]:
+        """The "folders" in `prefix`: what keys have in common up to the next `delimiter`, with it.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+        """
+        for page in self.client.iter_pages_v2(
+            bucket, prefix=prefix, delimiter=delimiter, start_after=start_after, headers=headers
+        ):
+            yield from page.common_prefixes
+
+    # The rest
+
+    def presign(
+        self,
+        method: str,
+        bucket: str,
+        key: str | None = None,
+        *,
+        expires: int = 3600,
+        query: Query = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> str:
+        """A URL by which anyone may do `method` ("GET", "PUT", ...) for `expires` seconds.
+
+        At most seven days. `headers` must be sent with it as they are given here. Sends nothing.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+        """
+        return self.client.presign(
+            method, bucket, key, expires=expires, query=query, headers=headers
+        )
+
+    @overload
+    def open(
+        self,
+        bucket: str,
+        key: str,
+        mode: Literal["r", "rt"] = "r",
+        *,
+        encoding: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> TextReader: ...
+    @overload
+    def open(
+        self,
+        bucket: str,
+        key: str,
+        mode: Literal["rb"],
+        *,
+        encoding: None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> BinaryReader: ...
+    @overload
+    def open(
+        self,
+        bucket: str,
+        key: str,
+        mode: Literal["w", "wt", "x", "xt"],
+        *,
+        encoding: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> TextWriter: ...
+    @overload
+    def open(
+        self,
+        bucket: str,
+        key: str,
+        mode: Literal["wb", "xb"],
+        *,
+        encoding: None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> BinaryWriter: ...
+    def open(
+        self,
+        bucket: str,
+        key: str,
+        mode: str = "r",
+        *,
+        encoding: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> TextReader | BinaryReader | TextWriter | BinaryWriter:
+        """A file-like reader ("r", "rb") or writer ("w", "wb"; "x", "xb" only where there is nothing).
+
+        Text is UTF-8 unless `encoding` says otherwise. A reader seeks, and fetches what is read. A
+        writer's object appears when it is closed; when its `with` block is left by an exception, or
+        when it is never closed, nothing appears.
+        """
+        from s3po.file import open_object
+
+        return open_object(self.client, bucket, key, mode, encoding=encoding, headers=headers)
+
+    def batch(self, poolsize: int = 50, **options: Any) -> Batch:
+        """Many calls at once: `with conn.batch(50) as batch: batch.upload(...)`. See `s3po.Batch`."""
+        from s3po.batch import Batch
+
+        return Batch(self, poolsize, **options)
+
+    def mock(self, *, serve: bool = False) -> Mock:
+        """An S3 in memory in place of the real one, for tests: `with conn.mock() as mock:`.
+
+        `mock.start()` and `mock.stop()` do the same for a `setUp` and `tearDown`. Each has a store
+        of its own that is gone when it stops; they nest. With `serve=True` it is reached over a
+        loopback socket, so that `mock.url` and presigned URLs serve any other client too.
+        """
+        return Mock(self, serve=serve)
+
+    @property
+    def conn(self) -> Client:
+        """The low-level client: one method for each S3 operation, by S3's own name."""
+        return self.client
+
+    @property
+    def config(self) -> Config:
+        return self.client.config
+
+    @property
+    def stats(self) -> Stats:
+        """Counters of all that went over the wire through this connection."""
+        return self.client.stats
+
+    def close(self) -> None:
+        """Close the sockets. The connection can be used again, and opens new ones then."""
+        self.client.transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        mocked = " mocked" if self._mocks else ""
+        return f"<{type(self).__name__} {self.client.endpoint!r}{mocked}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _remake, (type(self), self._arguments)
+
+    def _bound(self, *, limiter: Limiter | None = None, stats: Stats | None = None) -> Connection:
+        """A connection that shares all with this one but its limiter and its counters."""
+        bound = object.__new__(type(self))
+        bound._arguments = self._arguments
+        bound._mocks = []
+        bound.client = bound._real = self.client.bind(limiter=limiter, stats=stats)
+        return bound
+
+
+class Mock:
+    """A mock S3 that takes the place of a connection's store while it is on."""
+
+    __slots__ = ("_app", "_client", "_connection", "_serve", "_server")
+
+    def __init__(self, connection: Connection, *, serve: bool = False) -> None:
+        self._connection = connection
+        self._serve = serve
+        self._app: MockS3 | None = None
+        self._server: Server | None = None
+        self._client: Client | None = None
+
+    def start(self) -> Mock:
+        """Put it in place, empty. Returns itself."""
+        if self._app is not None:
+            raise ConfigError("the mock is on already")
+        from s3po.mock import MockS3
+        from s3po.models import Credentials
+        from s3po.transport import WSGIAdapter
+
+        connection = self._connection
+        given = connection._arguments
+        # Neither files nor the environment nor a metadata service is asked: a mock is a closed room.
+        access_key = given["aws_access_key_id"] or "mock-access-key"
+        secret_key = given["aws_secret_access_key"] or "mock-secret-key"
+        provider = resolve_provider(
+            access_key=None if given["anonymous"] else access_key,
+            secret_key=None if given["anonymous"] else secret_key,
+            token=None if given["anonymous"] else given["aws_session_token"],
+            profile_name=None,
+            anonymous=given["anonymous"],
+        )
+        app = MockS3(
+            credentials=None if given["anonymous"] else {access_key: secret_key},
+        )
+        real = connection._real
+        transport = Transport(real.config)
+        server: Server | None = None
+        if self._serve:
+            server = app.serve()
+            url = server.url
+        else:
+            url = _MOCK_URL
+            transport.mount(url, WSGIAdapter(app))
+        client = Client(
+            endpoint=Endpoint(
+                endpoint_url=url, region=real.endpoint.region, addressing_style="path"
+            ),
+            provider=provider,
+            transport=transport,
+            config=real.config,
+            stats=real.stats,
+        )
+        self._app, self._server, self._client = app, server, client
+        connection._mocks.append(self)
+        connection.client = client
+        return self
+
+    def stop(self) -> None:
+        """Give the connection back what it had before; the mock's objects are gone. Idempotent."""
+        client, self._client = self._client, None
+        server, self._server = self._server, None
+        self._app = None
+        if client is None:
+            return
+        connection = self._connection
+        mocks = connection._mocks
+        if self in mocks:
+            mocks.remove(self)
+        inner = mocks[-1]._client if mocks else None
+        connection.client = inner if inner is not None else connection._real
+        try:
+            client.transport.close()
+        finally:
+            if server is not None:
+                server.stop()
+
+    def __enter__(self) -> Mock:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def app(self) -> MockS3:
+        """The store itself, a WSGI app."""
+        if self._app is None:
+            raise ConfigError("the mock is off: start() it first")
+        return self._app
+
+    @property
+    def faults(self) -> Any:
+        """What is to go wrong, as data; see `s3po.mock`."""
+        return self.app.faults
+
+    @property
+    def requests(self) -> Any:
+        """The log of the requests that came."""
+        return self.app.requests
+
+    @property
+    def url(self) -> str:
+        """Where the mock is: a socket with `serve=True`, else a name that only this connection knows."""
+        self.app  # noqa: B018 - raises where it is off
+        return self._server.url if self._server is not None else _MOCK_URL
+
+    def __repr__(self) -> str:
+        return f"<Mock {'off' if self._app is None else self.url}>"
+
+
+#: Reached by an adapter, never by name: the domain is one that cannot exist
+#: (https://www.rfc-editor.org/rfc/rfc6761#section-6.4).
+_MOCK_URL = "http://mock.s3po.invalid"
+
+
+class _Path:
+    """A path that was given as str, for `upload`, to which a str is data."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __fspath__(self) -> str:
+        return self._path
+
+
+def _remake(cls: type[Connection], arguments: dict[str, Any]) -> Connection:
+    return cls(**arguments)

@@ -1,0 +1,451 @@
+"""Where an upload's bytes come from.
+
+A source has one of three natures: all in memory (`MemorySource`), a real file of which any part can
+be read at any time (`FileSource`), or a stream that can be read once, in order (`StreamSource`).
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from s3po.config import KiB, MiB
+from s3po.errors import ConfigError, IntegrityError
+from s3po.messages import Body, BytesLike
+from s3po.transfer.plan import check_size
+
+Progress = Callable[[int], object]
+
+#: What a file is read by on its way to the socket.
+_CHUNK = 1 * MiB
+
+#: Characters of a text file at a time.
+_TEXT_CHUNK = 256 * KiB
+
+
+class Source:
+    """What is uploaded, from where the caller left it to its end."""
+
+    __slots__ = ()
+
+    #: None where only the end will tell.
+    size: int | None = None
+
+    def body(self, start: int, stop: int, progress: Progress | None) -> BytesLike | Body:
+        """Bytes `start` to `stop`; only where the size is known and any part can be read."""
+        raise NotImplementedError
+
+    def check(self) -> None:
+        """Raises IntegrityError where the source is not what it was at the start."""
+
+    def finish(self) -> None:
+        """All was sent: leave the caller's file at its end."""
+
+    def close(self) -> None:
+        """Give back what the source itself opened. The caller's file stays open."""
+
+
+class ViewBody:
+    """Bytes in memory, as a Body that says how far it was read."""
+
+    __slots__ = ("_position", "_progress", "_view", "length", "rewindable")
+
+    def __init__(self, data: BytesLike, progress: Progress) -> None:
+        self._view = memoryview(data)
+        self._progress = progress
+        self._position = 0
+        self.length = len(self._view)
+        self.rewindable = True
+
+    def rewind(self) -> None:
+        back, self._position = self._position, 0
+        if back:
+            self._progress(-back)
+
+    def read(self, size: int, /) -> memoryview:
+        start = self._position
+        chunk = self._view[start : start + min(size, _CHUNK)]
+        if chunk:
+            self._position = start + len(chunk)
+            self._progress(len(chunk))
+        return chunk
+
+    def digest(self, update: Callable[[memoryview], object]) -> None:
+        """Feed all bytes to a hash, which moves nothing."""
+        update(self._view)
+
+
+class FileBody:
+    """A slice of a real file, read by position: parallel parts do not fight over where the file is."""
+
+    __slots__ = ("_buffer", "_position", "_progress", "fd", "length", "rewindable", "start")
+
+    def __init__(self, fd: int, start: int, length: int, progress: Progress | None) -> None:
+        #: The file's descriptor and the slice's first byte in it.
+        self.fd = fd
+        self.start = start
+        self.length = length
+        self.rewindable = True
+        self._position = 0
+        self._progress = progress
+        self._buffer: memoryview | None = None
+
+    def rewind(self) -> None:
+        back, self._position = self._position, 0
+        if back and self._progress is not None:
+            self._progress(-back)
+
+    def read(self, size: int, /) -> memoryview:
+        chunk = self._read_at(self._position, size)
+        if chunk:
+            self._position += len(chunk)
+            if self._progress is not None:
+                self._progress(len(chunk))
+        return chunk
+
+    def digest(self, update: Callable[[memoryview], object]) -> None:
+        """Feed all bytes to a hash, which moves nothing."""
+        position = 0
+        while chunk := self._read_at(position, _CHUNK):
+            update(chunk)
+            position += len(chunk)
+
+    def file_slice(self) -> tuple[int, int, int] | None:
+        """Descriptor, offset and count, for `sendfile`; None where each byte is to be counted."""
+        return None if self._progress is not None else (self.fd, self.start, self.length)
+
+    def _read_at(self, position: int, size: int) -> memoryview:
+        # The same buffer each time: what was returned before is no longer needed.
+        buffer = self._buffer
+        if buffer is None:
+            buffer = self._buffer = memoryview(bytearray(min(self.length, _CHUNK)))
+        size = min(size, self.length - position, len(buffer))
+        if size <= 0:
+            return buffer[:0]
+        count = os.preadv(self.fd, [buffer[:size]], self.start + position)
+        if not count:
+            raise IntegrityError(
+                f"the file shrank while it was sent: it ends at byte {self.start + position}, "
+                f"not at {self.start + self.length} or later"
+            )
+        return buffer[:count]
+
+
+class MemorySource(Source):
+    __slots__ = ("_view", "data", "size")
+
+    def __init__(self, data: BytesLike) -> None:
+        self.data = data
+        self.size: int = len(data)
+        self._view = memoryview(data)
+
+    def body(self, start: int, stop: int, progress: Progress | None) -> BytesLike | Body:
+        data = self.data if stop - start == self.size else self._view[start:stop]
+        return data if progress is None else ViewBody(data, progress)
+
+
+class FileSource(Source):
+    """A regular file, read by position."""
+
+    __slots__ = ("_fd", "_file", "_modified", "_owned", "_start", "size")
+
+    def __init__(self, file: Any, *, owned: bool) -> None:
+        self._file = file
+        #: Opened by us: closed by us, and nobody else writes to it by intent.
+        self._owned = owned
+        if not owned and file.writable():
+            # What the caller wrote must be in the file before it is read past its buffer.
+            file.flush()
+        self._fd: int = file.fileno()
+        self._start: int = file.tell()
+        status = os.fstat(self._fd)
+        self.size: int = max(0, status.st_size - self._start)
+        self._modified = status.st_mtime_ns
+
+    def body(self, start: int, stop: int, progress: Progress | None) -> BytesLike | Body:
+        return FileBody(self._fd, self._start + start, stop - start, progress)
+
+    def check(self) -> None:
+        status = os.fstat(self._fd)
+        size = max(0, status.st_size - self._start)
+        if size != self.size:
+            verb = "shrank" if size < self.size else "grew"
+            raise IntegrityError(f"the file {verb} while it was sent: {self.size} to {size} bytes")
+        if self._owned and status.st_mtime_ns != self._modified:
+            raise IntegrityError("the file was written to while it was sent")
+
+    def finish(self) -> None:
+        if not self._owned:
+            self._file.seek(self._start + self.size)
+
+    def close(self) -> None:
+        if self._owned:
+            self._file.close()
+
+
+class StreamSource(Source):
+    """Something that can be read once, in order, and whose end comes when it comes."""
+
+    __slots__ = ("_close", "_leftover", "_read", "_total", "size")
+
+    def __init__(
+        self,
+        read: Callable[[int], Any],
+        *,
+        size: int | None = None,
+        close: Callable[[], object] | None = None,
+    ) -> None:
+        self.size = size
+        self._read = read
+        self._close = close
+        self._leftover: BytesLike = b""
+        self._total = 0
+
+    def read(self, size: int) -> BytesLike:
+        """Exactly `size` bytes, or fewer at the end only."""
+        chunk, self._leftover = self._leftover, b""
+        if not chunk:
+            chunk = self._next(size)
+        if len(chunk) < size:
+            gathered: bytearray | None = None
+            while True:
+                more = self._next(size - (len(chunk) if gathered is None else len(gathered)))
+                if not more:
+                    break
+                if gathered is None:
+                    gathered = bytearray(chunk)
+                gathered += more
+                if len(gathered) >= size:
+                    break
+            if gathered is not None:
+                chunk = gathered
+        if len(chunk) > size:
+            # An iterable's chunks are as long as they are.
+            view = memoryview(chunk)
+            self._leftover = bytes(view[size:]) if len(chunk) < 2 * size else view[size:]
+            chunk = view[:size]
+        self._total += len(chunk)
+        if self.size is not None:
+            if self._total > self.size:
+                raise IntegrityError(
+                    f"the source gave more than the {self.size} bytes it was said to"
+                )
+            if len(chunk) < size and self._total < self.size:
+                raise IntegrityError(
+                    f"the source ended after {self._total} bytes, it was said to have {self.size}"
+                )
+        return chunk
+
+    def _next(self, size: int) -> BytesLike:
+        chunk = self._read(size)
+        if chunk is None:
+            raise ConfigError("the source is in non-blocking mode and has no bytes at the moment")
+        if isinstance(chunk, (bytes, bytearray)):
+            return chunk
+        return as_bytes(chunk, "the source must give bytes")
+
+    def close(self) -> None:
+        if self._close is not None:
+            self._close()
+
+
+def as_bytes(data: object, what: str) -> BytesLike:
+    """Anything with a buffer, as flat bytes; ConfigError (`what` says what was expected) otherwise."""
+    if isinstance(data, (bytes, bytearray)):
+        return data
+    try:
+        view = memoryview(data)  # type: ignore[arg-type]
+    except TypeError:
+        raise ConfigError(f"{what}, not {type(data).__name__}") from None
+    if not view.nbytes:
+        return b""
+    if not view.c_contiguous:
+        return view.tobytes()
+    return view if view.ndim == 1 and view.format == "B" else view.cast("B")
+
+
+def check_encoding(encoding: object) -> str | None:
+    """A name of a text encoding, or None; ConfigError for anything else."""
+    if encoding is None:
+        return None
+    if not isinstance(encoding, str):
+        raise ConfigError(f"encoding must be a str, not {encoding!r}")
+    try:
+        known = codecs.lookup(encoding)
+    except LookupError:
+        raise ConfigError(f"there is no encoding {encoding!r}") from None
+    if not getattr(known, "_is_text_encoding", True):
+        raise ConfigError(f"{encoding!r} is no text encoding")
+    return encoding
+
+
+def encode(text: str, encoding: str | None) -> bytes:
+    """The text's bytes, UTF-8 unless told otherwise; ConfigError where it cannot be said in them."""
+    try:
+        return text.encode(encoding or "utf-8")
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"the text cannot be encoded: {error}") from error
+
+
+def open_source(data: object, *, encoding: str | None = None, size: int | None = None) -> Source:
+    """The source for what the caller gave; ConfigError for what cannot be one.
+
+    `size` is the length of a stream that cannot tell it by itself.
+    """
+    check_encoding(encoding)
+    if size is not None:
+        check_size(size)
+    if isinstance(data, str):
+        return _sized(MemorySource(encode(data, encoding)), size)
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return _sized(MemorySource(as_bytes(data, "")), size)
+    if isinstance(data, os.PathLike):
+        return _open_path(data, size)
+    if callable(getattr(data, "read", None)):
+        return _open_file(data, encoding, size)
+    if callable(getattr(data, "recv", None)):
+        return StreamSource(_away(data, data.recv), size=size)  # type: ignore[attr-defined]
+    if data is None or isinstance(data, (int, float, dict, set, frozenset)):
+        raise _no_source(data)
+    try:
+        memoryview(data).release()  # type: ignore[arg-type]
+    except TypeError:
+        pass
+    else:
+        return _sized(MemorySource(as_bytes(data, "")), size)
+    if isinstance(data, Iterable):
+        return StreamSource(_reader_of(iter(data)), size=size)
+    raise _no_source(data)
+
+
+def _no_source(data: object) -> ConfigError:
+    return ConfigError(
+        "data must be str, bytes-like, a file, a path (os.PathLike), a socket or an iterable of "
+        f"bytes, not {type(data).__name__}"
+    )
+
+
+def _sized(source: Source, size: int | None) -> Source:
+    if size is not None and source.size != size:
+        source.close()
+        raise ConfigError(f"size is {size}, but the data is {source.size} bytes")
+    return source
+
+
+def _open_path(path: os.PathLike[Any], size: int | None) -> Source:
+    file = open(path, "rb", buffering=0)  # noqa: SIM115 - the source closes it
+    try:
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return _sized(FileSource(file, owned=True), size)
+        return StreamSource(_away(file, file.read), size=size, close=file.close)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _open_file(file: Any, encoding: str | None, size: int | None) -> Source:
+    if getattr(file, "closed", False):
+        raise ConfigError("the file is closed")
+    readable = getattr(file, "readable", None)
+    if callable(readable) and not readable():
+        raise ConfigError("the file is not open for reading")
+    if is_text(file):
+        read = _away(file, file.read)
+        return StreamSource(_encoder(read, encoding), size=size)
+    real = real_file(file)
+    if real is not None:
+        return _sized(FileSource(real, owned=False), size)
+    # A seekable file of another kind is read in order too: going to and fro in one that decompresses
+    # or fetches as it reads would cost far more than the parts in memory do.
+    first = file.read(0) if isinstance(file, io.IOBase) else b""
+    if isinstance(first, str):
+        return StreamSource(_encoder(file.read, encoding), size=size)
+    return StreamSource(_away(file, file.read), size=size)
+
+
+def is_text(file: Any) -> bool:
+    """Whether a file takes and gives str."""
+    if isinstance(file, (io.RawIOBase, io.BufferedIOBase)):
+        return False
+    if isinstance(file, io.TextIOBase):
+        return True
+    # tempfile's wrappers, codecs' readers and their like are no TextIOBase, but name an encoding.
+    return isinstance(getattr(file, "encoding", None), str)
+
+
+def real_file(file: Any) -> Any | None:
+    """The plain binary file that this is, where its descriptor holds the same bytes as it; or None.
+
+    A GzipFile has a `fileno` too, that of the compressed file: only Python's own kinds count.
+    """
+    if type(file).__module__ == "tempfile":
+        file = getattr(file, "file", file)
+    raw = file
+    if type(file) in (io.BufferedReader, io.BufferedWriter, io.BufferedRandom):
+        raw = file.raw
+    if type(raw) is not io.FileIO:
+        return None
+    try:
+        return file if stat.S_ISREG(os.fstat(raw.fileno()).st_mode) and file.seekable() else None
+    except OSError:
+        return None
+
+
+def _away(file: Any, read: Callable[[int], Any]) -> Callable[[int], Any]:
+    """`read`, in a native thread where it may wait for a pipe, a terminal or a plain socket.
+
+    The parts that are on their way must not stand still while the next bytes are waited for.
+    """
+    try:
+        mode = os.fstat(file.fileno()).st_mode
+    except (OSError, AttributeError, ValueError, TypeError):
+        return read
+    if stat.S_ISREG(mode) or type(file).__module__.startswith("gevent"):
+        return read
+    # Not the hub's own pool: there a few silent pipes would hold up all name look-ups.
+    from gevent.threadpool import ThreadPool
+
+    pool = ThreadPool(1)
+
+    def read_away(size: int) -> Any:
+        return pool.apply(read, (min(size, _CHUNK),))
+
+    return read_away
+
+
+def _encoder(read: Callable[[int], Any], encoding: str | None) -> Callable[[int], bytes]:
+    """Read text, give its bytes. A byte order mark comes once, at the start."""
+    encoder = codecs.getincrementalencoder(encoding or "utf-8")()
+    ended = False
+
+    def read_encoded(_: int) -> bytes:
+        nonlocal ended
+        while not ended:
+            text = read(_TEXT_CHUNK)
+            if not isinstance(text, str):
+                raise ConfigError(f"the file must give str, not {type(text).__name__}")
+            ended = not text
+            try:
+                chunk = encoder.encode(text, ended)
+            except UnicodeEncodeError as error:
+                raise ConfigError(f"the text cannot be encoded: {error}") from error
+            if chunk:
+                return chunk
+        return b""
+
+    return read_encoded
+
+
+def _reader_of(chunks: Iterator[Any]) -> Callable[[int], BytesLike]:
+    def read(_: int) -> BytesLike:
+        for chunk in chunks:
+            data = as_bytes(chunk, "the iterable must give bytes")
+            if data:
+                return data
+        return b""
+
+    return read
