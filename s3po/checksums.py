@@ -124,9 +124,7 @@ def _crc(polynomial: int, width: int, data: bytes | bytearray | memoryview, regi
     return _loop(table, view, register)
 
 
-def _lanes(
-    polynomial: int, width: int, data: bytes, lanes: int, rows: int, register: int
-) -> int:
+def _lanes(polynomial: int, width: int, data: bytes, lanes: int, rows: int, register: int) -> int:
     tables = _byte_tables(polynomial, width)
     from_bytes = int.from_bytes
     # planes[i] holds byte i of every lane's register, as one integer with the lane as its place.

@@ -1,0 +1,180 @@
+"""May they: bucket policy, then ACL; and which bucket and object a request means."""
+
+from __future__ import annotations
+
+from s3po.mock import acl, policy
+from s3po.mock.answers import S3Failure
+from s3po.mock.call import Call
+from s3po.mock.store import Bucket, Version
+
+
+def _expected_owner(call: Call, bucket: Bucket) -> None:
+    expected = call.headers.get("x-amz-expected-bucket-owner")
+    if expected is not None and expected not in (bucket.owner.id, account_number(bucket.owner.id)):
+        raise S3Failure("AccessDenied")
+
+
+def account_number(owner_id: str) -> str:
+    """Twelve digits for an account, as AWS numbers them, made of its canonical id."""
+    digits = "".join(letter for letter in owner_id if letter.isdigit())
+    return (digits + "0" * 12)[:12]
+
+
+def _decide(
+    call: Call, bucket: Bucket, action: str, key: str | None, version: Version | None
+) -> bool | None:
+    """The bucket policy's word: True, False, or None where it is silent."""
+    statements = bucket.rules.get("policy")
+    if not statements:
+        return None
+    return policy.evaluate(call, bucket, statements, action, key, version)
+
+
+def may_bucket(call: Call, bucket: Bucket, action: str, permission: str) -> bool:
+    """Whether the call may do `action` to the bucket; `permission` is the ACL's word for it, if any."""
+    word = _decide(call, bucket, action, None, None)
+    who = call.identity
+    if who is not None and who.id == bucket.owner.id:
+        # Owners cannot lock themselves out of their policy.
+        return word is not False or action.endswith("BucketPolicy")
+    if word is not None:
+        return word and not _restricted(bucket, call)
+    if not permission or acl.enforced(bucket):
+        return False
+    return acl.allows(bucket.acl, who, permission, ignore_public=_ignores_public(bucket))
+
+
+def _ignores_public(bucket: Bucket) -> bool:
+    block = bucket.rules.get("publicAccessBlock")
+    return bool(block and block.get("IgnorePublicAcls"))
+
+
+def _restricted(bucket: Bucket, call: Call) -> bool:
+    block = bucket.rules.get("publicAccessBlock")
+    if not (block and block.get("RestrictPublicBuckets")):
+        return False
+    return call.identity is None or call.identity.id != bucket.owner.id
+
+
+def check_bucket(call: Call, action: str, permission: str = "") -> Bucket:
+    """The call's bucket, which must be there and allow it."""
+    bucket = call.bucket
+    _expected_owner(call, bucket)
+    if not may_bucket(call, bucket, action, permission):
+        raise S3Failure("AccessDenied")
+    return bucket
+
+
+def check_write(call: Call, action: str = "s3:PutObject", key: str | None = None) -> Bucket:
+    """The call's bucket, into which it may write (or out of which delete) `key`."""
+    bucket = call.bucket
+    _expected_owner(call, bucket)
+    if not may_write(call, bucket, action, call.key if key is None else key):
+        raise S3Failure("AccessDenied")
+    return bucket
+
+
+def may_write(call: Call, bucket: Bucket, action: str, key: str | None) -> bool:
+    word = _decide(call, bucket, action, key, None)
+    who = call.identity
+    if word is not None:
+        return word and not _restricted(bucket, call)
+    if who is not None and who.id == bucket.owner.id:
+        return True
+    if acl.enforced(bucket):
+        return False
+    return acl.allows(bucket.acl, who, "WRITE", ignore_public=_ignores_public(bucket))
+
+
+def may_object(call: Call, bucket: Bucket, version: Version, action: str, permission: str) -> bool:
+    """Whether the call may do `action` to an object that is there."""
+    who = call.identity
+    if bucket.rules:
+        word = _decide(call, bucket, action, version.key, version)
+        if word is not None:
+            return word and not _restricted(bucket, call)
+    if who is not None:
+        if who.id == version.acl.owner.id:
+            return True
+        if who.id == bucket.owner.id and (acl.enforced(bucket) or not permission):
+            return True
+    if not permission or acl.enforced(bucket):
+        return False
+    return acl.allows(version.acl, who, permission, ignore_public=_ignores_public(bucket))
+
+
+def find_version(bucket: Bucket, key: str, version_id: str | None) -> Version | None:
+    """The version meant, be it a delete marker; None where there is none."""
+    if version_id is None:
+        return bucket.latest(key)
+    if not version_id:
+        raise S3Failure(
+            "InvalidArgument",
+            "Version id cannot be the empty string",
+            ArgumentName="versionId",
+            ArgumentValue="",
+        )
+    if version_id != "null" and (len(version_id) != 32 or not version_id.isalnum()):
+        raise S3Failure(
+            "InvalidArgument",
+            "Invalid version id specified",
+            ArgumentName="versionId",
+            ArgumentValue=version_id,
+        )
+    return bucket.find(key, version_id)
+
+
+def check_object(
+    call: Call,
+    action: str,
+    permission: str,
+    *,
+    bucket: Bucket | None = None,
+    key: str | None = None,
+    version_id: str | None = None,
+    versioned_action: str = "",
+) -> Version:
+    """The object that the call means, which must be there and allow it.
+
+    Who may not list the bucket is told AccessDenied rather than NoSuchKey.
+    """
+    if bucket is None:
+        bucket = call.bucket
+        key = call.key
+        version_id = call.query.get("versionId")
+        if "x-amz-expected-bucket-owner" in call.headers:
+            _expected_owner(call, bucket)
+    assert key is not None
+    if version_id is None:
+        version = bucket.latest(key)
+    else:
+        version = find_version(bucket, key, version_id)
+        action = versioned_action or action
+    if version is None or version.delete_marker:
+        if not _may_know(call, bucket, action, key):
+            raise S3Failure("AccessDenied")
+        if version is None:
+            if version_id is not None:
+                raise S3Failure("NoSuchVersion", Key=key, VersionId=version_id)
+            raise S3Failure("NoSuchKey", Key=key)
+        headers = [("x-amz-delete-marker", "true"), ("x-amz-version-id", version.version_id)]
+        if version_id is not None:
+            raise S3Failure(
+                "MethodNotAllowed",
+                headers=[*headers, ("Allow", "DELETE")],
+                Method=call.method,
+                ResourceType="DeleteMarker",
+            )
+        raise S3Failure("NoSuchKey", Key=key, headers=headers)
+    if not may_object(call, bucket, version, action, permission):
+        raise S3Failure("AccessDenied")
+    return version
+
+
+def _may_know(call: Call, bucket: Bucket, action: str, key: str) -> bool:
+    who = call.identity
+    if _decide(call, bucket, action, key, None) is False:
+        return False
+    if who is not None and who.id == bucket.owner.id:
+        return True
+    return may_bucket(call, bucket, "s3:ListBucket", "READ")

@@ -1,0 +1,307 @@
+"""Reading a request's body: length, MD5, SHA-256, aws-chunked, checksums, trailers; held in pieces."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from typing import Any
+
+from s3po import checksums
+from s3po.mock.answers import S3Failure
+from s3po.mock.call import Call
+from s3po.mock.store import EMPTY, Blob
+
+PIECE = 1024 * 1024
+_STREAMING = "STREAMING-"
+
+
+class Received:
+    """A body that has come whole and is what its headers said."""
+
+    __slots__ = ("blob", "checksums", "md5")
+
+    def __init__(self, blob: Blob, md5: bytes, found: dict[str, str]) -> None:
+        self.blob = blob
+        self.md5 = md5
+        #: Checksums asked for or given, in base64.
+        self.checksums = found
+
+
+def incomplete() -> S3Failure:
+    return S3Failure("IncompleteBody")
+
+
+class _Plain:
+    """A body of known length."""
+
+    def __init__(self, stream: Any, length: int) -> None:
+        self._stream = stream
+        self._left = length
+
+    def read(self) -> bytes:
+        if not self._left:
+            return b""
+        data: bytes = self._stream.read(min(PIECE, self._left))
+        if not data:
+            raise incomplete()
+        self._left -= len(data)
+        return data
+
+
+class _Chunked:
+    """An aws-chunked body (https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html)."""
+
+    def __init__(self, call: Call, stream: Any, length: int, trailing: bool) -> None:
+        self._call = call
+        self._stream = stream
+        self._buffer = bytearray()
+        self._decoded = length
+        self._trailing = trailing
+        self._chunk = 0
+        self._digest: Any = None
+        self._signature = ""
+        self._done = False
+        self.trailers: dict[str, str] = {}
+
+    def _fill(self) -> None:
+        data = self._stream.read(PIECE)
+        if not data:
+            raise incomplete()
+        self._buffer += data
+
+    def _line(self) -> bytes:
+        while True:
+            end = self._buffer.find(b"\n")
+            if end >= 0:
+                line = bytes(self._buffer[:end])
+                del self._buffer[: end + 1]
+                return line.removesuffix(b"\r")
+            if len(self._buffer) > 65536:
+                raise incomplete()
+            self._fill()
+
+    def read(self) -> bytes:
+        if self._done:
+            return b""
+        if not self._chunk:
+            self._next_chunk()
+            if self._done:
+                return b""
+        if not self._buffer:
+            self._fill()
+        if len(self._buffer) <= self._chunk:
+            data = bytes(self._buffer)
+            self._buffer = bytearray()
+        else:
+            data = bytes(memoryview(self._buffer)[: self._chunk])
+            del self._buffer[: self._chunk]
+        self._chunk -= len(data)
+        self._decoded -= len(data)
+        if self._digest is not None:
+            self._digest.update(data)
+        if not self._chunk:
+            if self._line():
+                raise incomplete()
+            self._verify()
+        return data
+
+    def _verify(self) -> None:
+        if self._digest is not None and self._call.chunks is not None:
+            self._call.chunks.chunk(self._digest.hexdigest(), self._signature)
+
+    def _next_chunk(self) -> None:
+        head, _, extension = self._line().decode("latin-1").partition(";")
+        try:
+            self._chunk = int(head, 16)
+        except ValueError:
+            raise incomplete() from None
+        if self._chunk > self._decoded:
+            raise incomplete()
+        if self._call.chunks is not None:
+            name, _, self._signature = extension.strip().partition("=")
+            if name != "chunk-signature":
+                raise incomplete()
+            self._digest = hashlib.sha256()
+        if self._chunk:
+            return
+        self._done = True
+        if self._decoded:
+            raise incomplete()
+        self._verify()
+        signed = b""
+        while self._trailing:
+            line = self._line()
+            if not line:
+                break
+            name, _, value = line.decode("latin-1").partition(":")
+            name = name.strip().lower()
+            if name == "x-amz-trailer-signature":
+                if self._call.chunks is not None:
+                    self._call.chunks.trailer(signed, value.strip())
+                signed = b""
+                continue
+            signed += f"{name}:{value.strip()}\n".encode("latin-1")
+            self.trailers[name] = value.strip()
+        # Whatever follows (the last empty line) belongs to the message still.
+        while self._stream.read(PIECE):
+            pass
+
+
+class _Input:
+    """Of a WSGI input, only the bytes that Content-Length names."""
+
+    def __init__(self, stream: Any, length: int) -> None:
+        self._stream = stream
+        self._left = length
+
+    def read(self, size: int) -> bytes:
+        if not self._left:
+            return b""
+        data: bytes = self._stream.read(min(size, self._left))
+        self._left -= len(data)
+        return data
+
+
+def content_length(call: Call) -> int | None:
+    text = call.headers.get("content-length")
+    if text is None:
+        text = call.environ.get("CONTENT_LENGTH")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit()):
+        raise S3Failure("BadRequest", "Invalid Content-Length")
+    return int(text)
+
+
+def named_checksum(call: Call) -> tuple[str, str | None] | None:
+    """The checksum that the request's headers name: (algorithm, value or None for a trailer's)."""
+    headers = call.headers
+    given = [name for name in checksums.ALGORITHMS if f"x-amz-checksum-{name}" in headers]
+    trailer = headers.get("x-amz-trailer", "").strip().lower()
+    if len(given) > 1 or (given and trailer.startswith("x-amz-checksum-")):
+        raise S3Failure(
+            "InvalidRequest",
+            "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.",
+        )
+    if given:
+        value = headers[f"x-amz-checksum-{given[0]}"].strip()
+        check_checksum(given[0], value)
+        return given[0], value
+    if trailer:
+        name = trailer.removeprefix("x-amz-checksum-")
+        if name == trailer or name not in checksums.ALGORITHMS:
+            raise S3Failure(
+                "InvalidRequest",
+                "The value specified in the x-amz-trailer header is not supported",
+            )
+        return name, None
+    return None
+
+
+def check_checksum(algorithm: str, value: str) -> None:
+    """InvalidRequest unless it is base64 of the right length."""
+    try:
+        right = len(base64.b64decode(value, validate=True)) == checksums.ALGORITHMS[algorithm]
+    except (binascii.Error, ValueError):
+        right = False
+    if not right:
+        raise S3Failure(
+            "InvalidRequest", f"Value for x-amz-checksum-{algorithm} header is invalid."
+        )
+
+
+def receive(
+    call: Call, *, limit: int | None = None, algorithm: str | None = None, need_length: bool = True
+) -> Received:
+    """Read the whole body and hold it against what its headers say; `algorithm` is one more to compute."""
+    headers = call.headers
+    stream = call.environ["wsgi.input"]
+    length = content_length(call)
+    encoded = headers.get("transfer-encoding", "").lower() == "chunked"
+    streaming = (call.payload or headers.get("x-amz-content-sha256", "")).startswith(_STREAMING)
+    source: _Plain | _Chunked
+    if streaming:
+        text = headers.get("x-amz-decoded-content-length")
+        if text is None or not (text.isascii() and text.isdigit()):
+            raise S3Failure("MissingContentLength")
+        size = int(text)
+        source = _Chunked(
+            call,
+            stream if length is None else _Input(stream, length),
+            size,
+            (call.payload or headers["x-amz-content-sha256"]).endswith("-TRAILER"),
+        )
+    else:
+        if encoded and length is None:
+            raise S3Failure("NotImplemented", Header="Transfer-Encoding")
+        if length is None:
+            if need_length:
+                raise S3Failure("MissingContentLength")
+            length = 0
+        size = length
+        source = _Plain(stream, size)
+    if limit is not None and size > limit:
+        raise S3Failure("EntityTooLarge", ProposedSize=str(size), MaxSizeAllowed=str(limit))
+    declared_md5 = headers.get("content-md5")
+    if declared_md5 is not None:
+        try:
+            if len(base64.b64decode(declared_md5, validate=True)) != 16:
+                raise ValueError
+        except ValueError:
+            raise S3Failure("InvalidDigest", **{"Content-MD5": declared_md5}) from None
+    named = named_checksum(call)
+    wanted = {algorithm} if algorithm else set()
+    if named is not None:
+        wanted.add(named[0])
+    md5 = hashlib.md5(usedforsecurity=False)
+    hashers = {name: checksums.new(name) for name in wanted}
+    payload = call.payload
+    # An anonymous request's hash is not part of a signature, yet S3 checks it.
+    if not payload:
+        payload = headers.get("x-amz-content-sha256", "")
+    sha256 = hashlib.sha256() if len(payload) == 64 else None
+    pieces = []
+    total = 0
+    while True:
+        data = source.read()
+        if not data:
+            break
+        md5.update(data)
+        if sha256 is not None:
+            sha256.update(data)
+        for hasher in hashers.values():
+            hasher.update(data)
+        pieces.append(data)
+        total += len(data)
+    call.bytes_in = total
+    digest = md5.digest()
+    if sha256 is not None and sha256.hexdigest() != payload.lower():
+        raise S3Failure(
+            "XAmzContentSHA256Mismatch",
+            ClientComputedContentSHA256=payload,
+            S3ComputedContentSHA256=sha256.hexdigest(),
+        )
+    if declared_md5 is not None and base64.b64decode(declared_md5) != digest:
+        raise S3Failure(
+            "BadDigest",
+            ExpectedDigest=declared_md5,
+            CalculatedDigest=base64.b64encode(digest).decode(),
+        )
+    found = {name: checksums.encode(hasher.digest()) for name, hasher in hashers.items()}
+    if named is not None:
+        name, value = named
+        if value is None and isinstance(source, _Chunked):
+            value = source.trailers.get(f"x-amz-checksum-{name}")
+            if value is None:
+                raise S3Failure(
+                    "MalformedTrailerError",
+                    "The request contained trailing data that was not well-formed.",
+                )
+            check_checksum(name, value)
+        if value is not None and value != found[name]:
+            raise S3Failure(
+                "BadDigest",
+                f"The {name.upper()} you specified did not match the calculated checksum.",
+            )
+    return Received(Blob(pieces, total) if total else EMPTY, digest, found)

@@ -1,0 +1,203 @@
+"""Operations on buckets, and on the service."""
+
+from __future__ import annotations
+
+from s3po.mock import access, acl
+from s3po.mock.answers import Answer, S3Failure, xml_answer
+from s3po.mock.call import Call
+from s3po.mock.document import element, iso_time, page, parse
+from s3po.mock.store import Bucket
+
+_NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-")
+_ENDS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
+_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
+_SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
+OWNERSHIPS = ("BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter")
+
+
+def check_name(name: str) -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
+    numbers = name.split(".")
+    bad = (
+        not 3 <= len(name) <= 63
+        or not set(name) <= _NAME
+        or name[0] not in _ENDS
+        or name[-1] not in _ENDS
+        or ".." in name
+        or ".-" in name
+        or "-." in name
+        or (len(numbers) == 4 and all(each.isdigit() for each in numbers))
+        or name.startswith(_PREFIXES[:2])
+        or name.endswith(_SUFFIXES)
+    )
+    if bad:
+        raise S3Failure("InvalidBucketName", BucketName=name)
+
+
+def _check_region(region: str) -> None:
+    pieces = region.split("-")
+    if not (len(pieces) >= 3 and pieces[-1].isdigit() and pieces[0].isalpha()):
+        raise S3Failure("InvalidLocationConstraint", LocationConstraint=region)
+
+
+def create_bucket(call: Call) -> Answer:
+    if call.identity is None:
+        raise S3Failure("AccessDenied")
+    name = call.bucket_name or ""
+    check_name(name)
+    region = call.app.region
+    tags: dict[str, str] = {}
+    if call.body:
+        root = parse(call.body, "CreateBucketConfiguration", "CreateBucketRequest")
+        named = root.get("LocationConstraint")
+        if named == "EU":
+            named = "eu-west-1"
+        if named:
+            if named != "default" and named != region:
+                _check_region(named)
+            if named != "default":
+                region = named
+        if root.find("Bucket") is not None:
+            raise S3Failure("NotImplemented", "CreateBucket: directory buckets are not implemented")
+        listed = root.find("Tags")
+        if listed is not None:
+            tags = {tag.need("Key"): tag.need("Value") for tag in listed.all("Tag")}
+    existing = call.app.store.buckets.get(name)
+    if existing is not None:
+        if existing.owner.id == call.identity.id:
+            raise S3Failure("BucketAlreadyOwnedByYou", BucketName=name)
+        raise S3Failure("BucketAlreadyExists", BucketName=name)
+    headers = call.headers
+    ownership = headers.get("x-amz-object-ownership", "")
+    if ownership and ownership not in OWNERSHIPS:
+        raise S3Failure("InvalidArgument", "Invalid x-amz-object-ownership header: " + ownership)
+    chosen = acl.from_headers(call, headers, call.identity, call.identity)
+    if chosen is not None and ownership == "BucketOwnerEnforced" and acl.is_public(chosen):
+        raise S3Failure("InvalidBucketAclWithObjectOwnership")
+    bucket = Bucket(name, call.identity, region, call.now, chosen or acl.private(call.identity))
+    bucket.ownership = ownership
+    bucket.tags = tags
+    if headers.get("x-amz-bucket-object-lock-enabled", "").lower() == "true":
+        bucket.object_lock = True
+        bucket.versioning = "Enabled"
+    call.app.store.buckets[name] = bucket
+    return Answer(200, [("Location", f"/{name}")])
+
+
+def head_bucket(call: Call) -> Answer:
+    bucket = call.bucket
+    return Answer(
+        200,
+        [
+            ("x-amz-bucket-region", bucket.region),
+            ("x-amz-access-point-alias", "false"),
+            ("Content-Type", "application/xml"),
+        ],
+    )
+
+
+def delete_bucket(call: Call) -> Answer:
+    bucket = call.bucket
+    if bucket.keys:
+        if bucket.versioning and all(bucket.current(key) is None for key in bucket.keys):
+            raise S3Failure(
+                "BucketNotEmpty",
+                "The bucket you tried to delete is not empty. You must delete all versions in the "
+                "bucket.",
+                BucketName=bucket.name,
+            )
+        raise S3Failure("BucketNotEmpty", BucketName=bucket.name)
+    del call.app.store.buckets[bucket.name]
+    return Answer(204)
+
+
+def list_buckets(call: Call) -> Answer:
+    who = call.identity
+    if who is None:
+        raise S3Failure("AccessDenied")
+    query = call.query
+    prefix = query.get("prefix", "")
+    region = query.get("bucket-region")
+    text = query.get("max-buckets")
+    most = 10_000
+    if text is not None:
+        if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 10_000:
+            raise S3Failure(
+                "InvalidArgument",
+                "Argument max-buckets must be an integer between 1 and 10000",
+                ArgumentName="max-buckets",
+                ArgumentValue=text,
+            )
+        most = int(text)
+    after = query.get("continuation-token", "")
+    mine = [
+        bucket
+        for name, bucket in sorted(call.app.store.buckets.items())
+        if bucket.owner.id == who.id
+        and name.startswith(prefix)
+        and name > after
+        and (region is None or bucket.region == region)
+    ]
+    shown = mine[:most]
+    lines = [
+        f"<Bucket>{element('Name', bucket.name)}"
+        f"{element('CreationDate', iso_time(bucket.created))}"
+        f"{element('BucketRegion', bucket.region) if text or region else ''}</Bucket>"
+        for bucket in shown
+    ]
+    return xml_answer(
+        page(
+            "ListAllMyBucketsResult",
+            acl.owner_xml("Owner", who),
+            f"<Buckets>{''.join(lines)}</Buckets>",
+            element("Prefix", prefix or None),
+            element("ContinuationToken", shown[-1].name if len(mine) > len(shown) else None),
+        )
+    )
+
+
+def get_bucket_location(call: Call) -> Answer:
+    region = call.bucket.region
+    return xml_answer(page("LocationConstraint", "" if region == "us-east-1" else region))
+
+
+def get_bucket_acl(call: Call) -> Answer:
+    return xml_answer(acl.render(call, call.bucket.acl))
+
+
+def put_bucket_acl(call: Call) -> Answer:
+    bucket = call.bucket
+    if acl.enforced(bucket) and call.headers.get("x-amz-acl") != "private":
+        raise S3Failure("AccessControlListNotSupported")
+    wanted = acl.for_request(call, bucket.acl, bucket.owner)
+    block = bucket.rules.get("publicAccessBlock")
+    if block and block.get("BlockPublicAcls") and acl.is_public(wanted):
+        raise S3Failure("AccessDenied")
+    bucket.acl = wanted
+    return Answer()
+
+
+def get_object_acl(call: Call) -> Answer:
+    version = access.check_object(
+        call, "s3:GetObjectAcl", "READ_ACP", versioned_action="s3:GetObjectVersionAcl"
+    )
+    return xml_answer(acl.render(call, version.acl), _version_header(call, version.version_id))
+
+
+def _version_header(call: Call, version_id: str) -> list[tuple[str, str]]:
+    return [("x-amz-version-id", version_id)] if call.bucket.versioning else []
+
+
+def put_object_acl(call: Call) -> Answer:
+    version = access.check_object(
+        call, "s3:PutObjectAcl", "WRITE_ACP", versioned_action="s3:PutObjectVersionAcl"
+    )
+    bucket = call.bucket
+    if acl.enforced(bucket):
+        raise S3Failure("AccessControlListNotSupported")
+    wanted = acl.for_request(call, version.acl, bucket.owner)
+    block = bucket.rules.get("publicAccessBlock")
+    if block and block.get("BlockPublicAcls") and acl.is_public(wanted):
+        raise S3Failure("AccessDenied")
+    version.acl = wanted
+    return Answer(200, _version_header(call, version.version_id))

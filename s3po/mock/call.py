@@ -1,0 +1,198 @@
+"""One request on its way through the mock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus, unquote_to_bytes
+
+from s3po.mock.answers import S3Failure
+from s3po.mock.store import Bucket, Owner
+
+if TYPE_CHECKING:
+    from s3po.mock.app import MockS3
+    from s3po.mock.auth import ChunkSigner
+    from s3po.mock.bodies import Received
+    from s3po.mock.faults import Fault
+    from s3po.mock.routes import Operation
+
+Environ = dict[str, Any]
+
+
+def read_headers(environ: Environ) -> dict[str, str]:
+    """The request's headers, names in lower case.
+
+    `s3po.headers` has them as they came; plain WSGI cannot tell `_` from `-` in a name.
+    """
+    given = environ.get("s3po.headers")
+    if given is not None:
+        return given  # type: ignore[no-any-return]
+    headers = {
+        name[5:].replace("_", "-").lower(): value
+        for name, value in environ.items()
+        if name.startswith("HTTP_")
+    }
+    for name, header in (("CONTENT_TYPE", "content-type"), ("CONTENT_LENGTH", "content-length")):
+        value = environ.get(name)
+        if value:
+            headers[header] = value
+    return headers
+
+
+def split_query(raw: str) -> list[tuple[str, str]]:
+    pairs = []
+    for piece in raw.split("&"):
+        if piece:
+            name, _, value = piece.partition("=")
+            pairs.append((unquote_plus(name), unquote_plus(value)))
+    return pairs
+
+
+class Call:
+    """A request taken apart; operations read it, `app` is the mock it came to."""
+
+    __slots__ = (
+        "app",
+        "bucket_name",
+        "bytes_in",
+        "chunks",
+        "environ",
+        "fault",
+        "found",
+        "headers",
+        "host",
+        "identity",
+        "key",
+        "method",
+        "now",
+        "operation",
+        "pairs",
+        "payload",
+        "query",
+        "raw_path",
+        "raw_query",
+        "received",
+        "region",
+        "request_id",
+        "signed_query",
+        "skew",
+        "virtual",
+    )
+
+    def __init__(self, app: MockS3, environ: Environ, request_id: str, now: float) -> None:
+        self.app = app
+        self.environ = environ
+        self.request_id = request_id
+        self.now = now
+        self.method: str = environ["REQUEST_METHOD"]
+        self.headers = headers = read_headers(environ)
+        target: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
+        if target:
+            if not target.startswith("/"):
+                # The absolute form, as proxies are sent it.
+                _, slashes, rest = target.partition("://")
+                target = "/" + rest.partition("/")[2] if slashes else "/"
+            raw_path, _, raw_query = target.partition("?")
+        else:
+            raw_path = _quote_path(environ.get("PATH_INFO", "/"))
+            raw_query = environ.get("QUERY_STRING", "")
+        self.raw_path = raw_path
+        self.raw_query = raw_query
+        if raw_query:
+            self.pairs = split_query(raw_query)
+            # Of a name that comes twice, S3 takes the first.
+            self.query = dict(reversed(self.pairs))
+        else:
+            self.pairs = []
+            self.query = {}
+        self.host = headers.get("host", "")
+        self.bucket_name: str | None = None
+        self.key: str | None = None
+        self.virtual = False
+        self.identity: Owner | None = None
+        self.payload = ""
+        self.region = ""
+        self.chunks: ChunkSigner | None = None
+        self.signed_query = False
+        self.received: Received | None = None
+        self.found: Bucket | None = None
+        self.fault: Fault | None = None
+        self.operation: Operation | None = None
+        self.bytes_in = 0
+        self.skew = 0.0
+
+    def locate(self) -> None:
+        """Find bucket and key in host and path."""
+        bucket = _bucket_of_host(self.host, self.app.domains)
+        path = self.raw_path[1:]
+        if bucket is None:
+            bucket, _, path = path.partition("/")
+            bucket = unquote_plus(bucket) if "%" in bucket else bucket
+        else:
+            self.virtual = True
+        if bucket:
+            self.bucket_name = bucket
+        if path:
+            if not bucket:
+                raise S3Failure("InvalidURI")
+            try:
+                self.key = (
+                    unquote_to_bytes(path.encode("latin-1")).decode("utf-8")
+                    if "%" in path or not path.isascii()
+                    else path
+                )
+            except UnicodeDecodeError:
+                raise S3Failure("InvalidURI") from None
+
+    # What operations ask for most.
+
+    @property
+    def bucket(self) -> Bucket:
+        found = self.found
+        if found is None:
+            found = self.found = self.app.store.bucket(self.bucket_name or "")
+        return found
+
+    @property
+    def owner(self) -> Owner:
+        """Who will own what is made now; anonymous uploads belong to nobody in particular."""
+        return self.identity if self.identity is not None else ANONYMOUS
+
+    @property
+    def body(self) -> bytes:
+        """A document's bytes."""
+        return self.received.blob.join() if self.received is not None else b""
+
+    @property
+    def resource(self) -> str:
+        return self.raw_path
+
+
+ANONYMOUS = Owner("65a011a29cdf8ec533ec3d1ccaae921c", "anonymous")
+
+_PATH_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/")
+
+
+def _quote_path(path: str) -> str:
+    return "".join(
+        chr(byte) if byte in _PATH_SAFE else f"%{byte:02X}" for byte in path.encode("latin-1")
+    )
+
+
+def _bucket_of_host(host: str, domains: tuple[str, ...]) -> str | None:
+    """The bucket that a virtual host names, or None where the path does."""
+    name = host.partition(":")[0].lower() if host[:1] != "[" else ""
+    for domain in domains:
+        if name.endswith(domain):
+            return name[: -len(domain)] or None
+    if name.endswith((".amazonaws.com", ".amazonaws.com.cn")):
+        if name.startswith(("s3.", "s3-")):
+            return None
+        for mark in (".s3.", ".s3-"):
+            bucket, found, _ = name.rpartition(mark)
+            if found:
+                return bucket
+    return None
+
+
+Handler = Callable[[Call], Any]

@@ -1,0 +1,158 @@
+"""If-Match and its kin, and ranges (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-requests.html)."""
+
+from __future__ import annotations
+
+import time
+
+from s3po.mock.answers import S3Failure
+from s3po.mock.auth import parse_http_date
+from s3po.mock.call import Call
+from s3po.mock.document import parse_iso
+from s3po.mock.store import Bucket, Version
+
+
+def etag_matches(header: str, etag: str) -> bool:
+    """Whether one of the header's ETags, or its `*`, is the object's."""
+    for each in header.split(","):
+        text = each.strip()
+        if text == "*" or text.removeprefix("W/").strip('"') == etag:
+            return True
+    return False
+
+
+def _failed(condition: str) -> S3Failure:
+    return S3Failure("PreconditionFailed", Condition=condition)
+
+
+def check_read(headers: dict[str, str], version: Version, prefix: str = "") -> None:
+    """The conditions of a GET, a HEAD, or (with `prefix`) a copy's source.
+
+    NotModified is raised for GET and HEAD; a copy that would be 304 is 412.
+    """
+    match = headers.get(prefix + "if-match")
+    none_match = headers.get(prefix + "if-none-match")
+    modified = headers.get(prefix + "if-modified-since")
+    unmodified = headers.get(prefix + "if-unmodified-since")
+    if match is not None:
+        if not etag_matches(match, version.etag):
+            raise _failed("If-Match")
+    elif unmodified is not None:
+        when = parse_http_date(unmodified)
+        if when is not None and int(version.modified) > when:
+            raise _failed("If-Unmodified-Since")
+    if none_match is not None:
+        if etag_matches(none_match, version.etag):
+            raise _not_modified(version, "If-None-Match", prefix)
+    elif modified is not None:
+        when = parse_http_date(modified)
+        if when is not None and int(version.modified) <= when:
+            raise _not_modified(version, "If-Modified-Since", prefix)
+
+
+def _not_modified(version: Version, condition: str, prefix: str) -> S3Failure:
+    if prefix:
+        return _failed(condition)
+    return S3Failure(
+        "NotModified",
+        headers=[("ETag", f'"{version.etag}"'), ("Last-Modified", http_date(version.modified))],
+    )
+
+
+def check_write(call: Call, bucket: Bucket, key: str) -> None:
+    """If-None-Match: * and If-Match: etag of a PUT, a Complete or a copy's target."""
+    match = call.headers.get("if-match")
+    none_match = call.headers.get("if-none-match")
+    if match is None and none_match is None:
+        return
+    if match is not None and none_match is not None:
+        raise _unsupported("If-Match, If-None-Match")
+    current = bucket.current(key)
+    if none_match is not None:
+        if none_match.strip() not in ("*", '"*"'):
+            raise _unsupported("If-None-Match")
+        if current is not None:
+            raise _failed("If-None-Match")
+    elif match is not None:
+        if current is None:
+            raise S3Failure("NoSuchKey", Key=key)
+        if not etag_matches(match, current.etag):
+            raise _failed("If-Match")
+
+
+def _unsupported(header: str) -> S3Failure:
+    return S3Failure("NotImplemented", Header=header)
+
+
+def check_delete(call: Call, version: Version | None) -> None:
+    """If-Match and the directory-bucket conditions of DeleteObject."""
+    headers = call.headers
+    check_delete_conditions(
+        version,
+        headers.get("if-match"),
+        headers.get("x-amz-if-match-last-modified-time"),
+        headers.get("x-amz-if-match-size"),
+    )
+
+
+def check_delete_conditions(
+    version: Version | None, match: str | None, modified: str | None, size: str | None
+) -> None:
+    if match is None and modified is None and size is None:
+        return
+    if version is None or version.delete_marker:
+        if match is not None and match.strip() != "*":
+            raise S3Failure("NoSuchKey")
+        raise _failed("If-Match")
+    if match is not None and not etag_matches(match, version.etag):
+        raise _failed("If-Match")
+    if modified is not None:
+        when = parse_http_date(modified) or parse_iso(modified)
+        if when is None or int(when) != int(version.modified):
+            raise _failed("x-amz-if-match-last-modified-time")
+    if size is not None and size != str(version.blob.size):
+        raise _failed("x-amz-if-match-size")
+
+
+_dates: dict[int, str] = {}
+
+
+def http_date(when: float) -> str:
+    """`Wed, 12 Oct 2009 17:50:00 GMT`."""
+    second = int(when)
+    text = _dates.get(second)
+    if text is None:
+        if len(_dates) > 1000:
+            _dates.clear()
+        text = _dates[second] = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(second))
+    return text
+
+
+def parse_range(header: str, size: int) -> tuple[int, int] | None:
+    """(start, stop) of `bytes=...`; None where S3 answers the whole object. InvalidRange beyond it."""
+    unit, equals, text = header.partition("=")
+    if unit.strip().lower() != "bytes" or not equals or "," in text:
+        return None
+    first, dash, last = text.strip().partition("-")
+    first, last = first.strip(), last.strip()
+    if not dash or not (first or last):
+        return None
+    if (first and not first.isdigit()) or (last and not last.isdigit()):
+        return None
+    if first:
+        start = int(first)
+        if last and int(last) < start:
+            return None
+        stop = min(int(last) + 1, size) if last else size
+    else:
+        start = max(size - int(last), 0)
+        stop = size
+        if not int(last):
+            start = size
+    if start >= size:
+        raise S3Failure(
+            "InvalidRange",
+            ActualObjectSize=str(size),
+            RangeRequested=header,
+            headers=[("Content-Range", f"bytes */{size}")],
+        )
+    return start, stop

@@ -1,0 +1,200 @@
+"""Object lock: configuration, retention, legal hold (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from s3po.mock.access import check_object, may_object
+from s3po.mock.answers import Answer, Headers, S3Failure, xml_answer
+from s3po.mock.call import Call
+from s3po.mock.document import element, page, parse, parse_iso
+from s3po.mock.store import Bucket, Version
+
+_DAY = 86400
+_MODES = ("GOVERNANCE", "COMPLIANCE")
+
+
+def _iso(when: float) -> str:
+    millis = round(when * 1000)
+    return (
+        time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(millis // 1000)) + f".{millis % 1000:03d}Z"
+    )
+
+
+def from_headers(call: Call, bucket: Bucket, headers: Mapping[str, str], version: Version) -> None:
+    """The lock that a write's headers, or the bucket's default, put on a version."""
+    mode = headers.get("x-amz-object-lock-mode")
+    until = headers.get("x-amz-object-lock-retain-until-date")
+    hold = headers.get("x-amz-object-lock-legal-hold")
+    if mode is not None or until is not None or hold is not None:
+        if not bucket.object_lock:
+            raise S3Failure("InvalidRequest", "Bucket is missing Object Lock Configuration")
+        if (mode is None) != (until is None):
+            raise S3Failure(
+                "InvalidArgument",
+                "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied",
+            )
+        if mode is not None and until is not None:
+            if mode not in _MODES:
+                raise S3Failure("InvalidArgument", "Unknown wormMode directive.")
+            when = parse_iso(until)
+            if when is None:
+                raise S3Failure(
+                    "InvalidArgument", "The retain until date must be provided in ISO 8601 format"
+                )
+            if when <= call.now:
+                raise S3Failure("InvalidArgument", "The retain until date must be in the future!")
+            version.retention = (mode, when)
+        if hold is not None:
+            if hold not in ("ON", "OFF"):
+                raise S3Failure("InvalidArgument", "Legal Hold must be either of 'ON' or 'OFF'")
+            version.legal_hold = hold
+    if version.retention is None and bucket.default_retention is not None:
+        mode, days, years = bucket.default_retention
+        version.retention = (mode, call.now + (days + 365 * years) * _DAY)
+
+
+def echo(version: Version) -> Headers:
+    headers: Headers = []
+    if version.retention is not None:
+        mode, until = version.retention
+        headers.append(("x-amz-object-lock-mode", mode))
+        headers.append(("x-amz-object-lock-retain-until-date", _iso(until)))
+    if version.legal_hold is not None:
+        headers.append(("x-amz-object-lock-legal-hold", version.legal_hold))
+    return headers
+
+
+def check_delete(call: Call, bucket: Bucket, version: Version, bypass: bool) -> None:
+    """AccessDenied where a lock forbids to delete this version for good."""
+    denied = S3Failure("AccessDenied", "Access Denied because object protected by object lock.")
+    if version.legal_hold == "ON":
+        raise denied
+    if version.retention is not None and version.retention[1] > call.now:
+        allowed = (
+            bypass
+            and version.retention[0] == "GOVERNANCE"
+            and may_object(call, bucket, version, "s3:BypassGovernanceRetention", "")
+        )
+        if not allowed:
+            raise denied
+
+
+def _locked_bucket(call: Call) -> Bucket:
+    bucket = call.bucket
+    if not bucket.object_lock:
+        raise S3Failure("InvalidRequest", "Bucket is missing Object Lock Configuration")
+    return bucket
+
+
+def put_object_lock_configuration(call: Call) -> Answer:
+    bucket = call.bucket
+    root = parse(call.body, "ObjectLockConfiguration")
+    if root.get("ObjectLockEnabled") not in ("Enabled",):
+        raise S3Failure("MalformedXML")
+    if not bucket.object_lock:
+        if bucket.versioning != "Enabled":
+            raise S3Failure(
+                "InvalidBucketState",
+                "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration",
+            )
+        bucket.object_lock = True
+    rule = root.find("Rule")
+    if rule is None:
+        bucket.default_retention = None
+        return Answer()
+    default = rule.find("DefaultRetention")
+    if default is None:
+        raise S3Failure("MalformedXML")
+    mode = default.get("Mode")
+    days, years = default.get("Days"), default.get("Years")
+    if mode not in _MODES or (days is None) == (years is None):
+        raise S3Failure("MalformedXML")
+    try:
+        length = int(days if days is not None else years or "")
+    except ValueError:
+        raise S3Failure("MalformedXML") from None
+    if length <= 0:
+        raise S3Failure("InvalidRetentionPeriod")
+    if length > (36500 if days is not None else 100):
+        raise S3Failure("InvalidRetentionPeriod", "Default retention period is too large.")
+    bucket.default_retention = (mode, length, 0) if days is not None else (mode, 0, length)
+    return Answer()
+
+
+def get_object_lock_configuration(call: Call) -> Answer:
+    bucket = call.bucket
+    if not bucket.object_lock:
+        raise S3Failure("ObjectLockConfigurationNotFoundError", BucketName=bucket.name)
+    rule = ""
+    if bucket.default_retention is not None:
+        mode, days, years = bucket.default_retention
+        length = element("Days", days) if days else element("Years", years)
+        rule = f"<Rule><DefaultRetention>{element('Mode', mode)}{length}</DefaultRetention></Rule>"
+    return xml_answer(
+        page("ObjectLockConfiguration", element("ObjectLockEnabled", "Enabled"), rule)
+    )
+
+
+def put_object_retention(call: Call) -> Answer:
+    _locked_bucket(call)
+    version = check_object(call, "s3:PutObjectRetention", "")
+    root = parse(call.body, "Retention")
+    mode, until = root.get("Mode"), root.get("RetainUntilDate")
+    bypass = call.headers.get("x-amz-bypass-governance-retention", "").lower() == "true"
+    wanted: tuple[str, float] | None = None
+    if mode or until:
+        if mode not in _MODES or until is None:
+            raise S3Failure("MalformedXML")
+        when = parse_iso(until)
+        if when is None:
+            raise S3Failure("MalformedXML")
+        if when <= call.now:
+            raise S3Failure("InvalidArgument", "The retain until date must be in the future!")
+        wanted = (mode, when)
+    current = version.retention
+    if current is not None and current[1] > call.now:
+        weaker = (
+            wanted is None
+            or wanted[1] < current[1]
+            or (current[0] == "COMPLIANCE" and wanted[0] != "COMPLIANCE")
+            or (current[0] == "GOVERNANCE" and wanted[0] != "GOVERNANCE")
+        )
+        if weaker and (current[0] == "COMPLIANCE" or not bypass):
+            raise S3Failure(
+                "AccessDenied", "Access Denied because object protected by object lock."
+            )
+    version.retention = wanted
+    version.head = None
+    return Answer()
+
+
+def get_object_retention(call: Call) -> Answer:
+    _locked_bucket(call)
+    version = check_object(call, "s3:GetObjectRetention", "")
+    if version.retention is None:
+        raise S3Failure("NoSuchObjectLockConfiguration")
+    mode, until = version.retention
+    return xml_answer(
+        page("Retention", element("Mode", mode), element("RetainUntilDate", _iso(until)))
+    )
+
+
+def put_object_legal_hold(call: Call) -> Answer:
+    _locked_bucket(call)
+    version = check_object(call, "s3:PutObjectLegalHold", "")
+    status = parse(call.body, "LegalHold").get("Status")
+    if status not in ("ON", "OFF"):
+        raise S3Failure("MalformedXML")
+    version.legal_hold = status
+    version.head = None
+    return Answer()
+
+
+def get_object_legal_hold(call: Call) -> Answer:
+    _locked_bucket(call)
+    version = check_object(call, "s3:GetObjectLegalHold", "")
+    if version.legal_hold is None:
+        raise S3Failure("NoSuchObjectLockConfiguration")
+    return xml_answer(page("LegalHold", element("Status", version.legal_hold)))

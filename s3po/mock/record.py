@@ -1,0 +1,139 @@
+"""What arrived: the mock's request log."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator
+from typing import overload
+
+from s3po.mock.call import Call
+
+
+class RequestRecord:
+    """One request that the mock got. `status` is 0 until it is answered, and where it never was."""
+
+    __slots__ = (
+        "_headers",
+        "bucket",
+        "bytes_in",
+        "bytes_out",
+        "code",
+        "fault",
+        "key",
+        "method",
+        "operation",
+        "part_number",
+        "query",
+        "request_id",
+        "status",
+        "time",
+    )
+
+    def __init__(self, call: Call, operation: str) -> None:
+        self.operation = operation
+        self.method = call.method
+        self.bucket = call.bucket_name
+        self.key = call.key
+        self.query = call.query
+        self._headers = call.headers
+        self.request_id = call.request_id
+        #: Seconds since the epoch, by the mock's clock.
+        self.time = call.now
+        part = call.query.get("partNumber") if call.query else None
+        #: Of UploadPart and UploadPartCopy.
+        self.part_number = int(part) if part and part.isdecimal() and len(part) < 10 else None
+        self.status = 0
+        #: S3's error code, or empty.
+        self.code = ""
+        #: Bytes of the request's body that were read (decoded), and of the answer's.
+        self.bytes_in = 0
+        self.bytes_out = 0
+        #: The fault that was applied, if any.
+        self.fault: object = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The request's headers, names in lower case; the signature is left out."""
+        headers = dict(self._headers)
+        authorization = headers.get("authorization")
+        if authorization is not None:
+            headers["authorization"] = authorization.partition("Signature=")[0]
+        return headers
+
+    def __repr__(self) -> str:
+        place = "" if self.bucket is None else f" {self.bucket}"
+        place += "" if self.key is None else f"/{self.key}"
+        part = "" if self.part_number is None else f" part {self.part_number}"
+        return (
+            f"<{self.operation}{place!a}{part} {self.status}{' ' + self.code if self.code else ''}>"
+        )
+
+
+class Requests:
+    """The requests in the order in which they came; the latest `limit` are kept, all are counted."""
+
+    def __init__(self, limit: int | None = None) -> None:
+        self._records: deque[RequestRecord] = deque(maxlen=limit)
+        self._counts: Counter[str] = Counter()
+
+    def append(self, record: RequestRecord) -> None:
+        self._records.append(record)
+        self._counts[record.operation] += 1
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __iter__(self) -> Iterator[RequestRecord]:
+        return iter(list(self._records))
+
+    @overload
+    def __getitem__(self, index: int) -> RequestRecord: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[RequestRecord]: ...
+    def __getitem__(self, index: int | slice) -> RequestRecord | list[RequestRecord]:
+        return list(self._records)[index]
+
+    def count(
+        self,
+        operation: str | None = None,
+        *,
+        bucket: str | None = None,
+        key: str | None = None,
+        part: int | None = None,
+        status: int | None = None,
+    ) -> int:
+        """How many came, of an operation and so on; without a filter also those not kept any more."""
+        if bucket is None and key is None and part is None and status is None:
+            return self._counts.total() if operation is None else self._counts[operation]
+        return len(self.select(operation, bucket=bucket, key=key, part=part, status=status))
+
+    def select(
+        self,
+        operation: str | None = None,
+        *,
+        bucket: str | None = None,
+        key: str | None = None,
+        part: int | None = None,
+        status: int | None = None,
+    ) -> list[RequestRecord]:
+        """The records that fit all that is named."""
+        return [
+            record
+            for record in list(self._records)
+            if (operation is None or record.operation == operation)
+            and (bucket is None or record.bucket == bucket)
+            and (key is None or record.key == key)
+            and (part is None or record.part_number == part)
+            and (status is None or record.status == status)
+        ]
+
+    def by_operation(self) -> dict[str, int]:
+        """Counts, most frequent first."""
+        return dict(self._counts.most_common())
+
+    def clear(self) -> None:
+        self._records.clear()
+        self._counts.clear()
+
+    def __repr__(self) -> str:
+        return f"<Requests {self.by_operation()}>"

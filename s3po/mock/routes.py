@@ -1,0 +1,256 @@
+"""Which operation a request is: method, level (service, bucket, object) and subresource."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from s3po.mock import buckets, configs, cors, forms, listings, locks, multipart, objects
+from s3po.mock.answers import S3Failure
+from s3po.mock.call import Call, Handler
+
+
+class Operation(NamedTuple):
+    name: str
+    #: None: not implemented, and says so.
+    handler: Handler | None
+    #: The policy's action that `grant` is checked with.
+    action: str = ""
+    #: Who may, before the body is read: "READ", "WRITE", ... are the bucket ACL's words, "OWNER" is
+    #: the owner alone, "OBJECT" writes a key, "" leaves it to the handler.
+    grant: str = ""
+    #: "": no body, "xml": a document, "object": an object's bytes.
+    body: str = ""
+    #: Whether the document must come with Content-MD5 or a checksum, as S3 wants it.
+    integrity: bool = False
+
+
+def _put(name: str, handler: Handler, action: str, *, integrity: bool = False) -> Operation:
+    return Operation(name, handler, action, "OWNER", "xml", integrity)
+
+
+SERVICE: dict[tuple[str, str], Operation] = {
+    ("GET", ""): Operation("ListBuckets", buckets.list_buckets),
+}
+
+BUCKET: dict[tuple[str, str], Operation] = {
+    ("PUT", ""): Operation("CreateBucket", buckets.create_bucket, body="xml"),
+    ("HEAD", ""): Operation("HeadBucket", buckets.head_bucket, "s3:ListBucket", "READ"),
+    ("DELETE", ""): Operation("DeleteBucket", buckets.delete_bucket, "s3:DeleteBucket", "OWNER"),
+    ("GET", ""): Operation("ListObjects", listings.list_objects, "s3:ListBucket", "READ"),
+    ("GET", "list-type"): Operation(
+        "ListObjectsV2", listings.list_objects_v2, "s3:ListBucket", "READ"
+    ),
+    ("GET", "versions"): Operation(
+        "ListObjectVersions", listings.list_object_versions, "s3:ListBucketVersions", "READ"
+    ),
+    ("GET", "uploads"): Operation(
+        "ListMultipartUploads",
+        listings.list_multipart_uploads,
+        "s3:ListBucketMultipartUploads",
+        "READ",
+    ),
+    ("POST", "delete"): Operation(
+        "DeleteObjects", objects.delete_objects, body="xml", integrity=True
+    ),
+    ("POST", ""): Operation("PostObject", forms.post_object),
+    ("OPTIONS", ""): Operation("OptionsObject", cors.preflight),
+    ("GET", "location"): Operation(
+        "GetBucketLocation", buckets.get_bucket_location, "s3:GetBucketLocation", "OWNER"
+    ),
+    ("GET", "acl"): Operation(
+        "GetBucketAcl", buckets.get_bucket_acl, "s3:GetBucketAcl", "READ_ACP"
+    ),
+    ("PUT", "acl"): Operation(
+        "PutBucketAcl", buckets.put_bucket_acl, "s3:PutBucketAcl", "WRITE_ACP", "xml"
+    ),
+    ("GET", "versioning"): Operation(
+        "GetBucketVersioning", configs.get_bucket_versioning, "s3:GetBucketVersioning", "OWNER"
+    ),
+    ("PUT", "versioning"): _put(
+        "PutBucketVersioning", configs.put_bucket_versioning, "s3:PutBucketVersioning"
+    ),
+    ("GET", "tagging"): Operation(
+        "GetBucketTagging", configs.get_bucket_tagging, "s3:GetBucketTagging", "OWNER"
+    ),
+    ("PUT", "tagging"): _put("PutBucketTagging", configs.put_bucket_tagging, "s3:PutBucketTagging"),
+    ("DELETE", "tagging"): Operation(
+        "DeleteBucketTagging", configs.delete_bucket_tagging, "s3:PutBucketTagging", "OWNER"
+    ),
+    ("GET", "policy"): Operation(
+        "GetBucketPolicy", configs.get_bucket_policy, "s3:GetBucketPolicy", "OWNER"
+    ),
+    ("PUT", "policy"): _put("PutBucketPolicy", configs.put_bucket_policy, "s3:PutBucketPolicy"),
+    ("DELETE", "policy"): Operation(
+        "DeleteBucketPolicy", configs.delete_bucket_policy, "s3:DeleteBucketPolicy", "OWNER"
+    ),
+    ("GET", "policyStatus"): Operation(
+        "GetBucketPolicyStatus",
+        configs.get_bucket_policy_status,
+        "s3:GetBucketPolicyStatus",
+        "OWNER",
+    ),
+    ("GET", "object-lock"): Operation(
+        "GetObjectLockConfiguration",
+        locks.get_object_lock_configuration,
+        "s3:GetBucketObjectLockConfiguration",
+        "OWNER",
+    ),
+    ("PUT", "object-lock"): _put(
+        "PutObjectLockConfiguration",
+        locks.put_object_lock_configuration,
+        "s3:PutBucketObjectLockConfiguration",
+    ),
+}
+
+_DOCUMENT_NAMES = {
+    "cors": ("BucketCors", "BucketCORS"),
+    "lifecycle": ("BucketLifecycleConfiguration", "LifecycleConfiguration"),
+    "encryption": ("BucketEncryption", "EncryptionConfiguration"),
+    "website": ("BucketWebsite", "BucketWebsite"),
+    "logging": ("BucketLogging", "BucketLogging"),
+    "notification": ("BucketNotificationConfiguration", "BucketNotification"),
+    "ownershipControls": ("BucketOwnershipControls", "BucketOwnershipControls"),
+    "publicAccessBlock": ("PublicAccessBlock", "BucketPublicAccessBlock"),
+    "requestPayment": ("BucketRequestPayment", "BucketRequestPayment"),
+    "accelerate": ("BucketAccelerateConfiguration", "AccelerateConfiguration"),
+}
+for _subresource, (_name, _action) in _DOCUMENT_NAMES.items():
+    _document = configs.DOCUMENTS[_subresource]
+    BUCKET["GET", _subresource] = Operation(
+        "Get" + _name, _document.get, "s3:Get" + _action, "OWNER"
+    )
+    BUCKET["PUT", _subresource] = _put("Put" + _name, _document.put, "s3:Put" + _action)
+    if _subresource not in ("logging", "notification", "requestPayment", "accelerate"):
+        _deleted = "BucketLifecycle" if _subresource == "lifecycle" else _name
+        BUCKET["DELETE", _subresource] = Operation(
+            "Delete" + _deleted, _document.delete, "s3:Put" + _action, "OWNER"
+        )
+
+OBJECT: dict[tuple[str, str], Operation] = {
+    ("GET", ""): Operation("GetObject", objects.get_object),
+    ("HEAD", ""): Operation("HeadObject", objects.get_object),
+    ("PUT", ""): Operation("PutObject", objects.put_object, "s3:PutObject", "OBJECT", "object"),
+    ("DELETE", ""): Operation("DeleteObject", objects.delete_object),
+    ("OPTIONS", ""): Operation("OptionsObject", cors.preflight),
+    ("GET", "attributes"): Operation("GetObjectAttributes", objects.get_object_attributes),
+    ("GET", "acl"): Operation("GetObjectAcl", buckets.get_object_acl),
+    ("PUT", "acl"): Operation("PutObjectAcl", buckets.put_object_acl, body="xml"),
+    ("GET", "tagging"): Operation("GetObjectTagging", configs.get_object_tagging),
+    ("PUT", "tagging"): Operation("PutObjectTagging", configs.put_object_tagging, body="xml"),
+    ("DELETE", "tagging"): Operation("DeleteObjectTagging", configs.delete_object_tagging),
+    ("GET", "retention"): Operation("GetObjectRetention", locks.get_object_retention),
+    ("PUT", "retention"): Operation("PutObjectRetention", locks.put_object_retention, body="xml"),
+    ("GET", "legal-hold"): Operation("GetObjectLegalHold", locks.get_object_legal_hold),
+    ("PUT", "legal-hold"): Operation("PutObjectLegalHold", locks.put_object_legal_hold, body="xml"),
+    ("POST", "uploads"): Operation(
+        "CreateMultipartUpload", multipart.create_multipart_upload, "s3:PutObject", "OBJECT"
+    ),
+    ("PUT", "uploadId"): Operation(
+        "UploadPart", multipart.upload_part, "s3:PutObject", "OBJECT", "object"
+    ),
+    ("GET", "uploadId"): Operation(
+        "ListParts", multipart.list_parts, "s3:ListMultipartUploadParts", "OBJECT"
+    ),
+    ("POST", "uploadId"): Operation(
+        "CompleteMultipartUpload",
+        multipart.complete_multipart_upload,
+        "s3:PutObject",
+        "OBJECT",
+        "xml",
+    ),
+    ("DELETE", "uploadId"): Operation("AbortMultipartUpload", multipart.abort_multipart_upload),
+}
+
+COPY_OBJECT = Operation("CopyObject", objects.copy_object, "s3:PutObject", "OBJECT")
+UPLOAD_PART_COPY = Operation("UploadPartCopy", multipart.upload_part_copy, "s3:PutObject", "OBJECT")
+
+#: What S3 has and the mock has not: (level, method, subresource) -> operation.
+_MISSING: dict[str, dict[tuple[str, str], str]] = {
+    "bucket": {
+        ("GET", "session"): "CreateSession",
+        ("GET", "abac"): "GetBucketAbac",
+        ("PUT", "abac"): "PutBucketAbac",
+        ("POST", "metadataConfiguration"): "CreateBucketMetadataConfiguration",
+        ("GET", "metadataConfiguration"): "GetBucketMetadataConfiguration",
+        ("DELETE", "metadataConfiguration"): "DeleteBucketMetadataConfiguration",
+        ("PUT", "metadataInventoryTable"): "UpdateBucketMetadataInventoryTableConfiguration",
+        ("PUT", "metadataJournalTable"): "UpdateBucketMetadataJournalTableConfiguration",
+        ("POST", "metadataTable"): "CreateBucketMetadataTableConfiguration",
+        ("GET", "metadataTable"): "GetBucketMetadataTableConfiguration",
+        ("DELETE", "metadataTable"): "DeleteBucketMetadataTableConfiguration",
+    },
+    "object": {
+        ("GET", "torrent"): "GetObjectTorrent",
+        ("POST", "restore"): "RestoreObject",
+        ("POST", "select"): "SelectObjectContent",
+        ("PUT", "renameObject"): "RenameObject",
+        ("PUT", "encryption"): "UpdateObjectEncryption",
+    },
+}
+for _sub, _name in {
+    "replication": "BucketReplication",
+    "analytics": "BucketAnalyticsConfiguration",
+    "inventory": "BucketInventoryConfiguration",
+    "metrics": "BucketMetricsConfiguration",
+    "intelligent-tiering": "BucketIntelligentTieringConfiguration",
+}.items():
+    for _method, _verb in (("GET", "Get"), ("PUT", "Put"), ("DELETE", "Delete")):
+        _MISSING["bucket"][_method, _sub] = _verb + _name
+
+for _table, _level in ((BUCKET, "bucket"), (OBJECT, "object")):
+    for _route, _operation_name in _MISSING[_level].items():
+        _table[_route] = Operation(_operation_name, None)
+
+_BUCKET_SUBRESOURCES = frozenset(sub for _, sub in BUCKET if sub)
+_OBJECT_SUBRESOURCES = frozenset(sub for _, sub in OBJECT if sub)
+
+_GET_OBJECT = OBJECT["GET", ""]
+
+
+def _subresource(call: Call, known: frozenset[str]) -> str:
+    for name in call.query:
+        if name in known:
+            return name
+    return ""
+
+
+def find_operation(call: Call) -> Operation:
+    """The operation that a request is; MethodNotAllowed where S3 has none."""
+    method = call.method
+    if call.key is not None:
+        sub = _subresource(call, _OBJECT_SUBRESOURCES) if call.query else ""
+        if not sub and method == "GET":
+            return _GET_OBJECT
+        if sub == "select-type":
+            sub = "select"
+        found = OBJECT.get((method, sub))
+        if method == "PUT" and "x-amz-copy-source" in call.headers:
+            if sub == "uploadId":
+                return UPLOAD_PART_COPY
+            if not sub:
+                return COPY_OBJECT
+    elif call.bucket_name is not None:
+        sub = _subresource(call, _BUCKET_SUBRESOURCES) if call.query else ""
+        if sub == "list-type" and call.query["list-type"] != "2":
+            sub = ""
+        found = BUCKET.get((method, sub))
+    else:
+        sub = ""
+        found = SERVICE.get((method, ""))
+    if found is None:
+        raise S3Failure(
+            "MethodNotAllowed",
+            Method=method,
+            ResourceType="SERVICE"
+            if call.bucket_name is None
+            else "BUCKET"
+            if call.key is None
+            else "OBJECT",
+        )
+    return found
+
+
+def operation_names() -> frozenset[str]:
+    """Every name that the request log and the faults know."""
+    found = {operation.name for table in (SERVICE, BUCKET, OBJECT) for operation in table.values()}
+    return frozenset(found | {COPY_OBJECT.name, UPLOAD_PART_COPY.name})

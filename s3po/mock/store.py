@@ -1,0 +1,273 @@
+"""Buckets, objects and uploads in memory.
+
+Everything here is read and changed while the store's lock is held; bodies never change once made, so
+they are sent after it is given back.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from s3po.mock.answers import S3Failure
+
+
+def native_lock() -> Any:
+    """A lock of the operating system's threads, also where gevent has put its own in their place.
+
+    Served mocks answer in a native thread; a gevent lock would tie it to another thread's hub. It is
+    held for moments and never across input or output.
+    """
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is not None:
+        return monkey.get_original("_thread", "allocate_lock")()
+    import _thread
+
+    return _thread.allocate_lock()
+
+
+class Account(NamedTuple):
+    """Whoever signs with `access_key`; several keys with one `id` are one account's."""
+
+    access_key: str
+    secret_key: str
+    #: The session token that requests must carry, for temporary credentials.
+    token: str | None = None
+    #: The canonical id, 64 hex digits; made of the access key where empty.
+    id: str = ""
+    display_name: str = ""
+    email: str = ""
+
+
+class Owner(NamedTuple):
+    id: str
+    display_name: str
+
+
+class Blob:
+    """A body: pieces in order, held once, never joined."""
+
+    __slots__ = ("pieces", "size")
+
+    def __init__(self, pieces: list[bytes], size: int) -> None:
+        self.pieces = pieces
+        self.size = size
+
+    def slice(self, start: int, stop: int) -> Iterator[bytes | memoryview]:
+        """The bytes from `start` up to `stop`, without copying whole pieces."""
+        for piece in self.pieces:
+            length = len(piece)
+            if start < length:
+                if stop <= 0:
+                    return
+                if start <= 0 and stop >= length:
+                    yield piece
+                else:
+                    yield memoryview(piece)[max(start, 0) : min(stop, length)]
+            start -= length
+            stop -= length
+
+    def join(self) -> bytes:
+        return self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
+
+
+EMPTY = Blob([], 0)
+
+
+class Grant(NamedTuple):
+    #: "CanonicalUser" or "Group".
+    kind: str
+    #: A canonical id or a group's URI.
+    who: str
+    permission: str
+
+
+class Acl(NamedTuple):
+    owner: Owner
+    grants: tuple[Grant, ...]
+
+
+class PartRecord:
+    """An uploaded part."""
+
+    __slots__ = ("blob", "checksums", "etag", "modified", "number")
+
+    def __init__(
+        self, number: int, blob: Blob, etag: str, modified: float, checksums: dict[str, str]
+    ) -> None:
+        self.number = number
+        self.blob = blob
+        self.etag = etag
+        self.modified = modified
+        self.checksums = checksums
+
+
+class Version:
+    """One version of an object, or a delete marker."""
+
+    __slots__ = (
+        "acl",
+        "blob",
+        "checksum_type",
+        "checksums",
+        "delete_marker",
+        "encryption",
+        "etag",
+        "head",
+        "headers",
+        "key",
+        "legal_hold",
+        "metadata",
+        "modified",
+        "parts",
+        "retention",
+        "storage_class",
+        "tags",
+        "version_id",
+    )
+
+    def __init__(self, key: str, version_id: str, acl: Acl, modified: float) -> None:
+        self.key = key
+        self.version_id = version_id
+        self.acl = acl
+        self.modified = modified
+        self.blob = EMPTY
+        #: Without quotes.
+        self.etag = ""
+        #: System headers as given, names in lower case: content-type, cache-control, ...
+        self.headers: dict[str, str] = {}
+        #: User metadata, names without `x-amz-meta-`.
+        self.metadata: dict[str, str] = {}
+        #: Algorithm in lower case -> base64.
+        self.checksums: dict[str, str] = {}
+        self.checksum_type = "FULL_OBJECT"
+        #: Of an object uploaded in parts: (number, size, checksums) each, in order.
+        self.parts: list[tuple[int, int, dict[str, str]]] | None = None
+        self.tags: dict[str, str] = {}
+        #: Encryption headers to echo; an SSE-C key's MD5 is what later requests must show.
+        self.encryption: dict[str, str] = {}
+        self.storage_class = "STANDARD"
+        self.delete_marker = False
+        #: (mode, until) of an object lock.
+        self.retention: tuple[str, float] | None = None
+        self.legal_hold: str | None = None
+        #: The answer's headers to a plain GET, made once.
+        self.head: Any = None
+
+
+class Upload:
+    """A multipart upload under way; `template` holds all that the object will have but its bytes."""
+
+    __slots__ = (
+        "algorithm",
+        "checksum_type",
+        "initiated",
+        "initiator",
+        "key",
+        "parts",
+        "template",
+        "upload_id",
+    )
+
+    def __init__(
+        self, key: str, upload_id: str, template: Version, initiated: float, initiator: Owner
+    ) -> None:
+        self.key = key
+        self.upload_id = upload_id
+        self.template = template
+        self.initiated = initiated
+        self.initiator = initiator
+        self.parts: dict[int, PartRecord] = {}
+        self.algorithm: str | None = None
+        self.checksum_type: str | None = None
+
+
+class Bucket:
+    """A bucket: its objects' versions, its uploads, its configurations."""
+
+    def __init__(self, name: str, owner: Owner, region: str, created: float, acl: Acl) -> None:
+        self.name = name
+        self.owner = owner
+        self.region = region
+        self.created = created
+        self.acl = acl
+        #: "", "Enabled" or "Suspended".
+        self.versioning = ""
+        #: Versions of each key, oldest first.
+        self.versions: dict[str, list[Version]] = {}
+        self.keys: list[str] = []
+        self.uploads: dict[str, Upload] = {}
+        #: Completed uploads' answers, so that a Complete sent again succeeds as S3's does.
+        self.completed: dict[str, tuple[str, str, str]] = {}
+        self.tags: dict[str, str] = {}
+        #: Subresource -> its document's inner XML (policy: its JSON).
+        self.configs: dict[str, str] = {}
+        #: The same, parsed, for those that are acted upon.
+        self.rules: dict[str, Any] = {}
+        self.ownership = ""
+        self.object_lock = False
+        #: (mode, days, years) of the default retention.
+        self.default_retention: tuple[str, int, int] | None = None
+
+    def latest(self, key: str) -> Version | None:
+        """The newest version, be it a delete marker."""
+        versions = self.versions.get(key)
+        return versions[-1] if versions else None
+
+    def current(self, key: str) -> Version | None:
+        """The object that a plain GET sees."""
+        versions = self.versions.get(key)
+        if not versions or versions[-1].delete_marker:
+            return None
+        return versions[-1]
+
+    def find(self, key: str, version_id: str) -> Version | None:
+        for version in self.versions.get(key, ()):
+            if version.version_id == version_id:
+                return version
+        return None
+
+    def add(self, version: Version) -> None:
+        """Store a version; one of the same id ("null") is replaced, and the new one is the latest."""
+        versions = self.versions.get(version.key)
+        if versions is None:
+            self.versions[version.key] = [version]
+            keys = self.keys
+            if not keys or keys[-1] < version.key:
+                keys.append(version.key)
+            else:
+                insort(keys, version.key)
+            return
+        if version.version_id == "null":
+            versions[:] = [each for each in versions if each.version_id != "null"]
+        versions.append(version)
+
+    def remove(self, version: Version) -> None:
+        versions = self.versions[version.key]
+        versions.remove(version)
+        if not versions:
+            del self.versions[version.key]
+            del self.keys[bisect_left(self.keys, version.key)]
+
+    def new_version_id(self) -> str:
+        """The id that a write gives now."""
+        if self.versioning == "Enabled":
+            return os.urandom(24).hex()[:32]
+        return "null"
+
+
+class Store:
+    """All buckets of one mock."""
+
+    def __init__(self) -> None:
+        self.lock = native_lock()
+        self.buckets: dict[str, Bucket] = {}
+
+    def bucket(self, name: str) -> Bucket:
+        try:
+            return self.buckets[name]
+        except KeyError:
+            raise S3Failure("NoSuchBucket", BucketName=name) from None
