@@ -8,6 +8,8 @@
         ...  # any client of any language at server.url
 """
 
+from typing import TYPE_CHECKING, Any
+
 from s3po.mock.app import MockS3
 from s3po.mock.faults import (
     ClockSkew,
@@ -27,8 +29,10 @@ from s3po.mock.faults import (
     WrongETag,
 )
 from s3po.mock.record import RequestRecord, Requests
-from s3po.mock.server import Server
 from s3po.mock.store import Account
+
+if TYPE_CHECKING:
+    from s3po.mock.server import Server
 
 __all__ = [
     "Account",
@@ -52,3 +56,12 @@ __all__ = [
     "Trickle",
     "WrongETag",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # A mock in process needs no sockets.
+    if name == "Server":
+        from s3po.mock.server import Server
+
+        return Server
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

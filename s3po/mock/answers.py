@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from http import HTTPStatus
+from collections.abc import Iterable, Mapping
 
 Headers = list[tuple[str, str]]
 
@@ -183,12 +182,34 @@ CODES: dict[str, tuple[int, str]] = {
     ),
 }
 
-_REASONS = {status.value: status.phrase for status in HTTPStatus}
-_REASONS[416] = "Requested Range Not Satisfiable"
+_REASONS = {
+    200: "OK",
+    204: "No Content",
+    206: "Partial Content",
+    301: "Moved Permanently",
+    303: "See Other",
+    304: "Not Modified",
+    307: "Temporary Redirect",
+    400: "Bad Request",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    409: "Conflict",
+    411: "Length Required",
+    412: "Precondition Failed",
+    416: "Requested Range Not Satisfiable",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+}
+_STATUS_LINES = {status: f"{status} {reason}" for status, reason in _REASONS.items()}
 
 
 def status_line(status: int) -> str:
-    return f"{status} {_REASONS.get(status, 'Unknown')}"
+    return _STATUS_LINES.get(status) or f"{status} Unknown"
 
 
 class S3Failure(Exception):
@@ -201,7 +222,8 @@ class S3Failure(Exception):
         *,
         status: int | None = None,
         headers: Headers | None = None,
-        **extra: str,
+        extra: Mapping[str, str] | None = None,
+        **more: str,
     ) -> None:
         known = CODES.get(code)
         super().__init__(code)
@@ -209,7 +231,7 @@ class S3Failure(Exception):
         self.status = status or (known[0] if known else 400)
         self.message = message if message is not None else (known[1] if known else code)
         self.headers: Headers = headers or []
-        self.extra = extra
+        self.extra: dict[str, str] = {**(extra or {}), **more}
 
 
 class Answer:
@@ -221,7 +243,7 @@ class Answer:
         self,
         status: int = 200,
         headers: Headers | None = None,
-        body: bytes | Iterable[bytes | memoryview] = b"",
+        body: bytes | Iterable[bytes] = b"",
         length: int | None = None,
     ) -> None:
         self.status = status

@@ -105,9 +105,7 @@ class MockS3:
 
     # The WSGI application.
 
-    def __call__(
-        self, environ: Environ, start_response: StartResponse
-    ) -> Iterable[bytes | memoryview]:
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         call = Call(self, environ, f"{next(self._ids):016X}"[-16:], self.clock())
         record: RequestRecord | None = None
         try:
@@ -136,7 +134,7 @@ class MockS3:
 
     def _send(
         self, call: Call, record: RequestRecord, answer: Answer, start_response: StartResponse
-    ) -> Iterable[bytes | memoryview]:
+    ) -> Iterable[bytes]:
         status = answer.status
         record.status = status
         headers: Headers = [
@@ -155,7 +153,7 @@ class MockS3:
             return []
         record.bytes_out = answer.length
         body = answer.body
-        return [body] if type(body) is bytes else body  # type: ignore[list-item,return-value]
+        return [body] if isinstance(body, bytes) else body
 
     def _answer(self, call: Call, record: RequestRecord, operation: Operation) -> Answer:
         try:
@@ -265,10 +263,9 @@ class MockS3:
                 return self._failure(call, record, S3Failure("ExpiredToken"))
             case faults.ErrorInside():
                 self._drain(call)
-                answer = self._failure(
+                return self._failure(
                     call, record, S3Failure(action.code, action.message, status=200)
                 )
-                return answer
             case faults.Empty():
                 if action.performed:
                     self._answer(call, record, operation)
@@ -325,7 +322,7 @@ class MockS3:
         return True
 
     def _planned_error(self, call: Call, record: RequestRecord, action: faults.Error) -> Answer:
-        headers: Headers = list(action.headers.items())
+        headers: Headers = list((action.headers or {}).items())
         if action.retry_after is not None:
             seconds = action.retry_after
             text = str(int(seconds)) if seconds == int(seconds) else str(seconds)
@@ -388,12 +385,12 @@ class MockS3:
         return answer
 
 
-def _pieces(answer: Answer) -> Iterable[bytes | memoryview]:
+def _pieces(answer: Answer) -> Iterable[bytes]:
     body = answer.body
     return [body] if isinstance(body, bytes) else body
 
 
-def _split(pieces: Iterable[bytes | memoryview], at: int) -> Iterator[tuple[memoryview, bool]]:
+def _split(pieces: Iterable[bytes], at: int) -> Iterator[tuple[memoryview, bool]]:
     """The pieces, one of them split so that a piece begins at byte `at`: (piece, whether it is that one)."""
     position = 0
     for piece in pieces:
@@ -406,9 +403,7 @@ def _split(pieces: Iterable[bytes | memoryview], at: int) -> Iterator[tuple[memo
         position += len(view)
 
 
-def _cut(
-    pieces: Iterable[bytes | memoryview], at: int, error: type[WireReset | WireCut]
-) -> Iterator[bytes]:
+def _cut(pieces: Iterable[bytes], at: int, error: type[WireReset | WireCut]) -> Iterator[bytes]:
     for piece, reached in _split(pieces, at):
         if reached:
             break
@@ -416,7 +411,7 @@ def _cut(
     raise error(f"the body ended after {at} bytes (a fault of the mock)")
 
 
-def _corrupt(pieces: Iterable[bytes | memoryview], at: int) -> Iterator[bytes]:
+def _corrupt(pieces: Iterable[bytes], at: int) -> Iterator[bytes]:
     for piece, reached in _split(pieces, at):
         data = bytes(piece)
         if reached and data:
@@ -432,18 +427,14 @@ def _wait(call: Call, seconds: float) -> None:
     sleep(seconds)
 
 
-def _stall(
-    call: Call, pieces: Iterable[bytes | memoryview], at: int, seconds: float
-) -> Iterator[bytes]:
+def _stall(call: Call, pieces: Iterable[bytes], at: int, seconds: float) -> Iterator[bytes]:
     for piece, reached in _split(pieces, at):
         if reached:
             _wait(call, seconds)
         yield bytes(piece)
 
 
-def _trickle(
-    call: Call, pieces: Iterable[bytes | memoryview], action: faults.Trickle
-) -> Iterator[bytes]:
+def _trickle(call: Call, pieces: Iterable[bytes], action: faults.Trickle) -> Iterator[bytes]:
     sleep = call.environ.get("s3po.sleep")
     for piece in pieces:
         view = memoryview(piece)

@@ -10,7 +10,6 @@ import calendar
 import hashlib
 import hmac
 import time
-from email.utils import parsedate_tz
 from urllib.parse import quote
 
 from s3po.mock.answers import S3Failure
@@ -163,14 +162,23 @@ def parse_amz_date(text: str) -> float | None:
     return when
 
 
+_DATE_FORMATS = (
+    "%a, %d %b %Y %H:%M:%S %Z",
+    "%a, %d %b %Y %H:%M:%S +0000",
+    "%a, %d %b %Y %H:%M:%S -0000",
+    "%A, %d-%b-%y %H:%M:%S %Z",
+    "%a %b %d %H:%M:%S %Y",
+)
+
+
 def parse_http_date(text: str) -> float | None:
-    parsed = parsedate_tz(text)
-    if parsed is None:
-        return None
-    try:
-        return calendar.timegm(parsed[:6] + (0, 1, 0)) - (parsed[9] or 0)
-    except (ValueError, OverflowError):
-        return None
+    """`Wed, 12 Oct 2009 17:50:00 GMT` and HTTP's older forms as seconds since the epoch."""
+    for form in _DATE_FORMATS:
+        try:
+            return float(calendar.timegm(time.strptime(text.strip(), form)))
+        except (ValueError, OverflowError):
+            continue
+    return None
 
 
 def authenticate(call: Call) -> None:
@@ -206,7 +214,7 @@ def _malformed(message: str, **extra: str) -> S3Failure:
     return S3Failure(
         "AuthorizationHeaderMalformed",
         f"The authorization header is malformed; {message}",
-        **extra,
+        extra=extra,
     )
 
 
@@ -226,7 +234,7 @@ def _check_skew(call: Call, when: float | None, text: str) -> None:
 
 
 def _check_token(account: Account | None, token: str | None) -> None:
-    if account is not None and account.token != token:
+    if account is not None and account.token is not None and account.token != token:
         raise S3Failure("InvalidToken") if token else S3Failure("InvalidAccessKeyId")
 
 
@@ -241,7 +249,7 @@ def _header_v4(call: Call, header: str) -> None:
         signature = fields["Signature"]
     except KeyError as missing:
         raise _malformed(f"it is missing {missing.args[0]}.") from None
-    access_key, scope, region = _split_scope(credential, _malformed)
+    access_key, scope, region = _split_scope(credential)
     headers = call.headers
     account, owner = call.app.accounts.find(access_key)
     date = headers.get("x-amz-date")
@@ -276,7 +284,7 @@ def _header_v4(call: Call, header: str) -> None:
     call.identity = owner
 
 
-def _split_scope(credential: str, failure: type[S3Failure] | object) -> tuple[str, str, str]:
+def _split_scope(credential: str) -> tuple[str, str, str]:
     # Access keys may hold slashes; the scope is the last four fields.
     pieces = credential.rsplit("/", 4)
     if len(pieces) != 5 or pieces[4] != "aws4_request":
@@ -392,7 +400,7 @@ def _query_v4(call: Call) -> None:
             "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\""
         )
     try:
-        access_key, scope, region = _split_scope(query["X-Amz-Credential"], None)
+        access_key, scope, region = _split_scope(query["X-Amz-Credential"])
     except S3Failure as failure:
         raise _query_failure(
             f"Error parsing the X-Amz-Credential parameter; {failure.message.partition('; ')[2]}"
@@ -404,7 +412,7 @@ def _query_v4(call: Call) -> None:
         raise S3Failure(
             "AccessDenied",
             "Request has expired",
-            **{
+            extra={
                 "X-Amz-Expires": str(expires),
                 "Expires": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(when + expires)),
                 "ServerTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
@@ -513,7 +521,7 @@ def authenticate_form(call: Call, fields: dict[str, str]) -> None:
                 raise _missing_field(name)
         if fields["x-amz-algorithm"] != "AWS4-HMAC-SHA256":
             raise S3Failure("InvalidArgument", 'X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"')
-        access_key, scope, region = _split_scope(fields["x-amz-credential"], None)
+        access_key, scope, region = _split_scope(fields["x-amz-credential"])
         account, owner = call.app.accounts.find(access_key)
         call.region = region
         if account is not None:

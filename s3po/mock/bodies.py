@@ -249,7 +249,7 @@ def receive(
             if len(base64.b64decode(declared_md5, validate=True)) != 16:
                 raise ValueError
         except ValueError:
-            raise S3Failure("InvalidDigest", **{"Content-MD5": declared_md5}) from None
+            raise S3Failure("InvalidDigest", extra={"Content-MD5": declared_md5}) from None
     named = named_checksum(call)
     wanted = {algorithm} if algorithm else set()
     if named is not None:

@@ -129,15 +129,15 @@ def get_bucket_policy_status(call: Call) -> Answer:
 # Documents.
 
 
-def _cors(root: Node, bucket: Bucket) -> Any:
+def _cors(root: Node, _: Bucket) -> Any:
     return parse_cors(root)
 
 
-def _lifecycle(root: Node, bucket: Bucket) -> Any:
+def _lifecycle(root: Node, _: Bucket) -> Any:
     return parse_lifecycle(root)
 
 
-def _encryption(root: Node, bucket: Bucket) -> Any:
+def _encryption(root: Node, _: Bucket) -> Any:
     rule = root.find("Rule")
     default = rule.find("ApplyServerSideEncryptionByDefault") if rule is not None else None
     if default is None:
@@ -154,7 +154,7 @@ def _encryption(root: Node, bucket: Bucket) -> Any:
     return kind, key_id
 
 
-def _website(root: Node, bucket: Bucket) -> Any:
+def _website(root: Node, _: Bucket) -> Any:
     redirect = root.find("RedirectAllRequestsTo")
     index = root.find("IndexDocument")
     if redirect is None and index is None:
@@ -166,7 +166,7 @@ def _website(root: Node, bucket: Bucket) -> Any:
     return None
 
 
-def _logging(root: Node, bucket: Bucket) -> Any:
+def _logging(root: Node, _: Bucket) -> Any:
     enabled = root.find("LoggingEnabled")
     if enabled is not None:
         enabled.need("TargetBucket")
@@ -193,7 +193,7 @@ def _ownership(root: Node, bucket: Bucket) -> Any:
 _BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 
 
-def _public_access(root: Node, bucket: Bucket) -> Any:
+def _public_access(root: Node, _: Bucket) -> Any:
     block = {}
     for name in _BLOCKS:
         text = (root.get(name) or "false").lower()
@@ -207,7 +207,7 @@ def _public_access(root: Node, bucket: Bucket) -> Any:
     return block
 
 
-def _payer(root: Node, bucket: Bucket) -> Any:
+def _payer(root: Node, _: Bucket) -> Any:
     if root.get("Payer") not in ("BucketOwner", "Requester"):
         raise S3Failure("MalformedXML")
     return None
@@ -224,7 +224,7 @@ def _accelerate(root: Node, bucket: Bucket) -> Any:
     return None
 
 
-def _notification(root: Node, bucket: Bucket) -> Any:
+def _notification(root: Node, _: Bucket) -> Any:
     for node in root.children:
         if node.tag == "EventBridgeConfiguration":
             continue

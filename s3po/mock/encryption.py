@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Mapping
 
 from s3po.mock.answers import Headers, S3Failure
-from s3po.mock.call import Call
 from s3po.mock.store import Bucket, Version
 
 SSE = "x-amz-server-side-encryption"
@@ -65,7 +64,7 @@ def customer_key(headers: Mapping[str, str], prefix: str = _CUSTOMER) -> dict[st
     return {_CUSTOMER + "algorithm": algorithm, _CUSTOMER + "key-MD5": md5}
 
 
-def for_write(call: Call, bucket: Bucket, headers: Mapping[str, str]) -> dict[str, str]:
+def for_write(bucket: Bucket, headers: Mapping[str, str]) -> dict[str, str]:
     """What a new object's encryption headers will be."""
     customer = customer_key(headers)
     kind = headers.get(SSE)

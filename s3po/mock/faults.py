@@ -7,10 +7,8 @@ socket the server turns the same exceptions into a real RST, a close amid the bo
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from s3po.errors import ConnectionFailed, IncompleteBody
 from s3po.mock.store import native_lock
@@ -24,8 +22,7 @@ class WireCut(IncompleteBody):
     """The server closes the connection amid the body."""
 
 
-@dataclass(frozen=True, slots=True)
-class Error:
+class Error(NamedTuple):
     """An error answer; the operation is not performed."""
 
     status: int = 503
@@ -33,40 +30,35 @@ class Error:
     message: str | None = None
     #: Seconds for a Retry-After header.
     retry_after: float | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] | None = None
     #: The body as it is, in place of S3's error document (a proxy's HTML, say).
     body: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reset:
+class Reset(NamedTuple):
     """The connection is reset: "before" the request's body is read, "amid" the body (the request's, or
     the answer's where the request has none), or "after" the request; it is not performed."""
 
     when: Literal["before", "amid", "after"] = "before"
 
 
-@dataclass(frozen=True, slots=True)
-class LostAnswer:
+class LostAnswer(NamedTuple):
     """The operation is performed, then the connection is reset."""
 
 
-@dataclass(frozen=True, slots=True)
-class CutBody:
+class CutBody(NamedTuple):
     """The answer's body ends after `at` bytes (None: half of it); the connection is closed."""
 
     at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CorruptBody:
+class CorruptBody(NamedTuple):
     """The byte at `at` of the answer's body (None: the middle one) is another one."""
 
     at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Stall:
+class Stall(NamedTuple):
     """Nothing comes for `seconds`, before the answer or (`at` bytes into it) amid its body; then it goes on.
 
     In process, where nobody waits, it is the client's timeout at once.
@@ -76,45 +68,39 @@ class Stall:
     at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Trickle:
+class Trickle(NamedTuple):
     """The answer's body comes `size` bytes at a time, `seconds` apart (in process without the waiting)."""
 
     size: int = 1
     seconds: float = 0.01
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorInside:
+class ErrorInside(NamedTuple):
     """A 200 whose body is an error document, as CopyObject and CompleteMultipartUpload know it."""
 
     code: str = "InternalError"
     message: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Empty:
+class Empty(NamedTuple):
     """A 200 without a body; the operation is not performed unless asked for."""
 
     performed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class WrongETag:
+class WrongETag(NamedTuple):
     """The operation is performed and answered, with another ETag."""
 
     etag: str = "0123456789abcdef0123456789abcdef"
 
 
-@dataclass(frozen=True, slots=True)
-class ClockSkew:
+class ClockSkew(NamedTuple):
     """The server's clock is `seconds` ahead: RequestTimeTooSkewed, and a Date that tells."""
 
     seconds: float = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Redirect:
+class Redirect(NamedTuple):
     """The bucket is in another region: 301 PermanentRedirect, or with `status` 307 or 400
     (AuthorizationHeaderMalformed)."""
 
@@ -124,8 +110,7 @@ class Redirect:
     location: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ExpiredToken:
+class ExpiredToken(NamedTuple):
     """400 ExpiredToken: new credentials are needed."""
 
 
@@ -205,7 +190,11 @@ class Fault:
         #: Requests that it was done to.
         self.used = 0
         self._seen = 0
-        self._random = random.Random(seed)
+        self._random = None
+        if rate < 1.0:
+            import random
+
+            self._random = random.Random(seed)
 
     def fits(self, operation: str, bucket: str | None, key: str | None, part: int | None) -> bool:
         return (
@@ -221,7 +210,7 @@ class Fault:
         self._seen += 1
         if self._seen <= self.after:
             return False
-        if self.rate < 1.0 and self._random.random() >= self.rate:
+        if self._random is not None and self._random.random() >= self.rate:
             return False
         self.used += 1
         return True

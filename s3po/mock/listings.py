@@ -66,11 +66,11 @@ class _Encoder:
         return element("EncodingType", "url") if self.url else ""
 
 
-def _owner(call: Call, version: Version) -> str:
+def _owner(version: Version) -> str:
     return owner_xml("Owner", version.acl.owner)
 
 
-def _contents(call: Call, version: Version, encode: _Encoder, owner: bool) -> str:
+def _contents(version: Version, encode: _Encoder, owner: bool) -> str:
     algorithms = "".join(element("ChecksumAlgorithm", name.upper()) for name in version.checksums)
     if algorithms:
         algorithms += element("ChecksumType", version.checksum_type)
@@ -79,7 +79,7 @@ def _contents(call: Call, version: Version, encode: _Encoder, owner: bool) -> st
         f"<LastModified>{iso_time(version.modified)}</LastModified>"
         f"<ETag>&quot;{version.etag}&quot;</ETag>{algorithms}"
         f"<Size>{version.blob.size}</Size>"
-        f"{_owner(call, version) if owner else ''}"
+        f"{_owner(version) if owner else ''}"
         f"<StorageClass>{version.storage_class}</StorageClass></Contents>"
     )
 
@@ -128,7 +128,6 @@ def list_objects(call: Call) -> Answer:
     prefix, delimiter, marker = (query.get(name, "") for name in ("prefix", "delimiter", "marker"))
     found, following = _scan(bucket, prefix, delimiter, marker, most)
     return _render(
-        call,
         bucket,
         encode,
         encode.element("Prefix", prefix)
@@ -143,7 +142,6 @@ def list_objects(call: Call) -> Answer:
 
 
 def _render(
-    call: Call,
     bucket: Bucket,
     encode: _Encoder,
     head: str,
@@ -158,7 +156,7 @@ def _render(
         if isinstance(each, str):
             prefixes.append(f"<CommonPrefixes>{element('Prefix', encode(each))}</CommonPrefixes>")
         else:
-            objects.append(_contents(call, each, encode, owner))
+            objects.append(_contents(each, encode, owner))
     document = page(
         "ListBucketResult",
         element("Name", bucket.name),
@@ -207,7 +205,6 @@ def list_objects_v2(call: Call) -> Answer:
     after = _read_token(token) if token is not None else start_after or ""
     found, following = _scan(bucket, prefix, delimiter, after, most)
     return _render(
-        call,
         bucket,
         encode,
         encode.element("Prefix", prefix)
@@ -287,7 +284,7 @@ def list_object_versions(call: Call) -> Answer:
                     + element("Size", version.blob.size)
                     + element("StorageClass", version.storage_class)
                 )
-            lines.append(f"<{tag}>{inner}{_owner(call, version)}</{tag}>")
+            lines.append(f"<{tag}>{inner}{_owner(version)}</{tag}>")
     truncated = following is not None and most > 0
     document = page(
         "ListVersionsResult",

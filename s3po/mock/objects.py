@@ -116,7 +116,7 @@ def new_version(
     tags = headers.get("x-amz-tagging")
     if tags is not None and not copying:
         version.tags = tagging.from_header(tags)
-    version.encryption = encryption.for_write(call, bucket, headers)
+    version.encryption = encryption.for_write(bucket, headers)
     locks.from_headers(call, bucket, headers, version)
     return version
 

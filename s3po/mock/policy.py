@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
-import json
 from typing import Any
 
 from s3po.mock.answers import S3Failure
@@ -13,12 +11,20 @@ from s3po.mock.store import Bucket, Version
 Statement = dict[str, Any]
 
 
+def _matches(pattern: str, value: str) -> bool:
+    from fnmatch import fnmatchcase
+
+    return fnmatchcase(value, pattern.replace("[", "[[]"))
+
+
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
 def parse_policy(text: bytes, bucket: Bucket) -> list[Statement]:
     """The statements of a policy document; MalformedPolicy where it is none."""
+    import json
+
     try:
         document = json.loads(text)
     except ValueError:
@@ -52,15 +58,9 @@ def parse_policy(text: bytes, bucket: Bucket) -> list[Statement]:
             if not isinstance(resource, str):
                 raise S3Failure("MalformedPolicy", "Policy has invalid resource")
             name = resource.removeprefix("arn:aws:s3:::").partition("/")[0]
-            if resource != "*" and not fnmatch.fnmatchcase(bucket.name, name):
+            if resource != "*" and not _matches(name, bucket.name):
                 raise S3Failure("MalformedPolicy", "Policy has invalid resource")
     return statements
-
-
-def _matches(pattern: str, value: str) -> bool:
-    if "[" in pattern:
-        pattern = pattern.replace("[", "[[]")
-    return fnmatch.fnmatchcase(value, pattern)
 
 
 def _principal(call: Call, principal: Any) -> bool:

@@ -114,15 +114,15 @@ _DOCUMENT_NAMES = {
     "requestPayment": ("BucketRequestPayment", "BucketRequestPayment"),
     "accelerate": ("BucketAccelerateConfiguration", "AccelerateConfiguration"),
 }
-for _subresource, (_name, _action) in _DOCUMENT_NAMES.items():
-    _document = configs.DOCUMENTS[_subresource]
-    BUCKET["GET", _subresource] = Operation(
+for _document_sub, (_name, _action) in _DOCUMENT_NAMES.items():
+    _document = configs.DOCUMENTS[_document_sub]
+    BUCKET["GET", _document_sub] = Operation(
         "Get" + _name, _document.get, "s3:Get" + _action, "OWNER"
     )
-    BUCKET["PUT", _subresource] = _put("Put" + _name, _document.put, "s3:Put" + _action)
-    if _subresource not in ("logging", "notification", "requestPayment", "accelerate"):
-        _deleted = "BucketLifecycle" if _subresource == "lifecycle" else _name
-        BUCKET["DELETE", _subresource] = Operation(
+    BUCKET["PUT", _document_sub] = _put("Put" + _name, _document.put, "s3:Put" + _action)
+    if _document_sub not in ("logging", "notification", "requestPayment", "accelerate"):
+        _deleted = "BucketLifecycle" if _document_sub == "lifecycle" else _name
+        BUCKET["DELETE", _document_sub] = Operation(
             "Delete" + _deleted, _document.delete, "s3:Put" + _action, "OWNER"
         )
 

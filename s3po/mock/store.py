@@ -56,8 +56,8 @@ class Blob:
         self.pieces = pieces
         self.size = size
 
-    def slice(self, start: int, stop: int) -> Iterator[bytes | memoryview]:
-        """The bytes from `start` up to `stop`, without copying whole pieces."""
+    def slice(self, start: int, stop: int) -> Iterator[bytes]:
+        """The bytes from `start` up to `stop`; whole pieces are not copied."""
         for piece in self.pieces:
             length = len(piece)
             if start < length:
@@ -66,7 +66,7 @@ class Blob:
                 if start <= 0 and stop >= length:
                     yield piece
                 else:
-                    yield memoryview(piece)[max(start, 0) : min(stop, length)]
+                    yield piece[max(start, 0) : min(stop, length)]
             start -= length
             stop -= length
 
