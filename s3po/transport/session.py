@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket
 import os
 import threading
 import weakref
@@ -146,14 +147,16 @@ class S3Session(requests.Session):
     def dispose(self) -> None:
         """Close for good, be the hub alive or gone."""
         if self.hub.loop is None:
-            self.abandon()
+            self.adapter.abandon()
         self.close()
 
-    def abandon(self) -> None:
-        """Let go of all sockets without a word to the loop: after a fork they are the parent's."""
+    def leave(self, dead: int) -> None:
+        """In a forked child: let go of the parent's sockets. `dead` is a socket whose peer is gone."""
         self._routes.clear()
+        self.adapter.abandon()
         for conn in list(self.adapter.live):
-            conn.abandon()
+            if not conn.abandoned:
+                conn.sever(dead)
 
 
 class _Holder:
@@ -216,8 +219,11 @@ def _hook_fork() -> None:
 
 
 def _after_fork() -> None:
+    one, other = _socket.socketpair()
+    other.close()
     for transport in list(_transports):
-        transport._after_fork()
+        transport._after_fork(one.fileno())
+    one.close()
     # gevent does so by itself only where os.fork is patched; twice does no harm. Without it parent
     # and child would share one epoll set.
     reinit()
@@ -276,10 +282,9 @@ class Transport:
         local.session = session
         return session
 
-    def _after_fork(self) -> None:
-        sessions = list(self._sessions)
-        for session in sessions:
-            session.abandon()
+    def _after_fork(self, dead: int) -> None:
+        for session in list(self._sessions):
+            session.leave(dead)
         self._sessions = weakref.WeakSet()
         self._local = _native_local()
 

@@ -169,7 +169,7 @@ class _Wire:
     def _new_conn(self) -> Any:
         """urllib3's seam for a connected socket."""
         try:
-            return open_socket(
+            sock = open_socket(
                 self._dns_host, self.port, self.timeout, self.source_address, self.socket_options
             )
         except _socket.gaierror as error:
@@ -184,10 +184,13 @@ class _Wire:
             raise urllib3_errors.NewConnectionError(
                 cast(Any, self), f"cannot connect to {self.host}:{self.port}: {_reason(error)}"
             ) from error
+        if self.abandoned:
+            sock.close()
+            raise gevent.GreenletExit
+        return sock
 
     def close(self) -> None:
-        if not self.abandoned:
-            self._detach()
+        self._detach()
         super().close()  # type: ignore[misc]
 
     def _detach(self) -> None:
@@ -201,13 +204,20 @@ class _Wire:
         self._eof = False
 
     def abandon(self) -> None:
-        """Close our copy of the socket, with nothing said to the peer or the loop."""
+        """Close an idle connection with nothing said to its event loop, which is not ours to touch."""
         self.abandoned = True
         sock, self.sock = self.sock, None
-        while sock is not None and not isinstance(sock, gevent.socket.socket):
-            sock = getattr(sock, "sock", None)
         if sock is not None:
-            sock._sock.close()
+            _lowest(sock)._sock.close()
+
+    def sever(self, dead: int) -> None:
+        """In a forked child: put the dead socket in the place of one in use, which is the parent's.
+
+        Whoever waits for it wakes up. Were it closed instead, libev would abort the process.
+        """
+        self.abandoned = True
+        if self.sock is not None:
+            os.dup2(dead, _lowest(self.sock).fileno(), inheritable=False)
 
     def attach(self, timeout: float) -> None:
         """Make a connected socket ready for exchanges. Each wait of them may last `timeout` seconds."""
@@ -239,6 +249,9 @@ class _Wire:
             self._hub.wait(watcher)
         finally:
             timer.stop()
+        if self.abandoned:
+            # This greenlet came along in a fork; its original goes on in the parent.
+            raise gevent.GreenletExit
 
     def _expire(self, watcher: Any) -> None:
         self._hub.cancel_wait(watcher, TimeoutError("timed out"))
@@ -431,6 +444,13 @@ def _check_beginning(data: bytes) -> None:
         raise MalformedResponse("the answer's head has a stray line break")
 
 
+def _lowest(sock: Any) -> Any:
+    """The gevent socket at the bottom."""
+    while not isinstance(sock, gevent.socket.socket):
+        sock = getattr(sock, "sock", None) or sock.socket
+    return sock
+
+
 class GeventHTTPConnection(_Wire, HTTPConnection):
     """A urllib3 connection on a gevent socket."""
 
@@ -501,7 +521,15 @@ class GeventAdapter(HTTPAdapter):
 
     def close(self) -> None:
         """Close what is idle; a connection in use is closed when it is given back."""
-        foreign = get_hub_if_exists() is not self._hub
+        self._close(get_hub_if_exists() is not self._hub)
+        super().close()
+        self.proxy_manager.clear()
+
+    def abandon(self) -> None:
+        """The same where the event loop is gone, or another process's."""
+        self._close(True)
+
+    def _close(self, foreign: bool) -> None:
         for manager in (self.poolmanager, *self.proxy_manager.values()):
             for key in list(manager.pools.keys()):
                 pool = manager.pools.get(key)
@@ -512,8 +540,6 @@ class GeventAdapter(HTTPAdapter):
                     # Another thread's event loop is not to be touched.
                     stack.pop().abandon()
                 pool.close()
-        super().close()
-        self.proxy_manager.clear()
 
     def route(
         self,
@@ -622,9 +648,6 @@ class Route:
             raise failed.error from None
         except OSError as error:
             conn.close()
-            if conn.abandoned:
-                # A greenlet that was inherited in a fork: the parent's one goes on with this.
-                raise gevent.GreenletExit from None
             if isinstance(error, TransportError):
                 raise
             raise self._failure(error, bool(reused) and not answered, complete) from error
@@ -705,6 +728,7 @@ class Route:
         pool = self.pool
         conn = pool._new_conn()
         conn.timeout = self.connect_timeout
+        self.adapter.live.add(conn)
         limit = gevent.Timeout(self.connect_timeout)
         try:
             with limit:
@@ -723,11 +747,15 @@ class Route:
             raise self._timed_out() from None
         except ssl.SSLError as error:
             conn.close()
+            if conn.abandoned:
+                raise gevent.GreenletExit from None
             raise ConnectionFailed(
                 f"TLS handshake with {self._where()} failed: {_reason(error)}", request_sent=False
             ) from error
         except (OSError, urllib3_errors.HTTPError) as error:
             conn.close()
+            if conn.abandoned:
+                raise gevent.GreenletExit from None
             if isinstance(error.__cause__, TimeoutError):
                 raise self._timed_out() from None
             message = f"cannot connect to {self._where()}: {_reason(error.__cause__ or error)}"
@@ -735,7 +763,6 @@ class Route:
         except BaseException:
             conn.close()
             raise
-        self.adapter.live.add(conn)
         return conn
 
     def _timed_out(self) -> TransportTimeout:

@@ -1,0 +1,120 @@
+"""While one greenlet waits for the network, the others go on: in a program that patched nothing, and
+in one that patched everything."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+
+SCRIPT = """
+import sys
+if sys.argv[1] == "patched":
+    from gevent import monkey
+    monkey.patch_all()
+import time
+import gevent
+from gevent.monkey import get_original
+from s3po.config import Config
+from s3po.errors import TransportError
+from s3po.messages import HTTPRequest
+from s3po.transport import Transport
+
+stage, silent, full = sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+native_sleep = get_original("time", "sleep")
+WAIT = 0.3
+transport = Transport(Config(connect_timeout=WAIT, read_timeout=WAIT, proxies={}))
+
+def request(scheme="http", port=silent, host="127.0.0.1", body=None):
+    return HTTPRequest("PUT" if body else "GET", scheme, host, port, "/", {}, body)
+
+def resolving():
+    pool = gevent.get_hub().threadpool
+    pool.maxsize = 1
+    # The only thread that resolves names is busy.
+    pool.spawn(native_sleep, WAIT)
+    transport.send(request(host="localhost"))
+
+stages = {
+    "resolve": resolving,
+    "connect": lambda: transport.send(request(port=full)),
+    "handshake": lambda: transport.send(request("https")),
+    "send": lambda: transport.send(request(body=bytes(64 << 20))),
+    "receive": lambda: transport.send(request()),
+}
+if stage == "handshake":
+    # Loading the roots is work, not waiting.
+    transport._context()
+
+ticks = [time.monotonic()]
+
+def tick():
+    while True:
+        gevent.sleep(0.005)
+        ticks.append(time.monotonic())
+
+ticker = gevent.spawn(tick)
+gevent.sleep(0.02)
+ticks[:] = [time.monotonic()]
+try:
+    stages[stage]()
+except TransportError as error:
+    print(type(error).__name__)
+ticks.append(time.monotonic())
+assert ticks[-1] - ticks[0] > 0.9 * WAIT, ("did not wait", ticks[-1] - ticks[0])
+gap = max(after - before for before, after in zip(ticks, ticks[1:]))
+assert gap < 0.7 * WAIT and len(ticks) > 10, ("stood still", gap, len(ticks))
+"""
+
+
+@pytest.fixture(scope="module")
+def silent():
+    """A server that takes connections and says nothing."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    held = []
+
+    def accept():
+        with contextlib.suppress(OSError):
+            while True:
+                held.append(listener.accept()[0])
+
+    threading.Thread(target=accept, daemon=True).start()
+    yield listener.getsockname()[1]
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    for sock in held:
+        sock.close()
+
+
+@pytest.fixture(scope="module")
+def full():
+    """A server whose backlog is full: the kernel drops who knocks."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        held = []
+        for _ in range(3):
+            sock = socket.socket()
+            sock.setblocking(False)
+            sock.connect_ex(listener.getsockname())
+            held.append(sock)
+        yield listener.getsockname()[1]
+        for sock in held:
+            sock.close()
+
+
+@pytest.mark.parametrize("host", ["unpatched", "patched"])
+@pytest.mark.parametrize("stage", ["resolve", "connect", "handshake", "send", "receive"])
+def test_a_greenlet_ticks_on(host, stage, silent, full):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", SCRIPT, host, stage, str(silent), str(full)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "TransportTimeout\n"
+    assert done.stderr == ""
