@@ -17,7 +17,7 @@ from s3po.errors import IncompleteBody, IntegrityError
 from s3po.messages import Body, BytesLike, HTTPRequest, Response
 from s3po.transport import wire
 
-WSGIApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+WSGIApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes | memoryview]]
 
 _MAX_ERROR_BODY = 1024 * 1024
 
@@ -59,11 +59,11 @@ class WSGIAdapter(BaseAdapter):
             source,
         )
         status, answer_headers, chunks = self._call(environ)
-        reader = WSGIStream(chunks, request.method, status, answer_headers)
         try:
             source.check()
+            reader = WSGIStream(chunks, request.method, status, answer_headers)
         except BaseException:
-            reader.close()
+            chunks.close()
             raise
         if request.method == "HEAD" or status in (204, 304):
             reader.close()
@@ -78,7 +78,7 @@ class WSGIAdapter(BaseAdapter):
 
     def _call(self, environ: dict[str, Any]) -> tuple[int, dict[str, str], _Chunks]:
         started: list[Any] = []
-        written: list[bytes] = []
+        written: list[bytes | memoryview] = []
 
         def start_response(
             status: str, headers: list[tuple[str, str]], exc_info: Any = None
@@ -277,9 +277,11 @@ class _Input:
 class _Chunks:
     """What an application returned, with what it wrote, chunk by chunk."""
 
-    def __init__(self, returned: Iterable[bytes], written: list[bytes]) -> None:
+    def __init__(
+        self, returned: Iterable[bytes | memoryview], written: list[bytes | memoryview]
+    ) -> None:
         self._returned = returned
-        self._iterator: Iterator[bytes] | None = None
+        self._iterator: Iterator[bytes | memoryview] | None = None
         self._written = written
         self._closed = False
 
@@ -293,7 +295,7 @@ class _Chunks:
             return False
         return True
 
-    def take(self) -> bytes:
+    def take(self) -> bytes | memoryview:
         """The next chunk that is not empty; empty at the end."""
         while not self._closed:
             while self._written:
