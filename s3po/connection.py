@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 
 from s3po.config import Config
 from s3po.credentials import resolve_provider, resolve_settings
@@ -267,7 +267,7 @@ class Connection:
             bucket,
             key,
             file,
-            encoding=encoding,  # type: ignore[arg-type]
+            encoding=encoding,
             version_id=version_id,
             headers=headers,
             progress=progress,
@@ -600,12 +600,11 @@ class Mock:
         self._server: Server | None = None
         self._client: Client | None = None
 
-    def start(self) -> Mock:
+    def start(self) -> Self:
         """Put it in place, empty. Returns itself."""
         if self._app is not None:
             raise ConfigError("the mock is on already")
         from s3po.mock import MockS3
-        from s3po.models import Credentials
         from s3po.transport import WSGIAdapter
 
         connection = self._connection
@@ -631,7 +630,7 @@ class Mock:
             url = server.url
         else:
             url = _MOCK_URL
-            transport.mount(url, WSGIAdapter(app))
+            transport.mount(url, WSGIAdapter(cast(Any, app)))
         client = Client(
             endpoint=Endpoint(
                 endpoint_url=url, region=real.endpoint.region, addressing_style="path"
@@ -665,7 +664,7 @@ class Mock:
             if server is not None:
                 server.stop()
 
-    def __enter__(self) -> Mock:
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(

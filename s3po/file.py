@@ -61,7 +61,11 @@ def open_object(
         client, bucket, key, if_none_match="*" if mode[0] == "x" else None, headers=headers
     )
     writer = BinaryWriter(parts)
-    return writer if binary else TextWriter(writer, encoding=encoding or "utf-8", newline="\n")
+    return (
+        writer
+        if binary
+        else TextWriter(cast(Any, writer), encoding=encoding or "utf-8", newline="\n")
+    )
 
 
 class ObjectReader(io.RawIOBase):
@@ -297,7 +301,7 @@ class BinaryWriter(io.BufferedIOBase):
             if not self._begun:
                 parts.begin()
                 self._begun = True
-            self._crew.start(parts.send, parts.next_number(), body, len(body))
+            self._crew.start(parts.send, parts.next_number(len(body)), body)
             config = parts.client.config
             self._step = next_part_size(parts.planned, config.part_size)
             self._crew.size = concurrency_for(self._step, config.part_size, config.max_concurrency)
@@ -336,8 +340,8 @@ class BinaryWriter(io.BufferedIOBase):
         try:
             if self._begun:
                 if body:
-                    self._crew.start(parts.send, parts.next_number(), body, len(body))
-                self._crew.join()
+                    self._crew.start(parts.send, parts.next_number(len(body)), body)
+                self._crew.wait_for_all()
                 self.result = parts.complete()
             else:
                 self.result = parts.put(body, len(body))

@@ -156,7 +156,7 @@ def _copy_parts(
 
     with parts, Crew(client.config.max_concurrency) as crew:
         for start, stop in iter_ranges(0, size, step):
-            crew.start(send, parts.next_number(), start, stop)
-        crew.join()
+            crew.start(send, parts.next_number(stop - start), start, stop)
+        crew.wait_for_all()
         done = parts.complete()
     return CopyObjectResult(etag=done.etag, version_id=done.version_id)

@@ -46,7 +46,7 @@ def delete_many(
                 crew.start(task.delete_group, places, group)
         except Exception:
             # What was asked for is done; then the trouble with the rest is told.
-            crew.join()
+            crew.wait_for_all()
             raise
     task.raise_failures(count)
     return count
@@ -125,6 +125,6 @@ def _error(failure: DeleteFailureInfo, bucket: str) -> S3Error:
 def _same(error: S3poError, item: Key) -> S3poError:
     """The error of a whole request, as the one of a key."""
     make, arguments = error.__reduce__()[:2]
-    copy: S3poError = make(*arguments)  # type: ignore[operator]
+    copy: S3poError = make(*arguments)
     copy.key = item if isinstance(item, str) else item[0]
     return copy

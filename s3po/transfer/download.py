@@ -261,7 +261,7 @@ class _Download:
                 current = self._fetch(start, stop, current, buffer)
             # Its place must be free for the others, which wait for places.
             response.close()
-            crew.join()
+            crew.wait_for_all()
 
     def _read_from_back(self) -> None:
         buffer = self._buffer()

@@ -8,6 +8,25 @@ from typing import Self
 
 import gevent
 from gevent.event import Event
+from gevent.lock import Semaphore
+
+
+class Limiter:
+    """Bounds a batch: how many requests are in flight in all, and how much of streams is in memory.
+
+    A Client that is bound to it holds a place during each exchange. An upload of a stream holds one
+    part in memory, and more of them only as far as there is something to spare for all together.
+    """
+
+    __slots__ = ("_places", "acquire", "release", "size", "spare")
+
+    def __init__(self, size: int, *, spare: int = 0) -> None:
+        self.size = size
+        self._places = Semaphore(size)
+        self.acquire = self._places.acquire
+        self.release = self._places.release
+        #: Parts of streams beyond the one that each upload may hold.
+        self.spare = Semaphore(spare)
 
 
 class Crew:
@@ -35,9 +54,13 @@ class Crew:
         """Return when fewer than `size` calls are under way; raises the first failure."""
         self._wait(self.size)
 
-    def join(self) -> None:
-        """Wait for all; raises the first failure."""
+    def wait_for_all(self) -> None:
+        """Return when nothing is under way; raises the first failure."""
         self._wait(1)
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._running)
 
     def _wait(self, size: int) -> None:
         while self._failure is None and len(self._running) >= size:
@@ -54,7 +77,7 @@ class Crew:
             if self._failure is None:
                 self._failure = error
         finally:
-            self._running.discard(gevent.getcurrent())  # type: ignore[arg-type]
+            self._running.discard(gevent.getcurrent())
             self._changed.set()
 
     def kill(self) -> None:
@@ -77,7 +100,7 @@ class Crew:
             self.kill()
             return
         try:
-            self.join()
+            self.wait_for_all()
         except BaseException:
             self.kill()
             raise

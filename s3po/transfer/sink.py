@@ -42,7 +42,7 @@ class Sink:
         """Bytes that belong `offset` bytes after the start."""
         raise NotImplementedError
 
-    def view(self, start: int, stop: int) -> memoryview | None:
+    def view(self, start: int, stop: int) -> memoryview | None:  # noqa: ARG002
         """Memory to read into directly; None where `write_at` is the way."""
         return None
 
@@ -169,7 +169,7 @@ class TextSink(Sink):
         if text:
             self._write(text)
 
-    def finish(self, size: int) -> None:
+    def finish(self, size: int) -> None:  # noqa: ARG002
         text = self._decoder.decode(b"", True)
         if text:
             self._write(text)

@@ -308,7 +308,7 @@ def open_source(data: object, *, encoding: str | None = None, size: int | None =
     if callable(getattr(data, "read", None)):
         return _open_file(data, encoding, size)
     if callable(getattr(data, "recv", None)):
-        return StreamSource(_away(data, data.recv), size=size)  # type: ignore[attr-defined]
+        return _stream(data, data.recv, size=size)  # type: ignore[attr-defined]
     if data is None or isinstance(data, (int, float, dict, set, frozenset)):
         raise _no_source(data)
     try:
@@ -341,7 +341,7 @@ def _open_path(path: os.PathLike[Any], size: int | None) -> Source:
     try:
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             return _sized(FileSource(file, owned=True), size)
-        return StreamSource(_away(file, file.read), size=size, close=file.close)
+        return _stream(file, file.read, size=size, close=file.close)
     except BaseException:
         file.close()
         raise
@@ -354,17 +354,14 @@ def _open_file(file: Any, encoding: str | None, size: int | None) -> Source:
     if callable(readable) and not readable():
         raise ConfigError("the file is not open for reading")
     if is_text(file):
-        read = _away(file, file.read)
-        return StreamSource(_encoder(read, encoding), size=size)
+        return _stream(file, file.read, size=size, encoding=encoding, text=True)
     real = real_file(file)
     if real is not None:
         return _sized(FileSource(real, owned=False), size)
     # A seekable file of another kind is read in order too: going to and fro in one that decompresses
     # or fetches as it reads would cost far more than the parts in memory do.
     first = file.read(0) if isinstance(file, io.IOBase) else b""
-    if isinstance(first, str):
-        return StreamSource(_encoder(file.read, encoding), size=size)
-    return StreamSource(_away(file, file.read), size=size)
+    return _stream(file, file.read, size=size, encoding=encoding, text=isinstance(first, str))
 
 
 def is_text(file: Any) -> bool:
@@ -395,26 +392,60 @@ def real_file(file: Any) -> Any | None:
         return None
 
 
-def _away(file: Any, read: Callable[[int], Any]) -> Callable[[int], Any]:
-    """`read`, in a native thread where it may wait for a pipe, a terminal or a plain socket.
+def _stream(
+    file: Any,
+    read: Callable[[int], Any],
+    *,
+    size: int | None,
+    close: Callable[[], object] | None = None,
+    encoding: str | None = None,
+    text: bool = False,
+) -> StreamSource:
+    """Reads in order, in a native thread where that may mean to wait for a pipe, a terminal or a socket.
 
     The parts that are on their way must not stand still while the next bytes are waited for.
     """
+    away = _Away(read, close) if _may_wait(file) else None
+    if away is not None:
+        read, close = away.read, away.close
+    return StreamSource(_encoder(read, encoding) if text else read, size=size, close=close)
+
+
+def _may_wait(file: Any) -> bool:
     try:
         mode = os.fstat(file.fileno()).st_mode
     except (OSError, AttributeError, ValueError, TypeError):
-        return read
-    if stat.S_ISREG(mode) or type(file).__module__.startswith("gevent"):
-        return read
-    # Not the hub's own pool: there a few silent pipes would hold up all name look-ups.
-    from gevent.threadpool import ThreadPool
+        return False
+    # gevent's own files and sockets let others run while they wait.
+    return not stat.S_ISREG(mode) and not type(file).__module__.startswith("gevent")
 
-    pool = ThreadPool(1)
 
-    def read_away(size: int) -> Any:
-        return pool.apply(read, (min(size, _CHUNK),))
+class _Away:
+    """Reads in a native thread of its own."""
 
-    return read_away
+    __slots__ = ("_close", "_pool", "_read", "_reading")
+
+    def __init__(self, read: Callable[[int], Any], close: Callable[[], object] | None) -> None:
+        # Not the hub's own pool: there a few silent pipes would hold up all name look-ups.
+        from gevent.threadpool import ThreadPool
+
+        self._read = read
+        self._close = close
+        self._pool = ThreadPool(1)
+        self._reading = False
+
+    def read(self, size: int) -> Any:
+        self._reading = True
+        chunk = self._pool.apply(self._read, (min(size, _CHUNK),))
+        # Not where that was left by an exception: the thread may wait on.
+        self._reading = False
+        return chunk
+
+    def close(self) -> None:
+        if not self._reading:
+            self._pool.kill()
+        if self._close is not None:
+            self._close()
 
 
 def _encoder(read: Callable[[int], Any], encoding: str | None) -> Callable[[int], bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import gevent
 
@@ -136,10 +136,10 @@ def _upload_known(
         with parts, Crew(_width(parts.client, -(-size // step))) as crew:
             for start, stop in iter_ranges(0, size, step):
                 crew.wait_for_room()
-                number = parts.next_number()
+                number = parts.next_number(stop - start)
                 body = source.body(start, stop, parts.progress)
-                crew.start(parts.send, number, body, stop - start)
-            crew.join()
+                crew.start(parts.send, number, body)
+            crew.wait_for_all()
             source.check()
             result = parts.complete()
     source.finish()
@@ -153,25 +153,63 @@ def _upload_stream(parts: Parts, source: StreamSource, usual: int, threshold: in
     if len(first) < step and len(first) < threshold:
         return parts.put(first, len(first))
     config = parts.client.config
-    with parts, Crew(_width(parts.client, MAX_PARTS)) as crew:
-        chunk = first
-        del first
-        while chunk:
-            last = len(chunk) < step
-            crew.start(parts.send, parts.next_number(), chunk, len(chunk))
-            del chunk
-            if last:
-                break
-            if size is None:
-                step = next_part_size(parts.planned, usual)
-                crew.size = _width(
-                    parts.client, concurrency_for(step, usual, config.max_concurrency)
-                )
-            # Memory is bounded by this: the next part is read when one of those in flight is done.
-            crew.wait_for_room()
-            chunk = source.read(step)
-        crew.join()
-        return parts.complete()
+    spares = _Spares(parts.client.limiter)
+    try:
+        with parts, Crew(config.max_concurrency) as crew:
+            chunk = first
+            del first
+            spare = False
+            while chunk:
+                last = len(chunk) < step
+                number = parts.next_number(len(chunk))
+                crew.start(spares.send, parts, number, chunk, spare)
+                del chunk
+                if last:
+                    break
+                if size is None:
+                    step = next_part_size(parts.planned, usual)
+                    crew.size = concurrency_for(step, usual, config.max_concurrency)
+                # Memory is bounded by this: the next part is read when one of those in flight is
+                # done, or, where a batch shares the memory, when there is some to spare.
+                crew.wait_for_room()
+                spare = crew.busy and spares.take()
+                if crew.busy and not spare and parts.client.limiter is not None:
+                    crew.wait_for_all()
+                chunk = source.read(step)
+            crew.wait_for_all()
+            return parts.complete()
+    finally:
+        spares.close()
+
+
+class _Spares:
+    """Parts that a stream holds in memory beyond its first, where a batch bounds them."""
+
+    __slots__ = ("_pool", "_taken")
+
+    def __init__(self, limiter: object) -> None:
+        self._pool: Any = getattr(limiter, "spare", None)
+        self._taken = 0
+
+    def take(self) -> bool:
+        if self._pool is None or not self._pool.acquire(blocking=False):
+            return False
+        self._taken += 1
+        return True
+
+    def send(self, parts: Parts, number: int, chunk: BytesLike, spare: bool) -> None:
+        try:
+            parts.send(number, chunk)
+        finally:
+            if spare:
+                self._taken -= 1
+                self._pool.release()
+
+    def close(self) -> None:
+        # Also for those that were killed before they began.
+        while self._taken:
+            self._taken -= 1
+            self._pool.release()
 
 
 def _width(client: Client, parts: int) -> int:
@@ -269,21 +307,22 @@ class Parts:
             headers=self._headers,
         ).upload_id
 
-    def next_number(self) -> int:
+    def next_number(self, size: int) -> int:
+        """The number of the next part, of `size` bytes."""
         if self._numbers == MAX_PARTS:
             raise self.error(
                 f"the source has more bytes than {MAX_PARTS} parts hold: "
                 "say its size=, or take a larger part_size"
             )
         self._numbers += 1
+        self.planned += size
         return self._numbers
 
-    def send(self, number: int, body: BytesLike | Body, size: int) -> None:
+    def send(self, number: int, body: BytesLike | Body) -> None:
         """Upload one part; TransferError names it when it gives up."""
         progress = self.progress
         if progress is not None and isinstance(body, (bytes, bytearray, memoryview)):
             body = ViewBody(body, progress)
-        self.planned += size
         try:
             self._done[number] = self.client.upload_part(
                 self._bucket,
