@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _socket
 import os
+import sys
 import threading
 import weakref
 from functools import partial
@@ -168,7 +169,9 @@ class _Holder:
         self.session = session
 
     def __del__(self) -> None:
-        self.session.dispose()
+        # At the interpreter's end urllib3 has closed what is idle, and modules may be gone.
+        if not sys.is_finalizing():
+            self.session.dispose()
 
 
 class _HubKeeper:
@@ -184,6 +187,8 @@ class _HubKeeper:
         self.sessions: weakref.WeakSet[S3Session] = weakref.WeakSet()
 
     def __del__(self) -> None:
+        if sys.is_finalizing():
+            return
         for session in list(self.sessions):
             session.dispose()
         if self.hub.loop is not None:

@@ -43,6 +43,9 @@ class TLSContext(gevent.ssl.SSLContext):  # type: ignore[misc]
         server_hostname: str | None = None,
         **__: Any,
     ) -> TLSSocket:
+        if self.check_hostname and not server_hostname:
+            # ssl itself makes sure of it for sockets, but not for memory BIOs.
+            raise ValueError("check_hostname requires server_hostname")
         tls = TLSSocket(sock, self, server_hostname)
         try:
             tls.do_handshake()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 from s3po.errors import ConfigError, MalformedResponse
 from s3po.messages import HTTPRequest
 
@@ -182,3 +184,12 @@ def chunk_size(line: bytes) -> int:
         return int(digits, 16)
     except ValueError:
         raise MalformedResponse("the answer has a broken chunk size") from None
+
+
+def reason(error: BaseException) -> str:
+    """What an error of the network says, in few words."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"{error.verify_message or error.strerror or 'the certificate is not trusted'}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
