@@ -591,10 +591,11 @@ class Connection:
 class Mock:
     """A mock S3 that takes the place of a connection's store while it is on."""
 
-    __slots__ = ("_app", "_client", "_connection", "_serve", "_server")
+    __slots__ = ("_app", "_client", "_serve", "_server", "connection")
 
     def __init__(self, connection: Connection, *, serve: bool = False) -> None:
-        self._connection = connection
+        #: Whose store it stands in for.
+        self.connection = connection
         self._serve = serve
         self._app: MockS3 | None = None
         self._server: Server | None = None
@@ -607,7 +608,7 @@ class Mock:
         from s3po.mock import MockS3
         from s3po.transport import WSGIAdapter
 
-        connection = self._connection
+        connection = self.connection
         given = connection._arguments
         # Neither files nor the environment nor a metadata service is asked: a mock is a closed room.
         access_key = given["aws_access_key_id"] or "mock-access-key"
@@ -652,7 +653,7 @@ class Mock:
         self._app = None
         if client is None:
             return
-        connection = self._connection
+        connection = self.connection
         mocks = connection._mocks
         if self in mocks:
             mocks.remove(self)

@@ -360,8 +360,8 @@ def _open_file(file: Any, encoding: str | None, size: int | None) -> Source:
         return _sized(FileSource(real, owned=False), size)
     # A seekable file of another kind is read in order too: going to and fro in one that decompresses
     # or fetches as it reads would cost far more than the parts in memory do.
-    first = file.read(0) if isinstance(file, io.IOBase) else b""
-    return _stream(file, file.read, size=size, encoding=encoding, text=isinstance(first, str))
+    read = file.read if isinstance(file, io.IOBase) else _either(file.read, encoding)
+    return _stream(file, read, size=size)
 
 
 def is_text(file: Any) -> bool:
@@ -469,6 +469,24 @@ def _encoder(read: Callable[[int], Any], encoding: str | None) -> Callable[[int]
         return b""
 
     return read_encoded
+
+
+def _either(read: Callable[[int], Any], encoding: str | None) -> Callable[[int], Any]:
+    """Of something that only says with what it gives whether that is text."""
+    encoded: Callable[[int], bytes] | None = None
+
+    def read_either(size: int) -> Any:
+        nonlocal encoded
+        if encoded is not None:
+            return encoded(size)
+        chunk = read(size)
+        if not isinstance(chunk, str):
+            return chunk
+        ahead = [chunk] if chunk else []
+        encoded = _encoder(lambda size: ahead.pop() if ahead else read(size), encoding)
+        return encoded(size)
+
+    return read_either
 
 
 def _reader_of(chunks: Iterator[Any]) -> Callable[[int], BytesLike]:
