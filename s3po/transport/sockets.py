@@ -40,7 +40,9 @@ from s3po.transport.wire import reason
 # What one receive of a head (and, mostly, of a whole small answer) takes.
 _SCRATCH = 64 * 1024
 _CHUNK = 256 * 1024
-_SENDFILE = 4 * 1024 * 1024
+_SENDFILE = 1024 * 1024
+# After so many bytes without a wait the other greenlets get their turn.
+_BURST = 8 * 1024 * 1024
 
 _READ, _WRITE = 1, 2
 
@@ -156,6 +158,8 @@ class _Wire:
     #: Bytes received but not used yet.
     _rest = b""
     _eof = False
+    #: Bytes moved since it last waited.
+    _burst = 0
 
     def _new_conn(self) -> Any:
         """urllib3's seam for a connected socket."""
@@ -234,6 +238,7 @@ class _Wire:
     def wait(self, watcher: Any) -> None:
         """Wait for the socket; TimeoutError after the connection's timeout."""
         # gevent.socket.wait would make a Timeout with a new timer each time.
+        self._burst = 0
         timer = self._timer
         timer.start(self._expire, watcher)
         try:
@@ -250,11 +255,23 @@ class _Wire:
     def receive_into(self, buffer: Any) -> int:
         """Fill some of `buffer`, waiting for it; 0 at the peer's end."""
         receive = self.recv_into
+        if self._burst > _BURST:
+            self._give_way()
         while True:
             try:
-                return cast(int, receive(buffer))
+                count: int = receive(buffer)
             except BlockingIOError:
                 self.wait(self._reader)
+            else:
+                self._burst += count
+                return count
+
+    def _give_way(self) -> None:
+        """Let other greenlets run: a peer that is faster than we are never makes us wait."""
+        self._burst = 0
+        gevent.sleep(0)
+        if self.abandoned:
+            raise gevent.GreenletExit
 
     def usable(self, max_idle: float, fresh: float) -> bool:
         """Whether an idle connection may be used again; looked at closely when idle for `fresh`."""
@@ -288,7 +305,7 @@ class _Wire:
         send = self.send_some
         sent = 0
         try:
-            sent = send(data)
+            sent = send(data if len(data) <= _CHUNK else memoryview(data)[:_CHUNK])
         except BlockingIOError:
             pass
         if sent < len(data) and not self._send_rest(memoryview(data)[sent:]):
@@ -307,9 +324,14 @@ class _Wire:
                     return False
                 watch = early is None
             try:
-                view = view[send(view[:_CHUNK]) :]
+                sent = send(view[:_CHUNK])
             except BlockingIOError:
                 self._wait_to_send(watch)
+                continue
+            view = view[sent:]
+            self._burst += sent
+            if self._burst > _BURST:
+                self._give_way()
         return True
 
     def _flush(self) -> None:
@@ -339,6 +361,9 @@ class _Wire:
                 raise IntegrityError(f"the file ended {count} bytes before the body's length")
             offset += sent
             count -= sent
+            self._burst += sent
+            if self._burst > _BURST:
+                self._give_way()
         return True
 
     def _wait_to_send(self, watch: bool) -> None:

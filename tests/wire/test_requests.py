@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 
 import pytest
 
@@ -223,7 +224,10 @@ def test_an_early_answer_is_read_and_not_lost(serve, transport, request_to, kind
             peer.close()
         elif then == "reset":
             peer.reset()
+        else:
+            answered.wait(5)
 
+    answered = threading.Event()
     size = 64 * MIB
     server = serve([refuse], [OK])
     with tempfile.TemporaryFile() as file:
@@ -233,6 +237,7 @@ def test_an_early_answer_is_read_and_not_lost(serve, transport, request_to, kind
         else:
             body = kind(bytes(size))
         response = transport.send(request_to(server, "PUT", body=body))
+    answered.set()
     assert (response.status, response.content) == (403, b"denied")
     # The server may still wait for the rest of the body.
     assert transport.send(request_to(server)).content == b"ok"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import threading
 
 import pytest
 
@@ -178,9 +179,12 @@ def test_an_early_answer_is_not_lost(secure, trusting, request_to):
     def refuse(peer):
         peer.read_head()
         peer.send(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 6\r\n\r\ndenied")
+        answered.wait(5)
 
+    answered = threading.Event()
     server = secure([refuse], [OK])
     response = trusting.send(request_to(server, "PUT", body=bytes(64 << 20), scheme="https"))
+    answered.set()
     assert (response.status, response.content) == (403, b"denied")
     assert trusting.send(request_to(server, scheme="https")).content == b"ok"
 
