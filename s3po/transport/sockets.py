@@ -269,7 +269,8 @@ class _Wire:
     def _give_way(self) -> None:
         """Let other greenlets run: a peer that is faster than we are never makes us wait."""
         self._burst = 0
-        gevent.sleep(0)
+        # sleep(0) comes back before the loop has looked at timers and sockets.
+        gevent.sleep(1e-6)
         if self.abandoned:
             raise gevent.GreenletExit
 
