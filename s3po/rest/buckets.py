@@ -19,7 +19,7 @@ class BucketOperations(Sender):
     def create_bucket(
         self, bucket: str, *, region: str | None = None, headers: Mapping[str, str] | None = None
     ) -> None:
-        """Make a bucket, in `region` where one is given.
+        """Make a bucket, in `region` where one is given; AWS makes it in the client's otherwise.
 
         Raises Conflict where the name is taken.
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
@@ -27,6 +27,10 @@ class BucketOperations(Sender):
         check_bucket(bucket)
         if region is not None:
             check_value("region", check_text("region", region))
+        host = self.endpoint.resolve(bucket, None).host
+        on_aws = host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+        if on_aws and region is None:
+            region = self.endpoint.region
         # us-east-1 is the one region that must not be named.
         body = codec.build_create_bucket(None if region == "us-east-1" else region)
         self.send(
@@ -37,7 +41,8 @@ class BucketOperations(Sender):
                 headers=add_headers({}, headers),
                 body=body,
                 parse=codec.check_done,
-                region=region,
+                # AWS takes it where the bucket is to be; other stores know one region, their own.
+                region=region if on_aws else None,
             )
         )
 

@@ -869,6 +869,21 @@ def test_a_new_bucket() -> None:
     assert [bool(sent.body) for sent in stage.sent] == [False, False, True]
     assert stage.sent[2].body is not None
     assert b"<LocationConstraint>eu-west-1</LocationConstraint>" in stage.sent[2].body
+    # A store of its own has one region, by which it checks signatures.
+    assert {sent.region for sent in stage.sent} == {"us-east-1"}
+
+
+def test_a_new_bucket_of_aws_is_made_where_it_is_to_be() -> None:
+    stage = Stage(ok(), ok(), ok(), url=None, region="eu-central-1")
+    stage.client.create_bucket("b")
+    stage.client.create_bucket("b", region="eu-west-1")
+    stage.client.create_bucket("b", region="us-east-1")
+    assert [sent.region for sent in stage.sent] == ["eu-central-1", "eu-west-1", "us-east-1"]
+    assert [sent.region in sent.host for sent in stage.sent[:2]] == [True, True]
+    bodies = [sent.body or b"" for sent in stage.sent]
+    assert b">eu-central-1<" in bodies[0]
+    assert b">eu-west-1<" in bodies[1]
+    assert bodies[2] == b""
 
 
 def test_multipart() -> None:
