@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from s3po.mock import MockS3
+
+from .conftest import MAIN, call_wsgi, make_client, signed
+
+
+def exchange(port: int, data: bytes) -> bytes:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
+        sock.sendall(data)
+        answer = b""
+        while piece := sock.recv(65536):
+            answer += piece
+        return answer
+
+
+def head(lines: dict[str, str]) -> bytes:
+    return "".join(f"{name}: {value}\r\n" for name, value in lines.items()).encode()
+
+
+def test_stop_closes_the_port():
+    server = MockS3().serve()
+    socket.create_connection(("127.0.0.1", server.port)).close()
+    server.stop()
+    server.stop()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", server.port))
+
+
+def test_port_taken():
+    with MockS3().serve() as server, pytest.raises(OSError, match="in use"):
+        MockS3().serve(port=server.port)
+
+
+def test_pipelined_and_kept_alive():
+    with MockS3(buckets=["bucket"]).serve() as server:
+        one = (
+            b"PUT /bucket/key HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n"
+            + head(signed())
+            + b"\r\nbody"
+        )
+        two = (
+            b"GET /bucket/key HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+            + head(signed())
+            + b"\r\n"
+        )
+        answer = exchange(server.port, one + two)
+        assert answer.count(b"HTTP/1.1 200 OK") == 2
+        assert answer.endswith(b"\r\n\r\nbody")
+
+
+def test_expect_100_continue():
+    with MockS3(buckets=["bucket"]).serve() as server:
+        start = (
+            b"PUT /bucket/key HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n"
+        )
+        # Refused before the body: the client never sends it.
+        refused = exchange(server.port, start + b"\r\n")
+        assert refused.startswith(b"HTTP/1.1 403 Forbidden")
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as sock:
+            sock.sendall(start + head(signed()) + b"\r\n")
+            assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            sock.sendall(b"body")
+            assert sock.recv(1000).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_bad_requests():
+    with MockS3().serve() as server:
+        for data in (
+            b"nonsense\r\n\r\n",
+            b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+            b"PUT / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        ):
+            assert exchange(server.port, data).startswith(b"HTTP/1.1 400 ")
+
+
+def test_plain_chunked_bodies_are_not_s3(open_mock):
+    with open_mock.serve() as server:
+        data = (
+            b"PUT /bucket/key HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n"
+            + head(signed())
+            + b"\r\n3\r\nabc\r\n0\r\n\r\n"
+        )
+        answer = exchange(server.port, data)
+        assert b"501 Not Implemented" in answer
+        assert b"Transfer-Encoding" in answer
+
+
+def test_an_unread_body_does_not_spoil_the_connection(open_mock):
+    with open_mock.serve() as server:
+        one = b"PUT /none/key HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n" + head(signed())
+        two = b"GET /bucket HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + head(signed()) + b"\r\n"
+        answer = exchange(server.port, one + b"\r\n" + b"x" * 300_000 + two)
+        assert b"NoSuchBucket" in answer
+        assert b"ListBucketResult" in answer
+
+
+def test_many_threads_one_mock(s3):
+    s3.create_bucket(Bucket="busy")
+    errors = []
+
+    def work(number):
+        try:
+            for turn in range(20):
+                key = f"{number}/{turn}"
+                s3.put_object(Bucket="busy", Key=key, Body=key.encode())
+                assert s3.get_object(Bucket="busy", Key=key)["Body"].read() == key.encode()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert len(s3.list_objects_v2(Bucket="busy")["Contents"]) == 100
+
+
+_PATCHED = """
+from gevent import monkey
+monkey.patch_all()
+import http.client
+from s3po.mock import MockS3
+with MockS3().serve() as server:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    connection.request("GET", "/")
+    assert connection.getresponse().status == 403
+    connection.close()
+print("done")
+"""
+
+
+def test_in_a_patched_program():
+    done = subprocess.run(
+        [sys.executable, "-c", _PATCHED], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+
+
+def start_command(*arguments: str) -> tuple[subprocess.Popen[str], str]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "s3po.mock", "--port", "0", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line.startswith("s3po.mock is ready at http://127.0.0.1:"), process.communicate()
+    return process, line.split()[-1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_command(number):
+    process, url = start_command(
+        "--access-key",
+        MAIN.access_key,
+        "--secret-key",
+        MAIN.secret_key,
+        "--bucket",
+        "hello",
+        "--bucket",
+        "world",
+    )
+    try:
+
+        class Address:
+            pass
+
+        address = Address()
+        address.url = url
+        client = make_client(address, MAIN)
+        assert [each["Name"] for each in client.list_buckets()["Buckets"]] == ["hello", "world"]
+    finally:
+        process.send_signal(number)
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_command_says_what_is_wrong():
+    for arguments, told in (
+        (["--access-key", "x"], "needs its --secret-key"),
+        (["--bucket", "No"], "not a bucket's name"),
+        (["--account", "x"], "ACCESS_KEY:SECRET_KEY"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "s3po.mock", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert told in done.stderr
+
+
+def test_starts_in_milliseconds():
+    spent = []
+    for _ in range(5):
+        began = time.process_time()
+        MockS3({"key": "secret"}, buckets=["bucket"])
+        spent.append(time.process_time() - began)
+    assert min(spent) < 0.005
+
+
+def test_import_brings_no_network_stack():
+    code = "import sys, s3po.mock; print(sorted(set(sys.modules) & {'gevent', 'requests', 'urllib3', 'botocore'}))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
+def test_log(open_mock, send):
+    send("PUT", "/bucket/key", b"body")
+    send("GET", "/bucket/key")
+    send("GET", "/bucket/none?partNumber=2")
+    log = open_mock.requests
+    assert [record.operation for record in log] == ["PutObject", "GetObject", "GetObject"]
+    assert log.by_operation() == {"GetObject": 2, "PutObject": 1}
+    assert (log[0].bytes_in, log[0].bytes_out) == (4, 0)
+    assert (log[1].bytes_in, log[1].bytes_out) == (0, 4)
+    assert (log[2].part_number, log[2].status, log[2].code) == (2, 404, "NoSuchKey")
+    assert log.count("GetObject", status=200) == 1
+    assert log.count(key="none") == 1
+    assert log.count() == len(log) == 3
+    assert "Signature" not in str(log[0].headers["authorization"])
+    assert "key" in repr(log[1])
+    log.clear()
+    assert log.count() == 0
+
+
+def test_log_is_bounded():
+    mock = MockS3(log_limit=3)
+    for _ in range(5):
+        call_wsgi(mock, "GET", "/")
+    assert len(mock.requests) == 3
+    assert mock.requests.count("ListBuckets") == 5
+
+
+def test_reset_forgets(open_mock, send):
+    open_mock.faults.add("GetObject", action="reset")
+    open_mock.reset()
+    assert send("GET", "/bucket").status == 404
+    assert len(open_mock.requests) == 1
+    assert len(open_mock.faults) == 0
