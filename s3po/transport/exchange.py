@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from time import monotonic
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import gevent
 from urllib3 import exceptions as urllib3_errors
@@ -24,6 +25,19 @@ _READ_CHUNK = 1024 * 1024
 _MAX_ERROR_BODY = 1024 * 1024
 # A connection that was idle for longer is looked at before it is used.
 _FRESH = 1.0
+
+
+# Windows has none.
+_NO_SENDFILE = not hasattr(os, "sendfile")
+
+
+class FileBody(Protocol):
+    """What a `messages.Body` may have beside the rest: over plain HTTP a part of a file then goes from
+    the kernel's cache to the socket without a copy, and `read` is not called."""
+
+    def file_slice(self) -> tuple[int, int, int] | None:
+        """File descriptor, offset and count of the bytes that `read` would give from the start; None
+        to be read after all. The descriptor's own position is left alone."""
 
 
 class Route:
@@ -259,16 +273,23 @@ def _send_body(conn: Any, head: bytes, body: BytesLike | Body, length: int) -> b
     """Send a head and a body that is large or not in memory. False when an answer came first."""
     if isinstance(body, (bytes, bytearray, memoryview)):
         return bool(conn.send_bytes(head) and conn.send_bytes(memoryview(body).cast("B")))
-    file_slice = getattr(body, "file_slice", None)
-    found = file_slice() if file_slice is not None and not conn._tls else None
+    # TLS encrypts here, not in the kernel.
+    file_slice = None if conn._tls or _NO_SENDFILE else getattr(body, "file_slice", None)
+    found = cast("FileBody", body).file_slice() if file_slice is not None else None
     if found is not None:
         descriptor, offset, count = found
         if count != length:
             raise IntegrityError(f"the body has {count} bytes, but {length} were announced")
-        return bool(conn.send_bytes(head) and conn.send_file(descriptor, offset, count))
+        if not conn.send_bytes(head):
+            return False
+        complete: bool | None = conn.send_file(descriptor, offset, count)
+        if complete is not None:
+            return complete
+        # A file that the kernel cannot send by itself: it is read like any other body.
+        head = b""
     # A small body goes out with its head.
     start = head if length <= _SMALL else b""
-    if not start and not conn.send_bytes(head):
+    if head and not start and not conn.send_bytes(head):
         return False
     left = length
     while True:

@@ -296,8 +296,9 @@ class Transport:
     def send(self, request: HTTPRequest, *, stream: bool = False) -> Response:
         """One exchange.
 
-        With `stream`, the body of an answer below 300 is left on the wire in `Response.stream`; else
-        it is read into `Response.content` (of an error at most 1 MiB).
+        With `stream`, the body of an answer below 300 is left on the wire in `Response.stream`, but
+        for one so small that it came with its head; else it is read into `Response.content` (of an
+        error at most 1 MiB). `Response.read` and its kin know the difference.
         """
         return self.session.exchange(request, stream)
 

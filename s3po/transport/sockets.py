@@ -9,6 +9,7 @@ Everything here belongs to one gevent hub, that is to one native thread.
 
 from __future__ import annotations
 
+import errno
 import os
 import queue
 import socket as _socket
@@ -40,6 +41,7 @@ from s3po.transport.wire import reason
 # What one receive of a head (and, mostly, of a whole small answer) takes.
 _SCRATCH = 64 * 1024
 _CHUNK = 256 * 1024
+_NOT_THAT_FILE = (errno.EINVAL, errno.ENOSYS, errno.ESPIPE, errno.EOPNOTSUPP, errno.EOVERFLOW)
 _SENDFILE = 1024 * 1024
 # After so many bytes without a wait the other greenlets get their turn.
 _BURST = 8 * 1024 * 1024
@@ -343,10 +345,12 @@ class _Wire:
             except BlockingIOError:
                 self.wait(self._writer)
 
-    def send_file(self, descriptor: int, offset: int, count: int) -> bool:
-        """Send `count` bytes of a file from the kernel's hand to the socket's."""
+    def send_file(self, descriptor: int, offset: int, count: int) -> bool | None:
+        """Send `count` bytes of a file from the kernel's hand to the socket's. False when the answer
+        came first, as in `send_bytes`; None, with nothing sent, when the file is not of that kind."""
         target = self._attached.fileno()
         watch = True
+        begun = False
         while count:
             if watch:
                 early = self._early_answer()
@@ -358,6 +362,11 @@ class _Wire:
             except BlockingIOError:
                 self._wait_to_send(watch)
                 continue
+            except OSError as error:
+                if not begun and error.errno in _NOT_THAT_FILE:
+                    return None
+                raise
+            begun = True
             if sent == 0:
                 raise IntegrityError(f"the file ended {count} bytes before the body's length")
             offset += sent

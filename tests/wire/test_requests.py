@@ -188,6 +188,41 @@ def test_a_body_of_another_length_is_never_a_whole_request(
     assert transport.send(request_to(server)).content == b"ok"
 
 
+def test_a_file_that_the_kernel_does_not_send_is_read(serve, transport, request_to):
+    class Pipe(Source):
+        def file_slice(self):
+            return reader, 0, self.length
+
+    reader, writer = os.pipe()
+    data = os.urandom(200_000)
+    server = serve([OK])
+    try:
+        assert transport.send(request_to(server, "PUT", body=Pipe(data))).content == b"ok"
+    finally:
+        os.close(reader)
+        os.close(writer)
+    assert server.requests[0].endswith(b"\r\n\r\n" + data)
+
+
+def test_a_file_may_have_to_be_read_after_all(serve, transport, request_to):
+    class Undecided(Source):
+        def file_slice(self):
+            return None
+
+    server = serve([OK])
+    assert transport.send(request_to(server, "PUT", body=Undecided(b"hello"))).content == b"ok"
+    assert server.requests[0].endswith(b"\r\n\r\nhello")
+
+
+def test_a_file_of_another_length_is_told_of(serve, transport, request_to):
+    class Liar(Source):
+        def file_slice(self):
+            return 0, 0, self.length + 1
+
+    with pytest.raises(IntegrityError, match="announced"):
+        transport.send(request_to(serve([OK]), "PUT", body=Liar(b"hello")))
+
+
 def test_a_file_that_ends_too_early_is_told_of(serve, transport, request_to):
     server = serve([OK])
     with tempfile.TemporaryFile() as file:
