@@ -72,7 +72,7 @@ class _Shared:
 
     def __init__(self) -> None:
         #: Buckets that turned out to be in another region than the endpoint's.
-        self.regions: dict[str, str] = {}
+        self.regions: dict[str | None, str] = {}
         self.signers: dict[str, Signer] = {}
         #: Seconds that the store's clock is ahead of ours.
         self.skew = 0.0
@@ -149,10 +149,14 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
         attempts = 0
         retries: Retries | None = None
         corrected: list[str] = []
+        learned = self._shared.regions
         while True:
             attempts += 1
+            region = request.region
+            if region is None and learned:
+                region = learned.get(request.bucket)
             try:
-                response = self._exchange(request)
+                response = self._exchange(request, region)
                 if response.status < 300:
                     parse = request.parse
                     if parse is not None:
@@ -181,7 +185,7 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
                 if retries is None:
                     retries = self._retry.start()
                 delay: float | None
-                if isinstance(error, S3Error) and self._correct(error, request, corrected):
+                if isinstance(error, S3Error) and self._correct(error, request, region, corrected):
                     delay = 0.0
                 else:
                     delay = retries.delay(error, request)
@@ -205,7 +209,7 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
             if delay > 0:
                 self._sleep(delay)
 
-    def _exchange(self, request: Request) -> Response:
+    def _exchange(self, request: Request, region: str | None) -> Response:
         """One attempt: resolved and signed anew, for the date, the credentials and the region."""
         limiter = self.limiter
         if limiter is not None:
@@ -213,13 +217,9 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
         held = limiter is not None
         try:
             shared = self._shared
-            bucket = request.bucket
-            region = request.region
-            if region is None and bucket is not None and shared.regions:
-                region = shared.regions.get(bucket)
             endpoint = self.endpoint
             scheme, host, port, host_header, target = endpoint.resolve(
-                bucket, request.key, request.query, region=region
+                request.bucket, request.key, request.query, region=region
             )
             headers = {
                 "host": host_header,
@@ -279,7 +279,9 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
             raise ConfigError("a body that can be read only once cannot be signed beforehand")
         return payload_hash(body)
 
-    def _correct(self, error: S3Error, request: Request, corrected: list[str]) -> bool:
+    def _correct(
+        self, error: S3Error, request: Request, used: str | None, corrected: list[str]
+    ) -> bool:
         """Learn from an answer that says what was wrong; each kind of mistake once per request."""
         shared = self._shared
         if error.code == "RequestTimeTooSkewed":
@@ -298,7 +300,8 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
         ):
             return False
         region = _named_region(error)
-        if region is None or region == shared.regions.get(bucket, self.endpoint.region):
+        # What this attempt used: another request may have learned the same in the meantime.
+        if region is None or region == (used or self.endpoint.region):
             return False
         corrected.append("region")
         shared.regions[bucket] = region

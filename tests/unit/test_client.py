@@ -538,6 +538,18 @@ def test_the_region_is_learned_once_and_kept(answer: Response) -> None:
     assert "eu-west-1" in client.presign("GET", "photos", "k", expires=60)
 
 
+def test_requests_that_learn_the_same_at_the_same_time_all_succeed() -> None:
+    moved = fault(301, "PermanentRedirect", x_amz_bucket_region="eu-west-1")
+
+    def meanwhile() -> Response:
+        stage.client.head_object("photos", "other")
+        return moved
+
+    stage = Stage(meanwhile, moved, ok(), ok(b"x"), url=None)
+    stage.client.get_object("photos", "k", stream=False)
+    assert [sent.region for sent in stage.sent] == ["us-east-1"] * 2 + ["eu-west-1"] * 2
+
+
 def test_regions_do_not_go_round() -> None:
     here = fault(301, "PermanentRedirect", x_amz_bucket_region="us-east-1")
     there = fault(301, "PermanentRedirect", x_amz_bucket_region="eu-west-1")
