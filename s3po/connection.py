@@ -528,11 +528,27 @@ class Connection:
 
         return open_object(self.client, bucket, key, mode, encoding=encoding, headers=headers)
 
-    def batch(self, poolsize: int = 50, **options: Any) -> Batch:
-        """Many calls at once: `with conn.batch(50) as batch: batch.upload(...)`. See `s3po.Batch`."""
+    def batch(
+        self,
+        poolsize: int = 50,
+        *,
+        raise_errors: bool = True,
+        collect: bool = False,
+        progress: Progress | bool | None = None,
+    ) -> Batch:
+        """Many calls at once, `poolsize` requests of them in flight at most.
+
+        ::
+
+            with conn.batch(50) as batch:
+                for name in names:
+                    batch.download_file("bucket", name, name)
+
+        See `s3po.Batch`.
+        """
         from s3po.batch import Batch
 
-        return Batch(self, poolsize, **options)
+        return Batch(self, poolsize, raise_errors=raise_errors, collect=collect, progress=progress)
 
     def mock(self, *, serve: bool = False) -> Mock:
         """An S3 in memory in place of the real one, for tests: `with conn.mock() as mock:`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import io
 import random
@@ -61,11 +62,13 @@ def open_object(
         client, bucket, key, if_none_match="*" if mode[0] == "x" else None, headers=headers
     )
     writer = BinaryWriter(parts)
-    return (
-        writer
-        if binary
-        else TextWriter(cast(Any, writer), encoding=encoding or "utf-8", newline="\n")
-    )
+    if binary:
+        return writer
+    encoding = encoding or "utf-8"
+    if codecs.lookup(encoding).name in ("utf-16", "utf-32"):
+        # TextIOWrapper leaves out the byte order mark where it cannot seek.
+        writer.write("".encode(encoding))
+    return TextWriter(cast(Any, writer), encoding=encoding, newline="\n")
 
 
 class ObjectReader(io.RawIOBase):

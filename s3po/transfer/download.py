@@ -9,6 +9,7 @@ from typing import Any, overload
 
 import gevent
 
+from s3po.config import MiB
 from s3po.endpoint import check_bucket, check_key
 from s3po.errors import (
     ConfigError,
@@ -28,6 +29,9 @@ from s3po.transfer.source import Progress, check_encoding
 from s3po.transfer.upload import check_progress, is_md5
 
 _md5 = hashlib.md5
+
+#: Bytes after which other greenlets have their turn, though there is more to read at once.
+_TURN = 4 * MiB
 
 
 @overload
@@ -289,6 +293,7 @@ class _Download:
         progress = self._progress
         position = start
         stalls = 0
+        rested = start
         while True:
             begun = position
             try:
@@ -315,6 +320,10 @@ class _Download:
                     position += count
                     if progress is not None:
                         progress(count)
+                    if position - rested >= _TURN:
+                        # A store that is never waited for must not keep all others waiting.
+                        rested = position
+                        gevent.sleep(0)
                 break
             except TransportError as error:
                 broken, response = response, None

@@ -345,7 +345,7 @@ def test_an_interrupt_stops_all_and_aborts(
     assert not uploads_left(conn)
 
 
-def test_killed_while_parts_are_on_their_way(conn: s3po.Connection, mock: Any) -> None:
+def test_killed_while_parts_are_on_their_way(conn: s3po.Connection) -> None:
     started = gevent.event.Event()
 
     def progress(_: int) -> None:
@@ -449,7 +449,7 @@ class Unreadable(io.RawIOBase):
     def readable(self) -> bool:
         return False
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, _: int = -1) -> bytes:
         raise AssertionError
 
 

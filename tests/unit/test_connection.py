@@ -1,0 +1,244 @@
+"""The Connection: settings, mocks, threads, what it says of itself."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import threading
+import urllib.request
+from typing import Any
+
+import pytest
+
+import s3po
+from s3po import Connection
+from s3po.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def nothing_around(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: Any) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    absent = str(tmp_path_factory.getbasetemp() / "absent")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", absent)
+    monkeypatch.setenv("AWS_CONFIG_FILE", absent)
+
+
+def test_the_low_level_client() -> None:
+    conn = Connection("access", "secret")
+    assert conn.conn is conn.client
+    assert conn.config.max_attempts == 3
+    assert conn.stats.requests == 0
+
+
+@pytest.mark.parametrize(
+    "url", ["", "no-scheme.example", "ftp://x", "http://", "http://x:port", "http://u:p@x"]
+)
+def test_malformed_endpoints(url: str) -> None:
+    with pytest.raises(ConfigError):
+        Connection("access", "secret", endpoint_url=url)
+
+
+def test_wrong_settings() -> None:
+    with pytest.raises(ConfigError):
+        Connection("access", "secret", config={"max_attempts": 1})  # type: ignore[arg-type]
+    with pytest.raises(ConfigError):
+        s3po.Config(part_size=5 * 1024 * 1024 - 1)
+    with pytest.raises(TypeError):
+        Connection("access", "secret", max_attempts=1)  # type: ignore[call-arg]
+
+
+def test_missing_credentials_say_where_was_looked() -> None:
+    conn = Connection(endpoint_url="http://127.0.0.1:1")
+    with pytest.raises(s3po.CredentialsError, match="AWS_ACCESS_KEY_ID"):
+        conn.download("bucket", "key")
+
+
+def test_no_secret_is_shown() -> None:
+    conn = Connection("access", "topsecret", "toptoken", endpoint_url="http://127.0.0.1:1")
+    assert "topsecret" not in repr(conn) + repr(conn.conn)
+    assert "127.0.0.1:1" in repr(conn)
+    with conn.mock() as mock:
+        assert "mock" in repr(conn)
+        assert "topsecret" not in repr(mock)
+
+
+def test_pickled_it_is_made_anew() -> None:
+    conn = Connection(
+        "access", "secret", endpoint_url="http://x", config=s3po.Config(max_attempts=7)
+    )
+    copy = pickle.loads(pickle.dumps(conn))
+    assert repr(copy) == repr(conn)
+    assert copy.config == conn.config
+    assert copy.client is not conn.client
+
+
+def test_names_of_the_package() -> None:
+    for name in s3po.__all__:
+        assert getattr(s3po, name) is not None
+    assert set(s3po.__all__) <= set(dir(s3po))
+    with pytest.raises(AttributeError):
+        s3po.no_such_name  # noqa: B018
+
+
+# The mock
+
+
+def test_a_mock_is_gone_when_it_stops_even_after_an_exception() -> None:
+    conn = Connection("access", "secret", endpoint_url="http://127.0.0.1:1")
+    real = conn.client
+    with pytest.raises(KeyError), conn.mock() as mock:  # noqa: PT012
+        assert conn.conn is not real
+        conn.conn.create_bucket("foo")
+        assert mock.requests.count("CreateBucket") == 1
+        raise KeyError
+    assert conn.client is real
+    with conn.mock(), pytest.raises(s3po.NoSuchBucket):
+        conn.upload("foo", "key", "howdy")
+    with pytest.raises(ConfigError, match="off"):
+        mock.requests  # noqa: B018
+
+
+def test_mocks_nest() -> None:
+    conn = Connection("access", "secret")
+    with conn.mock():
+        conn.conn.create_bucket("outer")
+        with conn.mock() as inner:
+            conn.conn.create_bucket("inner")
+            with pytest.raises(ConfigError):
+                inner.start()
+        assert [bucket.name for bucket in conn.conn.list_buckets().buckets] == ["outer"]
+
+
+def test_mocks_start_and_stop_in_any_order_and_again() -> None:
+    conn = Connection("access", "secret")
+    real = conn.client
+    first, second = conn.mock(), conn.mock()
+    assert first.start() is first
+    second.start()
+    first.stop()
+    conn.conn.create_bucket("second")
+    assert second.requests.count() == 1
+    second.stop()
+    second.stop()
+    assert conn.client is real
+    with first:
+        assert first.requests.count() == 0
+    assert conn.client is real
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        Connection,
+        lambda: Connection("access", "secret"),
+        lambda: Connection(endpoint_url="https://store.example/"),
+        lambda: Connection(region_name="eu-central-1"),
+        lambda: Connection("a", "s", config=s3po.Config(addressing_style="virtual")),
+    ],
+)
+@pytest.mark.parametrize("serve", [False, True])
+def test_any_connection_can_be_mocked(make: Any, serve: bool) -> None:
+    conn = make()
+    with conn.mock(serve=serve):
+        conn.conn.create_bucket("foo")
+        conn.upload("foo", "key", "howdy")
+        assert conn.download("foo", "key") == b"howdy"
+
+
+def test_faults_and_the_log() -> None:
+    conn = Connection("a", "s", config=s3po.Config(retry_base=0.001))
+    with conn.mock() as mock:
+        conn.conn.create_bucket("foo")
+        mock.faults.add("PutObject", action="500 InternalError")
+        conn.upload("foo", "key", "howdy")
+        assert [record.status for record in mock.requests.select("PutObject")] == [500, 200]
+        assert conn.stats.retries == 1
+
+
+def test_a_served_mock_serves_others() -> None:
+    conn = Connection("access", "secret")
+    with conn.mock(serve=True) as mock:
+        conn.conn.create_bucket("foo")
+        conn.upload("foo", "a key", "howdy")
+        url = conn.presign("GET", "foo", "a key", expires=60)
+        assert url.startswith(mock.url)
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url) as answer:
+            assert answer.read() == b"howdy"
+
+
+def test_several_threads_share_a_connection() -> None:
+    conn = Connection("access", "secret")
+    failures: list[BaseException] = []
+
+    def work(name: str) -> None:
+        try:
+            for number in range(20):
+                conn.upload("foo", f"{name}/{number}", name)
+                assert conn.download("foo", f"{name}/{number}", encoding="utf-8") == name
+        except BaseException as error:
+            failures.append(error)
+
+    with conn, conn.mock(serve=True):
+        conn.conn.create_bucket("foo")
+        threads = [threading.Thread(target=work, args=(str(index),)) for index in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not failures
+        assert len(list(conn.list("foo"))) == 80
+
+
+def test_closed_it_can_be_used_again() -> None:
+    conn = Connection("access", "secret")
+    with conn.mock(serve=True):
+        with conn:
+            conn.conn.create_bucket("foo")
+        conn.close()
+        conn.upload("foo", "key", "howdy")
+
+
+def test_small_objects_cost_one_request_each() -> None:
+    conn = Connection("access", "secret")
+    with conn.mock() as mock:
+        conn.conn.create_bucket("foo")
+        mock.requests.clear()
+        conn.upload("foo", "key", b"x" * 1024)
+        conn.download("foo", "key")
+        conn.head("foo", "key")
+        assert conn.exists("foo", "key")
+        conn.delete("foo", "key")
+        assert not conn.exists("foo", "key")
+        assert mock.requests.by_operation() == {
+            "HeadObject": 3,
+            "PutObject": 1,
+            "GetObject": 1,
+            "DeleteObject": 1,
+        }
+
+
+def test_bound_connections_share_all_but_their_bounds() -> None:
+    conn = Connection("access", "secret")
+
+    class Limiter:
+        held = most = 0
+
+        def acquire(self) -> None:
+            self.held += 1
+            self.most = max(self.most, self.held)
+
+        def release(self) -> None:
+            self.held -= 1
+
+    limiter, stats = Limiter(), s3po.Stats()
+    with conn.mock():
+        conn.conn.create_bucket("foo")
+        bound = conn._bound(limiter=limiter, stats=stats)
+        before = conn.stats.requests
+        bound.upload("foo", "key", "howdy")
+        assert bound.download("foo", "key") == b"howdy"
+        assert stats.requests == 2
+        assert conn.stats.requests == before
+        assert (limiter.held, limiter.most) == (0, 1)
+        assert bound.client.transport is conn.client.transport
