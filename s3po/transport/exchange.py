@@ -173,7 +173,7 @@ class Route:
         for _ in range(len(stack)):
             conn = stack.popleft()
             # Looked at closely; what was given back since is at the other end.
-            if conn.usable(self.adapter.max_idle, 0.0) and now - conn.idle_since < _FRESH:
+            if self._usable(conn, 0.0) and now - conn.idle_since < _FRESH:
                 stack.append(conn)
             else:
                 conn.close()
@@ -189,12 +189,16 @@ class Route:
         while stack:
             conn = stack.pop()
             # A body that is read as it goes may not be there for a second try: look closely.
-            if conn.usable(self.adapter.max_idle, _FRESH if simple else 0.0):
-                if conn._attached is not conn.sock:
-                    conn.attach(self.read_timeout)
+            if self._usable(conn, _FRESH if simple else 0.0):
                 return conn
             conn.close()
         return self._connect()
+
+    def _usable(self, conn: Any, fresh: float) -> bool:
+        if conn._attached is not conn.sock and conn.sock is not None:
+            # Last used by urllib3's way.
+            conn.attach(self.read_timeout)
+        return bool(conn.usable(self.adapter.max_idle, fresh))
 
     def _connect(self) -> Any:
         pool = self.pool

@@ -84,7 +84,7 @@ class S3Session(requests.Session):
         adapter: Any = None
         deep = False
         best = -1
-        for prefix, candidate in self.adapters.items():
+        for prefix, candidate in list(self.adapters.items()):
             for url in urls:
                 whole = f"{url}{request.target}".lower()
                 if whole.startswith(prefix.lower()) and len(prefix) > best:
@@ -247,7 +247,8 @@ class Transport:
         self._local = _native_local()
         self._mounts: dict[str, BaseAdapter] = {}
         self._tls: TLSContext | None = None
-        self._sessions: weakref.WeakSet[S3Session] = weakref.WeakSet()
+        # No WeakSet: other threads add to it while one goes through it.
+        self._sessions: dict[int, weakref.ref[S3Session]] = {}
         _transports.add(self)
         _hook_fork()
 
@@ -281,16 +282,24 @@ class Transport:
             keeper.sessions.add(session)
         for prefix, adapter in self._mounts.items():
             session.mount(prefix, adapter)
-        self._sessions.add(session)
+        for ident, ref in list(self._sessions.items()):
+            if ref() is None:
+                self._sessions.pop(ident, None)
+        self._sessions[id(session)] = weakref.ref(session)
         local = self._local
         local.holder = _Holder(session)
         local.session = session
         return session
 
+    def _alive(self) -> list[S3Session]:
+        """The sessions of all threads."""
+        sessions = [ref() for ref in list(self._sessions.values())]
+        return [session for session in sessions if session is not None]
+
     def _after_fork(self, dead: int) -> None:
-        for session in list(self._sessions):
+        for session in self._alive():
             session.leave(dead)
-        self._sessions = weakref.WeakSet()
+        self._sessions = {}
         self._local = _native_local()
 
     def send(self, request: HTTPRequest, *, stream: bool = False) -> Response:
@@ -305,16 +314,16 @@ class Transport:
     def mount(self, prefix: str, adapter: BaseAdapter) -> None:
         """Let `adapter` serve the URLs that begin with `prefix`, in every thread, now and later."""
         self._mounts[prefix] = adapter
-        for session in list(self._sessions):
+        for session in self._alive():
             session.mount(prefix, adapter)
 
     def unmount(self, prefix: str) -> None:
         """Undo `mount`."""
         self._mounts.pop(prefix, None)
-        for session in list(self._sessions):
+        for session in self._alive():
             session.unmount(prefix)
 
     def close(self) -> None:
         """Close the sockets; the next request opens new ones."""
-        for session in list(self._sessions):
+        for session in self._alive():
             session.close()

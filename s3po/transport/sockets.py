@@ -289,9 +289,6 @@ class _Wire:
 
     def unread(self) -> bool:
         """Whether something came that was not asked for: bytes, the peer's end or an error."""
-        if self._attached is not self.sock:
-            # Last used by urllib3's way, which has a look of its own.
-            self.attach(0.0)
         try:
             # TLS session tickets are not given out as data.
             self.recv_into(bytearray(1))

@@ -11,6 +11,8 @@ from s3po.messages import HTTPRequest
 MAX_HEAD = 64 * 1024
 MAX_HEADERS = 200
 
+# What may surround a value; str.strip would take no-break spaces along.
+_BLANK = " \t"
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 # Header names come again and again; each is checked once. Both are bounded, for names may be data.
 _CACHE = 1024
@@ -127,13 +129,13 @@ def parse_head(data: str) -> tuple[int, dict[str, str], bool]:
         except KeyError:
             if line[:1] in (" ", "\t") and name:
                 # Obsolete folding: the line belongs to the one before.
-                headers[name] = f"{headers[name]} {line.strip()}".strip()
+                headers[name] = f"{headers[name]} {line.strip(_BLANK)}".strip(_BLANK)
                 continue
             name = _new_name(raw, line, status)
         if name in headers:
-            headers[name] = f"{headers[name]}, {value.strip()}"
+            headers[name] = f"{headers[name]}, {value.strip(_BLANK)}"
         else:
-            headers[name] = value.strip()
+            headers[name] = value.strip(_BLANK)
     connection = headers.get("connection")
     if connection is None:
         return status, headers, version == "HTTP/1.1 "

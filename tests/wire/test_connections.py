@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 
 import gevent
 import pytest
@@ -249,6 +250,20 @@ def test_the_session_is_a_requests_session(serve, transport, request_to):
     assert transport.send(request_to(server)).content == b"ok"
     assert session.put(f"{base}/two", data=b"x").content == b"ok"
     # One and the same pool of connections.
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("seconds", [0, 2])
+def test_a_connection_of_the_session_is_fit_for_an_exchange(serve, transport, request_to, seconds):
+    def late(peer):
+        peer.read_request()
+        threading.Event().wait(0.05)
+        peer.send(OK)
+
+    server = serve([OK, late])
+    transport.session.get(f"http://127.0.0.1:{server.port}/one")
+    age(transport, seconds)
+    assert transport.send(request_to(server)).content == b"ok"
     assert server.connections == 1
 
 
