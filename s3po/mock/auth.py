@@ -497,18 +497,25 @@ def _verify_v2(call: Call, account: Account | None, signature: str, date: str) -
         ),
     ]
     resource = f"/{call.bucket_name}{call.raw_path}" if call.virtual else call.raw_path
+    resources = [resource]
+    if call.key is None and call.bucket_name is not None:
+        # Clients sign a bucket with a slash behind it or without, whatever they send.
+        resources.append(resource[:-1] if resource.endswith("/") else resource + "/")
     signed = sorted(pair for pair in call.pairs if pair[0] in _V2_QUERY)
+    query = ""
     if signed:
-        resource += "?" + "&".join(f"{name}={value}" if value else name for name, value in signed)
-    to_sign = "\n".join([*lines, resource])
-    wanted = hmac.digest(account.secret_key.encode(), to_sign.encode("utf-8"), "sha1")
-    if not hmac.compare_digest(base64.b64encode(wanted), signature.encode("latin-1")):
-        raise S3Failure(
-            "SignatureDoesNotMatch",
-            AWSAccessKeyId=account.access_key,
-            StringToSign=to_sign,
-            SignatureProvided=signature,
-        )
+        query = "?" + "&".join(f"{name}={value}" if value else name for name, value in signed)
+    for each in resources:
+        to_sign = "\n".join([*lines, each + query])
+        wanted = hmac.digest(account.secret_key.encode(), to_sign.encode("utf-8"), "sha1")
+        if hmac.compare_digest(base64.b64encode(wanted), signature.encode("latin-1")):
+            return
+    raise S3Failure(
+        "SignatureDoesNotMatch",
+        AWSAccessKeyId=account.access_key,
+        StringToSign="\n".join([*lines, resource + query]),
+        SignatureProvided=signature,
+    )
 
 
 def authenticate_form(call: Call, fields: dict[str, str]) -> None:
