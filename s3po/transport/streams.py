@@ -84,7 +84,8 @@ class WireStream:
     def _finish(self) -> None:
         conn, self._conn = self._conn, None
         if conn is not None:
-            self._route.release(conn, self._keep and not self._rest)
+            # Bytes beyond the end would be taken for the next answer.
+            self._route.release(conn, self._keep and not self._rest and not conn.unread())
 
     def _drop(self) -> None:
         conn, self._conn = self._conn, None

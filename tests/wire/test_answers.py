@@ -241,6 +241,16 @@ def test_a_large_body_goes_straight_into_the_buffer(serve, transport, request_to
     assert server.connections == 1
 
 
+def test_bytes_beyond_a_large_body_are_not_the_next_answer(serve, transport, request_to):
+    body = bytes(1 << 20)
+    forged = b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged"
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body)
+    server = serve([head + body + forged], [OK])
+    assert transport.send(request_to(server), stream=True).read() == body
+    assert transport.send(request_to(server)).content == b"ok"
+    assert server.connections == 2
+
+
 def test_a_stream_closed_early_drops_its_connection(serve, transport, request_to):
     server = serve([b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n" + b"x" * 99_000], [OK])
     response = transport.send(request_to(server), stream=True)
