@@ -84,6 +84,13 @@ class Node:
             raise S3Failure("MalformedXML")
         return found
 
+    def verbatim(self, tag: str) -> str:
+        """The text of a child that must be there, with its white space."""
+        child = self.find(tag)
+        if child is None:
+            raise S3Failure("MalformedXML")
+        return child.text
+
     def tags(self) -> set[str]:
         return {child.tag for child in self.children}
 
@@ -97,7 +104,7 @@ class Node:
         inner = (
             "".join(child.write() for child in self.children)
             if self.children
-            else escape(self.text.strip())
+            else escape(self.text)
         )
         return f"<{self.tag}{attributes}>{inner}</{self.tag}>"
 

@@ -56,7 +56,7 @@ def from_document(data: bytes, most: int = 10) -> dict[str, str]:
     for tag in tag_set.children:
         if tag.tag != "Tag":
             raise S3Failure("MalformedXML")
-        pairs.append((tag.need("Key"), tag.need("Value")))
+        pairs.append((tag.verbatim("Key"), tag.verbatim("Value")))
     return _check(pairs, most)
 
 
