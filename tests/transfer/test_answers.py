@@ -1,0 +1,167 @@
+"""What stores answer to ranges that are not S3, or not well."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import pytest
+
+import s3po
+from s3po.errors import IncompleteBody, IntegrityError, TransferError
+from s3po.transport import WSGIAdapter
+
+MiB = 1024 * 1024
+DATA = os.urandom(16 * MiB + 4321)
+URL = "http://store.invalid"
+
+
+class Store:
+    """One object. What is particular about it is set from outside."""
+
+    def __init__(self) -> None:
+        self.etag: str | None = '"the-etag"'
+        self.ranges = True
+        self.length = True
+        #: Makes the headers and the body of an answer to a range other than they should be.
+        self.twist: Callable[[int, int, dict[str, str]], bytes | None] = lambda *_: None
+        #: Bytes after which bodies break, one for each request; then none breaks.
+        self.breaks: list[int] = []
+        self.requests = 0
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        self.requests += 1
+        wanted = re.fullmatch("bytes=([0-9]+)-([0-9]+)", environ.get("HTTP_RANGE", ""))
+        headers = {}
+        if self.etag is not None:
+            headers["ETag"] = self.etag
+        status, body = "200 OK", DATA
+        if wanted is not None and self.ranges:
+            start, stop = int(wanted[1]), int(wanted[2]) + 1
+            status, body = "206 Partial Content", DATA[start:stop]
+            headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(DATA)}"
+            other = self.twist(start, stop, headers)
+            if other is not None:
+                body = other
+        if self.length:
+            headers["Content-Length"] = str(len(body))
+        start_response(status, list(headers.items()))
+        return self.chunks(body, self.breaks.pop(0) if self.breaks else None)
+
+    def chunks(self, body: bytes, stop: int | None) -> Iterator[bytes]:
+        for start in range(0, len(body), 65536):
+            if stop is not None and start + 65536 > stop:
+                yield body[start:stop]
+                raise IncompleteBody("cut")
+            yield body[start : start + 65536]
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@pytest.fixture
+def conn(store: Store) -> s3po.Connection:
+    conn = s3po.Connection(
+        anonymous=True,
+        region_name="us-east-1",
+        endpoint_url=URL,
+        config=s3po.Config(
+            part_size=5 * MiB, multipart_threshold=5 * MiB, retry_base=0.001, check_etags=False
+        ),
+    )
+    conn.client.transport.mount(URL, WSGIAdapter(store))
+    return conn
+
+
+def test_ranges_that_are_as_they_should_be(conn: s3po.Connection, store: Store) -> None:
+    assert conn.download("bucket", "key") == DATA
+    assert store.requests > 1
+
+
+def test_a_store_that_ignores_ranges(conn: s3po.Connection, store: Store) -> None:
+    store.ranges = False
+    assert conn.download("bucket", "key") == DATA
+    # As many answers as are wanted at once; then the first one gives the rest.
+    assert store.requests <= 4
+    store.breaks = [7 * MiB]
+    sink = io.BytesIO()
+    conn.download("bucket", "key", sink)
+    assert sink.getvalue() == DATA
+
+
+def test_a_range_that_is_another_one(conn: s3po.Connection, store: Store) -> None:
+    def shifted(start: int, stop: int, headers: dict[str, str]) -> bytes:
+        headers["Content-Range"] = f"bytes {start + 1}-{stop}/{len(DATA)}"
+        return DATA[start + 1 : stop + 1]
+
+    store.twist = shifted
+    with pytest.raises(TransferError, match="asked for bytes") as caught:
+        conn.download("bucket", "key")
+    assert isinstance(caught.value.__cause__, IntegrityError)
+
+
+def test_a_range_of_an_object_of_another_size(conn: s3po.Connection, store: Store) -> None:
+    def larger(start: int, stop: int, headers: dict[str, str]) -> None:
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(DATA) + 1}"
+
+    store.twist = larger
+    with pytest.raises(TransferError, match="asked for bytes"):
+        conn.download("bucket", "key")
+
+
+def test_a_range_with_another_etag(conn: s3po.Connection, store: Store) -> None:
+    def other(start: int, stop: int, headers: dict[str, str]) -> None:
+        del start, stop
+        headers["ETag"] = '"another"'
+
+    store.twist = other
+    with pytest.raises(TransferError, match="changed"):
+        conn.download("bucket", "key")
+
+
+def test_a_range_that_is_shorter_than_asked_for(conn: s3po.Connection, store: Store) -> None:
+    def shorter(start: int, stop: int, headers: dict[str, str]) -> bytes:
+        stop = start + max(1, (stop - start) // 2)
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(DATA)}"
+        return DATA[start:stop]
+
+    store.twist = shorter
+    assert conn.download("bucket", "key") == DATA
+
+
+@pytest.mark.parametrize("etag", [None, 'W/"weak"'])
+def test_without_an_etag_that_vouches_for_bytes(
+    conn: s3po.Connection, store: Store, etag: str | None
+) -> None:
+    store.etag = etag
+    assert conn.download("bucket", "key") == DATA
+    # Nothing to pin ranges to.
+    assert store.requests == 1
+    store.breaks = [100]
+    with pytest.raises(TransferError, match="without an ETag"):
+        conn.download("bucket", "key")
+
+
+def test_a_body_of_unknown_length(conn: s3po.Connection, store: Store) -> None:
+    store.length = False
+    assert conn.download("bucket", "key") == DATA
+    sink = io.BytesIO()
+    assert conn.download("bucket", "key", sink).size == len(DATA)
+    assert sink.getvalue() == DATA
+    with conn.open("bucket", "key", "rb") as reader:
+        reader.seek(-5, io.SEEK_END)
+        assert reader.read() == DATA[-5:]
+    store.breaks = [100]
+    with pytest.raises(TransferError, match="broke after"):
+        conn.download("bucket", "key")
+
+
+def test_breaks_everywhere(conn: s3po.Connection, store: Store) -> None:
+    store.breaks = [1000, 0, 1, 2 * MiB, 0, 65536, 5 * MiB - 1, 70_000]
+    assert conn.download("bucket", "key") == DATA
+    assert not store.breaks
