@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 
@@ -86,8 +87,8 @@ class Connection:
         )
         if endpoint_url is None or region_name is None:
             settings = resolve_settings(profile_name)
-            region_name = region_name or settings.region
-            endpoint_url = endpoint_url or settings.endpoint_url
+            region_name = settings.region if region_name is None else region_name
+            endpoint_url = settings.endpoint_url if endpoint_url is None else endpoint_url
         #: The low-level client: one method for each S3 operation. Also `conn`.
         self.client: Client = Client(
             endpoint=Endpoint(
@@ -640,7 +641,8 @@ class Mock:
             credentials=None if given["anonymous"] else {access_key: secret_key},
         )
         real = connection._real
-        transport = Transport(real.config)
+        # No proxy stands between a test and its mock.
+        transport = Transport(replace(real.config, proxies={}))
         server: Server | None = None
         if self._serve:
             server = app.serve()

@@ -146,6 +146,17 @@ def test_any_connection_can_be_mocked(make: Any, serve: bool) -> None:
         assert conn.download("foo", "key") == b"howdy"
 
 
+def test_no_proxy_stands_before_a_mock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    for serve in (False, True):
+        conn = Connection("access", "secret")
+        with conn.mock(serve=serve):
+            conn.conn.create_bucket("foo")
+
+
 def test_faults_and_the_log() -> None:
     conn = Connection("a", "s", config=s3po.Config(retry_base=0.001))
     with conn.mock() as mock:
