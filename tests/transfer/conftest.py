@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,13 @@ MiB = 1024 * 1024
 
 
 def connect(**settings: object) -> s3po.Connection:
-    values = {"retry_base": 0.001, "part_size": 5 * MiB, "multipart_threshold": 5 * MiB, **settings}
+    values: dict[str, Any] = {
+        "retry_base": 0.001,
+        "retry_base_throttled": 0.001,
+        "part_size": 5 * MiB,
+        "multipart_threshold": 5 * MiB,
+        **settings,
+    }
     return s3po.Connection(
         "access", "secret", region_name="us-east-1", config=s3po.Config(**values)
     )
