@@ -1,0 +1,64 @@
+"""Metadata of the package; the build backend and the tools' settings are in pyproject.toml."""
+
+import ast
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+
+def version() -> str:
+    """`__version__` of s3po/__init__.py, read without running it."""
+    for line in (HERE / "s3po" / "__init__.py").read_text("utf-8").splitlines():
+        if line.startswith("__version__ = "):
+            return str(ast.literal_eval(line.partition(" = ")[2]))
+    raise RuntimeError("s3po/__init__.py names no __version__")
+
+
+setup(
+    name="s3po",
+    version=version(),
+    description="An S3 client that knows just a few tricks, and does them well",
+    long_description=(HERE / "README.md").read_text("utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    license_files=["LICENSE"],
+    packages=find_packages(include=["s3po", "s3po.*"]),
+    package_data={"s3po": ["py.typed"]},
+    zip_safe=False,
+    python_requires=">=3.11",
+    # The lower ends are what `make test-oldest` runs with.
+    install_requires=[
+        "botocore>=1.31",
+        "gevent>=23.9",
+        "requests>=2.31",
+        "urllib3>=2.0",
+    ],
+    extras_require={
+        "progress": ["tqdm>=4.60"],
+        "test": [
+            "cryptography",
+            "hypothesis>=6.80",
+            "moto[server]>=5.0",
+            "mypy>=1.11",
+            "pytest>=8.0",
+            "pytest-cov>=5.0",
+            "ruff>=0.6",
+            "types-requests",
+        ],
+    },
+    entry_points={"pytest11": ["s3po = s3po.pytest_plugin"]},
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Developers",
+        "Operating System :: POSIX",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Internet :: WWW/HTTP",
+        "Typing :: Typed",
+    ],
+    keywords="s3 aws gevent rest multipart mock",
+)
