@@ -1,0 +1,147 @@
+"""What every test stands on: a clean environment, no network but loopback, a moto server."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+#: A real store that joins the contract suite, with AWS_* for it; read before the environment is cleaned.
+REAL_ENDPOINT = os.environ.get("S3PO_TEST_ENDPOINT")
+_AWS = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+def _is_loopback(host: object) -> bool:
+    if isinstance(host, bytes):
+        host = host.decode("latin-1")
+    if host is None or host in ("", "localhost"):
+        return True
+    if not isinstance(host, str):
+        return False
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _keep_inside(event: str, args: tuple[Any, ...]) -> None:
+    """An audit hook: the world outside of this machine is not there."""
+    if event == "socket.getaddrinfo":
+        host = args[0]
+        try:
+            if host is not None:
+                ipaddress.ip_address(host if isinstance(host, str) else host.decode())
+            return
+        except ValueError:
+            pass
+        if not _is_loopback(host):
+            raise socket.gaierror(socket.EAI_NONAME, f"tests do not look up {host!r}")
+    elif event in ("socket.connect", "socket.sendto"):
+        address = args[1]
+        if isinstance(address, tuple) and not _is_loopback(address[0]):
+            raise OSError(errno.ENETUNREACH, f"tests do not connect to {address!r}")
+
+
+if REAL_ENDPOINT is None:
+    sys.addaudithook(_keep_inside)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """No credentials, settings, proxies or dot files of whoever runs the tests."""
+    for name in list(os.environ):
+        if name.startswith("AWS_") or name.lower() in _PROXIES or name in _BUNDLES:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(_home(tmp_path_factory)))
+    # No test waits for a metadata service that is not there.
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+def _home(factory: pytest.TempPathFactory) -> os.PathLike[str]:
+    path = factory.getbasetemp() / "home"
+    path.mkdir(exist_ok=True)
+    return path
+
+
+class Place(NamedTuple):
+    """A store that can be reached by any client."""
+
+    url: str
+    access_key: str
+    secret_key: str
+    token: str | None = None
+    region: str = "us-east-1"
+
+
+@pytest.fixture(scope="session")
+def real_place() -> Place:
+    """The store that S3PO_TEST_ENDPOINT and AWS_* name."""
+    if REAL_ENDPOINT is None:
+        pytest.skip("S3PO_TEST_ENDPOINT names no store")
+    return Place(
+        REAL_ENDPOINT,
+        _AWS["AWS_ACCESS_KEY_ID"],
+        _AWS["AWS_SECRET_ACCESS_KEY"],
+        _AWS.get("AWS_SESSION_TOKEN"),
+        _AWS.get("AWS_REGION") or _AWS.get("AWS_DEFAULT_REGION") or "us-east-1",
+    )
+
+
+@pytest.fixture(scope="session")
+def moto_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A moto server in a process of its own, on a free port."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    output = tmp_path_factory.mktemp("moto") / "output"
+    environment = {name: value for name, value in os.environ.items() if name[:4] != "AWS_"}
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env=environment,
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait_until_up(f"{url}/moto-api/", process, output)
+        yield Place(url, "moto-key", "moto-secret")
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_up(
+    url: str, process: subprocess.Popen[bytes], output: os.PathLike[str], seconds: float = 60.0
+) -> None:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            break
+        try:
+            with direct.open(url, timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.05)
+    with open(output, encoding="utf-8", errors="replace") as file:
+        raise RuntimeError(f"moto's server did not start:\n{file.read()}")
