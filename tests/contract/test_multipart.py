@@ -87,12 +87,18 @@ def test_abort(client: s3po.Client, bucket: str, key: str) -> None:
     client.abort_multipart_upload(bucket, key, upload_id)
     assert uploads(client, bucket, key) == []
     with pytest.raises(s3po.NoSuchUpload) as caught:
-        client.upload_part(bucket, key, upload_id, 2, b"x")
-    assert (caught.value.status, caught.value.code) == (404, "NoSuchUpload")
-    with pytest.raises(s3po.NoSuchUpload):
         client.list_parts(bucket, key, upload_id)
+    assert (caught.value.status, caught.value.code) == (404, "NoSuchUpload")
     with pytest.raises(s3po.NotFound):
         client.head_object(bucket, key)
+
+
+def test_no_part_for_an_aborted_upload(client: s3po.Client, bucket: str, key: str) -> None:
+    upload_id = begin(client, bucket, key)
+    client.abort_multipart_upload(bucket, key, upload_id)
+    with pytest.raises(s3po.NoSuchUpload) as caught:
+        client.upload_part(bucket, key, upload_id, 1, b"x")
+    assert caught.value.attempts == 1
 
 
 def test_what_was_there_stays_until_it_is_complete(

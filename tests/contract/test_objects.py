@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -353,33 +352,36 @@ def test_copy_between_buckets(client: s3po.Client, store: Any, bucket: str, key:
 # Errors
 
 
-@pytest.mark.parametrize(
-    ("operation", "call"),
-    [
-        ("get_object", lambda client, bucket, key: client.get_object(bucket, key)),
-        ("head_object", lambda client, bucket, key: client.head_object(bucket, key)),
-    ],
-)
-def test_no_such_key(
-    client: s3po.Client,
-    bucket: str,
-    key: str,
-    operation: str,
-    call: Callable[[s3po.Client, str, str], object],
-) -> None:
+def test_no_such_key(client: s3po.Client, bucket: str, key: str) -> None:
     before = client.stats.requests
     with pytest.raises(s3po.NoSuchKey) as caught:
-        call(client, bucket, key)
+        client.get_object(bucket, key)
     error = caught.value
     assert isinstance(error, FileNotFoundError)
-    assert (error.operation, error.bucket, error.key) == (operation, bucket, key)
+    assert (error.operation, error.bucket, error.key) == ("get_object", bucket, key)
     assert (error.status, error.code, error.attempts) == (404, "NoSuchKey", 1)
+    assert error.message
     assert error.request_id
     assert error.headers
-    assert f"{operation} s3://{bucket}/{key}: 404 NoSuchKey" in str(error)
+    assert f"get_object s3://{bucket}/{key}: 404 NoSuchKey" in str(error)
     assert error.request_id in str(error)
     # Asked once: what is not there will not be there the next time either.
     assert client.stats.requests - before == 1
+
+
+def test_no_such_key_by_head(client: s3po.Client, bucket: str, key: str) -> None:
+    """The answer has no body: the code is made from the status."""
+    with pytest.raises(s3po.NoSuchKey) as caught:
+        client.head_object(bucket, key)
+    error = caught.value
+    assert (error.operation, error.bucket, error.key) == ("head_object", bucket, key)
+    assert (error.status, error.code, error.attempts) == (404, "NoSuchKey", 1)
+
+
+def test_head_errors_have_a_request_id(client: s3po.Client, bucket: str, key: str) -> None:
+    with pytest.raises(s3po.NoSuchKey) as caught:
+        client.head_object(bucket, key)
+    assert caught.value.request_id
 
 
 def test_anonymous_may_not(store: Any, client: s3po.Client, bucket: str, key: str) -> None:

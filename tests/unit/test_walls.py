@@ -1,0 +1,186 @@
+"""The house stands: who imports whom, and that importing s3po does nothing."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import s3po
+
+ROOT = Path(s3po.__file__).parent
+MODULES = {
+    ".".join(("s3po", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(
+        ".__init__"
+    ): path
+    for path in sorted(ROOT.rglob("*.py"))
+}
+
+FLOORS = {
+    **dict.fromkeys(
+        ("errors", "messages", "models", "config", "stats", "log", "checksums", "xml"), 0
+    ),
+    "transport": 1,
+    "sigv4": 2,
+    "credentials": 2,
+    "retry": 3,
+    "endpoint": 3,
+    "rest": 4,
+    "transfer": 5,
+    "file": 5,
+    "connection": 6,
+    "batch": 6,
+    "slim": 8,
+    "__main__": 8,
+}
+#: Of two rooms of one floor, the first may use the second.
+NEIGHBOURS = {("file", "transfer"), ("connection", "batch"), ("batch", "connection")}
+#: Rooms beside the house, and all that they may use of it.
+BESIDE = {
+    # It writes its own XML and its own signatures: a bug that it shared with the client could not be seen.
+    "mock": {"errors", "config", "checksums", "models", "log", "sigv4"},
+    "pytest_plugin": {"connection", "mock"},
+}
+#: Who may use what stands beside: the face hands out mocks, and loads them when it does.
+VISITORS = {("connection", "mock")}
+
+#: Who may import what; the rest of the world may not.
+WALLS = {
+    "botocore": ("s3po.sigv4",),
+    "requests": ("s3po.transport",),
+    "urllib3": ("s3po.transport", "s3po.retry"),
+    "gevent.socket": ("s3po.transport",),
+    "gevent.ssl": ("s3po.transport",),
+    "gevent.monkey": ("s3po.transport",),
+}
+
+
+def imports_of(module: str) -> Iterator[tuple[str, int]]:
+    """What a module imports, for the type checker too, and at which line."""
+    tree = ast.parse(MODULES[module].read_text("utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: relative imports hide the way"
+            assert node.module is not None
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}", node.lineno
+
+
+def room_of(name: str) -> str:
+    """`s3po.rest.codec.parse_error` is of the room `rest`; `s3po` itself is ''."""
+    return [*name.split("."), ""][1]
+
+
+def test_every_module_has_its_floor() -> None:
+    rooms = {room_of(module) for module in MODULES} - {""}
+    assert rooms <= {*FLOORS, *BESIDE}, "new rooms need a floor"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_arrow_upwards(module: str) -> None:
+    room = room_of(module)
+    for name, line in imports_of(module):
+        target = room_of(name)
+        # `s3po/__init__.py` names everything, and loads it when it is asked for; anybody may ask for its
+        # version.
+        if name.partition(".")[0] != "s3po" or not room or target in ("", room):
+            continue
+        where = f"{module}:{line} imports {name}"
+        if target not in {*FLOORS, *BESIDE}:
+            assert room in BESIDE, f"{where}: only those outside come in by the front door"
+        elif room in BESIDE:
+            assert target in BESIDE[room], where
+        elif target in BESIDE:
+            assert (room, target) in VISITORS, where
+        else:
+            assert (
+                FLOORS[target] < FLOORS[room]
+                or FLOORS[target] == FLOORS[room] == 0
+                or (room, target) in NEIGHBOURS
+            ), where
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_walls(module: str) -> None:
+    for name, line in imports_of(module):
+        for wall, allowed in WALLS.items():
+            if name == wall or name.startswith(f"{wall}."):
+                inside = any(module == each or module.startswith(f"{each}.") for each in allowed)
+                assert inside, f"{module}:{line} imports {name}"
+                if module == "s3po.retry":
+                    assert name.startswith(("urllib3.util", "urllib3.exceptions")), (
+                        f"{module}:{line} imports {name}"
+                    )
+
+
+def test_only_three_modules_of_botocore_are_touched() -> None:
+    allowed = ("botocore.auth", "botocore.awsrequest", "botocore.credentials")
+    for module in MODULES:
+        for name, line in imports_of(module):
+            if name.partition(".")[0] == "botocore":
+                assert name.startswith(allowed), f"{module}:{line} imports {name}"
+
+
+def test_names_of_the_package() -> None:
+    assert list(s3po.__all__) == sorted(s3po.__all__)
+    assert len(set(s3po.__all__)) == len(s3po.__all__)
+    for name in s3po.__all__:
+        assert getattr(s3po, name) is not None
+    assert set(s3po.__all__) <= set(dir(s3po))
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        s3po.Nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if not name.endswith("__main__")])
+def test_every_module_can_be_imported_by_itself(module: str) -> None:
+    importlib.import_module(module)
+
+
+QUIET = """
+import sys, os, socket, ssl, threading, time
+before = {(m, n): getattr(m, n) for m in (socket, ssl, threading, time, os) for n in dir(m)}
+events = []
+
+def audit(event, args):
+    if event.startswith(("socket.", "subprocess.", "os.fork", "_thread.start")):
+        events.append((event, args))
+    elif event == "open":
+        # The import system's own reading is by path below sys.path; all else is ours.
+        if not str(args[0]).endswith((".py", ".pyc", ".so", ".pth", ".zip")):
+            events.append((event, args))
+
+sys.dont_write_bytecode = True
+sys.addaudithook(audit)
+import s3po
+assert not events, events
+heavy = {"requests", "urllib3", "gevent", "botocore", "xml", "ssl", "http"} & {
+    name.partition(".")[0] for name in set(sys.modules) - known
+}
+assert not heavy, heavy
+changed = [name for name, value in before.items() if getattr(*name) is not value]
+assert not changed, changed
+assert threading.active_count() == 1
+"""
+
+
+def test_import_is_quiet() -> None:
+    script = QUIET.replace(
+        "sys.dont_write_bytecode = True", "known = set(sys.modules)\nsys.dont_write_bytecode = True"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=ROOT.parent,
+    )
+    assert done.returncode == 0, done.stderr
