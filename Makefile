@@ -41,7 +41,8 @@ lint: $(STAMP)
 	$(BIN)/mypy --strict s3po
 
 test: lint
-	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
+	$(BIN)/python -m coverage run -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m coverage report
 
 test-oldest:
 	@.ci/venv $(OLDEST) $(PYTHON)

@@ -38,12 +38,12 @@ setup(
     extras_require={
         "progress": ["tqdm>=4.60"],
         "test": [
+            "coverage>=7.6",
             "cryptography",
             "hypothesis>=6.80",
             "moto[server]>=5.0",
             "mypy>=1.11",
             "pytest>=8.0",
-            "pytest-cov>=5.0",
             "ruff>=0.6",
             "types-requests",
         ],

@@ -6,6 +6,7 @@ import atexit
 import socket
 import struct
 import sys
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
@@ -241,7 +242,17 @@ def make_server(app: Callable[..., Any], host: str, port: int) -> Any:
         sleep = staticmethod(gevent.sleep)
         handler_class = _Connection
 
-    return MockServer((host, port), app, log=None, error_log=sys.stderr)
+    # gevent leaves a socket that it could not bind to the garbage collector.
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(1024)
+        listener.setblocking(False)
+    except BaseException:
+        listener.close()
+        raise
+    return MockServer(listener, app, log=None, error_log=sys.stderr)
 
 
 def _start_thread(function: Callable[[], None]) -> None:
@@ -286,6 +297,8 @@ class Server:
         import gevent
         from gevent.event import Event
 
+        # A thread that `threading` did not start is seen by no debugger and no measure of coverage.
+        sys.settrace(threading.gettrace())
         try:
             hub = gevent.get_hub()
             stopped = Event()

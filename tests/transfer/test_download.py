@@ -249,8 +249,9 @@ def content(sink: Any, found: Any) -> bytes:
         return bytes(found)
     if isinstance(sink, Path):
         return sink.read_bytes()
-    sink.seek(0)
-    return bytes(sink.read())
+    with sink:
+        sink.seek(0)
+        return bytes(sink.read())
 
 
 @pytest.mark.parametrize("kind", ["bytes", "path", "file", "ordered"])
