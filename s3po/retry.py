@@ -59,11 +59,7 @@ class RetryPolicy:
         if self._retry is None:
             from urllib3.util import Retry
 
-            self._retry = Retry(
-                total=self._config.max_attempts - 1,
-                allowed_methods=None,
-                retry_after_max=int(MAX_RETRY_AFTER),
-            )
+            self._retry = Retry(total=self._config.max_attempts - 1, allowed_methods=None)
         return self._retry
 
 
@@ -143,6 +139,6 @@ def _asked_delay(error: S3poError, retry: Retry) -> float | None:
     from urllib3.exceptions import InvalidHeader
 
     try:
-        return float(retry.parse_retry_after(text))
+        return min(float(retry.parse_retry_after(text)), MAX_RETRY_AFTER)
     except (InvalidHeader, ValueError, OverflowError):
         return None
