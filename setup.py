@@ -30,10 +30,10 @@ setup(
     python_requires=">=3.11",
     # The lower ends are what `make test-oldest` runs with.
     install_requires=[
-        "botocore>=1.31",
-        "gevent>=23.9",
-        "requests>=2.31",
-        "urllib3>=2.0",
+        "botocore>=1.31.63",
+        "gevent>=23.7",
+        "requests>=2.32.3",
+        "urllib3>=2.0.2",
     ],
     extras_require={
         "progress": ["tqdm>=4.60"],
