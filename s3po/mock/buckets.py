@@ -75,7 +75,11 @@ def create_bucket(call: Call) -> Answer:
     if chosen is not None and ownership == "BucketOwnerEnforced" and acl.is_public(chosen):
         raise S3Failure("InvalidBucketAclWithObjectOwnership")
     bucket = Bucket(name, call.identity, region, call.now, chosen or acl.private(call.identity))
-    bucket.ownership = ownership
+    if ownership:
+        bucket.ownership = ownership
+        bucket.configs["ownershipControls"] = (
+            f"<Rule>{element('ObjectOwnership', ownership)}</Rule>"
+        )
     bucket.tags = tags
     if headers.get("x-amz-bucket-object-lock-enabled", "").lower() == "true":
         bucket.object_lock = True

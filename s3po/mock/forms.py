@@ -12,7 +12,7 @@ from s3po.mock import access, auth, conditions, objects, tagging
 from s3po.mock.answers import Answer, S3Failure, xml_answer
 from s3po.mock.bodies import Received, check_checksum
 from s3po.mock.call import Call
-from s3po.mock.document import element, page, parse_iso
+from s3po.mock.document import DECLARATION, element, parse_iso
 from s3po.mock.store import EMPTY, Blob
 
 #: Fields that a policy need not name.
@@ -282,12 +282,13 @@ def _answer(call: Call, key: str, fields: dict[str, str], stored: Answer) -> Ans
     headers = [*stored.headers, ("Location", location)]
     status = fields.get("success_action_status", "204")
     if status == "201":
-        document = page(
-            "PostResponse",
-            element("Location", location),
-            element("Bucket", call.bucket_name),
-            element("Key", key),
-            element("ETag", etag),
+        # The one document of S3's that is in no namespace.
+        inner = (
+            element("Location", location)
+            + element("Bucket", call.bucket_name)
+            + element("Key", key)
+            + element("ETag", etag)
         )
+        document = f"{DECLARATION}<PostResponse>{inner}</PostResponse>".encode()
         return xml_answer(document, headers, 201)
     return Answer(200 if status == "200" else 204, headers)

@@ -42,8 +42,8 @@ FLOORS = {
 NEIGHBOURS = {("file", "transfer"), ("connection", "batch"), ("batch", "connection")}
 #: Rooms beside the house, and all that they may use of it.
 BESIDE = {
-    # It writes its own XML and its own signatures: a bug that it shared with the client could not be seen.
-    "mock": {"errors", "config", "checksums", "models", "log", "sigv4"},
+    # It writes its own documents and signatures: a bug that it shared with the client could not be seen.
+    "mock": {"errors", "config", "checksums", "xml", "models", "log"},
     "pytest_plugin": {"connection", "mock"},
 }
 #: Who may use what stands beside: the face hands out mocks, and loads them when it does.
