@@ -1,0 +1,9 @@
+"""Signature Version 4: who sends a request, and that nobody changed it on the way.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
+"""
+
+from s3po.sigv4.payload import UNSIGNED_PAYLOAD, payload_hash
+from s3po.sigv4.signer import Signer
+
+__all__ = ["UNSIGNED_PAYLOAD", "Signer", "payload_hash"]
