@@ -1,0 +1,142 @@
+"""Credentials in the shared files.
+
+https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from s3po.credentials.arguments import flaw
+from s3po.credentials.chain import Found
+from s3po.credentials.shared import (
+    CONFIG,
+    CREDENTIALS,
+    File,
+    Fingerprint,
+    Location,
+    Profile,
+    Section,
+    locate,
+    profile_of,
+    read,
+)
+from s3po.errors import CredentialsError
+from s3po.models import Credentials
+
+_ACCESS_KEY = "aws_access_key_id"
+_SECRET_KEY = "aws_secret_access_key"
+#: The second is the name of old; the first that has a value counts.
+_TOKENS = ("aws_session_token", "aws_security_token")
+
+#: A role is somebody else than the keys that may stand beside it.
+_ROLES = ("role_arn", "web_identity_token_file")
+#: These give keys of the same profile; keys that stand there already, written by a tool, will do.
+_OTHERS = (
+    "credential_process",
+    "login_session",
+    "sso_session",
+    "sso_start_url",
+    "sso_account_id",
+    "sso_role_name",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """What was read. The environment has its say once, so the same files are looked at later."""
+
+    profile: Profile
+    locations: tuple[Location, ...]
+    fingerprints: tuple[Fingerprint | None, ...]
+
+
+class Files:
+    """A profile of ~/.aws/credentials, then of ~/.aws/config."""
+
+    __slots__ = ("_profile_name",)
+
+    #: Two calls of `os.stat` each time.
+    interval = 5.0
+
+    def __init__(self, profile_name: str | None) -> None:
+        self._profile_name = profile_name
+
+    def load(self) -> Found | Sequence[str]:
+        return _look(profile_of(self._profile_name), (locate(CREDENTIALS), locate(CONFIG)))
+
+    def renew(self, found: Found) -> Found | None:
+        mark = found.mark
+        assert isinstance(mark, _Mark)
+        if tuple(location.fingerprint() for location in mark.locations) == mark.fingerprints:
+            return None
+        new = _look(mark.profile, mark.locations)
+        if not isinstance(new, Found):
+            raise CredentialsError("; ".join(new))
+        return new
+
+
+def _look(profile: Profile, locations: tuple[Location, ...]) -> Found | Sequence[str]:
+    files = tuple(map(read, locations))
+    for file in files:
+        if file.broken:
+            raise CredentialsError(f"{file.location.shown}: {file.broken}")
+    sections = [(file, file.profile(profile.name)) for file in files]
+    there = [(file, section) for file, section in sections if section is not None]
+    if not there and profile.asked_by:
+        where = "; ".join(f"{file.location.shown}: {file.why_not(profile.name)}" for file in files)
+        raise CredentialsError(
+            f"there is no profile {profile.name!r}, which {profile.asked_by} names ({where})"
+        )
+    for file, section in there:
+        _refuse(_ROLES, profile, file, section)
+    for file, section in there:
+        credentials = _keys(profile, file, section)
+        if credentials is not None:
+            fingerprints = tuple(each.fingerprint for each in files)
+            return Found(credentials, _Mark(profile, locations, fingerprints))
+    for file, section in there:
+        _refuse(_OTHERS, profile, file, section)
+    return [
+        f"{file.location.shown}: "
+        + (
+            file.why_not(profile.name)
+            if section is None
+            else f"profile {profile.name!r} has no {_ACCESS_KEY}"
+        )
+        for file, section in sections
+    ]
+
+
+def _place(profile: Profile, file: File) -> str:
+    return f"profile {profile.name!r} of {file.location.shown}"
+
+
+def _keys(profile: Profile, file: File, section: Section) -> Credentials | None:
+    """The keys of a profile. Both are in one file, or they do not belong together."""
+    place = _place(profile, file)
+    values = section.values
+    for name in (_ACCESS_KEY, _SECRET_KEY, *_TOKENS):
+        value = values.get(name)
+        wrong = flaw(value) if value else ""
+        if wrong:
+            raise CredentialsError(f"{place}: {name} {wrong}")
+    access_key, secret_key = values.get(_ACCESS_KEY), values.get(_SECRET_KEY)
+    if access_key and secret_key:
+        token = next((values[name] for name in _TOKENS if values.get(name)), None)
+        return Credentials(access_key, secret_key, token, place)
+    if access_key:
+        raise CredentialsError(f"{place} has {_ACCESS_KEY}, but no {_SECRET_KEY}")
+    if secret_key:
+        raise CredentialsError(f"{place} has {_SECRET_KEY}, but no {_ACCESS_KEY}")
+    return None
+
+
+def _refuse(names: Sequence[str], profile: Profile, file: File, section: Section) -> None:
+    for name in names:
+        if section.values.get(name):
+            raise CredentialsError(
+                f"{_place(profile, file)} has {name}, and s3po does not read that yet; `aws configure"
+                " export-credentials --format env` gives keys that it does read"
+            )
