@@ -35,13 +35,22 @@ def may_bucket(call: Call, bucket: Bucket, action: str, permission: str) -> bool
     word = _decide(call, bucket, action, None, None)
     who = call.identity
     if who is not None and who.id == bucket.owner.id:
-        # Owners cannot lock themselves out of their policy.
-        return word is not False or action.endswith("BucketPolicy")
+        if word is not None:
+            # Owners cannot lock themselves out of their policy.
+            return word or action.endswith("BucketPolicy")
+        return _owner_may(bucket, permission)
     if word is not None:
         return word and not _restricted(bucket, call)
     if not permission or acl.enforced(bucket):
         return False
     return acl.allows(bucket.acl, who, permission, ignore_public=_ignores_public(bucket))
+
+
+def _owner_may(bucket: Bucket, permission: str) -> bool:
+    """What a bucket's ACL leaves to its owner, who can always read and write the ACL itself."""
+    if permission not in ("READ", "WRITE") or acl.enforced(bucket):
+        return True
+    return acl.allows(bucket.acl, bucket.owner, permission)
 
 
 def _ignores_public(bucket: Bucket) -> bool:
@@ -50,10 +59,13 @@ def _ignores_public(bucket: Bucket) -> bool:
 
 
 def _restricted(bucket: Bucket, call: Call) -> bool:
+    """Whether a public policy's word does not count, because the bucket is kept from the public."""
     block = bucket.rules.get("publicAccessBlock")
     if not (block and block.get("RestrictPublicBuckets")):
         return False
-    return call.identity is None or call.identity.id != bucket.owner.id
+    if call.identity is not None and call.identity.id == bucket.owner.id:
+        return False
+    return policy.is_public(bucket.rules["policy"])
 
 
 def check_bucket(call: Call, action: str, permission: str = "") -> Bucket:
@@ -80,7 +92,7 @@ def may_write(call: Call, bucket: Bucket, action: str, key: str | None) -> bool:
     if word is not None:
         return word and not _restricted(bucket, call)
     if who is not None and who.id == bucket.owner.id:
-        return True
+        return _owner_may(bucket, "WRITE")
     if acl.enforced(bucket):
         return False
     return acl.allows(bucket.acl, who, "WRITE", ignore_public=_ignores_public(bucket))
@@ -94,7 +106,7 @@ def may_object(call: Call, bucket: Bucket, version: Version, action: str, permis
         if word is not None:
             return word and not _restricted(bucket, call)
     if who is not None:
-        if who.id == version.acl.owner.id:
+        if who.id == version.acl.owner.id and permission != "READ":
             return True
         if who.id == bucket.owner.id and (acl.enforced(bucket) or not permission):
             return True
@@ -172,9 +184,6 @@ def check_object(
 
 
 def _may_know(call: Call, bucket: Bucket, action: str, key: str) -> bool:
-    who = call.identity
     if _decide(call, bucket, action, key, None) is False:
         return False
-    if who is not None and who.id == bucket.owner.id:
-        return True
     return may_bucket(call, bucket, "s3:ListBucket", "READ")

@@ -15,11 +15,11 @@ LOG_DELIVERY = "http://acs.amazonaws.com/groups/s3/LogDelivery"
 
 PERMISSIONS = ("READ", "WRITE", "READ_ACP", "WRITE_ACP", "FULL_CONTROL")
 _HEADERS = {
-    "x-amz-grant-full-control": "FULL_CONTROL",
     "x-amz-grant-read": "READ",
-    "x-amz-grant-read-acp": "READ_ACP",
     "x-amz-grant-write": "WRITE",
+    "x-amz-grant-read-acp": "READ_ACP",
     "x-amz-grant-write-acp": "WRITE_ACP",
+    "x-amz-grant-full-control": "FULL_CONTROL",
 }
 _CANNED = {
     "private": (),
@@ -47,7 +47,8 @@ def canned(name: str, owner: Owner, bucket_owner: Owner) -> Acl:
     if name not in _CANNED:
         raise S3Failure("InvalidArgument", ArgumentName="x-amz-acl", ArgumentValue=name)
     public = tuple(Grant("Group", uri, permission) for uri, permission in _CANNED[name])
-    return Acl(owner, (mine, *public))
+    # Their order means nothing; other servers list groups first, and tests of clients look there.
+    return Acl(owner, (*public, mine))
 
 
 def from_headers(

@@ -79,6 +79,11 @@ CODES: dict[str, tuple[int, str]] = {
     "InvalidRetentionPeriod": (400, "Default retention period must be a positive integer value."),
     "InvalidStorageClass": (400, "The storage class you specified is not valid"),
     "InvalidTag": (400, "The tag provided was not a valid tag."),
+    "InvalidTargetBucketForLogging": (
+        400,
+        "The target bucket for logging is not owned by you, is in another region, or does not "
+        "have the appropriate grants for the log-delivery group.",
+    ),
     "InvalidToken": (400, "The provided token is malformed or otherwise invalid."),
     "InvalidURI": (400, "Couldn't parse the specified URI."),
     "KeyTooLongError": (400, "Your key is too long"),

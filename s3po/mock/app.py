@@ -195,6 +195,8 @@ class MockS3:
         elif operation.name == "CreateMultipartUpload":
             call.received = receive(call, limit=MAX_DOCUMENT, need_length=False)
         with lock:
+            # The bucket may have gone while the body came.
+            call.found = None
             return handler(call)  # type: ignore[no-any-return]
 
     def _limit(self) -> int:

@@ -219,7 +219,7 @@ def _malformed(message: str, **extra: str) -> S3Failure:
 
 
 def _check_skew(call: Call, when: float | None, text: str) -> None:
-    if when is None:
+    if when is None or when < 0:
         raise S3Failure(
             "AccessDenied", "AWS authentication requires a valid Date or x-amz-date header"
         )

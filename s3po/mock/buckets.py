@@ -12,6 +12,7 @@ _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-")
 _ENDS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 _PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
 _SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
+_OLDEST_REGION = "us-east-1"
 OWNERSHIPS = ("BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter")
 
 
@@ -63,11 +64,17 @@ def create_bucket(call: Call) -> Answer:
         if listed is not None:
             tags = {tag.need("Key"): tag.need("Value") for tag in listed.all("Tag")}
     existing = call.app.store.buckets.get(name)
-    if existing is not None:
-        if existing.owner.id == call.identity.id:
-            raise S3Failure("BucketAlreadyOwnedByYou", BucketName=name)
-        raise S3Failure("BucketAlreadyExists", BucketName=name)
     headers = call.headers
+    if existing is not None:
+        if existing.owner.id != call.identity.id:
+            raise S3Failure("BucketAlreadyExists", BucketName=name)
+        if not existing.region == region == _OLDEST_REGION:
+            raise S3Failure("BucketAlreadyOwnedByYou", BucketName=name)
+        # The oldest region answers as if it had made the bucket, and sets its ACL anew.
+        if not acl.enforced(existing):
+            again = acl.from_headers(call, headers, call.identity, call.identity)
+            existing.acl = again or acl.private(call.identity)
+        return Answer(200, [("Location", f"/{name}")])
     ownership = headers.get("x-amz-object-ownership", "")
     if ownership and ownership not in OWNERSHIPS:
         raise S3Failure("InvalidArgument", "Invalid x-amz-object-ownership header: " + ownership)
@@ -171,7 +178,7 @@ def get_bucket_acl(call: Call) -> Answer:
 
 def put_bucket_acl(call: Call) -> Answer:
     bucket = call.bucket
-    if acl.enforced(bucket) and call.headers.get("x-amz-acl") != "private":
+    if acl.enforced(bucket):
         raise S3Failure("AccessControlListNotSupported")
     wanted = acl.for_request(call, bucket.acl, bucket.owner)
     block = bucket.rules.get("publicAccessBlock")

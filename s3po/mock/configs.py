@@ -129,15 +129,15 @@ def get_bucket_policy_status(call: Call) -> Answer:
 # Documents.
 
 
-def _cors(root: Node, _: Bucket) -> Any:
+def _cors(root: Node, _: Bucket, __: Call) -> Any:
     return parse_cors(root)
 
 
-def _lifecycle(root: Node, _: Bucket) -> Any:
+def _lifecycle(root: Node, _: Bucket, __: Call) -> Any:
     return parse_lifecycle(root)
 
 
-def _encryption(root: Node, _: Bucket) -> Any:
+def _encryption(root: Node, _: Bucket, __: Call) -> Any:
     rule = root.find("Rule")
     default = rule.find("ApplyServerSideEncryptionByDefault") if rule is not None else None
     if default is None:
@@ -154,7 +154,7 @@ def _encryption(root: Node, _: Bucket) -> Any:
     return kind, key_id
 
 
-def _website(root: Node, _: Bucket) -> Any:
+def _website(root: Node, _: Bucket, __: Call) -> Any:
     redirect = root.find("RedirectAllRequestsTo")
     index = root.find("IndexDocument")
     if redirect is None and index is None:
@@ -166,16 +166,33 @@ def _website(root: Node, _: Bucket) -> Any:
     return None
 
 
-def _logging(root: Node, _: Bucket) -> Any:
+def _logging(root: Node, bucket: Bucket, call: Call) -> Any:
     enabled = root.find("LoggingEnabled")
-    if enabled is not None:
-        enabled.need("TargetBucket")
-        if enabled.find("TargetPrefix") is None:
-            raise S3Failure("MalformedXML")
+    if enabled is None:
+        return None
+    name = enabled.need("TargetBucket")
+    if enabled.find("TargetPrefix") is None:
+        raise S3Failure("MalformedXML")
+    layout = enabled.find("TargetObjectKeyFormat")
+    parted = layout.find("PartitionedPrefix") if layout is not None else None
+    if parted is not None and parted.get("PartitionDateSource") not in (
+        "EventTime",
+        "DeliveryTime",
+    ):
+        raise S3Failure("MalformedXML")
+    target = call.app.store.buckets.get(name)
+    if target is None:
+        raise S3Failure(
+            "InvalidTargetBucketForLogging",
+            "The target bucket for logging does not exist",
+            TargetBucket=name,
+        )
+    if target.owner.id != bucket.owner.id or target.region != bucket.region:
+        raise S3Failure("InvalidTargetBucketForLogging", TargetBucket=name)
     return None
 
 
-def _ownership(root: Node, bucket: Bucket) -> Any:
+def _ownership(root: Node, bucket: Bucket, _: Call) -> Any:
     rules = list(root.all("Rule"))
     if len(rules) != 1:
         raise S3Failure("MalformedXML")
@@ -193,7 +210,7 @@ def _ownership(root: Node, bucket: Bucket) -> Any:
 _BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 
 
-def _public_access(root: Node, _: Bucket) -> Any:
+def _public_access(root: Node, _: Bucket, __: Call) -> Any:
     block = {}
     for name in _BLOCKS:
         text = (root.get(name) or "false").lower()
@@ -207,13 +224,13 @@ def _public_access(root: Node, _: Bucket) -> Any:
     return block
 
 
-def _payer(root: Node, _: Bucket) -> Any:
+def _payer(root: Node, _: Bucket, __: Call) -> Any:
     if root.get("Payer") not in ("BucketOwner", "Requester"):
         raise S3Failure("MalformedXML")
     return None
 
 
-def _accelerate(root: Node, bucket: Bucket) -> Any:
+def _accelerate(root: Node, bucket: Bucket, _: Call) -> Any:
     if root.get("Status") not in ("Enabled", "Suspended"):
         raise S3Failure("MalformedXML")
     if "." in bucket.name:
@@ -224,7 +241,7 @@ def _accelerate(root: Node, bucket: Bucket) -> Any:
     return None
 
 
-def _notification(root: Node, _: Bucket) -> Any:
+def _notification(root: Node, _: Bucket, __: Call) -> Any:
     for node in root.children:
         if node.tag == "EventBridgeConfiguration":
             continue
@@ -246,7 +263,7 @@ def _notification(root: Node, _: Bucket) -> Any:
     return None
 
 
-Check = Callable[[Node, Bucket], Any]
+Check = Callable[[Node, Bucket, Call], Any]
 
 
 class Document:
@@ -271,7 +288,7 @@ class Document:
     def put(self, call: Call) -> Answer:
         bucket = call.bucket
         root = parse(call.body, self.root)
-        rules = self.check(root, bucket)
+        rules = self.check(root, bucket, call)
         if self.subresource in ("logging", "notification") and not root.children:
             bucket.configs.pop(self.subresource, None)
             return Answer(self.put_status)

@@ -20,15 +20,14 @@ def _read_most(call: Call, name: str) -> int:
     text = call.query.get(name)
     if text is None or text == "":
         return 1000
-    try:
-        most = int(text)
-    except ValueError:
+    if not (text.isascii() and text.removeprefix("-").isdigit()):
         raise S3Failure(
             "InvalidArgument",
             f"Provided {name} not an integer or within integer range",
             ArgumentName=name,
             ArgumentValue=text,
-        ) from None
+        )
+    most = int(text)
     if not 0 <= most <= 2147483647:
         raise S3Failure(
             "InvalidArgument",

@@ -329,9 +329,12 @@ def complete_multipart_upload(call: Call) -> Answer:
         # S3 answers a Complete that is sent again as it answered the first.
         version = bucket.find(key, done[2]) if done[2] != "null" else bucket.current(key)
         if version is not None and version.etag == done[1]:
-            return _completed(call, bucket.name, key, done[1], {}, None)
+            kind = version.checksum_type if version.checksums else None
+            return _completed(call, bucket.name, key, done[1], version.checksums, kind)
     upload = _upload(call)
     root = parse(call.body, "CompleteMultipartUpload", "CompleteMultipartUploadResult")
+    if encryption.customer_key(call.headers):
+        encryption.check_part(call.headers, upload.template)
     conditions.check_write(call, bucket, key)
     parts = _chosen(upload, root)
     size = sum(part.blob.size for part in parts)

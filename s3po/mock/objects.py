@@ -127,7 +127,7 @@ def store_version(call: Call, bucket: Bucket, version: Version) -> Headers:
     version.modified = call.now
     bucket.add(version)
     headers: Headers = [("ETag", f'"{version.etag}"')]
-    if bucket.versioning:
+    if version.version_id != "null":
         headers.append(("x-amz-version-id", version.version_id))
     expiration = expiration_header(bucket, version)
     if expiration is not None:
@@ -621,12 +621,9 @@ def _attribute_parts(call: Call, version: Version) -> str:
     lines += element("IsTruncated", "true" if len(listed) > len(shown) else "false")
     if shown:
         lines += element("NextPartNumberMarker", shown[-1][0])
-    if any(found for _, _, found in parts):
-        for number, size, found in shown:
-            inner = "".join(
-                element("Checksum" + name.upper(), value) for name, value in found.items()
-            )
-            lines += f"<Part>{element('PartNumber', number)}{element('Size', size)}{inner}</Part>"
+    for number, size, found in shown:
+        inner = "".join(element("Checksum" + name.upper(), value) for name, value in found.items())
+        lines += f"<Part>{element('PartNumber', number)}{element('Size', size)}{inner}</Part>"
     return f"<ObjectParts>{lines}</ObjectParts>"
 
 

@@ -92,6 +92,9 @@ def _value(call: Call, name: str, version: Version | None) -> str | None:
     """What a condition key stands for in this request."""
     lower = name.lower()
     headers = call.headers
+    if lower == "s3:prefix" and call.key is not None:
+        # Whether a key that is not there may be known is a question of listing it.
+        return call.key
     if lower in ("s3:prefix", "s3:delimiter", "s3:max-keys"):
         return call.query.get(lower[3:])
     if lower == "s3:versionid":

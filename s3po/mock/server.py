@@ -30,6 +30,10 @@ _BAD_REQUEST = (
 )
 
 
+#: No header holds them (RFC 9110, 5.5); tabs and line ends are looked at where the head is split.
+_CONTROL = bytes([*range(9), 11, 12, *range(14, 32), 127])
+
+
 class _Closed(Exception):
     """The client went away."""
 
@@ -119,7 +123,10 @@ class _Connection:
             end = buffer.find(b"\r\n\r\n")
             if end >= 0:
                 self.buffer = buffer[end + 4 :]
-                return buffer[:end].decode("latin-1").lstrip("\r\n").split("\r\n")
+                head = buffer[:end]
+                if len(head.translate(None, _CONTROL)) != end:
+                    raise ValueError("a control character in the head")
+                return head.decode("latin-1").lstrip("\r\n").split("\r\n")
             if len(buffer) > _MAX_HEAD:
                 raise ValueError("the head is too long")
             data = recv(_RECEIVE)

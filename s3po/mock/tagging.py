@@ -62,7 +62,8 @@ def from_document(data: bytes, most: int = 10) -> dict[str, str]:
 
 def render(tags: dict[str, str]) -> bytes:
     inner = "".join(
-        f"<Tag>{element('Key', key)}{element('Value', value)}</Tag>" for key, value in tags.items()
+        f"<Tag>{element('Key', key)}{element('Value', value)}</Tag>"
+        for key, value in sorted(tags.items())
     )
     return page("Tagging", f"<TagSet>{inner}</TagSet>")
 

@@ -225,10 +225,11 @@ def test_public_access_block(s3, anonymous, bucket, refused):
 
 def test_owner_enforced(s3, alt, refused):
     s3.create_bucket(Bucket="enforced", ObjectOwnership="BucketOwnerEnforced")
-    assert (
-        refused(s3.put_bucket_acl, Bucket="enforced", ACL="public-read").code
-        == "AccessControlListNotSupported"
-    )
+    for name in ("public-read", "private"):
+        assert (
+            refused(s3.put_bucket_acl, Bucket="enforced", ACL=name).code
+            == "AccessControlListNotSupported"
+        )
     bad = refused(s3.put_object, Bucket="enforced", Key="k", Body=b"", ACL="public-read")
     assert bad.code == "AccessControlListNotSupported"
     put_policy(s3, "enforced", allow("s3:PutObject", "arn:aws:s3:::enforced/*"))
@@ -242,3 +243,124 @@ def test_expected_owner(s3, bucket, refused):
     assert (
         refused(s3.list_objects_v2, Bucket=bucket, ExpectedBucketOwner="123456789012").status == 403
     )
+
+
+def test_owners_bound_by_their_own_acl(s3, bucket, refused):
+    s3.put_object(Bucket=bucket, Key="key", Body=b"body")
+    owner = {"ID": "a" * 64}
+    s3.put_bucket_acl(Bucket=bucket, AccessControlPolicy={"Owner": owner, "Grants": []})
+    assert s3.get_bucket_acl(Bucket=bucket)["Grants"] == []
+    assert refused(s3.put_object, Bucket=bucket, Key="new", Body=b"").code == "AccessDenied"
+    assert refused(s3.delete_object, Bucket=bucket, Key="key").code == "AccessDenied"
+    assert refused(s3.list_objects_v2, Bucket=bucket).code == "AccessDenied"
+    # The object's own ACL, and what is the owner's alone, stay.
+    assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == b"body"
+    s3.get_bucket_versioning(Bucket=bucket)
+    s3.put_bucket_acl(Bucket=bucket, ACL="private")
+    s3.put_object(Bucket=bucket, Key="new", Body=b"")
+    s3.put_object_acl(Bucket=bucket, Key="key", AccessControlPolicy={"Owner": owner, "Grants": []})
+    assert refused(s3.get_object, Bucket=bucket, Key="key").code == "AccessDenied"
+    s3.put_object_acl(Bucket=bucket, Key="key", ACL="private")
+    s3.get_object(Bucket=bucket, Key="key")
+
+
+def test_grants_by_header_keep_their_order(s3, bucket):
+    alt_id = f"id={ALT_ID}"
+    s3.put_object(
+        Bucket=bucket,
+        Key="key",
+        Body=b"",
+        GrantRead=alt_id,
+        GrantReadACP=alt_id,
+        GrantWriteACP=alt_id,
+        GrantFullControl=alt_id,
+    )
+    grants = s3.get_object_acl(Bucket=bucket, Key="key")["Grants"]
+    assert [each["Permission"] for each in grants] == [
+        "READ",
+        "READ_ACP",
+        "WRITE_ACP",
+        "FULL_CONTROL",
+    ]
+    s3.put_object_acl(Bucket=bucket, Key="key", ACL="public-read")
+    grants = s3.get_object_acl(Bucket=bucket, Key="key")["Grants"]
+    assert [each["Permission"] for each in grants] == ["READ", "FULL_CONTROL"]
+
+
+def test_restricted_is_only_what_a_public_policy_allows(s3, alt, anonymous, bucket, refused):
+    s3.put_object(Bucket=bucket, Key="key", Body=b"body")
+    resource = f"arn:aws:s3:::{bucket}/*"
+    put_policy(s3, bucket, allow("s3:GetObject", resource))
+    anonymous.get_object(Bucket=bucket, Key="key")
+    s3.put_public_access_block(
+        Bucket=bucket, PublicAccessBlockConfiguration={"RestrictPublicBuckets": True}
+    )
+    for other in (alt, anonymous):
+        assert refused(other.get_object, Bucket=bucket, Key="key").code == "AccessDenied"
+    s3.get_object(Bucket=bucket, Key="key")
+    assert not s3.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"]["IsPublic"]
+    put_policy(s3, bucket, allow("s3:GetObject", resource, f"arn:aws:iam:::user/{ALT_ID}"))
+    assert alt.get_object(Bucket=bucket, Key="key")["Body"].read() == b"body"
+
+
+def test_who_may_list_a_prefix_may_know_its_keys(s3, alt, bucket, refused):
+    put_policy(
+        s3,
+        bucket,
+        allow("s3:ListBucket", f"arn:aws:s3:::{bucket}", StringLike={"s3:prefix": "public/*"}),
+    )
+    assert refused(alt.head_object, Bucket=bucket, Key="public/none").status == 404
+    assert refused(alt.head_object, Bucket=bucket, Key="private/none").status == 403
+
+
+def test_a_policy_may_deny_the_owner_a_setting(s3, bucket, refused):
+    s3.put_public_access_block(
+        Bucket=bucket, PublicAccessBlockConfiguration={"BlockPublicPolicy": True}
+    )
+    put_policy(
+        s3,
+        bucket,
+        allow("s3:GetBucketPublicAccessBlock", f"arn:aws:s3:::{bucket}", effect="Deny"),
+    )
+    assert refused(s3.get_public_access_block, Bucket=bucket).status == 403
+    s3.delete_bucket_policy(Bucket=bucket)
+    s3.get_public_access_block(Bucket=bucket)
+
+
+@pytest.mark.parametrize(
+    "ownership", ["BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"]
+)
+def test_whose_an_upload_is(s3, alt, refused, ownership):
+    s3.create_bucket(Bucket="owned", ObjectOwnership=ownership)
+    put_policy(s3, "owned", allow("s3:*", ["arn:aws:s3:::owned", "arn:aws:s3:::owned/*"]))
+    mine, theirs = "a" * 64, ALT_ID
+    full = {"ACL": "bucket-owner-full-control"}
+    plain = mine if ownership == "BucketOwnerEnforced" else theirs
+    given = theirs if ownership == "ObjectWriter" else mine
+    alt.put_object(Bucket="owned", Key="source", Body=b"")
+    for extra, owner in (({}, plain), (full, given)):
+        alt.put_object(Bucket="owned", Key="put", Body=b"", **extra)
+        alt.copy_object(Bucket="owned", Key="copy", CopySource="owned/source", **extra)
+        for key in ("put", "copy"):
+            assert alt.get_object_acl(Bucket="owned", Key=key)["Owner"]["ID"] == owner
+        upload = alt.create_multipart_upload(Bucket="owned", Key="parts", **extra)["UploadId"]
+        parts = alt.list_parts(Bucket="owned", Key="parts", UploadId=upload)
+        assert parts["Owner"]["ID"] == owner
+    if ownership == "BucketOwnerEnforced":
+        for function, more in (
+            (alt.put_object, {"Body": b""}),
+            (alt.create_multipart_upload, {}),
+            (alt.copy_object, {"CopySource": "owned/source"}),
+            (alt.put_object_acl, {}),
+        ):
+            refusal = refused(function, Bucket="owned", Key="source", ACL="private", **more)
+            assert (refusal.status, refusal.code) == (400, "AccessControlListNotSupported")
+
+
+def test_a_public_bucket_cannot_go_without_acls(s3, bucket, refused):
+    rule = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read")
+    bad = refused(s3.put_bucket_ownership_controls, Bucket=bucket, OwnershipControls=rule)
+    assert (bad.status, bad.code) == (400, "InvalidBucketAclWithObjectOwnership")
+    s3.put_bucket_acl(Bucket=bucket, ACL="private")
+    s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls=rule)

@@ -22,11 +22,23 @@ def test_create_head_list_delete(s3, refused):
 
 
 def test_owners_and_names_taken(s3, alt, bucket, refused):
-    again = refused(s3.create_bucket, Bucket=bucket)
-    assert (again.status, again.code) == (409, "BucketAlreadyOwnedByYou")
     other = refused(alt.create_bucket, Bucket=bucket)
     assert (other.status, other.code) == (409, "BucketAlreadyExists")
     assert alt.list_buckets()["Buckets"] == []
+    place = {"CreateBucketConfiguration": {"LocationConstraint": "eu-west-3"}}
+    s3.create_bucket(Bucket="abroad", **place)
+    again = refused(s3.create_bucket, Bucket="abroad", **place)
+    assert (again.status, again.code) == (409, "BucketAlreadyOwnedByYou")
+    assert refused(s3.create_bucket, Bucket="abroad").code == "BucketAlreadyOwnedByYou"
+
+
+def test_the_oldest_region_makes_a_bucket_twice(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="key", Body=b"kept")
+    s3.create_bucket(Bucket=bucket, ACL="public-read")
+    assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == b"kept"
+    assert len(s3.get_bucket_acl(Bucket=bucket)["Grants"]) == 2
+    s3.create_bucket(Bucket=bucket)
+    assert len(s3.get_bucket_acl(Bucket=bucket)["Grants"]) == 1
 
 
 @pytest.mark.parametrize(

@@ -329,3 +329,21 @@ def test_policy_text_comes_back_as_it_was(s3, bucket):
     )
     s3.put_bucket_policy(Bucket=bucket, Policy=text)
     assert s3.get_bucket_policy(Bucket=bucket)["Policy"] == text
+
+
+def test_logging_needs_a_bucket_to_log_to(s3, alt, bucket, refused):
+    def put(name, **more):
+        enabled = {"TargetBucket": name, "TargetPrefix": "log/", **more}
+        return {"Bucket": bucket, "BucketLoggingStatus": {"LoggingEnabled": enabled}}
+
+    alt.create_bucket(Bucket="not-mine")
+    for name in ("none", "not-mine"):
+        bad = refused(s3.put_bucket_logging, **put(name))
+        assert (bad.status, bad.code) == (400, "InvalidTargetBucketForLogging")
+    layout = {"PartitionedPrefix": {"PartitionDateSource": "Whenever"}}
+    bad = refused(s3.put_bucket_logging, **put(bucket, TargetObjectKeyFormat=layout))
+    assert bad.code == "MalformedXML"
+    layout = {"PartitionedPrefix": {"PartitionDateSource": "EventTime"}}
+    s3.put_bucket_logging(**put(bucket, TargetObjectKeyFormat=layout))
+    found = s3.get_bucket_logging(Bucket=bucket)["LoggingEnabled"]
+    assert found["TargetObjectKeyFormat"] == layout

@@ -254,3 +254,27 @@ def test_reset_forgets(open_mock, send):
     assert send("GET", "/bucket").status == 404
     assert len(open_mock.requests) == 1
     assert len(open_mock.faults) == 0
+
+
+def test_no_control_characters_in_a_head():
+    with MockS3(buckets=["bucket"]).serve() as server:
+        start = b"PUT /bucket/key HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n" + head(signed())
+        end = b"Connection: close\r\n\r\n"
+        for value in (b"\x04w", b"h\x04w", b"w\x00", b"\x7f"):
+            answer = exchange(server.port, start + b"x-amz-meta-a: " + value + b"\r\n" + end)
+            assert answer.startswith(b"HTTP/1.1 400 ")
+        answer = exchange(server.port, start + b"x-amz-meta-a: a\tb\xff\r\n" + end)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_bucket_that_goes_while_a_body_comes(open_mock):
+    with open_mock.serve() as server:
+        start = (
+            b"PUT /bucket/key HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n"
+        )
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as sock:
+            sock.sendall(start + head(signed()) + b"\r\n")
+            assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            del open_mock.store.buckets["bucket"]
+            sock.sendall(b"body")
+            assert b"NoSuchBucket" in sock.recv(10_000)
