@@ -21,17 +21,19 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from s3po.batch import Batch
+    from s3po.batch import Batch, Handle
     from s3po.config import Config, GiB, KiB, MiB
     from s3po.connection import Connection
     from s3po.errors import (
         AccessDenied,
         BatchError,
+        Cancelled,
         ConfigError,
         Conflict,
         ConnectionFailed,
         CredentialsError,
         DeleteErrors,
+        Failure,
         IncompleteBody,
         IntegrityError,
         InvalidRange,
@@ -61,7 +63,7 @@ if TYPE_CHECKING:
         UploadResult,
     )
     from s3po.rest import Client
-    from s3po.stats import Stats
+    from s3po.stats import BatchStats, Stats
 
 __version__ = "0.1.0"
 
@@ -71,17 +73,19 @@ logging.getLogger("s3po").addHandler(logging.NullHandler())
 #: Where each name lives: imported when it is first asked for, so that `import s3po` costs next to
 #: nothing and opens nothing.
 _HOMES = {
-    "batch": ("Batch",),
+    "batch": ("Batch", "Handle"),
     "config": ("Config", "GiB", "KiB", "MiB"),
     "connection": ("Connection",),
     "errors": (
         "AccessDenied",
         "BatchError",
+        "Cancelled",
         "ConfigError",
         "Conflict",
         "ConnectionFailed",
         "CredentialsError",
         "DeleteErrors",
+        "Failure",
         "IncompleteBody",
         "IntegrityError",
         "InvalidRange",
@@ -111,7 +115,7 @@ _HOMES = {
         "UploadResult",
     ),
     "rest": ("Client",),
-    "stats": ("Stats",),
+    "stats": ("BatchStats", "Stats"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -119,7 +123,9 @@ __all__ = [
     "AccessDenied",
     "Batch",
     "BatchError",
+    "BatchStats",
     "BucketInfo",
+    "Cancelled",
     "Client",
     "Config",
     "ConfigError",
@@ -131,7 +137,9 @@ __all__ = [
     "CredentialsError",
     "DeleteErrors",
     "DownloadResult",
+    "Failure",
     "GiB",
+    "Handle",
     "HeadObjectResult",
     "IncompleteBody",
     "IntegrityError",

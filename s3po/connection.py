@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TextIO, cast, overload
 
 from s3po.config import Config
 from s3po.credentials import resolve_provider, resolve_settings
@@ -23,7 +23,7 @@ from s3po.models import (
 )
 from s3po.rest import Client
 from s3po.rest.client import Limiter
-from s3po.stats import Stats
+from s3po.stats import BatchStats, Stats
 from s3po.transfer.download import download as _download
 from s3po.transfer.download import download_file as _download_file
 from s3po.transfer.source import Progress
@@ -535,7 +535,7 @@ class Connection:
         *,
         raise_errors: bool = True,
         collect: bool = False,
-        progress: Progress | bool | None = None,
+        progress: Callable[[BatchStats], object] | TextIO | bool | None = None,
     ) -> Batch:
         """Many calls at once, `poolsize` requests of them in flight at most.
 

@@ -18,7 +18,8 @@
     ├── MalformedResponse                     an answer that is not what S3 says it is
     ├── IntegrityError                        bytes that differ from what they should be
     ├── TransferError                         many requests that act as one: which of them gave up
-    └── DeleteErrors, BatchError              many failures at once, `.failures` in call order
+    ├── DeleteErrors, BatchError              many failures at once, `.failures` in call order
+    └── Cancelled                             a call of a batch that was told to stop
 
 All of them pickle, and none of them ever holds a secret or a signature.
 """
@@ -26,16 +27,19 @@ All of them pickle, and none of them ever holds a secret or a signature.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 __all__ = [
     "AccessDenied",
     "BatchError",
+    "Cancelled",
     "ConfigError",
     "Conflict",
     "ConnectionFailed",
     "CredentialsError",
     "DeleteErrors",
+    "Failure",
     "IncompleteBody",
     "IntegrityError",
     "InvalidRange",
@@ -291,22 +295,51 @@ class DeleteErrors(S3poError):
         self.failures = list(failures)
 
 
+class Cancelled(S3poError):
+    """A call of a batch was cancelled, by itself or with all of the batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A call of a batch that failed: what was called, on what, and how it ended."""
+
+    #: The face's name: "upload", "download_file", ...
+    verb: str
+    bucket: str | None
+    #: None for `delete_many`, whose DeleteErrors names its keys.
+    key: str | None
+    exception: Exception
+
+
 class BatchError(S3poError, ExceptionGroup[Exception]):
-    """Calls of a batch failed; `failures` (also `exceptions`) hold each one in call order."""
+    """Calls of a batch failed: `failures` tells each of them, in call order.
 
-    def __new__(cls, message: str, exceptions: Sequence[Exception]) -> Self:
-        return ExceptionGroup.__new__(cls, message, exceptions)
+    As an ExceptionGroup it has the exceptions alone in `exceptions`, and works with `except*`.
+    """
 
-    def __init__(self, message: str, exceptions: Sequence[Exception]) -> None:
-        self.args = (message, list(exceptions))
+    def __new__(cls, message: str, failures: Sequence[Failure | Exception]) -> Self:
+        return ExceptionGroup.__new__(cls, message, [_exception_of(each) for each in failures])
+
+    def __init__(self, message: str, failures: Sequence[Failure | Exception]) -> None:
         # ExceptionGroup.message is read-only and set by __new__.
-
-    @property
-    def failures(self) -> tuple[Any, ...]:
-        return self.exceptions
+        self.args = (message, list(failures))
+        self.failures: tuple[Failure, ...] = tuple(map(_failure_of, failures))
 
     def derive(self, excs: Sequence[Any], /) -> BatchError:  # type: ignore[override]
-        return BatchError(self.message, excs)
+        known = {id(failure.exception): failure for failure in self.failures}
+        return BatchError(self.message, [known.get(id(error), error) for error in excs])
+
+
+def _exception_of(failure: Failure | Exception) -> Exception:
+    return failure.exception if isinstance(failure, Failure) else failure
+
+
+def _failure_of(error: Failure | Exception) -> Failure:
+    if isinstance(error, Failure):
+        return error
+    if isinstance(error, S3poError):
+        return Failure(error.operation or "", error.bucket, error.key, error)
+    return Failure("", None, None, error)
 
 
 _BY_CODE: dict[str, type[S3Error]] = {

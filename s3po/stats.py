@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 
 class Stats:
     """Plain counters; greenlets of one thread share it without locks.
@@ -23,3 +25,34 @@ class Stats:
     def __repr__(self) -> str:
         counts = ", ".join(f"{name}={getattr(self, name)}" for name in self.__slots__)
         return f"<Stats {counts}>"
+
+
+class BatchStats(Stats):
+    """What a batch did, at any time: `started` counts calls that began, `done` those that ended well.
+
+    `requests`, `retries`, `bytes_sent` and `bytes_received` are of its requests.
+    """
+
+    __slots__ = ("_began", "_ended", "cancelled", "done", "failed", "started")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started = 0
+        self.done = 0
+        self.failed = 0
+        self.cancelled = 0
+        self._began = monotonic()
+        self._ended: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Since the batch began, up to its end."""
+        return (monotonic() if self._ended is None else self._ended) - self._began
+
+    def end(self) -> None:
+        self._ended = monotonic()
+
+    def __repr__(self) -> str:
+        names = ("started", "done", "failed", "cancelled", *Stats.__slots__)
+        counts = ", ".join(f"{name}={getattr(self, name)}" for name in names)
+        return f"<BatchStats {counts}, seconds={self.seconds:.3f}>"

@@ -1,32 +1,197 @@
-"""A crew of greenlets for one transfer."""
+"""Who may do how much at once: a crew of greenlets for one transfer, and the bounds of a batch."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import gevent
 from gevent.event import Event
-from gevent.lock import Semaphore
+from gevent.hub import Waiter, get_hub
 
 
 class Limiter:
-    """Bounds a batch: how many requests are in flight in all, and how much of streams is in memory.
+    """Bounds a batch: calls, requests in flight, and parts of streams in memory, each at most `size`.
 
-    A Client that is bound to it holds a place during each exchange. An upload of a stream holds one
-    part in memory, and more of them only as far as there is something to spare for all together.
+    A call that runs is entitled to one request and one part; it never waits for those. Whatever it
+    wants beyond them comes from what the other calls leave over, and calls that wait to begin come
+    first. So a few large transfers use the whole batch, and do not keep small ones waiting.
+
+    It belongs to one hub. Each worker of the batch has a `Share` of it.
     """
 
-    __slots__ = ("_places", "acquire", "release", "size", "spare")
+    __slots__ = ("_callers", "_hub", "_requesters", "parts", "requests", "running", "size")
 
-    def __init__(self, size: int, *, spare: int = 0) -> None:
+    def __init__(self, size: int) -> None:
         self.size = size
-        self._places = Semaphore(size)
-        self.acquire = self._places.acquire
-        self.release = self._places.release
-        #: Parts of streams beyond the one that each upload may hold.
-        self.spare = Semaphore(spare)
+        self.running = 0
+        #: Beyond the one of each call.
+        self.requests = 0
+        self.parts = 0
+        self._hub = get_hub()
+        self._callers: deque[_Turn] = deque()
+        self._requesters: deque[_Turn] = deque()
+
+    def try_enter(self) -> bool:
+        """Begin a call if there is room, and nobody waits for it."""
+        if self._callers or self.running + max(self.requests, self.parts) >= self.size:
+            return False
+        self.running += 1
+        return True
+
+    def enter(self) -> None:
+        """Begin a call as soon as there is room, in the order of asking."""
+        if self.try_enter():
+            return
+        turn = _Turn(self._hub)
+        self._callers.append(turn)
+        try:
+            turn.wait()
+        except BaseException:
+            if turn.granted:
+                self.leave()
+            else:
+                self._callers.remove(turn)
+                self._hand_on()
+            raise
+
+    def enter_again(self) -> None:
+        """Go on with a call that had left for a while; it counts even where the wait is broken off."""
+        try:
+            self.enter()
+        except BaseException:
+            self.running += 1
+            raise
+
+    def turn_away(self, make_error: Callable[[], Exception]) -> None:
+        """All calls that wait to begin get an error instead."""
+        for turn in self._callers:
+            turn.refuse(make_error())
+
+    def leave(self) -> None:
+        """A call has ended."""
+        self.running -= 1
+        if self._callers or self._requesters:
+            self._hand_on()
+
+    def take_request(self) -> bool:
+        if len(self._callers) + self.running + self.requests >= self.size:
+            return False
+        self.requests += 1
+        return True
+
+    def give_request(self) -> None:
+        self.requests -= 1
+        self._hand_on()
+
+    def take_part(self) -> bool:
+        if len(self._callers) + self.running + self.parts >= self.size:
+            return False
+        self.parts += 1
+        return True
+
+    def give_part(self) -> None:
+        self.parts -= 1
+        self._hand_on()
+
+    def _hand_on(self) -> None:
+        """What became free goes to whoever waits for it, calls first."""
+        callers, requesters = self._callers, self._requesters
+        while callers and self.running + max(self.requests, self.parts) < self.size:
+            self.running += 1
+            callers.popleft().grant()
+        while requesters and self.take_request():
+            turn = requesters.popleft()
+            assert turn.share is not None
+            turn.share.take_extra(turn)
+
+
+class Share:
+    """What one call of a batch may use; the limiter of its Client.
+
+    `acquire` and `release` stand around each exchange, in whatever greenlet of the call it is made.
+    """
+
+    __slots__ = ("_busy", "_extras", "_limiter", "_waiting")
+
+    def __init__(self, limiter: Limiter) -> None:
+        self._limiter = limiter
+        #: Whether the request that it is entitled to is under way.
+        self._busy = False
+        self._extras = 0
+        self._waiting: deque[_Turn] = deque()
+
+    def acquire(self) -> None:
+        """Wait until one more request may be in flight."""
+        if not self._busy:
+            self._busy = True
+            return
+        limiter = self._limiter
+        if limiter.take_request():
+            self._extras += 1
+            return
+        turn = _Turn(limiter._hub, self)
+        self._waiting.append(turn)
+        limiter._requesters.append(turn)
+        try:
+            turn.wait()
+        except BaseException:
+            if turn.granted:
+                self.release()
+            else:
+                self._waiting.remove(turn)
+                limiter._requesters.remove(turn)
+            raise
+
+    def release(self) -> None:
+        if self._extras:
+            self._extras -= 1
+            self._limiter.give_request()
+        elif self._waiting:
+            # The one that it is entitled to goes on to the next of its own.
+            turn = self._waiting.popleft()
+            self._limiter._requesters.remove(turn)
+            turn.grant()
+        else:
+            self._busy = False
+
+    def take_extra(self, turn: _Turn) -> None:
+        """The limiter had one more request to give to `turn`."""
+        self._waiting.remove(turn)
+        self._extras += 1
+        turn.grant()
+
+    def take_part(self) -> bool:
+        """Whether one more part of a stream may be held in memory, beside the first."""
+        return self._limiter.take_part()
+
+    def give_part(self) -> None:
+        self._limiter.give_part()
+
+
+class _Turn:
+    """A greenlet that waits for its turn."""
+
+    __slots__ = ("_hub", "_waiter", "granted", "share")
+
+    def __init__(self, hub: Any, share: Share | None = None) -> None:
+        self._hub = hub
+        self._waiter = Waiter(hub)
+        self.share = share
+        #: Given, though the greenlet may not have gone on yet.
+        self.granted = False
+
+    def wait(self) -> None:
+        self._waiter.get()
+
+    def grant(self) -> None:
+        self.granted = True
+        self._hub.loop.run_callback(self._waiter.switch, None)
+
+    def refuse(self, error: Exception) -> None:
+        self._hub.loop.run_callback(self._waiter.throw, error)
 
 
 class Crew:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import gevent
 
@@ -28,7 +28,7 @@ from s3po.messages import Body, BytesLike
 from s3po.models import PartInfo, UploadResult
 from s3po.rest import Client
 from s3po.transfer.plan import concurrency_for, iter_ranges, next_part_size, part_size_for
-from s3po.transfer.pool import Crew
+from s3po.transfer.pool import Crew, Share
 from s3po.transfer.source import (
     FileSource,
     MemorySource,
@@ -173,7 +173,7 @@ def _upload_stream(parts: Parts, source: StreamSource, usual: int, threshold: in
                 # done, or, where a batch shares the memory, when there is some to spare.
                 crew.wait_for_room()
                 spare = crew.busy and spares.take()
-                if crew.busy and not spare and parts.client.limiter is not None:
+                if crew.busy and not spare and spares.bounded:
                     crew.wait_for_all()
                 chunk = source.read(step)
             crew.wait_for_all()
@@ -185,31 +185,38 @@ def _upload_stream(parts: Parts, source: StreamSource, usual: int, threshold: in
 class _Spares:
     """Parts that a stream holds in memory beyond its first, where a batch bounds them."""
 
-    __slots__ = ("_pool", "_taken")
+    __slots__ = ("_share", "_taken")
 
     def __init__(self, limiter: object) -> None:
-        self._pool: Any = getattr(limiter, "spare", None)
+        self._share = limiter if isinstance(limiter, Share) else None
         self._taken = 0
 
+    @property
+    def bounded(self) -> bool:
+        return self._share is not None
+
     def take(self) -> bool:
-        if self._pool is None or not self._pool.acquire(blocking=False):
+        if self._share is None or not self._share.take_part():
             return False
         self._taken += 1
         return True
+
+    def give(self) -> None:
+        assert self._share is not None
+        self._taken -= 1
+        self._share.give_part()
 
     def send(self, parts: Parts, number: int, chunk: BytesLike, spare: bool) -> None:
         try:
             parts.send(number, chunk)
         finally:
             if spare:
-                self._taken -= 1
-                self._pool.release()
+                self.give()
 
     def close(self) -> None:
         # Also for those that were killed before they began.
         while self._taken:
-            self._taken -= 1
-            self._pool.release()
+            self.give()
 
 
 def _width(client: Client, parts: int) -> int:

@@ -13,11 +13,13 @@ from s3po import errors
 from s3po.errors import (
     AccessDenied,
     BatchError,
+    Cancelled,
     ConfigError,
     Conflict,
     ConnectionFailed,
     CredentialsError,
     DeleteErrors,
+    Failure,
     IncompleteBody,
     IntegrityError,
     InvalidRange,
@@ -54,6 +56,8 @@ EXAMPLES: list[S3poError] = [
     TransferError("part 3 gave up", part=3),
     DeleteErrors("2 of 3", [AccessDenied("no", code="AccessDenied", status=403)]),
     BatchError("2 calls failed", [NoSuchKey("m", status=404), ValueError("v")]),
+    BatchError("1 call failed", [Failure("head", "b", "k", NoSuchKey("m", status=404))]),
+    Cancelled("it was cancelled").where(operation="upload", bucket="b", key="k"),
 ]
 
 
@@ -77,7 +81,7 @@ def test_errors_are_themselves_again(error: S3poError, remake: Any) -> None:
     assert (str(again), repr(again)) == (str(error), repr(error))
 
     def plain(value: Any) -> Any:
-        return [repr(each) for each in value] if isinstance(value, list) else value
+        return [repr(each) for each in value] if isinstance(value, (list, tuple)) else value
 
     assert {name: plain(value) for name, value in vars(again).items()} == {
         name: plain(value) for name, value in vars(error).items()
@@ -197,12 +201,15 @@ def test_headers_are_a_copy() -> None:
 
 def test_a_group_can_be_split() -> None:
     missing, broken = NoSuchKey("m", status=404), ServerError("s", status=500)
-    group = BatchError("2 calls failed", [missing, broken])
-    assert group.failures == (missing, broken)
+    told = Failure("download", "bucket", "key", missing)
+    group = BatchError("2 calls failed", [told, broken])
+    assert group.exceptions == (missing, broken)
+    assert group.failures == (told, Failure("", None, None, broken))
     match, rest = group.split(NotFound)
     assert isinstance(match, BatchError)
     assert isinstance(rest, BatchError)
-    assert (match.failures, rest.failures) == ((missing,), (broken,))
+    assert (match.exceptions, rest.exceptions) == ((missing,), (broken,))
+    assert match.failures == (told,)
     caught = []
     try:
         raise group

@@ -35,6 +35,7 @@ FLOORS = {
     "file": 5,
     "connection": 6,
     "batch": 6,
+    "progress": 5,
     "slim": 8,
     "__main__": 8,
 }
