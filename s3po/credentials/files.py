@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from s3po.credentials.arguments import flaw
 from s3po.credentials.chain import Found
@@ -50,15 +50,21 @@ class _Mark:
     profile: Profile
     locations: tuple[Location, ...]
     fingerprints: tuple[Fingerprint | None, ...]
+    #: What the last look showed, where that is something else.
+    pending: tuple[Fingerprint | None, ...] | None = None
 
 
 class Files:
-    """A profile of ~/.aws/credentials, then of ~/.aws/config."""
+    """A profile of ~/.aws/credentials, then of ~/.aws/config.
+
+    A change is taken up when two looks in a row show the same: what is being written meanwhile
+    could end amid a secret and look whole. So it takes up to twice the interval.
+    """
 
     __slots__ = ("_profile_name",)
 
     #: Two calls of `os.stat` each time.
-    interval = 5.0
+    interval = 3.0
 
     def __init__(self, profile_name: str | None) -> None:
         self._profile_name = profile_name
@@ -69,11 +75,18 @@ class Files:
     def renew(self, found: Found) -> Found | None:
         mark = found.mark
         assert isinstance(mark, _Mark)
-        if tuple(location.fingerprint() for location in mark.locations) == mark.fingerprints:
+        seen = tuple(location.fingerprint() for location in mark.locations)
+        if seen == mark.fingerprints:
             return None
+        if seen != mark.pending:
+            return Found(found.credentials, replace(mark, pending=seen))
         new = _look(mark.profile, mark.locations)
         if not isinstance(new, Found):
             raise CredentialsError("; ".join(new))
+        assert isinstance(new.mark, _Mark)
+        if new.mark.fingerprints != seen:
+            # It changed between the look and the reading.
+            return Found(found.credentials, replace(mark, pending=new.mark.fingerprints))
         return new
 
 

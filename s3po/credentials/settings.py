@@ -92,5 +92,7 @@ def _service_endpoint(config: File, sections: Iterable[tuple[File, Section]]) ->
         return None
     services = config.sections.get(f"services {name}")
     if services is None:
-        raise ConfigError(f"{config.location.shown}: no [services {name}], which a profile names")
+        raise ConfigError(
+            f"{config.location.shown}: the profile asks for services {name!r}, which are not there"
+        )
     return services.nested.get("s3", {}).get("endpoint_url")

@@ -57,9 +57,10 @@ class Location:
         if self.path is None:
             return None
         try:
-            return _fingerprint(os.stat(self.path))
-        except OSError:
+            status = os.stat(self.path)
+        except (OSError, ValueError):
             return None
+        return _fingerprint(status) if stat.S_ISREG(status.st_mode) else None
 
 
 def locate(file: tuple[str, str]) -> Location:
