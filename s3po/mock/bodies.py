@@ -212,9 +212,17 @@ def check_checksum(algorithm: str, value: str) -> None:
 
 
 def receive(
-    call: Call, *, limit: int | None = None, algorithm: str | None = None, need_length: bool = True
+    call: Call,
+    *,
+    limit: int | None = None,
+    algorithm: str | None = None,
+    need_length: bool = True,
+    checksum: bool = True,
 ) -> Received:
-    """Read the whole body and hold it against what its headers say; `algorithm` is one more to compute."""
+    """Read the whole body and hold it against what its headers say.
+
+    `algorithm` is one more checksum to compute; without `checksum` those that headers name are not the body's.
+    """
     headers = call.headers
     stream = call.environ["wsgi.input"]
     length = content_length(call)
@@ -250,7 +258,7 @@ def receive(
                 raise ValueError
         except ValueError:
             raise S3Failure("InvalidDigest", extra={"Content-MD5": declared_md5}) from None
-    named = named_checksum(call)
+    named = named_checksum(call) if checksum else None
     wanted = {algorithm} if algorithm else set()
     if named is not None:
         wanted.add(named[0])

@@ -17,6 +17,7 @@ from s3po.mock.store import EMPTY, Blob
 
 #: Fields that a policy need not name.
 _UNNAMED = frozenset(("awsaccesskeyid", "signature", "policy", "file", "x-amz-signature"))
+_FREE = ("x-ignore-", "x-amz-checksum-")
 
 
 def _malformed() -> S3Failure:
@@ -138,8 +139,9 @@ def check_policy(call: Call, fields: dict[str, str], size: int) -> None:
             named |= _check_rule(rule, values, size)
         else:
             raise _invalid("Invalid JSON.")
-    for name in fields:
-        if name not in named and name not in _UNNAMED and not name.startswith("x-ignore-"):
+    # The bucket is a field too, although the form has it in its URL.
+    for name in values:
+        if name not in named and name not in _UNNAMED and not name.startswith(_FREE):
             raise _denied(f"Extra input fields: {name}")
 
 
@@ -227,6 +229,9 @@ def post_object(call: Call) -> Answer:
             ArgumentName="key",
             ArgumentValue="",
         )
+    # The policy is about the key that the object will have.
+    filename = form.filename.replace("\\", "/").rpartition("/")[2]
+    key = fields["key"] = key.replace("${filename}", filename)
     if "policy" in fields:
         auth.authenticate_form(call, fields)
         check_policy(call, fields, len(form.data))
@@ -238,8 +243,6 @@ def post_object(call: Call) -> Answer:
             ArgumentName="policy",
             ArgumentValue="",
         )
-    filename = form.filename.replace("\\", "/").rpartition("/")[2]
-    key = key.replace("${filename}", filename)
     call.key = key
     access.check_write(call)
     limit = call.app.max_object_size

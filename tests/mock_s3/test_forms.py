@@ -148,6 +148,27 @@ def test_policies_that_do_not_hold(app, text, wanted):
     assert app.store.buckets["bucket"].versions == {}
 
 
+def test_the_policy_is_about_the_key_and_the_bucket(app):
+    text = policy(GOOD[:2])
+    fields = {**fields_for(text), "key": "${filename}"}
+    assert code(post(app, fields, filename="bar.txt")) == (403, "AccessDenied")
+    assert post(app, fields, filename="foo.txt").status == 204
+    assert stored(app) == b"data"
+    nameless = policy(GOOD[1:2])
+    assert code(post(app, fields_for(nameless))) == (403, "AccessDenied")
+
+
+def test_checksums_of_the_file(app):
+    text = policy(GOOD[:2])
+    digest = base64.b64encode(hashlib.sha256(b"data").digest()).decode()
+    answer = post(app, fields_for(text, **{"x-amz-checksum-sha256": digest}))
+    assert (answer.status, answer.headers["x-amz-checksum-sha256"]) == (204, digest)
+    other = base64.b64encode(hashlib.sha256(b"other").digest()).decode()
+    wrong = fields_for(text, **{"x-amz-checksum-sha256": other})
+    assert code(post(app, wrong)) == (400, "BadDigest")
+    assert code(post(app, fields_for(text, **{"x-amz-checksum-sha256": "no"})))[0] == 400
+
+
 def test_fields(app):
     text = policy(GOOD[:2])
     assert post(app, fields_for(text, **{"x-ignore-me": "1"})).status == 204

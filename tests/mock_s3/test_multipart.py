@@ -149,9 +149,18 @@ def test_copied_parts(s3, bucket, refused):
     assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == FIVE + b"tail" + b"ai"
 
 
+#: Checksums of FIVE, computed elsewhere for those that the client here cannot do.
+KNOWN = {"CRC64NVME": "NNkugynuN5o=", "CRC32C": "l38pXg=="}
+
+
 @pytest.mark.parametrize(
     ("algorithm", "kind"),
-    [("SHA256", "COMPOSITE"), ("CRC32", "COMPOSITE"), ("CRC32", "FULL_OBJECT")],
+    [
+        ("SHA256", "COMPOSITE"),
+        ("SHA1", "COMPOSITE"),
+        ("CRC32", "COMPOSITE"),
+        ("CRC32", "FULL_OBJECT"),
+    ],
 )
 def test_checksums(s3, bucket, refused, algorithm, kind):
     bodies = [FIVE, b"tail"]
@@ -174,8 +183,8 @@ def test_checksums(s3, bucket, refused, algorithm, kind):
         parts.append({"PartNumber": number, "ETag": made["ETag"], name: made[name]})
 
     def digest(data):
-        if algorithm == "SHA256":
-            return hashlib.sha256(data).digest()
+        if algorithm.startswith("SHA"):
+            return hashlib.new(algorithm, data).digest()
         return zlib.crc32(data).to_bytes(4, "big")
 
     if kind == "COMPOSITE":
@@ -187,8 +196,17 @@ def test_checksums(s3, bucket, refused, algorithm, kind):
         bare = [{"PartNumber": each["PartNumber"], "ETag": each["ETag"]} for each in parts]
         missing = refused(s3.complete_multipart_upload, **named, MultipartUpload={"Parts": bare})
         assert missing.code == "InvalidRequest"
-    done = s3.complete_multipart_upload(**named, MultipartUpload={"Parts": parts})
-    assert done[f"Checksum{algorithm}"] == wanted
+    complete = {**named, "MultipartUpload": {"Parts": parts}}
+    whole = f"Checksum{algorithm}"
+    wrong = base64.b64encode(digest(b"other")).decode() + "-2" * (kind == "COMPOSITE")
+    refusal = refused(s3.complete_multipart_upload, **complete, **{whole: wrong})
+    assert (refusal.status, refusal.code) == (400, "BadDigest")
+    # The header is about the object; the second answer is the first's again.
+    for _ in range(2):
+        done = s3.complete_multipart_upload(**complete, **{whole: wanted})
+        assert (done[whole], done["ChecksumType"]) == (wanted, kind)
+    second = s3.get_object(Bucket=bucket, Key="key", PartNumber=2)
+    assert (second[whole], second["Body"].read()) == (parts[1][whole], b"tail")
     head = s3.head_object(Bucket=bucket, Key="key", ChecksumMode="ENABLED")
     assert (head[f"Checksum{algorithm}"], head["ChecksumType"]) == (wanted, kind)
     attributes = s3.get_object_attributes(
@@ -196,6 +214,50 @@ def test_checksums(s3, bucket, refused, algorithm, kind):
     )
     assert attributes["ObjectParts"]["TotalPartsCount"] == 2
     assert [each["Size"] for each in attributes["ObjectParts"]["Parts"]] == [5 * MiB, 4]
+
+
+@pytest.mark.parametrize("algorithm", KNOWN)
+def test_full_object_checksums_from_the_parts(s3, bucket, algorithm):
+    name = f"Checksum{algorithm}"
+    upload_id = s3.create_multipart_upload(
+        Bucket=bucket, Key="key", ChecksumAlgorithm=algorithm, ChecksumType="FULL_OBJECT"
+    )["UploadId"]
+    named = {"Bucket": bucket, "Key": "key", "UploadId": upload_id}
+    known = {name: KNOWN[algorithm]}
+    etags = [
+        s3.upload_part(**named, PartNumber=number, Body=FIVE, **known)["ETag"] for number in (1, 2)
+    ]
+    listed = s3.list_parts(**named)
+    assert [each[name] for each in listed["Parts"]] == [KNOWN[algorithm]] * 2
+    assert (listed["ChecksumAlgorithm"], listed["ChecksumType"]) == (algorithm, "FULL_OBJECT")
+    parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
+    done = s3.complete_multipart_upload(**named, MultipartUpload={"Parts": parts})
+    # One PUT of the same bytes must come to the same.
+    put = s3.put_object(Bucket=bucket, Key="put", Body=FIVE + FIVE, **{name: done[name]})
+    assert put[name] == done[name]
+
+
+def test_attributes_of_parts_without_checksums(send):
+    upload_id = send("POST", "/bucket/key?uploads").body.decode()
+    upload_id = upload_id.partition("<UploadId>")[2].partition("<")[0]
+    etags = [
+        send("PUT", f"/bucket/key?uploadId={upload_id}&partNumber={number}", body).headers["etag"]
+        for number, body in ((1, FIVE), (2, b"tail"))
+    ]
+    document = "".join(
+        f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>"
+        for number, etag in enumerate(etags, 1)
+    )
+    document = f"<CompleteMultipartUpload>{document}</CompleteMultipartUpload>"
+    assert send("POST", f"/bucket/key?uploadId={upload_id}", document.encode()).status == 200
+    text = send(
+        "GET",
+        "/bucket/key?attributes",
+        headers={"x-amz-object-attributes": "ObjectParts,ObjectSize", "x-amz-max-parts": "1"},
+    ).body.decode()
+    assert f"<ObjectSize>{5 * MiB + 4}</ObjectSize>" in text
+    assert "<IsTruncated>true</IsTruncated>" in text
+    assert f"<Part><PartNumber>1</PartNumber><Size>{5 * MiB}</Size></Part>" in text
 
 
 def test_type_and_algorithm_that_do_not_fit(s3, bucket, refused):
@@ -216,4 +278,12 @@ def test_customer_key_of_parts(s3, bucket, refused):
     named = {"Bucket": bucket, "Key": "key", "UploadId": upload_id, "PartNumber": 1, "Body": b"x"}
     assert refused(s3.upload_part, **named).status == 400
     assert refused(s3.upload_part, **named, **other).status == 400
-    s3.upload_part(**named, **key)
+    etag = s3.upload_part(**named, **key)["ETag"]
+    del named["PartNumber"], named["Body"]
+    named["MultipartUpload"] = {"Parts": [{"PartNumber": 1, "ETag": etag}]}
+    assert refused(s3.complete_multipart_upload, **named, **other).status == 400
+    done = s3.complete_multipart_upload(**named, **key)
+    assert done["ResponseMetadata"]["HTTPHeaders"][
+        "x-amz-server-side-encryption-customer-algorithm"
+    ]
+    assert s3.get_object(Bucket=bucket, Key="key", **key)["Body"].read() == b"x"
