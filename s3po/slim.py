@@ -416,7 +416,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unwritable := _unwritable(surplus):
         return _failed(f"nothing was deleted. No right to write in {_some(unwritable)}.")
     done = remove(surplus)
-    print(f"Deleted {done.files} files, which frees {_megabytes(done.size)} MB.")
+    owners = " ".join(dict.fromkeys(each.owner for each in surplus))
+    print(f"Deleted {done.files:,} files, which frees {_megabytes(done.size)} MB.")
+    # pip takes what is slim for installed, also when it installs boto3 beside it.
+    print(f"To have them back: pip install --force-reinstall --no-deps {owners}")
     return _failed(f"not deleted: {_some(done.failures)}") if done.failures else 0
 
 
