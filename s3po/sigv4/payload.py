@@ -5,7 +5,6 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from hashlib import sha256
 
 from s3po.messages import Body, BytesLike
@@ -19,27 +18,40 @@ _CHUNK = 1024 * 1024
 
 
 def payload_hash(body: BytesLike | Body) -> str:
-    """The SHA-256 of `body` in hex. A `Body` is read to its end and rewound, ready to be sent."""
-    if not isinstance(body, (bytes, bytearray, memoryview)):
-        digest = _hash_chunks(iter(lambda: body.read(_CHUNK), b""))
-        body.rewind()
-        return digest
-    with memoryview(body) as view:
-        if view.nbytes <= _CHUNK:
-            return sha256(view).hexdigest()
-        with view.cast("B") as flat:
-            return _hash_chunks(
-                flat[start : start + _CHUNK] for start in range(0, len(flat), _CHUNK)
-            )
-
-
-def _hash_chunks(chunks: Iterator[bytes | memoryview]) -> str:
-    # Here, for to sign what has no large body must not load it.
-    import gevent
-
-    hasher = sha256()
-    for index, chunk in enumerate(chunks):
-        if index:
-            gevent.sleep(0)
+    """The SHA-256 of `body` in hex. A `Body` is left at its start, ready to be sent."""
+    hasher = _Hasher()
+    if isinstance(body, (bytes, bytearray, memoryview)):
+        hasher.update(body)
+        return hasher.hexdigest()
+    # A body that counts its progress can be hashed without moving.
+    digest = getattr(body, "digest", None)
+    if digest is not None:
+        digest(hasher.update)
+        return hasher.hexdigest()
+    while chunk := body.read(_CHUNK):
         hasher.update(chunk)
+    body.rewind()
     return hasher.hexdigest()
+
+
+class _Hasher:
+    """SHA-256 that gives other greenlets their turn."""
+
+    __slots__ = ("_hash", "hexdigest")
+
+    def __init__(self) -> None:
+        self._hash = sha256()
+        self.hexdigest = self._hash.hexdigest
+
+    def update(self, data: BytesLike) -> None:
+        with memoryview(data) as view:
+            if view.nbytes < _CHUNK:
+                self._hash.update(view)
+                return
+            # Here, so that signing small things does not load it.
+            import gevent
+
+            with view.cast("B") as flat:
+                for start in range(0, len(flat), _CHUNK):
+                    self._hash.update(flat[start : start + _CHUNK])
+                    gevent.sleep(0)
