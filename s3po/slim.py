@@ -187,8 +187,8 @@ def _imports(source: bytes, package: str) -> Iterator[str]:
                 yield f"{base}.{alias.name}"
 
 
-def _reached(package: _Package, top: str) -> set[PurePosixPath]:
-    """The modules of a package that s3po's imports reach, however far and however late."""
+def _reached(package: _Package, top: str, users: Iterable[Path]) -> set[PurePosixPath]:
+    """The modules of a package that its users' imports reach, however far and however late."""
     modules = {
         ".".join(path.with_suffix("").parts).removesuffix(".__init__"): path
         for path in package.files()
@@ -196,7 +196,8 @@ def _reached(package: _Package, top: str) -> set[PurePosixPath]:
     }
     waiting = [
         name
-        for path in sorted(Path(__file__).parent.rglob("*.py"))
+        for user in users
+        for path in sorted(user.rglob("*.py"))
         if top.encode() in (source := path.read_bytes())
         for name in _imports(source, "")
     ]
@@ -241,10 +242,12 @@ def _is_of_this_environment(package: _Package) -> bool:
     return sys.prefix == sys.base_prefix or package.root.resolve().is_relative_to(prefix)
 
 
-def _sort(package: _Package, owner: str) -> dict[str, list[PurePosixPath]]:
+def _sort(package: _Package, owner: str, s3po: Path) -> dict[str, list[PurePosixPath]]:
     """The files of a package that s3po never uses, by what they are."""
     found: dict[str, list[PurePosixPath]] = {}
-    reached = _reached(package, "botocore") if owner == "botocore" else set()
+    # The s3po that runs and the one that is slimmed may be of two versions.
+    users = {Path(__file__).parent, s3po}
+    reached = _reached(package, "botocore", users) if owner == "botocore" else set()
     for path in package.files():
         folders = path.parts[1:-1]
         if "tests" in folders or path.parts[:2] == ("gevent", "testing"):
@@ -297,7 +300,7 @@ def find(path: Sequence[str] | None = None) -> Findings:
         if package.record is None or (path is None and not _is_of_this_environment(package)):
             others.append(package.name)
             continue
-        for what, paths in _sort(package, owner).items():
+        for what, paths in _sort(package, owner, installed["s3po"].root / "s3po").items():
             files = tuple(file for each in paths for file in _with_byte_code(package.root / each))
             size = sum(file.lstat().st_blocks * 512 for file in files)
             needed_by = _needed_by(what, paths, owner, strangers, installed)

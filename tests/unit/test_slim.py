@@ -235,6 +235,13 @@ def test_only_what_was_installed_goes(site: Site, tmp_path: Path) -> None:
     assert (site.folder / "gevent/linked.h").is_symlink()
 
 
+def test_what_another_version_imports_stays(site: Site) -> None:
+    site.write("s3po/sigv4/__init__.py", "import botocore.deep.other\nfrom botocore import client")
+    assert site.run("--apply") == 0
+    left = {*BOTOCORE} & site.files()
+    assert {*BOTOCORE} - left == {each for each in BOTOCORE_GOES if not each.endswith(".py")}
+
+
 def test_byte_code_goes_with_its_source(site: Site) -> None:
     for name in ("client.cpython-311.pyc", "client.cpython-313.opt-1.pyc"):
         site.write(f"botocore/__pycache__/{name}")
