@@ -60,6 +60,7 @@ if TYPE_CHECKING:
         HeadObjectResult,
         ObjectInfo,
         PartInfo,
+        PresignedPost,
         UploadResult,
     )
     from s3po.rest import Client
@@ -112,6 +113,7 @@ _HOMES = {
         "HeadObjectResult",
         "ObjectInfo",
         "PartInfo",
+        "PresignedPost",
         "UploadResult",
     ),
     "rest": ("Client",),
@@ -155,6 +157,7 @@ __all__ = [
     "ObjectInfo",
     "PartInfo",
     "PreconditionFailed",
+    "PresignedPost",
     "S3Error",
     "S3poError",
     "ServerError",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TextIO, cast, overload
@@ -19,6 +19,7 @@ from s3po.models import (
     DownloadResult,
     HeadObjectResult,
     ObjectInfo,
+    PresignedPost,
     UploadResult,
 )
 from s3po.rest import Client
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from s3po.file import BinaryReader, BinaryWriter, TextReader, TextWriter
     from s3po.mock.app import MockS3
     from s3po.mock.server import Server
+    from s3po.sigv4 import Condition
 
 
 class Connection:
@@ -468,6 +470,26 @@ class Connection:
         """
         return self.client.presign(
             method, bucket, key, expires=expires, query=query, headers=headers
+        )
+
+    def presign_post(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        expires: int = 3600,
+        fields: Mapping[str, str] | None = None,
+        conditions: Sequence[Condition] = (),
+    ) -> PresignedPost:
+        """A form by which a browser may upload an object for `expires` seconds: its URL and fields.
+
+        `key` may end with `${filename}`. `fields` (`acl`, `Content-Type`, ...) are bound to their
+        values; `conditions` bind more, such as `["content-length-range", 1, 1048576]`. Sends nothing.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-UsingHTTPPOST.html
+        """
+        return self.client.presign_post(
+            bucket, key, expires=expires, fields=fields, conditions=conditions
         )
 
     @overload

@@ -309,3 +309,12 @@ class DownloadResult:
     etag: str
     size: int
     version_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PresignedPost:
+    """An HTML form by which others may upload: POST `fields`, then the file as `file`, to `url`."""
+
+    url: str
+    #: They carry the policy and its signature.
+    fields: dict[str, str] = field(repr=False)

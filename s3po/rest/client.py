@@ -7,7 +7,7 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NoReturn, Protocol, Self
 
 import gevent
@@ -26,9 +26,9 @@ from s3po.errors import (
     TransportError,
 )
 from s3po.messages import BodyStream, HTTPRequest, Query, Request, Response
-from s3po.models import parse_http_date
+from s3po.models import Credentials, PresignedPost, parse_http_date
 from s3po.rest.buckets import BucketOperations
-from s3po.rest.checks import add_headers, check_int, check_text
+from s3po.rest.checks import add_headers, check_int, check_name, check_text
 from s3po.rest.codec import parse_error
 from s3po.rest.multipart import MultipartOperations
 from s3po.rest.objects import ObjectOperations
@@ -38,6 +38,7 @@ from s3po.stats import Stats
 
 if TYPE_CHECKING:
     from s3po.credentials import Provider
+    from s3po.sigv4 import Condition
     from s3po.transport import Transport
 
 _log = log.logger("rest")
@@ -345,11 +346,7 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
         check_bucket(bucket)
         if key is not None:
             check_key(key)
-        check_int("expires", expires, 1, MAX_EXPIRES)
-        credentials = self._provider.get()
-        if credentials is None:
-            raise CredentialsError("an anonymous client cannot sign URLs")
-        region = self._shared.regions.get(bucket)
+        credentials, region, now = self._presigning(bucket, expires)
         scheme, host, port, host_header, target = self.endpoint.resolve(
             bucket, key, query, region=region
         )
@@ -357,8 +354,54 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
             method.upper(), scheme, host, port, target, add_headers({"host": host_header}, headers)
         )
         signer = Signer(region or self.endpoint.region)
-        now = self._clock() + self._shared.skew
         return signer.presign(message, credentials, expires=expires, now=now)
+
+    def presign_post(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        expires: int,
+        fields: Mapping[str, str] | None = None,
+        conditions: Sequence[Condition] = (),
+    ) -> PresignedPost:
+        """A form by which a browser may upload for `expires` seconds (at most seven days). Sends nothing.
+
+        `key` may end with `${filename}`, for which the store puts the file's own name. `fields` go
+        into the form as they are (`acl`, `Content-Type`, `success_action_status`, `x-amz-meta-...`),
+        each bound to its value by the policy. `conditions` bind more, as S3 writes them:
+        `["content-length-range", 1, 1048576]`, `["starts-with", "$Content-Type", "image/"]`.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-UsingHTTPPOST.html
+        """
+        check_bucket(bucket)
+        check_key(key)
+        given = {
+            check_text("a field's name", name): check_name(f"field {name!r}", value)
+            for name, value in (fields or {}).items()
+        }
+        credentials, region, now = self._presigning(bucket, expires)
+        stem = key.removesuffix("${filename}")
+        policy: list[Condition] = [
+            {"bucket": bucket},
+            {"key": key} if stem == key else ["starts-with", "$key", stem],
+            *({name: value} for name, value in given.items()),
+            *conditions,
+        ]
+        signer = Signer(region or self.endpoint.region)
+        form = signer.sign_policy(
+            policy, credentials, expires=expires, now=now, fields={"key": key, **given}
+        )
+        address = self.endpoint.resolve(bucket, None, region=region)
+        return PresignedPost(f"{address.scheme}://{address.host_header}{address.target}", form)
+
+    def _presigning(self, bucket: str, expires: int) -> tuple[Credentials, str | None, float]:
+        """Who signs, for which region where that was learned, and the store's time."""
+        check_int("expires", expires, 1, MAX_EXPIRES)
+        credentials = self._provider.get()
+        if credentials is None:
+            raise CredentialsError("an anonymous client cannot sign URLs or forms")
+        return credentials, self._shared.regions.get(bucket), self._clock() + self._shared.skew
 
 
 class _Stream:

@@ -4,6 +4,6 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.h
 """
 
 from s3po.sigv4.payload import UNSIGNED_PAYLOAD, payload_hash
-from s3po.sigv4.signer import Signer
+from s3po.sigv4.signer import Condition, Signer
 
-__all__ = ["UNSIGNED_PAYLOAD", "Signer", "payload_hash"]
+__all__ = ["UNSIGNED_PAYLOAD", "Condition", "Signer", "payload_hash"]

@@ -104,3 +104,63 @@ def test_how_long(conn: s3po.Connection, bucket: str, key: str, expires: Any) ->
 def test_anonymous_cannot_sign(store: Any, bucket: str, key: str) -> None:
     with pytest.raises(s3po.CredentialsError):
         store.connect(anonymous=True).presign("GET", bucket, key)
+
+
+def form(fields: dict[str, str], data: bytes) -> tuple[bytes, dict[str, str]]:
+    """A body as browsers make it of a form, and its header."""
+    boundary = "----boundary"
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+    ]
+    file = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
+    body = ("".join(parts) + file).encode() + data + f"\r\n--{boundary}--\r\n".encode()
+    return body, {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+
+
+def test_a_form(conn: s3po.Connection, store: Any, bucket: str, key: str) -> None:
+    post = conn.presign_post(
+        bucket,
+        key,
+        fields={"Content-Type": "text/x-test", "success_action_status": "201"},
+        conditions=[["content-length-range", 1, 10]],
+    )
+    answer = store.fetch("POST", post.url, *form(post.fields, b"data"))
+    assert answer.status == 201, answer.body
+    assert conn.download(bucket, key) == b"data"
+    assert conn.head(bucket, key).content_type == "text/x-test"
+
+
+def test_a_form_that_names_the_file(
+    conn: s3po.Connection, store: Any, bucket: str, key: str
+) -> None:
+    post = conn.presign_post(bucket, f"{key}/${{filename}}")
+    answer = store.fetch("POST", post.url, *form(post.fields, b"data"))
+    assert answer.status == 204, answer.body
+    assert conn.download(bucket, f"{key}/a.txt") == b"data"
+
+
+def test_a_form_holds_to_its_policy(
+    conn: s3po.Connection, store: Any, bucket: str, key: str
+) -> None:
+    post = conn.presign_post(bucket, key, conditions=[["content-length-range", 1, 3]])
+    assert store.fetch("POST", post.url, *form(post.fields, b"data")).status == 400
+    changed = {**post.fields, "key": f"{key}-2"}
+    assert store.fetch("POST", post.url, *form(changed, b"dat")).status == 403
+    assert not conn.exists(bucket, key)
+    assert not conn.exists(bucket, f"{key}-2")
+
+
+def test_a_form_cannot_be_changed_or_made_up(
+    conn: s3po.Connection, store: Any, bucket: str, key: str
+) -> None:
+    fields = dict(conn.presign_post(bucket, key).fields)
+    fields["x-amz-signature"] = "0" * 64
+    url = conn.presign_post(bucket, key).url
+    assert store.fetch("POST", url, *form(fields, b"data")).status == 403
+    with pytest.raises(s3po.ConfigError):
+        conn.presign_post(bucket, key, expires=0)
+    with pytest.raises(s3po.ConfigError):
+        conn.presign_post(bucket, "")
+    with pytest.raises(s3po.CredentialsError):
+        store.connect(anonymous=True).presign_post(bucket, key)
