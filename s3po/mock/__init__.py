@@ -6,6 +6,38 @@
 
     with MockS3(credentials={"access": "secret"}).serve() as server:
         ...  # any client of any language at server.url
+
+What it does not do
+===================
+
+These operations answer 501 NotImplemented with their name; so does a write whose subresource the
+mock does not know, and any request whose `x-id` names an operation that it is not:
+
+CreateBucketMetadataConfiguration, CreateBucketMetadataTableConfiguration, CreateSession,
+DeleteBucketAnalyticsConfiguration, DeleteBucketIntelligentTieringConfiguration,
+DeleteBucketInventoryConfiguration, DeleteBucketMetadataConfiguration,
+DeleteBucketMetadataTableConfiguration, DeleteBucketMetricsConfiguration, DeleteBucketReplication,
+DeleteObjectAnnotation, GetBucketAbac, GetBucketAnalyticsConfiguration,
+GetBucketIntelligentTieringConfiguration, GetBucketInventoryConfiguration,
+GetBucketMetadataConfiguration, GetBucketMetadataTableConfiguration, GetBucketMetricsConfiguration,
+GetBucketReplication, GetObjectAnnotation, GetObjectTorrent, ListBucketAnalyticsConfigurations,
+ListBucketIntelligentTieringConfigurations, ListBucketInventoryConfigurations,
+ListBucketMetricsConfigurations, ListDirectoryBuckets, ListObjectAnnotations, PutBucketAbac,
+PutBucketAnalyticsConfiguration, PutBucketIntelligentTieringConfiguration,
+PutBucketInventoryConfiguration, PutBucketMetricsConfiguration, PutBucketReplication,
+PutObjectAnnotation, RenameObject, RestoreObject, SelectObjectContent,
+UpdateBucketMetadataAnnotationTableConfiguration, UpdateBucketMetadataInventoryTableConfiguration,
+UpdateBucketMetadataJournalTableConfiguration, UpdateObjectEncryption, WriteGetObjectResponse.
+
+So do, with the header's name: MFA (deletes with `x-amz-mfa`, versioning with MfaDelete), appends
+(`x-amz-write-offset-bytes`), If-None-Match of a write with anything but `*`, bodies of unknown
+length (chunked, but not aws-chunked), signatures of version 4A, directory buckets.
+
+Stored, checked and given back, but not acted upon: lifecycles (`x-amz-expiration` tells what would
+expire; nothing does), websites, logging, notifications, acceleration, who pays. Encryption is
+headers only: bytes are kept as they came, though an SSE-C key must be shown again. Objects without a
+checksum of the client's get none. New buckets have ACLs and no public access block, as S3's had
+before 2023. IAM, STS, access points and S3 Control are other services. There is no TLS.
 """
 
 from typing import TYPE_CHECKING, Any

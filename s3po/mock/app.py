@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from s3po.errors import TransportTimeout
-from s3po.mock import access, cors, faults, multipart, objects
+from s3po.mock import access, conditions, cors, faults, multipart, objects
 from s3po.mock.answers import Answer, Headers, S3Failure, status_line
 from s3po.mock.auth import Accounts, authenticate
 from s3po.mock.bodies import content_length, receive
@@ -178,6 +178,7 @@ class MockS3:
                     call.bucket  # noqa: B018
                 if grant == "OBJECT":
                     access.check_write(call, operation.action)
+                    conditions.remember(call)
                 elif grant:
                     access.check_bucket(call, operation.action, "" if grant == "OWNER" else grant)
                 algorithm = (

@@ -197,6 +197,8 @@ def authenticate(call: Call) -> None:
             _header_v4(call, header)
         elif header.startswith("AWS "):
             _header_v2(call, header)
+        elif header.startswith("AWS4-ECDSA-P256-SHA256"):
+            raise _no_v4a()
         else:
             raise S3Failure(
                 "InvalidArgument",
@@ -208,6 +210,10 @@ def authenticate(call: Call) -> None:
         _query_v4(call)
     elif "Signature" in query and "AWSAccessKeyId" in query:
         _query_v2(call)
+
+
+def _no_v4a() -> S3Failure:
+    return S3Failure("NotImplemented", "Signatures of version 4A are not implemented by this mock")
 
 
 def _malformed(message: str, **extra: str) -> S3Failure:
@@ -380,6 +386,8 @@ def _query_v4(call: Call) -> None:
                 "X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and "
                 "X-Amz-Expires parameters."
             )
+    if query["X-Amz-Algorithm"] == "AWS4-ECDSA-P256-SHA256":
+        raise _no_v4a()
     if query["X-Amz-Algorithm"] != "AWS4-HMAC-SHA256":
         raise _query_failure('X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"')
     try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus, unquote_to_bytes
 
 from s3po.mock.answers import S3Failure
-from s3po.mock.store import Bucket, Owner
+from s3po.mock.store import Bucket, Owner, Version
 
 if TYPE_CHECKING:
     from s3po.mock.app import MockS3
@@ -53,6 +53,7 @@ class Call:
 
     __slots__ = (
         "app",
+        "before",
         "bucket_name",
         "bytes_in",
         "chunks",
@@ -116,6 +117,8 @@ class Call:
         self.signed_query = False
         self.received: Received | None = None
         self.found: Bucket | None = None
+        #: Of a conditional write: the object as it was before the body came.
+        self.before: Version | None = None
         self.fault: Fault | None = None
         self.operation: Operation | None = None
         self.bytes_in = 0

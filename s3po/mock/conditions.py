@@ -58,8 +58,17 @@ def _not_modified(version: Version, condition: str, prefix: str) -> S3Failure:
     )
 
 
+def remember(call: Call) -> None:
+    """Note what a conditional write is about, before its body comes."""
+    if "if-match" in call.headers or "if-none-match" in call.headers:
+        call.before = call.bucket.current(call.key or "")
+
+
 def check_write(call: Call, bucket: Bucket, key: str) -> None:
-    """If-None-Match: * and If-Match: etag of a PUT, a Complete or a copy's target."""
+    """If-None-Match: * and If-Match: etag of a PUT, a Complete or a copy's target.
+
+    An object that was deleted while the body came is a conflict, not a condition.
+    """
     match = call.headers.get("if-match")
     none_match = call.headers.get("if-none-match")
     if match is None and none_match is None:
@@ -67,6 +76,8 @@ def check_write(call: Call, bucket: Bucket, key: str) -> None:
     if match is not None and none_match is not None:
         raise _unsupported("If-Match, If-None-Match")
     current = bucket.current(key)
+    if current is None and call.before is not None:
+        raise S3Failure("ConditionalRequestConflict", Condition="If-Match", Key=key)
     if none_match is not None:
         if none_match.strip() not in ("*", '"*"'):
             raise _unsupported("If-None-Match")

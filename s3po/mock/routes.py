@@ -178,6 +178,7 @@ _MISSING: dict[str, dict[tuple[str, str], str]] = {
         ("POST", "metadataTable"): "CreateBucketMetadataTableConfiguration",
         ("GET", "metadataTable"): "GetBucketMetadataTableConfiguration",
         ("DELETE", "metadataTable"): "DeleteBucketMetadataTableConfiguration",
+        ("PUT", "metadataAnnotationTable"): "UpdateBucketMetadataAnnotationTableConfiguration",
     },
     "object": {
         ("GET", "torrent"): "GetObjectTorrent",
@@ -185,8 +186,13 @@ _MISSING: dict[str, dict[tuple[str, str], str]] = {
         ("POST", "select"): "SelectObjectContent",
         ("PUT", "renameObject"): "RenameObject",
         ("PUT", "encryption"): "UpdateObjectEncryption",
+        ("GET", "annotation"): "ListObjectAnnotations",
+        ("PUT", "annotation"): "PutObjectAnnotation",
+        ("DELETE", "annotation"): "DeleteObjectAnnotation",
     },
 }
+#: Reads that are another operation when a parameter names what to read: subresource -> (parameter, operation).
+_NAMED = {"annotation": ("annotationName", Operation("GetObjectAnnotation", None))}
 for _sub, _name in {
     "replication": "BucketReplication",
     "analytics": "BucketAnalyticsConfiguration",
@@ -194,8 +200,13 @@ for _sub, _name in {
     "metrics": "BucketMetricsConfiguration",
     "intelligent-tiering": "BucketIntelligentTieringConfiguration",
 }.items():
-    for _method, _verb in (("GET", "Get"), ("PUT", "Put"), ("DELETE", "Delete")):
+    for _method, _verb in (("PUT", "Put"), ("DELETE", "Delete")):
         _MISSING["bucket"][_method, _sub] = _verb + _name
+    if _sub == "replication":
+        _MISSING["bucket"]["GET", _sub] = "Get" + _name
+    else:
+        _MISSING["bucket"]["GET", _sub] = f"List{_name}s"
+        _NAMED[_sub] = ("id", Operation("Get" + _name, None))
 
 for _table, _level in ((BUCKET, "bucket"), (OBJECT, "object")):
     for _route, _operation_name in _MISSING[_level].items():
@@ -205,6 +216,11 @@ _BUCKET_SUBRESOURCES = frozenset(sub for _, sub in BUCKET if sub)
 _OBJECT_SUBRESOURCES = frozenset(sub for _, sub in OBJECT if sub)
 
 _GET_OBJECT = OBJECT["GET", ""]
+_LIST_DIRECTORY_BUCKETS = Operation("ListDirectoryBuckets", None)
+_WRITE_GET_OBJECT_RESPONSE = Operation("WriteGetObjectResponse", None)
+
+#: Parameters of writes that are no subresource, even where their value is empty.
+_PARAMETERS = frozenset(("AWSAccessKeyId", "Expires", "Signature", "partNumber", "versionId"))
 
 
 def _subresource(call: Call, known: frozenset[str]) -> str:
@@ -216,6 +232,27 @@ def _subresource(call: Call, known: frozenset[str]) -> str:
 
 def find_operation(call: Call) -> Operation:
     """The operation that a request is; MethodNotAllowed where S3 has none."""
+    found = _find(call)
+    if call.query:
+        _check_meant(call, found)
+    return found
+
+
+def _check_meant(call: Call, found: Operation) -> None:
+    """Refuse what is newer than this module, rather than take a write of it for another one."""
+    named = call.query.get("x-id", found.name)
+    if named != found.name:
+        raise S3Failure("NotImplemented", f"{named} is not implemented by this mock")
+    if found.handler is None or call.method not in ("PUT", "POST", "DELETE"):
+        return
+    known = _OBJECT_SUBRESOURCES if call.key is not None else _BUCKET_SUBRESOURCES
+    for name, value in call.pairs:
+        if value or name in known or name in _PARAMETERS or name[:2] in ("x-", "X-"):
+            continue
+        raise S3Failure("NotImplemented", f"The subresource {name} is not implemented by this mock")
+
+
+def _find(call: Call) -> Operation:
     method = call.method
     if call.key is not None:
         sub = _subresource(call, _OBJECT_SUBRESOURCES) if call.query else ""
@@ -223,6 +260,8 @@ def find_operation(call: Call) -> Operation:
             return _GET_OBJECT
         if sub == "select-type":
             sub = "select"
+        if method == "GET" and sub in _NAMED and _NAMED[sub][0] in call.query:
+            return _NAMED[sub][1]
         found = OBJECT.get((method, sub))
         if method == "PUT" and "x-amz-copy-source" in call.headers:
             if sub == "uploadId":
@@ -233,9 +272,15 @@ def find_operation(call: Call) -> Operation:
         sub = _subresource(call, _BUCKET_SUBRESOURCES) if call.query else ""
         if sub == "list-type" and call.query["list-type"] != "2":
             sub = ""
+        if method == "GET" and sub in _NAMED and _NAMED[sub][0] in call.query:
+            return _NAMED[sub][1]
+        if method == "POST" and call.bucket_name == _WRITE_GET_OBJECT_RESPONSE.name:
+            return _WRITE_GET_OBJECT_RESPONSE
         found = BUCKET.get((method, sub))
     else:
         sub = ""
+        if method == "GET" and "max-directory-buckets" in call.query:
+            return _LIST_DIRECTORY_BUCKETS
         found = SERVICE.get((method, ""))
     if found is None:
         raise S3Failure(
@@ -250,7 +295,22 @@ def find_operation(call: Call) -> Operation:
     return found
 
 
+def _operations() -> list[Operation]:
+    return [
+        *(operation for table in (SERVICE, BUCKET, OBJECT) for operation in table.values()),
+        *(operation for _, operation in _NAMED.values()),
+        COPY_OBJECT,
+        UPLOAD_PART_COPY,
+        _LIST_DIRECTORY_BUCKETS,
+        _WRITE_GET_OBJECT_RESPONSE,
+    ]
+
+
 def operation_names() -> frozenset[str]:
     """Every name that the request log and the faults know."""
-    found = {operation.name for table in (SERVICE, BUCKET, OBJECT) for operation in table.values()}
-    return frozenset(found | {COPY_OBJECT.name, UPLOAD_PART_COPY.name})
+    return frozenset(operation.name for operation in _operations())
+
+
+def missing_names() -> list[str]:
+    """Operations of S3 that answer NotImplemented."""
+    return sorted({each.name for each in _operations() if each.handler is None})

@@ -1,6 +1,13 @@
 from __future__ import annotations
 
+import botocore.session
 import pytest
+
+import s3po.mock
+from s3po.mock import MockS3
+from s3po.mock.routes import missing_names
+
+from .conftest import call_wsgi, signed
 
 
 def test_create_head_list_delete(s3, refused):
@@ -111,6 +118,84 @@ def test_what_is_missing_says_so(send, open_mock, method, target, operation):
     assert b"<Code>NotImplemented</Code>" in answer.body
     assert operation.encode() in answer.body
     assert open_mock.requests[-1].operation == operation
+
+
+def test_the_list_of_what_is_missing_is_whole():
+    told = s3po.mock.__doc__.partition("These operations")[2].partition(":\n\n")[2]
+    listed = told.partition(".\n")[0].replace("\n", " ").split(", ")
+    assert listed == missing_names()
+
+
+#: Operations of boto3's that are older names of others.
+OLD_NAMES = {
+    "GetBucketLifecycle": "GetBucketLifecycleConfiguration",
+    "PutBucketLifecycle": "PutBucketLifecycleConfiguration",
+    "GetBucketNotification": "GetBucketNotificationConfiguration",
+    "PutBucketNotification": "PutBucketNotificationConfiguration",
+}
+#: The botocore whose operations this module knows; a newer one may have more.
+KNOWN_BOTOCORE = (1, 44)
+
+
+def test_every_operation_of_boto3_is_known_by_its_name():
+    """What boto3 would send for each is taken for that operation: done, or refused by its name."""
+    model = botocore.session.Session().get_service_model("s3")
+    names = {"Bucket": "bucket", "Key": "key", "CopySource": "bucket/source", "PartNumber": 1}
+    mock = MockS3(buckets=["bucket"])
+    unknown = []
+    for name in model.operation_names:
+        operation = model.operation_model(name)
+        shape = operation.input_shape
+        query = []
+        path, _, flags = operation.http["requestUri"].partition("?")
+        headers = signed()
+        for member in shape.required_members if shape else ():
+            place = shape.members[member].serialization
+            value = str(names.get(member, "x"))
+            if place.get("location") == "querystring":
+                query.append(f"{place['name']}={value}")
+            elif place.get("location") == "header":
+                headers[place["name"]] = value
+        if name == "ListDirectoryBuckets":
+            query.append("max-directory-buckets=1")
+        if name == "ListObjectsV2":
+            flags = "list-type=2"
+        path = path.replace("{Bucket}", "bucket").replace("{Key+}", "key")
+        target = path + "?" + "&".join([flags, *query]) if flags or query else path
+        answer = call_wsgi(mock, operation.http["method"], target, headers)
+        taken = mock.requests[-1].operation
+        if taken != OLD_NAMES.get(name, name):
+            unknown.append((name, taken))
+        if taken in missing_names():
+            assert answer.status == 501
+            assert f"{taken} is not implemented".encode() in answer.body
+        elif taken != "Unknown":
+            assert answer.status != 501
+        # Some of them delete the bucket.
+        mock.create_bucket("bucket")
+    if tuple(map(int, botocore.__version__.split(".")[:2])) <= KNOWN_BOTOCORE:
+        assert unknown == []
+
+
+def test_no_write_is_taken_for_another(send, open_mock):
+    send("PUT", "/bucket/key", b"body")
+    for method, target in (
+        ("PUT", "/bucket/key?novelty"),
+        ("PUT", "/bucket/key?novelty="),
+        ("DELETE", "/bucket/key?novelty&name=x"),
+        ("POST", "/bucket?novelty"),
+        ("PUT", "/bucket?novelty"),
+    ):
+        answer = send(method, target, b"other" if method == "PUT" else b"")
+        assert answer.status == 501
+        assert b"novelty" in answer.body
+    for method, name in (("PUT", "PutObjectNovelty"), ("GET", "GetObjectNovelty")):
+        answer = send(method, f"/bucket/key?x-id={name}", b"other" if method == "PUT" else b"")
+        assert answer.status == 501
+        assert f"{name} is not implemented".encode() in answer.body
+    assert send("GET", "/bucket/key?x-id=GetObject&novelty").body == b"body"
+    assert send("PUT", "/bucket/key?x-id=PutObject&x-note", b"new").status == 200
+    assert open_mock.requests[-1].operation == "PutObject"
 
 
 def test_wrong_method(send):

@@ -278,3 +278,23 @@ def test_a_bucket_that_goes_while_a_body_comes(open_mock):
             del open_mock.store.buckets["bucket"]
             sock.sendall(b"body")
             assert b"NoSuchBucket" in sock.recv(10_000)
+
+
+def test_an_object_that_is_deleted_amid_a_conditional_write(open_mock):
+    with open_mock.serve() as server:
+        for condition, wanted in ((b"If-Match: *", b"409 "), (b"If-None-Match: *", b"200 ")):
+            there = condition.startswith(b"If-Match")
+            if there:
+                call_wsgi(open_mock, "PUT", "/bucket/key", signed(), b"old")
+            start = (
+                b"PUT /bucket/key HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n"
+                b"Expect: 100-continue\r\n" + condition + b"\r\n"
+            )
+            with socket.create_connection(("127.0.0.1", server.port), timeout=10) as sock:
+                sock.sendall(start + head(signed()) + b"\r\n")
+                assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+                assert call_wsgi(open_mock, "DELETE", "/bucket/key", signed()).status == 204
+                sock.sendall(b"body")
+                answer = sock.recv(10_000)
+            assert answer.startswith(b"HTTP/1.1 " + wanted), answer
+            assert (b"ConditionalRequestConflict" in answer) == there

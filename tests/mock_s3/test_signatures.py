@@ -349,3 +349,19 @@ def test_metadata_of_any_bytes_over_the_wire(open_mock):
         assert answer.getheader("x-amz-meta-name") == "h\xe9llo"
         assert answer.getheader("x-amz-meta-a_b") == "1"
         connection.close()
+
+
+def test_version_4a_is_refused_by_its_name(app):
+    headers = {
+        "authorization": "AWS4-ECDSA-P256-SHA256 Credential=x, SignedHeaders=host, Signature=0"
+    }
+    query = "X-Amz-Algorithm=AWS4-ECDSA-P256-SHA256&" + "&".join(
+        f"X-Amz-{name}=0"
+        for name in ("Credential", "Signature", "Date", "SignedHeaders", "Expires")
+    )
+    for answer in (
+        call_wsgi(app, "GET", "/bucket", headers),
+        call_wsgi(app, "GET", f"/bucket?{query}"),
+    ):
+        assert answer.status == 501
+        assert b"4A" in answer.body
