@@ -411,11 +411,16 @@ def test_what_comes_twice(home: Path) -> None:
     write(
         home,
         credentials="[x]\naws_access_key_id=1\naws_access_key_id=2\n[y]\naws_access_key_id=3\n"
-        "[x]\naws_secret_access_key=s\naws_access_key_id=4\n",
+        "[x]\naws_secret_access_key=s\n",
         config="[profile x]\nregion=a\ns3=\n  endpoint_url=b\ns3=\n\n[profile x]\nregion=c\n",
     )
-    assert keys_of(get(profile_name="x")) == ("4", "s", None)
+    assert keys_of(get(profile_name="x")) == ("2", "s", None)
     assert resolve_settings("x").region == "c"
+
+
+def test_indented_sections_after_others(home: Path) -> None:
+    write(home, credentials=f"[y]\nregion = a\n[x]\n  {KEYS.replace(chr(10), chr(10) + '  ')}\n")
+    assert keys_of(get(profile_name="x")) == ("AKID", "hush", None)
 
 
 def test_nested_settings_do_not_stand_beside_others(home: Path) -> None:
@@ -439,6 +444,9 @@ def test_parse_keeps_nested_settings() -> None:
     assert default.nested == {"s3": {"style": "path", "max": "2"}}
     assert sections["services s"].nested == {"s3": {"e": "f"}}
     assert "path" not in repr(sections)
+    sections, trouble = parse(b"[default]\ns3 =\n  a = 1\ns3 = b\n", is_config=True)
+    assert sections["profile default"].values == {"s3": "b"}
+    assert sections["profile default"].nested == {}
 
 
 @pytest.mark.parametrize(
@@ -461,7 +469,7 @@ def test_files_that_cannot_be_understood(home: Path, text: str | bytes, said: st
     write(home, credentials=text)
     assert refused().startswith(f"~/.aws/credentials: {said}")
     # Keys that were given are not in want of it, and it is said where it is needed.
-    assert resolve_settings(None) == resolve_settings("default")
+    assert resolve_settings("x").region is None
     write(home, credentials=f"[default]\n{KEYS}", config=text)
     assert refused().startswith(f"~/.aws/config: {said}")
     with pytest.raises(ConfigError) as caught:
@@ -808,6 +816,12 @@ def test_a_file_that_stays_broken_is_warned_of_once(
         asked.get()
     assert keys_of(asked.get()) == ("A33", "hush33", None)
     assert len(caplog.records) == 1
+    # Broken again is news again.
+    path.unlink()
+    for _ in range(3):
+        clock.now += 4
+        assert keys_of(asked.get()) == ("A33", "hush33", None)
+    assert len(caplog.records) == 2
 
 
 def test_the_config_file_is_watched_too(home: Path, clock: Clock) -> None:
@@ -921,17 +935,18 @@ def test_threads_get_pairs_that_belong_together(home: Path) -> None:
     for thread in threads:
         thread.start()
     try:
-        for number in range(1, 200):
+        for number in range(1, 60):
             replace_file(path, pair(number))
             end = time.monotonic() + 5
             while (f"A{number}", f"hush{number}", None) not in seen and time.monotonic() < end:
                 os.sched_yield()
+            assert time.monotonic() < end, "the new keys were not taken up"
     finally:
         over.set()
         for thread in threads:
             thread.join()
     assert not failures
-    assert seen == {(f"A{number}", f"hush{number}", None) for number in range(200)}
+    assert seen == {(f"A{number}", f"hush{number}", None) for number in range(60)}
 
 
 # Settings
