@@ -60,7 +60,7 @@ class _Moment:
         self.date = date
         #: An HMAC that has taken in the signing key and nothing else: to be copied.
         self.key = key
-        self.token = " ".join(credentials.token.split()) if credentials.token else None
+        self.token = credentials.token or None
         self.to_sign = f"AWS4-HMAC-SHA256\n{date}\n{scope}\n"
         self.authorization = (
             f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope}, SignedHeaders="
