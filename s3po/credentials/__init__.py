@@ -6,7 +6,8 @@
     arguments.py      keys that are given to the Connection
     environment.py    AWS_ACCESS_KEY_ID and its kin
     files.py          ~/.aws/credentials and ~/.aws/config
-    shared.py         where these files are, which profile is meant, how their text is read
+    shared.py         where these files are, which profile is meant, what they hold
+    ini.py            how their text is read
     settings.py       region and endpoint, from the environment and from the same files
 
 A further source (a web identity, a container, an instance) is one more file with a class that does

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from s3po.credentials.arguments import flaw
 from s3po.credentials.chain import Found
@@ -17,13 +17,17 @@ from s3po.credentials.shared import (
     Fingerprint,
     Location,
     Profile,
-    Section,
     locate,
     profile_of,
     read,
 )
 from s3po.errors import CredentialsError
 from s3po.models import Credentials
+
+if TYPE_CHECKING:
+    from s3po.credentials.ini import Section
+
+    Fingerprints = tuple[Fingerprint | None, ...]
 
 _ACCESS_KEY = "aws_access_key_id"
 _SECRET_KEY = "aws_secret_access_key"
@@ -43,15 +47,26 @@ _OTHERS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
 class _Mark:
     """What was read. The environment has its say once, so the same files are looked at later."""
 
-    profile: Profile
-    locations: tuple[Location, ...]
-    fingerprints: tuple[Fingerprint | None, ...]
-    #: What the last look showed, where that is something else.
-    pending: tuple[Fingerprint | None, ...] | None = None
+    __slots__ = ("fingerprints", "locations", "pending", "profile")
+
+    def __init__(
+        self,
+        profile: Profile,
+        locations: tuple[Location, ...],
+        fingerprints: Fingerprints,
+        pending: Fingerprints | None = None,
+    ) -> None:
+        self.profile = profile
+        self.locations = locations
+        self.fingerprints = fingerprints
+        #: What the last look showed, where that is something else.
+        self.pending = pending
+
+    def waiting(self, pending: Fingerprints) -> _Mark:
+        return _Mark(self.profile, self.locations, self.fingerprints, pending)
 
 
 class Files:
@@ -79,14 +94,14 @@ class Files:
         if seen == mark.fingerprints:
             return None
         if seen != mark.pending:
-            return Found(found.credentials, replace(mark, pending=seen))
+            return Found(found.credentials, mark.waiting(seen))
         new = _look(mark.profile, mark.locations)
         if not isinstance(new, Found):
             raise CredentialsError("; ".join(new))
         assert isinstance(new.mark, _Mark)
         if new.mark.fingerprints != seen:
             # It changed between the look and the reading.
-            return Found(found.credentials, replace(mark, pending=new.mark.fingerprints))
+            return Found(found.credentials, mark.waiting(new.mark.fingerprints))
         return new
 
 

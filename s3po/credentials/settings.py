@@ -9,10 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from s3po.credentials.arguments import check_profile_name
-from s3po.credentials.shared import CONFIG, CREDENTIALS, File, Section, locate, profile_of, read
+from s3po.credentials.shared import CONFIG, CREDENTIALS, File, locate, profile_of, read
 from s3po.errors import ConfigError
+
+if TYPE_CHECKING:
+    from s3po.credentials.ini import Section
 
 _REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")

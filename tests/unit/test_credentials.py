@@ -21,7 +21,8 @@ import pytest
 
 import s3po
 from s3po.credentials import Provider, resolve_provider, resolve_settings
-from s3po.credentials.shared import CREDENTIALS, locate, parse, read
+from s3po.credentials.ini import parse
+from s3po.credentials.shared import CREDENTIALS, locate, read
 from s3po.errors import ConfigError, CredentialsError
 from s3po.models import Credentials
 
@@ -1169,6 +1170,7 @@ given = dict(access_key=None, secret_key=None, token=None, anonymous=False)
 provider = resolve_provider(profile_name="x", **given)
 resolve_provider(profile_name=None, **given)
 assert not events, events
+assert "s3po.credentials.ini" not in sys.modules
 assert provider.get().access_key == "AKID"
 assert len(events) == 1, events
 heavy = {"configparser", "botocore", "requests", "urllib3", "gevent", "socket", "ssl"}
