@@ -21,6 +21,8 @@ _SECRET_KEY = "s3po-test-secret"
 _REGION = "us-east-1"
 #: What would send a client elsewhere, or sign with other keys.
 _UNSET = (
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
     "AWS_SESSION_TOKEN",
@@ -43,12 +45,24 @@ class MockServer(NamedTuple):
     mock: MockS3
 
 
+def _close(environment: pytest.MonkeyPatch, factory: pytest.TempPathFactory) -> None:
+    """No settings but those that are set after this."""
+    for name in _UNSET:
+        environment.delenv(name, raising=False)
+    empty = str(factory.getbasetemp() / "s3po-no-such-file")
+    environment.setenv("AWS_CONFIG_FILE", empty)
+    environment.setenv("AWS_SHARED_CREDENTIALS_FILE", empty)
+
+
 @pytest.fixture
-def s3po_mock() -> Iterator[Connection]:
+def s3po_mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
     """A Connection on a fresh mock in process."""
     import s3po
 
-    connection = s3po.Connection(_ACCESS_KEY, _SECRET_KEY, region_name=_REGION)
+    # The settings of whoever runs the tests are not the test's.
+    with pytest.MonkeyPatch.context() as environment:
+        _close(environment, tmp_path_factory)
+        connection = s3po.Connection(_ACCESS_KEY, _SECRET_KEY, region_name=_REGION)
     try:
         with connection.mock():
             yield connection
@@ -65,9 +79,7 @@ def s3po_server(
 
     mock = MockS3({_ACCESS_KEY: _SECRET_KEY}, region=_REGION)
     with mock.serve() as server:
-        empty = str(tmp_path_factory.mktemp("aws") / "none")
-        for name in _UNSET:
-            monkeypatch.delenv(name, raising=False)
+        _close(monkeypatch, tmp_path_factory)
         for name, value in {
             "AWS_ENDPOINT_URL": server.url,
             "AWS_ENDPOINT_URL_S3": server.url,
@@ -75,11 +87,11 @@ def s3po_server(
             "AWS_SECRET_ACCESS_KEY": _SECRET_KEY,
             "AWS_DEFAULT_REGION": _REGION,
             "AWS_REGION": _REGION,
-            "AWS_CONFIG_FILE": empty,
-            "AWS_SHARED_CREDENTIALS_FILE": empty,
             "AWS_EC2_METADATA_DISABLED": "true",
         }.items():
             monkeypatch.setenv(name, value)
         no_proxy = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
-        monkeypatch.setenv("NO_PROXY", f"{no_proxy},127.0.0.1".lstrip(","))
+        # Some look at one of them first, some at the other.
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.setenv(name, f"{no_proxy},127.0.0.1".lstrip(","))
         yield MockServer(server.url, _ACCESS_KEY, _SECRET_KEY, _REGION, mock)

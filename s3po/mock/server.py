@@ -151,12 +151,10 @@ class _Connection:
                     return
                 if not going_on:
                     return
-        except (OSError, _Closed):
-            return
         except WireReset:
-            # Closing with no linger sends an RST.
+            # It is a ConnectionError too, so it comes before them. Closing with no linger sends an RST.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        except WireCut:
+        except (OSError, WireCut, _Closed):
             return
         finally:
             sock.close()

@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from s3po.mock import MockS3
+from s3po.mock import Account, MockS3
 
-from .conftest import MAIN, call_wsgi, make_client, signed
+from .conftest import ALT, MAIN, call_wsgi, make_client, signed
 
 
 def exchange(port: int, data: bytes) -> bytes:
@@ -298,3 +298,71 @@ def test_an_object_that_is_deleted_amid_a_conditional_write(open_mock):
                 answer = sock.recv(10_000)
             assert answer.startswith(b"HTTP/1.1 " + wanted), answer
             assert (b"ConditionalRequestConflict" in answer) == there
+
+
+def test_command_with_several_accounts():
+    """The accounts differ in id, name and address; two keys may be one account's."""
+    one = "f" * 64
+    process, url = start_command(
+        "--account",
+        f"{MAIN.access_key}:{MAIN.secret_key}:{MAIN.id}:M. Tester:{MAIN.email}",
+        "--account",
+        f"{ALT.access_key}:{ALT.secret_key}:{one}:john.doe:{ALT.email}",
+        "--account",
+        f"SECOND:other:{one}:john.doe",
+    )
+    try:
+        address = type("Address", (), {"url": url})
+        main, alt = make_client(address, MAIN), make_client(address, ALT)
+        second = make_client(address, Account("SECOND", "other"))
+        main.create_bucket(Bucket="of-main")
+        alt.create_bucket(Bucket="of-alt")
+        listed = second.list_buckets()
+        assert [each["Name"] for each in listed["Buckets"]] == ["of-alt"]
+        assert listed["Owner"] == {"ID": one, "DisplayName": "john.doe"}
+        grantee = f'emailAddress="{ALT.email}"'
+        main.put_bucket_acl(Bucket="of-main", GrantRead=grantee, GrantWrite=grantee)
+        second.put_object(Bucket="of-main", Key="key", Body=b"")
+        owner = second.get_object_acl(Bucket="of-main", Key="key")["Owner"]
+        assert owner == {"ID": one, "DisplayName": "john.doe"}
+    finally:
+        process.terminate()
+        assert process.communicate(timeout=20) == ("", "")
+
+
+def test_only_loopback_unless_told_otherwise():
+    with MockS3().serve() as server:
+        assert server.url.startswith("http://127.0.0.1:")
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.2", server.port), timeout=10)
+    with MockS3().serve(host="0.0.0.0") as server:
+        socket.create_connection(("127.0.0.2", server.port), timeout=10).close()
+
+
+def test_another_process_while_this_thread_is_busy(open_mock):
+    code = (
+        "import sys, urllib.request, urllib.error\n"
+        "try: urllib.request.urlopen(sys.argv[1], timeout=10)\n"
+        "except urllib.error.HTTPError as error: print(error.code)"
+    )
+    with open_mock.serve() as server:
+        # Waiting for it holds this thread; the mock has one of its own.
+        done = subprocess.run(
+            [sys.executable, "-c", code, f"{server.url}/bucket"],
+            env={"NO_PROXY": "*"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.stdout, done.stderr) == ("403\n", "")
+
+
+def test_several_at_once_know_nothing_of_each_other():
+    with MockS3(buckets=["bucket"]).serve() as one, MockS3(buckets=["bucket"]).serve() as two:
+        assert one.port != two.port
+        call_wsgi(one.mock, "PUT", "/bucket/key", signed(), b"")
+        for server, wanted in ((one, b"200 OK"), (two, b"404 Not Found")):
+            request = b"GET /bucket/key HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+            answer = exchange(server.port, request + head(signed()) + b"\r\n")
+            assert answer.startswith(b"HTTP/1.1 " + wanted)
