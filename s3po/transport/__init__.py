@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from s3po.transport.session import S3Session, Transport
+    from s3po.transport.session import S3Session
+    from s3po.transport.transport import Transport
     from s3po.transport.wsgi import WSGIAdapter
 
 __all__ = ["S3Session", "Transport", "WSGIAdapter"]
@@ -13,10 +14,9 @@ __all__ = ["S3Session", "Transport", "WSGIAdapter"]
 
 def __getattr__(name: str) -> Any:
     # requests and urllib3 take longest of all to import: only who asks for the names pays.
-    if name in ("S3Session", "Transport"):
-        from s3po.transport import session as module
-    elif name == "WSGIAdapter":
-        from s3po.transport import wsgi as module  # type: ignore[no-redef]
-    else:
+    from importlib import import_module
+
+    home = {"S3Session": "session", "Transport": "transport", "WSGIAdapter": "wsgi"}.get(name)
+    if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(module, name)
+    return getattr(import_module(f"{__name__}.{home}"), name)

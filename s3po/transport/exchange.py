@@ -17,7 +17,7 @@ from s3po.transport.streams import ChunkedStream, ClosingStream, LengthStream, W
 from s3po.transport.wire import reason
 
 if TYPE_CHECKING:
-    from s3po.transport.sockets import GeventAdapter
+    from s3po.transport.sockets import Pools
 
 # Bodies up to this go out in one send with their head.
 _SMALL = 64 * 1024
@@ -43,11 +43,11 @@ class FileBody(Protocol):
 class Route:
     """An origin, the pool of its connections, and how to speak to it."""
 
-    __slots__ = ("adapter", "connect_timeout", "extra", "pool", "prefix", "read_timeout", "tunnel")
+    __slots__ = ("connect_timeout", "extra", "pool", "pools", "prefix", "read_timeout", "tunnel")
 
     def __init__(
         self,
-        adapter: GeventAdapter,
+        pools: Pools,
         pool: Any,
         scheme: str,
         prefix: str,
@@ -55,7 +55,7 @@ class Route:
         connect_timeout: float,
         read_timeout: float,
     ) -> None:
-        self.adapter = adapter
+        self.pools = pools
         self.pool = pool
         self.prefix = prefix
         self.extra = extra
@@ -96,7 +96,7 @@ class Route:
                 if found is None:
                     raise
             else:
-                found = conn.read_answer(self.adapter)
+                found = conn.read_answer(self.pools)
             answered = True
             status, headers, keep, rest = found
             if not complete:
@@ -198,13 +198,13 @@ class Route:
         if conn._attached is not conn.sock and conn.sock is not None:
             # Last used by urllib3's way.
             conn.attach(self.read_timeout)
-        return bool(conn.usable(self.adapter.max_idle, fresh))
+        return bool(conn.usable(self.pools.max_idle, fresh))
 
     def _connect(self) -> Any:
         pool = self.pool
         conn = pool._new_conn()
         conn.timeout = self.connect_timeout
-        self.adapter.live.add(conn)
+        self.pools.live.add(conn)
         limit = gevent.Timeout(self.connect_timeout)
         try:
             with limit:
@@ -261,7 +261,7 @@ class Route:
         stack = idle.stack
         conn.idle_since = now = monotonic()
         stack.append(conn)
-        if now - stack[0].idle_since > self.adapter.max_idle:
+        if now - stack[0].idle_since > self.pools.max_idle:
             stack.popleft().close()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, cast
 
 import requests
@@ -23,15 +22,9 @@ from s3po.errors import (
 )
 from s3po.messages import HTTPRequest, Response
 from s3po.transport import wire
+from s3po.transport.settings import verify_of
 
 _MAX_ERROR_BODY = 1024 * 1024
-
-
-def verify_of(config: Config) -> bool | str:
-    """What certificates are checked against: AWS_CA_BUNDLE before REQUESTS_CA_BUNDLE."""
-    if config.verify is not None:
-        return config.verify
-    return os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE") or True
 
 
 def prepare(request: HTTPRequest, origin: str) -> requests.PreparedRequest:

@@ -1,8 +1,7 @@
 """urllib3 pools and connections on gevent's sockets, without patching anything.
 
-`GeventAdapter` is a `requests` HTTPAdapter: mounted on any Session it works as one, through urllib3's
-`urlopen`. An `S3Session` takes the short way, `Route.exchange`: the same pools and connections, but
-one send for head and body, and a plain split of the answer's head.
+There are two ways over them. The short one is `Route.exchange`: one send for head and body, and a plain
+split of the answer's head. The other is urllib3's own `urlopen`, which a requests Session takes.
 
 Everything here belongs to one gevent hub, that is to one native thread.
 """
@@ -14,15 +13,17 @@ import os
 import queue
 import socket as _socket
 import weakref
+from base64 import b64encode
 from collections import deque
+from collections.abc import Callable
 from time import monotonic
 from typing import Any, cast
+from urllib.parse import unquote, urlsplit
 
 import gevent
 import gevent.socket
 from gevent._hub_local import get_hub_if_exists
 from gevent.hub import get_hub
-from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
 from urllib3 import exceptions as urllib3_errors
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -43,6 +44,8 @@ _SCRATCH = 64 * 1024
 _CHUNK = 256 * 1024
 _NOT_THAT_FILE = (errno.EINVAL, errno.ENOSYS, errno.ESPIPE, errno.EOPNOTSUPP, errno.EOVERFLOW)
 _SENDFILE = 1024 * 1024
+# Origins, of which each bucket may be one.
+_MAX_POOLS = 64
 # After so many bytes without a wait the other greenlets get their turn.
 _BURST = 8 * 1024 * 1024
 
@@ -398,18 +401,18 @@ class _Wire:
 
     # Receiving.
 
-    def read_answer(self, adapter: GeventAdapter) -> tuple[int, dict[str, str], bool, bytes]:
+    def read_answer(self, pools: Pools) -> tuple[int, dict[str, str], bool, bytes]:
         """`read_head` for the usual case: nothing has come yet, and all of the head comes at once."""
         if self._rest or self._eof:
             return self.read_head()
         self.wait(self._reader)
-        scratch = adapter.scratch
+        scratch = pools.scratch
         try:
             count = self.recv_into(scratch)
         except BlockingIOError:
             # Part of a TLS record.
             return self.read_head()
-        view = adapter.view
+        view = pools.view
         end = scratch.find(b"\r\n\r\n", 0, count)
         if end > 0:
             status, headers, keep = wire.parse_head(wire.decode(view[:end]))
@@ -495,74 +498,44 @@ class GeventHTTPSConnectionPool(HTTPSConnectionPool):
 _POOL_CLASSES = {"http": GeventHTTPConnectionPool, "https": GeventHTTPSConnectionPool}
 
 
-class GeventAdapter(HTTPAdapter):
-    """An HTTPAdapter whose connections wait with gevent. `context` makes the TLS context when asked."""
+class Pools:
+    """urllib3's pools for one hub: what all of its exchanges share.
 
-    def __init__(self, context: Any, max_idle: float) -> None:
-        self._context = context
-        self._hub = get_hub()
+    `context` makes the TLS context when asked.
+    """
+
+    def __init__(self, context: Callable[[], Any], max_idle: float) -> None:
+        self.context = context
+        self.hub = get_hub()
         self.max_idle = max_idle
         #: What answers are received into first. Used between two waits only, so that one will do.
         self.scratch = bytearray(_SCRATCH)
         self.view = memoryview(self.scratch)
         #: Every connection that the short way made.
         self.live: weakref.WeakSet[Any] = weakref.WeakSet()
-        super().__init__(pool_connections=64, pool_maxsize=1)
+        self.manager = self.adopt(PoolManager(num_pools=_MAX_POOLS, maxsize=1))
+        #: By the proxy's URL.
+        self.proxies: dict[str, ProxyManager] = {}
 
-    def init_poolmanager(
-        self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any
-    ) -> None:
-        self._pool_connections = connections
-        self._pool_maxsize = maxsize
-        self._pool_block = block
-        manager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, **pool_kwargs)
+    def adopt(self, manager: Any) -> Any:
+        """Let a urllib3 PoolManager make connections on gevent's sockets."""
         manager.pool_classes_by_scheme = _POOL_CLASSES
-        self.poolmanager = manager
+        return manager
 
-    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> ProxyManager:
-        manager = self.proxy_manager.get(proxy)
+    def tls(self, scheme: str) -> dict[str, Any]:
+        return {"ssl_context": self.context()} if scheme == "https" else {}
+
+    def through(self, proxy: str, **settings: Any) -> ProxyManager:
+        """The pools behind a proxy. `settings` are ProxyManager's."""
+        manager = self.proxies.get(proxy)
         if manager is None:
             if proxy.lower().startswith("https"):
-                proxy_kwargs.setdefault("proxy_ssl_context", self._context())
-            manager = super().proxy_manager_for(proxy, **proxy_kwargs)
-            manager.pool_classes_by_scheme = _POOL_CLASSES
-        return cast(ProxyManager, manager)
-
-    def build_connection_pool_key_attributes(
-        self, request: Any, verify: Any, cert: Any = None
-    ) -> Any:
-        """requests' seam for TLS settings: ours are in the context already."""
-        del verify, cert
-        host, _ = super().build_connection_pool_key_attributes(request, True, None)
-        return host, self._tls(host["scheme"])
-
-    def _tls(self, scheme: str) -> dict[str, Any]:
-        return {"ssl_context": self._context()} if scheme == "https" else {}
-
-    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """Nothing to add: the context verifies."""
-
-    def close(self) -> None:
-        """Close what is idle; a connection in use is closed when it is given back."""
-        self._close(get_hub_if_exists() is not self._hub)
-        super().close()
-        self.proxy_manager.clear()
-
-    def abandon(self) -> None:
-        """The same where the event loop is gone, or another process's."""
-        self._close(True)
-
-    def _close(self, foreign: bool) -> None:
-        for manager in (self.poolmanager, *self.proxy_manager.values()):
-            for key in list(manager.pools.keys()):
-                pool = manager.pools.get(key)
-                if pool is None or pool.pool is None:
-                    continue
-                stack = pool.pool.stack
-                while foreign and stack:
-                    # Another thread's event loop is not to be touched.
-                    stack.pop().abandon()
-                pool.close()
+                settings.setdefault("proxy_ssl_context", self.context())
+            headers = settings.setdefault("proxy_headers", proxy_headers(proxy))
+            manager = self.adopt(ProxyManager(proxy, num_pools=_MAX_POOLS, maxsize=1, **settings))
+            manager.proxy_headers = headers
+            self.proxies[proxy] = manager
+        return manager
 
     def route(
         self,
@@ -574,18 +547,49 @@ class GeventAdapter(HTTPAdapter):
         read_timeout: float,
     ) -> Route:
         """The short way to an origin."""
-        manager: Any = self.poolmanager
+        manager: Any = self.manager
         prefix = extra = ""
         if proxy is not None:
-            manager = self.proxy_manager_for(proxy)
+            manager = self.through(proxy)
             if scheme == "http":
                 literal = f"[{host}]" if ":" in host else host
                 prefix = f"http://{literal}:{port}"
                 extra = "".join(
-                    f"{name}: {value}\r\n" for name, value in self.proxy_headers(proxy).items()
+                    f"{name}: {value}\r\n" for name, value in proxy_headers(proxy).items()
                 )
         tls = proxy is not None and proxy.lower().startswith("https")
         pool = manager.connection_from_host(
-            host, port, scheme, pool_kwargs=self._tls("https" if tls else scheme)
+            host, port, scheme, pool_kwargs=self.tls("https" if tls else scheme)
         )
         return Route(self, pool, scheme, prefix, extra, connect_timeout, read_timeout)
+
+    def close(self) -> None:
+        """Close what is idle; a connection in use is closed when it is given back."""
+        self._close(get_hub_if_exists() is not self.hub)
+
+    def abandon(self) -> None:
+        """The same where the event loop is gone, or another process's."""
+        self._close(True)
+
+    def _close(self, foreign: bool) -> None:
+        for manager in (self.manager, *self.proxies.values()):
+            for key in list(manager.pools.keys()):
+                pool = manager.pools.get(key)
+                if pool is None or pool.pool is None:
+                    continue
+                stack = pool.pool.stack
+                while foreign and stack:
+                    # Another thread's event loop is not to be touched.
+                    stack.pop().abandon()
+                pool.close()
+            manager.clear()
+        self.proxies.clear()
+
+
+def proxy_headers(proxy: str) -> dict[str, str]:
+    """What a proxy's URL says of its user, as a header."""
+    parts = urlsplit(proxy)
+    if not parts.username:
+        return {}
+    text = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"Proxy-Authorization": "Basic " + b64encode(text.encode("latin-1")).decode()}

@@ -22,7 +22,7 @@ def close(peer):
 
 def age(transport, seconds):
     """Let idle connections look as if they had been idle for longer."""
-    for pool in transport.session.adapter.poolmanager.pools._container.values():
+    for pool in transport.lane.pools.manager.pools._container.values():
         for conn in pool.pool.stack:
             conn.idle_since -= seconds
 
@@ -222,7 +222,7 @@ def test_an_exchange_that_is_killed_drops_its_connection(
     assert transport.send(request_to(server)).content == b"ok"
     idle = [
         conn
-        for pool in transport.session.adapter.poolmanager.pools._container.values()
+        for pool in transport.lane.pools.manager.pools._container.values()
         for conn in pool.pool.stack
     ]
     assert len(idle) == 1
