@@ -191,8 +191,8 @@ class _HubKeeper:
 _threads = _native_local()
 
 
-def _keep_hub() -> _HubKeeper | None:
-    """This thread's keeper, before a lane is made; None where the hub is not ours to destroy."""
+def keep_hub() -> _HubKeeper | None:
+    """This thread's keeper, before its hub is made; None where the hub is not ours to destroy."""
     keeper: _HubKeeper | None = getattr(_threads, "keeper", None)
     hub = get_hub_if_exists()
     if hub is not None:
@@ -273,7 +273,7 @@ class Transport:
         return self.lane.session
 
     def _new_lane(self) -> Lane:
-        keeper = _keep_hub()
+        keeper = keep_hub()
         lane = Lane(self.config, self._context, self._mounts)
         if keeper is not None:
             keeper.lanes.add(lane)
