@@ -8,7 +8,8 @@ from s3po.mock.call import Call
 from s3po.mock.store import Bucket, Version
 
 
-def _expected_owner(call: Call, bucket: Bucket) -> None:
+def check_expected_owner(call: Call, bucket: Bucket) -> None:
+    """AccessDenied where the request is meant for a bucket of somebody else's."""
     expected = call.headers.get("x-amz-expected-bucket-owner")
     if expected is not None and expected not in (bucket.owner.id, account_number(bucket.owner.id)):
         raise S3Failure("AccessDenied")
@@ -71,7 +72,7 @@ def _restricted(bucket: Bucket, call: Call) -> bool:
 def check_bucket(call: Call, action: str, permission: str = "") -> Bucket:
     """The call's bucket, which must be there and allow it."""
     bucket = call.bucket
-    _expected_owner(call, bucket)
+    check_expected_owner(call, bucket)
     if not may_bucket(call, bucket, action, permission):
         raise S3Failure("AccessDenied")
     return bucket
@@ -80,7 +81,7 @@ def check_bucket(call: Call, action: str, permission: str = "") -> Bucket:
 def check_write(call: Call, action: str = "s3:PutObject", key: str | None = None) -> Bucket:
     """The call's bucket, into which it may write (or out of which delete) `key`."""
     bucket = call.bucket
-    _expected_owner(call, bucket)
+    check_expected_owner(call, bucket)
     if not may_write(call, bucket, action, call.key if key is None else key):
         raise S3Failure("AccessDenied")
     return bucket
@@ -155,7 +156,7 @@ def check_object(
         key = call.key
         version_id = call.query.get("versionId")
         if "x-amz-expected-bucket-owner" in call.headers:
-            _expected_owner(call, bucket)
+            check_expected_owner(call, bucket)
     assert key is not None
     if version_id is None:
         version = bucket.latest(key)

@@ -194,7 +194,8 @@ class MockS3:
         elif operation.name == "PostObject":
             if content_length(call) is None:
                 raise S3Failure("MissingContentLength")
-            call.received = receive(call)
+            # The file's own size is looked at once it is known.
+            call.received = receive(call, limit=self._limit() + MAX_DOCUMENT)
         elif operation.name == "CreateMultipartUpload":
             call.received = receive(call, limit=MAX_DOCUMENT, need_length=False)
         with lock:

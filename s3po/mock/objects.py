@@ -348,6 +348,7 @@ def delete_object(call: Call) -> Answer:
 
 def delete_objects(call: Call) -> Answer:
     bucket = call.bucket
+    access.check_expected_owner(call, bucket)
     root = parse(call.body, "Delete")
     quiet = (root.get("Quiet") or "").lower() == "true"
     wanted = list(root.all("Object"))

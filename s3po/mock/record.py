@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import overload
 
 from s3po.mock.call import Call
+from s3po.mock.store import native_lock
 
 
 class RequestRecord:
@@ -75,10 +76,12 @@ class Requests:
     def __init__(self, limit: int | None = None) -> None:
         self._records: deque[RequestRecord] = deque(maxlen=limit)
         self._counts: Counter[str] = Counter()
+        self._lock = native_lock()
 
     def append(self, record: RequestRecord) -> None:
-        self._records.append(record)
-        self._counts[record.operation] += 1
+        with self._lock:
+            self._records.append(record)
+            self._counts[record.operation] += 1
 
     def __len__(self) -> int:
         return len(self._records)
@@ -132,8 +135,9 @@ class Requests:
         return dict(self._counts.most_common())
 
     def clear(self) -> None:
-        self._records.clear()
-        self._counts.clear()
+        with self._lock:
+            self._records.clear()
+            self._counts.clear()
 
     def __repr__(self) -> str:
         return f"<Requests {self.by_operation()}>"

@@ -243,6 +243,30 @@ def test_expected_owner(s3, bucket, refused):
     assert (
         refused(s3.list_objects_v2, Bucket=bucket, ExpectedBucketOwner="123456789012").status == 403
     )
+    s3.put_object(Bucket=bucket, Key="key", Body=b"")
+    wrong = {"Bucket": bucket, "ExpectedBucketOwner": "123456789012"}
+    for function, named in (
+        (s3.delete_objects, {"Delete": {"Objects": [{"Key": "key"}]}}),
+        (s3.delete_object, {"Key": "key"}),
+        (s3.get_object, {"Key": "key"}),
+        (s3.put_object, {"Key": "key", "Body": b""}),
+        (s3.copy_object, {"Key": "key", "CopySource": f"{bucket}/key"}),
+        (s3.create_multipart_upload, {"Key": "key"}),
+        (s3.put_bucket_versioning, {"VersioningConfiguration": {"Status": "Enabled"}}),
+        (s3.delete_bucket, {}),
+    ):
+        assert refused(function, **wrong, **named).code == "AccessDenied"
+    assert (
+        refused(
+            s3.copy_object,
+            Bucket=bucket,
+            Key="copy",
+            CopySource=f"{bucket}/key",
+            ExpectedSourceBucketOwner="123456789012",
+        ).code
+        == "AccessDenied"
+    )
+    s3.head_object(Bucket=bucket, Key="key")
 
 
 def test_owners_bound_by_their_own_acl(s3, bucket, refused):

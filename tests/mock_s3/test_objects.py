@@ -350,6 +350,21 @@ def test_size_limit(s3, mock, bucket, refused):
     bad = refused(s3.put_object, Bucket=bucket, Key="key", Body=b"x" * 11)
     assert (bad.status, bad.code) == (400, "EntityTooLarge")
     assert bad.error["MaxSizeAllowed"] == "10"
+    named = {"Bucket": bucket, "Key": "parts"}
+    named["UploadId"] = s3.create_multipart_upload(**named)["UploadId"]
+    bad = refused(s3.upload_part, **named, PartNumber=1, Body=b"x" * 11)
+    assert (bad.status, bad.code) == (400, "EntityTooLarge")
+    mock.max_object_size = 6 * 1024 * 1024
+
+    def part(number, size):
+        made = s3.upload_part(**named, PartNumber=number, Body=b"x" * size)
+        return {"PartNumber": number, "ETag": made["ETag"]}
+
+    complete = s3.complete_multipart_upload
+    parts = [part(1, 5 * 1024 * 1024), part(2, 1024 * 1024 + 1)]
+    bad = refused(complete, **named, MultipartUpload={"Parts": parts})
+    assert (bad.status, bad.code) == (400, "EntityTooLarge")
+    complete(**named, MultipartUpload={"Parts": [parts[0], part(2, 1024 * 1024)]})
 
 
 def test_last_modified_and_date(s3, bucket):
