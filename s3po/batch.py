@@ -19,7 +19,7 @@ import gevent
 from gevent.hub import Waiter, get_hub
 
 from s3po import progress as _progress
-from s3po.errors import BatchError, Cancelled, ConfigError, Failure, S3poError
+from s3po.errors import BatchError, Cancelled, ConfigError, DeleteErrors, Failure, S3poError
 from s3po.models import (
     CopyObjectResult,
     DeleteObjectResult,
@@ -30,6 +30,7 @@ from s3po.models import (
 from s3po.stats import BatchStats
 from s3po.transfer.pool import Limiter, Share
 from s3po.transfer.source import Progress
+from s3po.transport.transport import keep_hub
 
 if TYPE_CHECKING:
     from s3po.connection import Connection
@@ -47,7 +48,7 @@ _STOP_SECONDS = 1.0
 _NOTED_FAILURES = 5
 
 # A handle's states, in their order.
-_WAITING, _RUNNING, _ENDING, _ENDED = range(4)
+_WAITING, _RUNNING, _STOPPING, _ENDING, _ENDED, _CANCELLED = range(6)
 
 _getcurrent = gevent.getcurrent
 
@@ -106,7 +107,7 @@ class Handle(Generic[T]):
 
     def ready(self) -> bool:
         """Whether it has ended, its callback too."""
-        return self._state == _ENDED
+        return self._state >= _ENDED
 
     def successful(self) -> bool:
         """Whether it has ended well."""
@@ -114,7 +115,7 @@ class Handle(Generic[T]):
 
     def cancelled(self) -> bool:
         """Whether it was cancelled before it ended."""
-        return isinstance(self._failure, Cancelled)
+        return self._state == _CANCELLED
 
     @property
     def value(self) -> T | None:
@@ -130,9 +131,9 @@ class Handle(Generic[T]):
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it has ended, at most `timeout` seconds; whether it has."""
-        if self._state != _ENDED:
+        if self._state < _ENDED:
             self._batch._wait_for(self, timeout)
-        return self._state == _ENDED
+        return self._state >= _ENDED
 
     def get(self, timeout: float | None = None) -> T:
         """Wait for it, and return what the verb returned, or raise why it failed.
@@ -163,10 +164,10 @@ class Handle(Generic[T]):
         return f"{self.verb} s3://{path if path.isprintable() else ascii(path)[1:-1]}"
 
     def __repr__(self) -> str:
-        if self._state == _ENDED:
-            outcome = "done"
-            if self._failure is not None:
-                outcome = "cancelled" if self.cancelled() else f"failed: {self._failure!r}"
+        if self._state == _CANCELLED:
+            outcome = "cancelled"
+        elif self._state == _ENDED:
+            outcome = "done" if self._failure is None else f"failed: {self._failure!r}"
         else:
             outcome = "waiting" if self._state == _WAITING else "running"
         return f"<Handle {self._name()} {outcome}>"
@@ -205,6 +206,8 @@ class _Worker(gevent.Greenlet):  # type: ignore[misc]
             # Killed by a stranger while it was idle.
             if self in batch._idle:
                 batch._idle.remove(self)
+            elif self.handle is not None and self.handle._state == _WAITING:
+                batch._stop_call(self.handle, _RUNNING)
         except BaseException as error:
             batch._interrupted(self, error)
 
@@ -292,12 +295,12 @@ class Batch:
         self._progress = progress
         self._number = 0
         self._entered = False
+        # The hub of the thread that enters it.
+        self._hub: Any = None
         self._begin()
 
     def _begin(self) -> None:
         """As if nothing had been called yet."""
-        self._hub: Any = get_hub()
-        self._limiter = Limiter(self.poolsize)
         #: Counters; see BatchStats.
         self.stats = BatchStats()
         self._closed = False
@@ -306,6 +309,7 @@ class Batch:
         self._pending = 0
         #: Calls that were made by callbacks and found no room.
         self._queue: deque[Handle[Any]] = deque()
+        self._limiter = Limiter(self.poolsize, self._queue, self._start)
         self._workers: list[_Worker] = []
         self._idle: list[_Worker] = []
         #: Who waits for all calls to end.
@@ -318,6 +322,13 @@ class Batch:
     def __enter__(self) -> Self:
         if self._entered:
             raise ConfigError("the batch is entered already: make another with conn.batch()")
+        if self._pending:
+            # They were told to stop, and did not: what they do is not to be mixed with what comes.
+            raise ConfigError(
+                f"{self._pending} calls of the last block have not ended: make another batch"
+            )
+        keep_hub()
+        self._hub = get_hub()
         self._begin()
         self._entered = True
         progress = self._progress
@@ -359,12 +370,17 @@ class Batch:
         self._closed = True
         self._entered = False
         self.stats.end()
+        self._connection.stats.add(self.stats)
         idle, self._idle = self._idle, []
         for worker in idle:
             self._hub.loop.run_callback(worker.resume)
         self._workers = []
         if self._display is not None:
-            self._display.close(self.stats)
+            try:
+                self._display.close(self.stats)
+            except (OSError, ValueError):
+                # Its file is closed or its terminal gone: that must not hide how the calls ended.
+                pass
 
     def _error(self) -> BatchError:
         failures = self.failures
@@ -445,9 +461,10 @@ class Batch:
             return
         self._check_thread()
         self._stopped = True
-        queue, self._queue = self._queue, deque()
+        queue = list(self._queue)
+        self._queue.clear()
         for handle in queue:
-            self._end(handle, None, _cancelled(handle), True)
+            self._end_cancelled(handle)
         self._limiter.turn_away(lambda: Cancelled("the batch was cancelled"))
         for worker in list(self._workers):
             if worker.handle is not None:
@@ -479,7 +496,7 @@ class Batch:
             if self._stopped:
                 raise Cancelled("the batch was cancelled")
             if self._current_worker() is None:
-                limiter.enter()
+                self._enter()
                 room = True
         self._number = number = self._number + 1
         handle: Handle[Any] = Handle(
@@ -494,6 +511,18 @@ class Batch:
             # Its caller holds a place until it returns: it must not wait for one.
             self._queue.append(handle)
         return handle
+
+    def _enter(self) -> None:
+        """Wait for room. The call is made: the block's end waits for it too."""
+        self._pending += 1
+        try:
+            self._limiter.enter()
+            if self._stopped:
+                # In the moment between being let in and going on.
+                self._limiter.leave()
+                raise Cancelled("the batch was cancelled")
+        finally:
+            self._count_off()
 
     def _start(self, handle: Handle[Any]) -> None:
         """Give a call, for which there is room, to a worker."""
@@ -522,24 +551,48 @@ class Batch:
         value: Any = None
         failure: Exception | None = None
         handled = False
+        own = False
         try:
             try:
                 value = getattr(worker.connection, handle.verb)(*handle._args, **handle._kwargs)
             except Exception as error:
                 handle._state = _ENDING
                 failure = error
-                if handle._errback is not None:
+                if handle._errback is not None and not self._is_stop(error):
+                    own = True
                     handle._errback(error)
                     handled = True
             else:
                 handle._state = _ENDING
                 if handle._callback is not None:
+                    own = True
                     handle._callback(value)
         except Exception as error:
             failure, value = error, None
         except gevent.GreenletExit:
-            failure, value = _cancelled(handle), None
-        self._end(handle, value, failure, handled)
+            self._end_cancelled(handle)
+            return
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            # A gevent.Timeout, for one. No ExceptionGroup would take it as it is.
+            failure, value = S3poError(f"it raised {error!r}").where(operation=handle.verb), None
+            failure.where(bucket=handle.bucket, key=handle.key)
+            failure.__cause__ = error
+        if failure is not None and self._is_stop(failure):
+            self._end_cancelled(handle)
+        else:
+            if failure is not None:
+                _lighten(failure, own and not handled)
+            self._end(handle, value, failure, handled)
+
+    def _is_stop(self, error: Exception) -> bool:
+        """Whether an error is but what `cancel` made further calls raise."""
+        return self._stopped and isinstance(error, Cancelled)
+
+    def _end_cancelled(self, handle: Handle[Any]) -> None:
+        handle._state = _CANCELLED
+        self._end(handle, None, _cancelled(handle), True)
 
     def _end(
         self, handle: Handle[Any], value: Any, failure: Exception | None, handled: bool
@@ -548,33 +601,38 @@ class Batch:
         stats = self.stats
         if failure is None:
             stats.done += 1
-        elif isinstance(failure, Cancelled):
+        elif handle._state == _CANCELLED:
             stats.cancelled += 1
         else:
             stats.failed += 1
-            _lighten(failure)
             if not handled:
                 self._keep(handle, failure)
         handle._value = value
         handle._failure = failure
         handle._args, handle._kwargs = _NOTHING
         handle._callback = handle._errback = handle._worker = None
-        handle._state = _ENDED
-        self._pending -= 1
+        if handle._state != _CANCELLED:
+            handle._state = _ENDED
         if handle._waiters is not None:
             self._wake(handle._waiters)
+        try:
+            if self._display is not None:
+                self._display.update(stats)
+            elif callable(self._progress):
+                self._progress(stats)
+        except Exception as error:
+            # It is called no more, and the trouble is told with the call that it came after.
+            self._progress = self._display = None
+            _lighten(error, True)
+            self._keep(handle, error)
+        finally:
+            self._count_off()
+
+    def _count_off(self) -> None:
+        """A call is no longer pending."""
+        self._pending -= 1
         if not self._pending and self._waiters:
             self._wake(self._waiters)
-        if self._display is not None:
-            self._display.update(stats)
-        elif callable(self._progress):
-            try:
-                self._progress(stats)
-            except Exception as error:
-                # It is called no more, and the trouble is told with the call that it came after.
-                self._progress = None
-                _lighten(error)
-                self._keep(handle, error)
 
     def _keep(self, handle: Handle[Any], error: Exception) -> None:
         self._failures[handle._number] = Failure(handle.verb, handle.bucket, handle.key, error)
@@ -600,7 +658,7 @@ class Batch:
         handle._waiters.append(waiter)
         if worker is not None:
             # What it waits for may need the place.
-            self._leave()
+            self._limiter.leave()
         try:
             with gevent.Timeout(timeout, False):
                 waiter.get()
@@ -609,13 +667,6 @@ class Batch:
                 handle._waiters.remove(waiter)
             if worker is not None:
                 self._limiter.enter_again()
-
-    def _leave(self) -> None:
-        """A place is free: for a call of the queue, or for whoever waits."""
-        if self._queue:
-            self._start(self._queue.popleft())
-        else:
-            self._limiter.leave()
 
     # Stopping
 
@@ -630,12 +681,13 @@ class Batch:
         """Stop a call that is not further than the state `latest`."""
         worker = handle._worker
         if handle._state == _WAITING:
-            self._end(handle, None, _cancelled(handle), True)
+            self._end_cancelled(handle)
             if worker is None:
                 self._queue.remove(handle)
+                self._limiter.hand_on()
             else:
                 worker.handle = None
-                self._leave()
+                self._limiter.leave()
         elif worker is not None and (handle._state == _RUNNING or worker is not _getcurrent()):
             self._hub.loop.run_callback(_throw, worker, handle, latest)
 
@@ -645,8 +697,8 @@ class Batch:
         Both are the whole program's: everything stops, and the main greenlet gets them.
         """
         handle = worker.handle
-        if handle is not None and handle._state != _ENDED:
-            self._end(handle, None, _cancelled(handle), True)
+        if handle is not None and handle._state < _ENDED:
+            self._end_cancelled(handle)
         worker.handle = None
         self._limiter.leave()
         self.cancel()
@@ -968,14 +1020,23 @@ def _cancelled(handle: Handle[Any]) -> Cancelled:
 
 def _throw(worker: _Worker, handle: Handle[Any], latest: int) -> None:
     """Runs in the hub. The call may have ended in the meantime, and its worker have another."""
-    if worker.handle is handle and handle._state <= latest and not worker.dead:
+    # Once: a second time would break off the cleaning up.
+    if (
+        worker.handle is handle
+        and handle._state <= latest
+        and handle._state != _STOPPING
+        and not worker.dead
+    ):
+        if handle._state == _RUNNING:
+            handle._state = _STOPPING
         worker.throw(gevent.GreenletExit)
 
 
-def _lighten(error: BaseException) -> None:
+def _lighten(error: BaseException, own: bool) -> None:
     """Let go of what a failure's tracebacks hold: their frames may have its payload.
 
-    Those of our own errors say nothing that the errors do not; a callback's keep their lines.
+    Those of our own errors say nothing that the errors do not, but for the `own` ones of callbacks,
+    which keep their lines.
     """
     todo: list[BaseException] = [error]
     seen: set[int] = set()
@@ -984,14 +1045,36 @@ def _lighten(error: BaseException) -> None:
         if id(each) in seen:
             continue
         seen.add(id(each))
-        if isinstance(each, S3poError):
+        if isinstance(each, S3poError) and not own:
             each.__traceback__ = None
         else:
             tail = each.__traceback__
-            while tail is not None and tail.tb_frame.f_code is Batch._perform.__code__:
+            while tail is not None and tail.tb_frame.f_code in _OUR_FRAMES:
                 tail = tail.tb_next
             each.__traceback__ = tail
             clear_frames(tail)
+        if isinstance(each, (UnicodeDecodeError, UnicodeEncodeError)):
+            _shorten(each)
         if isinstance(each, BaseExceptionGroup):
             todo += each.exceptions
+        elif isinstance(each, DeleteErrors):
+            todo += each.failures
         todo += [other for other in (each.__cause__, each.__context__) if other is not None]
+
+
+#: They hold the errors themselves.
+_OUR_FRAMES = (Batch._perform.__code__, Batch._end.__code__)
+
+#: What is kept of a text or bytes that could not be converted.
+_KEPT = 32
+
+
+def _shorten(error: UnicodeDecodeError | UnicodeEncodeError) -> None:
+    """Such an error holds all that was to be converted; where it went wrong is enough."""
+    whole = error.object
+    if len(whole) > _KEPT:
+        start, end = error.start, min(error.end, error.start + _KEPT)
+        error.object = part = whole[start:end]
+        error.reason += f" (at {start} of {len(whole)})"
+        error.start, error.end = 0, len(part)
+        error.args = (error.encoding, part, 0, len(part), error.reason)

@@ -621,6 +621,9 @@ class Connection:
     def _bound(self, *, limiter: Limiter | None = None, stats: Stats | None = None) -> Connection:
         """A connection that shares all with this one but its limiter and its counters."""
         bound = object.__new__(type(self))
+        if hasattr(self, "__dict__"):
+            # What a subclass has of its own.
+            bound.__dict__.update(self.__dict__)
         bound._arguments = self._arguments
         bound._mocks = []
         bound.client = bound._real = self.client.bind(limiter=limiter, stats=stats)

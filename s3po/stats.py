@@ -22,6 +22,13 @@ class Stats:
         self.bytes_sent = 0
         self.bytes_received = 0
 
+    def add(self, other: Stats) -> None:
+        """Count what `other` has counted as well."""
+        self.requests += other.requests
+        self.retries += other.retries
+        self.bytes_sent += other.bytes_sent
+        self.bytes_received += other.bytes_received
+
     def __repr__(self) -> str:
         counts = ", ".join(f"{name}={getattr(self, name)}" for name in self.__slots__)
         return f"<Stats {counts}>"

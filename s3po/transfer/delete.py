@@ -44,9 +44,10 @@ def delete_many(
                 count += 1
             if group:
                 crew.start(task.delete_group, places, group)
-        except Exception:
+        except Exception as error:
             # What was asked for is done; then the trouble with the rest is told.
             crew.wait_for_all()
+            task.note_failures(error, count)
             raise
     task.raise_failures(count)
     return count
@@ -109,12 +110,25 @@ class _Deletion:
                 self._failures.append((found, _error(failure, self._bucket)))
 
     def raise_failures(self, count: int) -> None:
+        error = self._error(count)
+        if error is not None:
+            raise error from error.failures[0]
+
+    def note_failures(self, other: Exception, count: int) -> None:
+        """Tell of them beside another trouble."""
+        error = self._error(count)
+        if error is not None:
+            other.add_note(str(error))
+            if other.__context__ is None:
+                other.__context__ = error
+
+    def _error(self, count: int) -> DeleteErrors | None:
         if not self._failures:
-            return
+            return None
         self._failures.sort(key=lambda pair: pair[0])
         failures = [failure for _, failure in self._failures]
         error = DeleteErrors(f"{len(failures)} of {count} keys were not deleted", failures)
-        raise error.where(operation="delete_many", bucket=self._bucket) from failures[0]
+        return error.where(operation="delete_many", bucket=self._bucket)
 
 
 def _error(failure: DeleteFailureInfo, bucket: str) -> S3Error:

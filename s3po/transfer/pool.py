@@ -22,10 +22,23 @@ class Limiter:
     It belongs to one hub. Each worker of the batch has a `Share` of it.
     """
 
-    __slots__ = ("_callers", "_hub", "_requesters", "parts", "requests", "running", "size")
+    __slots__ = (
+        "_begin",
+        "_callers",
+        "_hub",
+        "_queue",
+        "_requesters",
+        "parts",
+        "requests",
+        "running",
+        "size",
+    )
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, queue: deque[Any], begin: Callable[[Any], object]) -> None:
         self.size = size
+        #: Calls for which no greenlet waits; `begin` is given the first where there is room.
+        self._queue = queue
+        self._begin = begin
         self.running = 0
         #: Beyond the one of each call.
         self.requests = 0
@@ -36,7 +49,11 @@ class Limiter:
 
     def try_enter(self) -> bool:
         """Begin a call if there is room, and nobody waits for it."""
-        if self._callers or self.running + max(self.requests, self.parts) >= self.size:
+        if (
+            self._callers
+            or self._queue
+            or self.running + max(self.requests, self.parts) >= self.size
+        ):
             return False
         self.running += 1
         return True
@@ -54,7 +71,7 @@ class Limiter:
                 self.leave()
             else:
                 self._callers.remove(turn)
-                self._hand_on()
+                self.hand_on()
             raise
 
     def enter_again(self) -> None:
@@ -73,32 +90,39 @@ class Limiter:
     def leave(self) -> None:
         """A call has ended."""
         self.running -= 1
-        if self._callers or self._requesters:
-            self._hand_on()
+        if self._queue or self._callers or self._requesters:
+            self.hand_on()
 
     def take_request(self) -> bool:
-        if len(self._callers) + self.running + self.requests >= self.size:
+        if self._wanted() + self.requests >= self.size:
             return False
         self.requests += 1
         return True
 
     def give_request(self) -> None:
         self.requests -= 1
-        self._hand_on()
+        self.hand_on()
 
     def take_part(self) -> bool:
-        if len(self._callers) + self.running + self.parts >= self.size:
+        if self._wanted() + self.parts >= self.size:
             return False
         self.parts += 1
         return True
 
     def give_part(self) -> None:
         self.parts -= 1
-        self._hand_on()
+        self.hand_on()
 
-    def _hand_on(self) -> None:
+    def _wanted(self) -> int:
+        """By the calls that run and those that wait to begin."""
+        return self.running + len(self._queue) + len(self._callers)
+
+    def hand_on(self) -> None:
         """What became free goes to whoever waits for it, calls first."""
-        callers, requesters = self._callers, self._requesters
+        queue, callers, requesters = self._queue, self._callers, self._requesters
+        while queue and self.running + max(self.requests, self.parts) < self.size:
+            self.running += 1
+            self._begin(queue.popleft())
         while callers and self.running + max(self.requests, self.parts) < self.size:
             self.running += 1
             callers.popleft().grant()

@@ -42,8 +42,12 @@ from s3po.transfer.source import (
 
 _log = log.logger("transfer")
 
-#: Seconds that an interrupted upload may take to clean up on the store.
-_ABORT_SECONDS = 0.8
+#: Seconds that an interrupted upload may take to clean up on the store. A batch stops within one
+#: second, and what was interrupted first may come before the others.
+_ABORT_SECONDS = 0.45
+
+#: Seconds that an interrupted upload waits for the answer that tells what to abort.
+_BEGIN_SECONDS = 0.3
 
 #: Headers that a store wants with each part too, not only where the upload begins
 #: (https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html).
@@ -305,6 +309,24 @@ class Parts:
         return UploadResult(self._bucket, self._key, result.etag, size, result.version_id)
 
     def begin(self) -> None:
+        """Begin the multipart upload. Interrupted amid that, it waits a little for what to abort."""
+        with Crew(1) as crew:
+            crew.start(self._create)
+            try:
+                crew.wait_for_all()
+            except Exception:
+                raise
+            except BaseException as error:
+                try:
+                    with gevent.Timeout(_BEGIN_SECONDS, False):
+                        crew.wait_for_all()
+                except S3poError:
+                    pass
+                if self.upload_id:
+                    self.abort(error)
+                raise
+
+    def _create(self) -> None:
         self.upload_id = self.client.create_multipart_upload(
             self._bucket,
             self._key,
