@@ -130,6 +130,7 @@ class _Chunked:
             raise incomplete()
         self._verify()
         signed = b""
+        verified = self._call.chunks is None or not self._trailing
         while self._trailing:
             line = self._line()
             if not line:
@@ -140,9 +141,16 @@ class _Chunked:
                 if self._call.chunks is not None:
                     self._call.chunks.trailer(signed, value.strip())
                 signed = b""
+                verified = True
                 continue
             signed += f"{name}:{value.strip()}\n".encode("latin-1")
             self.trailers[name] = value.strip()
+        if not verified or (signed and self._call.chunks is not None):
+            raise S3Failure(
+                "MalformedTrailerError",
+                "The request contained trailing data that was not well-formed or did not conform to "
+                "our published schema.",
+            )
         # Whatever follows (the last empty line) belongs to the message still.
         while self._stream.read(PIECE):
             pass

@@ -261,9 +261,12 @@ def chunked(app: MockS3, chunks: list[bytes], *, trailer: bool = False, spoil: s
         )
         if spoil == "trailer":
             signature = "0" * 64
-        body += (
-            line.strip().encode() + b"\r\nx-amz-trailer-signature:" + signature.encode() + b"\r\n"
-        )
+        signed_by = b"\r\nx-amz-trailer-signature:" + signature.encode() + b"\r\n"
+        if spoil == "unsigned":
+            signed_by = b"\r\n"
+        elif spoil == "more":
+            signed_by += b"x-amz-meta-more:1\r\n"
+        body += line.strip().encode() + signed_by
     body += b"\r\n"
     if spoil == "cut":
         body = body[:-100]
@@ -289,6 +292,11 @@ def test_spoilt_chunks(app):
         "SignatureDoesNotMatch",
     )
     assert code(chunked(app, chunks, trailer=True, spoil="checksum"))[0] == 400
+    for spoil in ("unsigned", "more"):
+        assert code(chunked(app, chunks, trailer=True, spoil=spoil)) == (
+            400,
+            "MalformedTrailerError",
+        )
     assert code(chunked(app, chunks, spoil="cut")) == (400, "IncompleteBody")
     assert call_wsgi(app, "HEAD", "/bucket/key", sign("HEAD", "/bucket/key")).status == 404
 
