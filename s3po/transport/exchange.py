@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-import ssl
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import gevent
-from urllib3 import exceptions as urllib3_errors
 
 from s3po.errors import ConnectionFailed, IntegrityError, TransportError, TransportTimeout
 from s3po.messages import Body, BytesLike, HTTPRequest, Response
 from s3po.transport import wire
 from s3po.transport.streams import ChunkedStream, ClosingStream, LengthStream, WireStream
-from s3po.transport.wire import reason
+from s3po.transport.wire import is_tls_error, reason
 
 if TYPE_CHECKING:
-    from s3po.transport.sockets import Pools
+    from s3po.transport.pools import Pools
+    from s3po.transport.sockets import Origin
 
 # Bodies up to this go out in one send with their head.
 _SMALL = 64 * 1024
@@ -43,25 +42,23 @@ class FileBody(Protocol):
 class Route:
     """An origin, the pool of its connections, and how to speak to it."""
 
-    __slots__ = ("connect_timeout", "extra", "pool", "pools", "prefix", "read_timeout", "tunnel")
+    __slots__ = ("connect_timeout", "extra", "origin", "pools", "prefix", "read_timeout")
 
     def __init__(
         self,
         pools: Pools,
-        pool: Any,
-        scheme: str,
+        origin: Origin,
         prefix: str,
         extra: str,
         connect_timeout: float,
         read_timeout: float,
     ) -> None:
         self.pools = pools
-        self.pool = pool
+        self.origin = origin
         self.prefix = prefix
         self.extra = extra
         self.connect_timeout = connect_timeout
         self.read_timeout = read_timeout
-        self.tunnel = pool.proxy is not None and scheme == "https"
 
     def exchange(self, request: HTTPRequest, stream: bool) -> Response:
         """Send the request and read the answer, or its head. See Transport.send."""
@@ -90,9 +87,9 @@ class Route:
                     complete = conn.send_bytes(data)
                 else:
                     complete = _send_body(conn, data, cast("BytesLike | Body", body), length or 0)
-            except (BrokenPipeError, ConnectionResetError, ssl.SSLError):
+            except OSError as error:
                 # The answer may have come before the connection broke.
-                found = conn.salvage()
+                found = conn.salvage() if _is_broken(error) else None
                 if found is None:
                     raise
             else:
@@ -165,29 +162,27 @@ class Route:
 
     def _drop_older(self) -> None:
         """A kept-alive connection was dead: those that were idle for longer are too."""
-        idle = self.pool.pool
+        idle = self.origin.idle
         if idle is None:
             return
-        stack = idle.stack
         now = monotonic()
-        for _ in range(len(stack)):
-            conn = stack.popleft()
+        for _ in range(len(idle)):
+            conn = idle.popleft()
             # Looked at closely; what was given back since is at the other end.
             if self._usable(conn, 0.0) and now - conn.idle_since < _FRESH:
-                stack.append(conn)
+                idle.append(conn)
             else:
                 conn.close()
 
     def _where(self) -> str:
-        return f"{self.pool.host}:{self.pool.port}"
+        return f"{self.origin.host}:{self.origin.port}"
 
     def _checkout(self, simple: bool) -> Any:
         """An idle connection that seems alive, or a new one."""
-        idle = self.pool.pool
         # None: closed just now, by another thread.
-        stack = idle.stack if idle is not None else ()
-        while stack:
-            conn = stack.pop()
+        idle = self.origin.idle
+        while idle:
+            conn = idle.pop()
             # A body that is read as it goes may not be there for a second try: look closely.
             if self._usable(conn, _FRESH if simple else 0.0):
                 return conn
@@ -201,17 +196,12 @@ class Route:
         return bool(conn.usable(self.pools.max_idle, fresh))
 
     def _connect(self) -> Any:
-        pool = self.pool
-        conn = pool._new_conn()
-        conn.timeout = self.connect_timeout
+        conn: Any = self.origin.new()
         self.pools.live.add(conn)
         limit = gevent.Timeout(self.connect_timeout)
         try:
             with limit:
-                if self.tunnel:
-                    pool._prepare_proxy(conn)
-                else:
-                    conn.connect()
+                conn.open(self.connect_timeout)
             conn.attach(self.read_timeout)
         except gevent.Timeout as error:
             conn.close()
@@ -221,21 +211,14 @@ class Route:
         except TimeoutError:
             conn.close()
             raise self._timed_out() from None
-        except ssl.SSLError as error:
+        except OSError as error:
             conn.close()
             if conn.abandoned:
                 raise gevent.GreenletExit from None
-            raise ConnectionFailed(
-                f"TLS handshake with {self._where()} failed: {reason(error)}", request_sent=False
-            ) from error
-        except (OSError, urllib3_errors.HTTPError) as error:
-            conn.close()
-            if conn.abandoned:
-                raise gevent.GreenletExit from None
-            if isinstance(error.__cause__, TimeoutError):
-                raise self._timed_out() from None
-            message = f"cannot connect to {self._where()}: {reason(error.__cause__ or error)}"
-            raise ConnectionFailed(message, request_sent=False) from error
+            what = f"cannot connect to {self._where()}"
+            if is_tls_error(error):
+                what = f"TLS handshake with {self._where()} failed"
+            raise ConnectionFailed(f"{what}: {reason(error)}", request_sent=False) from error
         except BaseException:
             conn.close()
             raise
@@ -249,7 +232,7 @@ class Route:
 
     def release(self, conn: Any, keep: bool) -> None:
         """Done with a connection: it is used again if `keep`."""
-        idle = self.pool.pool
+        idle = self.origin.idle
         if (
             not keep
             or idle is None
@@ -258,11 +241,14 @@ class Route:
         ):
             conn.close()
             return
-        stack = idle.stack
         conn.idle_since = now = monotonic()
-        stack.append(conn)
-        if now - stack[0].idle_since > self.pools.max_idle:
-            stack.popleft().close()
+        idle.append(conn)
+        if now - idle[0].idle_since > self.pools.max_idle:
+            idle.popleft().close()
+
+
+def _is_broken(error: OSError) -> bool:
+    return isinstance(error, (BrokenPipeError, ConnectionResetError)) or is_tls_error(error)
 
 
 class _SourceError(Exception):

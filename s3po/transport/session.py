@@ -10,8 +10,8 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import ProxyManager
 
 from s3po.messages import HTTPRequest, Response
+from s3po.transport.pools import Pools
 from s3po.transport.settings import proxies_for, verify_of
-from s3po.transport.sockets import Pools
 
 if TYPE_CHECKING:
     from s3po.transport.transport import Lane
@@ -88,10 +88,10 @@ class GeventAdapter(HTTPAdapter):
         self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any
     ) -> None:
         del connections, maxsize, block, pool_kwargs
-        self.poolmanager = self._pools.manager
+        self.poolmanager = self._pools.managers.direct
 
     def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> ProxyManager:
-        return self._pools.through(proxy, **proxy_kwargs)
+        return self._pools.managers.through(proxy, **proxy_kwargs)
 
     def build_connection_pool_key_attributes(
         self, request: Any, verify: Any, cert: Any = None

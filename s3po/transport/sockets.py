@@ -1,7 +1,4 @@
-"""urllib3 pools and connections on gevent's sockets, without patching anything.
-
-There are two ways over them. The short one is `Route.exchange`: one send for head and body, and a plain
-split of the answer's head. The other is urllib3's own `urlopen`, which a requests Session takes.
+"""Connections on gevent's sockets, without patching anything, and the steps of an exchange over them.
 
 Everything here belongs to one gevent hub, that is to one native thread.
 """
@@ -10,24 +7,14 @@ from __future__ import annotations
 
 import errno
 import os
-import queue
 import socket as _socket
-import weakref
-from base64 import b64encode
 from collections import deque
-from collections.abc import Callable
 from time import monotonic
-from typing import Any, cast
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING, Any, cast
 
 import gevent
 import gevent.socket
-from gevent._hub_local import get_hub_if_exists
 from gevent.hub import get_hub
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
-from urllib3 import exceptions as urllib3_errors
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.util.ssltransport import SSLTransport
 
 from s3po.errors import (
     IncompleteBody,
@@ -35,46 +22,19 @@ from s3po.errors import (
     MalformedResponse,
 )
 from s3po.transport import wire
-from s3po.transport.exchange import Route
-from s3po.transport.tls import TLSSocket
-from s3po.transport.wire import reason
 
-# What one receive of a head (and, mostly, of a whole small answer) takes.
-_SCRATCH = 64 * 1024
+if TYPE_CHECKING:
+    from s3po.transport.pools import Pools
+    from s3po.transport.tls import TLSContext
+
 _CHUNK = 256 * 1024
 _NOT_THAT_FILE = (errno.EINVAL, errno.ENOSYS, errno.ESPIPE, errno.EOPNOTSUPP, errno.EOVERFLOW)
 _SENDFILE = 1024 * 1024
-# Origins, of which each bucket may be one.
-_MAX_POOLS = 64
+_OPTIONS = ((_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1),)
 # After so many bytes without a wait the other greenlets get their turn.
 _BURST = 8 * 1024 * 1024
 
 _READ, _WRITE = 1, 2
-
-
-class IdleConnections:
-    """urllib3's pool queue: last in, first out, never full, and never blocking."""
-
-    def __init__(self, maxsize: int = 0) -> None:
-        del maxsize
-        self.stack: deque[Any] = deque()
-
-    def get(self, block: bool = False, timeout: float | None = None) -> Any:
-        del block, timeout
-        try:
-            return self.stack.pop()
-        except IndexError:
-            raise queue.Empty from None
-
-    def put(self, item: Any, block: bool = False) -> None:
-        del block
-        # urllib3 fills a new queue up with None: here it would only stand in the way.
-        if item is not None:
-            item.idle_since = monotonic()
-            self.stack.append(item)
-
-    def qsize(self) -> int:
-        return len(self.stack)
 
 
 def open_socket(
@@ -129,20 +89,16 @@ def _resolve(host: str, port: int, timeout: float | None) -> list[Any]:
     return cast("list[Any]", found)
 
 
-class _Wire:
-    """What our connections can do beyond urllib3's: the steps of an exchange, by hand.
+class Wire:
+    """A connection, and the steps of an exchange over it.
 
-    urllib3's way uses `sock`, which waits by itself. The short way goes past it to the socket below,
-    which never blocks, and waits with watchers that are made once for each connection.
+    `sock` waits by itself. An exchange goes past it to the socket below, which never blocks, and waits
+    with watchers that are made once for each connection.
     """
 
     sock: Any
     host: str
     port: int
-    timeout: Any
-    source_address: tuple[str, int] | None
-    socket_options: Any
-    _dns_host: str
 
     #: When it was last given back.
     idle_since = 0.0
@@ -166,32 +122,15 @@ class _Wire:
     #: Bytes moved since it last waited.
     _burst = 0
 
-    def _new_conn(self) -> Any:
-        """urllib3's seam for a connected socket."""
-        try:
-            sock = open_socket(
-                self._dns_host, self.port, self.timeout, self.source_address, self.socket_options
-            )
-        except _socket.gaierror as error:
-            raise urllib3_errors.NewConnectionError(
-                cast(Any, self), f"cannot resolve {self.host}: {reason(error)}"
-            ) from error
-        except TimeoutError as error:
-            raise urllib3_errors.ConnectTimeoutError(
-                self, f"connecting to {self.host}:{self.port} timed out"
-            ) from error
-        except OSError as error:
-            raise urllib3_errors.NewConnectionError(
-                cast(Any, self), f"cannot connect to {self.host}:{self.port}: {reason(error)}"
-            ) from error
-        if self.abandoned:
-            sock.close()
-            raise gevent.GreenletExit
-        return sock
+    def open(self, timeout: float) -> None:
+        """Connect; OSError where that fails. `timeout` bounds each wait."""
+        raise NotImplementedError
 
     def close(self) -> None:
         self._detach()
-        super().close()  # type: ignore[misc]
+        sock, self.sock = self.sock, None
+        if sock is not None:
+            sock.close()
 
     def _detach(self) -> None:
         if self._attached is not None:
@@ -202,6 +141,12 @@ class _Wire:
             self.recv_into = self.send_some = self._hub = None
         self._rest = b""
         self._eof = False
+
+    def give_up(self) -> Any:
+        """The socket, for somebody else's connection."""
+        self._detach()
+        sock, self.sock = self.sock, None
+        return sock
 
     def abandon(self) -> None:
         """Close an idle connection with nothing said to its event loop, which is not ours to touch."""
@@ -223,9 +168,7 @@ class _Wire:
         """Make a connected socket ready for exchanges. Each wait of them may last `timeout` seconds."""
         self._detach()
         sock = self.sock
-        if isinstance(sock, SSLTransport):
-            sock = self.sock = TLSSocket.adopt(sock)
-        self._tls = isinstance(sock, TLSSocket)
+        self._tls = not isinstance(sock, gevent.socket.socket)
         if self._tls:
             self.recv_into = sock.recv_now
             self.send_some = sock.send_now
@@ -477,119 +420,53 @@ def _lowest(sock: Any) -> Any:
     return sock
 
 
-class GeventHTTPConnection(_Wire, HTTPConnection):
-    """A urllib3 connection on a gevent socket."""
+class Connection(Wire):
+    """A connection straight to an origin."""
+
+    def __init__(self, origin: Origin, sock: Any = None) -> None:
+        self.origin = origin
+        self.host = origin.host
+        self.port = origin.port
+        self.sock = sock
+
+    def open(self, timeout: float) -> None:
+        sock = open_socket(self.host, self.port, timeout, None, _OPTIONS)
+        context = self.origin.context
+        if context is not None:
+            try:
+                sock = context.wrap_socket(sock, server_hostname=self.host.rstrip("."))
+            except BaseException:
+                sock.close()
+                raise
+        if self.abandoned:
+            sock.close()
+            raise gevent.GreenletExit
+        self.sock = sock
 
 
-class GeventHTTPSConnection(_Wire, HTTPSConnection):
-    """The same with TLS: urllib3 wraps the socket by our context (see tls.py)."""
+class Origin:
+    """Where connections go straight to, and those to it that are idle, the last one used first."""
 
+    __slots__ = ("__weakref__", "context", "host", "idle", "port", "scheme")
 
-class GeventHTTPConnectionPool(HTTPConnectionPool):
-    ConnectionCls = GeventHTTPConnection
-    QueueCls = cast(Any, IdleConnections)
-
-
-class GeventHTTPSConnectionPool(HTTPSConnectionPool):
-    ConnectionCls = GeventHTTPSConnection
-    QueueCls = cast(Any, IdleConnections)
-
-
-_POOL_CLASSES = {"http": GeventHTTPConnectionPool, "https": GeventHTTPSConnectionPool}
-
-
-class Pools:
-    """urllib3's pools for one hub: what all of its exchanges share.
-
-    `context` makes the TLS context when asked.
-    """
-
-    def __init__(self, context: Callable[[], Any], max_idle: float) -> None:
+    def __init__(self, scheme: str, host: str, port: int, context: TLSContext | None) -> None:
+        self.scheme = scheme
+        self.host = host
+        self.port = port
+        #: None where there is no TLS.
         self.context = context
-        self.hub = get_hub()
-        self.max_idle = max_idle
-        #: What answers are received into first. Used between two waits only, so that one will do.
-        self.scratch = bytearray(_SCRATCH)
-        self.view = memoryview(self.scratch)
-        #: Every connection that the short way made.
-        self.live: weakref.WeakSet[Any] = weakref.WeakSet()
-        self.manager = self.adopt(PoolManager(num_pools=_MAX_POOLS, maxsize=1))
-        #: By the proxy's URL.
-        self.proxies: dict[str, ProxyManager] = {}
+        #: None once it is closed.
+        self.idle: deque[Any] | None = deque()
 
-    def adopt(self, manager: Any) -> Any:
-        """Let a urllib3 PoolManager make connections on gevent's sockets."""
-        manager.pool_classes_by_scheme = _POOL_CLASSES
-        return manager
+    def new(self) -> Wire:
+        return Connection(self)
 
-    def tls(self, scheme: str) -> dict[str, Any]:
-        return {"ssl_context": self.context()} if scheme == "https" else {}
-
-    def through(self, proxy: str, **settings: Any) -> ProxyManager:
-        """The pools behind a proxy. `settings` are ProxyManager's."""
-        manager = self.proxies.get(proxy)
-        if manager is None:
-            if proxy.lower().startswith("https"):
-                settings.setdefault("proxy_ssl_context", self.context())
-            headers = settings.setdefault("proxy_headers", proxy_headers(proxy))
-            manager = self.adopt(ProxyManager(proxy, num_pools=_MAX_POOLS, maxsize=1, **settings))
-            manager.proxy_headers = headers
-            self.proxies[proxy] = manager
-        return manager
-
-    def route(
-        self,
-        scheme: str,
-        host: str,
-        port: int,
-        proxy: str | None,
-        connect_timeout: float,
-        read_timeout: float,
-    ) -> Route:
-        """The short way to an origin."""
-        manager: Any = self.manager
-        prefix = extra = ""
-        if proxy is not None:
-            manager = self.through(proxy)
-            if scheme == "http":
-                literal = f"[{host}]" if ":" in host else host
-                prefix = f"http://{literal}:{port}"
-                extra = "".join(
-                    f"{name}: {value}\r\n" for name, value in proxy_headers(proxy).items()
-                )
-        tls = proxy is not None and proxy.lower().startswith("https")
-        pool = manager.connection_from_host(
-            host, port, scheme, pool_kwargs=self.tls("https" if tls else scheme)
-        )
-        return Route(self, pool, scheme, prefix, extra, connect_timeout, read_timeout)
-
-    def close(self) -> None:
-        """Close what is idle; a connection in use is closed when it is given back."""
-        self._close(get_hub_if_exists() is not self.hub)
-
-    def abandon(self) -> None:
-        """The same where the event loop is gone, or another process's."""
-        self._close(True)
-
-    def _close(self, foreign: bool) -> None:
-        for manager in (self.manager, *self.proxies.values()):
-            for key in list(manager.pools.keys()):
-                pool = manager.pools.get(key)
-                if pool is None or pool.pool is None:
-                    continue
-                stack = pool.pool.stack
-                while foreign and stack:
-                    # Another thread's event loop is not to be touched.
-                    stack.pop().abandon()
-                pool.close()
-            manager.clear()
-        self.proxies.clear()
-
-
-def proxy_headers(proxy: str) -> dict[str, str]:
-    """What a proxy's URL says of its user, as a header."""
-    parts = urlsplit(proxy)
-    if not parts.username:
-        return {}
-    text = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return {"Proxy-Authorization": "Basic " + b64encode(text.encode("latin-1")).decode()}
+    def close(self, foreign: bool) -> None:
+        """Close what is idle. Another thread's event loop is not to be touched: `foreign`."""
+        idle, self.idle = self.idle, None
+        while idle:
+            conn = idle.pop()
+            if foreign:
+                conn.abandon()
+            else:
+                conn.close()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import ssl
 import sys
 import weakref
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import gevent.socket
 import gevent.ssl
 from gevent.hub import get_hub
-from urllib3.util.ssltransport import SSLTransport
+
+if TYPE_CHECKING:
+    from urllib3.util.ssltransport import SSLTransport
 
 # One TLS record holds at most 16 KiB; one receive takes many of them.
 _RECEIVE = 256 * 1024

@@ -23,14 +23,14 @@ from gevent.monkey import get_original
 from s3po.config import Config
 from s3po.errors import ConfigError
 from s3po.messages import HTTPRequest, Response
+from s3po.transport.pools import Pools
 from s3po.transport.settings import proxies_for, proxy_for, verify_of
-from s3po.transport.sockets import Pools
-from s3po.transport.tls import TLSContext, build_context
 
 if TYPE_CHECKING:
     from requests.adapters import BaseAdapter
 
     from s3po.transport.session import S3Session
+    from s3po.transport.tls import TLSContext
 
 _native_local = get_original("_thread", "_local")
 _MAX_ROUTES = 256
@@ -247,6 +247,8 @@ class Transport:
     def _context(self) -> TLSContext:
         """One TLS context for all threads, made when first needed: loading roots takes its time."""
         if self._tls is None:
+            from s3po.transport.tls import build_context
+
             verify = verify_of(self.config)
             try:
                 self._tls = build_context(verify, self.config.cert)

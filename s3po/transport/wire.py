@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ssl
+import sys
 
 from s3po.errors import ConfigError, MalformedResponse
 from s3po.messages import HTTPRequest
@@ -188,10 +188,16 @@ def chunk_size(line: bytes) -> int:
         raise MalformedResponse("the answer has a broken chunk size") from None
 
 
+def is_tls_error(error: BaseException) -> bool:
+    # Whoever made such an error has loaded ssl; without TLS nobody needs it.
+    ssl = sys.modules.get("ssl")
+    return ssl is not None and isinstance(error, ssl.SSLError)
+
+
 def reason(error: BaseException) -> str:
     """What an error of the network says, in few words."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"{error.verify_message or error.strerror or 'the certificate is not trusted'}"
+    if is_tls_error(error) and hasattr(error, "verify_message"):
+        return error.verify_message or "the certificate is not trusted"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__

@@ -22,8 +22,8 @@ def close(peer):
 
 def age(transport, seconds):
     """Let idle connections look as if they had been idle for longer."""
-    for pool in transport.lane.pools.manager.pools._container.values():
-        for conn in pool.pool.stack:
+    for origin in transport.lane.pools._origins.values():
+        for conn in origin.idle:
             conn.idle_since -= seconds
 
 
@@ -220,11 +220,7 @@ def test_an_exchange_that_is_killed_drops_its_connection(
     if stage == "sending":
         server.hung_up.release()
     assert transport.send(request_to(server)).content == b"ok"
-    idle = [
-        conn
-        for pool in transport.lane.pools.manager.pools._container.values()
-        for conn in pool.pool.stack
-    ]
+    idle = [conn for origin in transport.lane.pools._origins.values() for conn in origin.idle]
     assert len(idle) == 1
 
 
