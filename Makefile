@@ -12,7 +12,7 @@ SOURCES = s3po tests examples benchmarks setup.py
 HASH := $(shell cat setup.py pyproject.toml .ci/venv | sha256sum | cut -c 1-16)
 STAMP = $(VENV)/.stamp-$(HASH)
 
-.PHONY: help demo test lint test-clients test-oldest clean
+.PHONY: help demo test lint test-clients test-oldest bench clean
 
 help:
 	@echo 'make demo          the whole way on real files: batch, multipart, faults, presigned URL'
@@ -20,6 +20,9 @@ help:
 	@echo 'make lint          ruff and mypy only'
 	@echo 'make test-oldest   all tests with the oldest dependencies that setup.py allows'
 	@echo 'make test-clients  other S3 clients (aws, s3cmd, rclone, ...) against the served mock'
+	@echo 'make bench         s3po beside boto3, minio, s3fs, obstore, ... against nginx (half an hour)'
+	@echo 'make bench-quick   the hot paths alone, against the last saved figures'
+	@echo 'make bench-batch   batches of 10 thousand to a million'
 	@echo 'make bench-mock    the mock beside moto'
 	@echo 'make clean         environments, caches, build output'
 
@@ -50,11 +53,15 @@ test-oldest:
 test-clients: $(STAMP)
 	tests/clients/run $(BIN)/python
 
+# It makes environments of its own, in .venv-bench; BENCH_ARGS='--rounds 1 --quick' has a look at it.
+bench:
+	$(PYTHON) benchmarks/bench.py $(BENCH_ARGS)
+
 # Each is a program of its own: benchmarks/bench_mock.py is `make bench-mock`.
 bench-%: $(STAMP)
-	$(BIN)/python benchmarks/bench_$*.py
+	$(BIN)/python benchmarks/bench_$*.py $(BENCH_ARGS)
 
 clean:
-	rm -rf $(VENV) $(OLDEST) build dist *.egg-info .coverage .coverage.*
+	rm -rf $(VENV) $(OLDEST) .venv-bench build dist *.egg-info .coverage .coverage.*
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

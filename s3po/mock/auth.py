@@ -9,6 +9,7 @@ import base64
 import calendar
 import hashlib
 import hmac
+import re
 import time
 from urllib.parse import quote
 
@@ -17,6 +18,10 @@ from s3po.mock.call import Call
 from s3po.mock.store import Account, Owner
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
+_PAYLOAD = re.compile(
+    r"[0-9a-fA-F]{64}|UNSIGNED-PAYLOAD|STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+    r"|STREAMING-AWS4-HMAC-SHA256-PAYLOAD(-TRAILER)?"
+)
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 #: Seconds that a request's clock may differ from the server's.
 MAX_SKEW = 900
@@ -275,6 +280,15 @@ def _header_v4(call: Call, header: str) -> None:
     if payload is None:
         raise S3Failure(
             "InvalidRequest", "Missing required header for this request: x-amz-content-sha256"
+        )
+    if not _PAYLOAD.fullmatch(payload):
+        raise S3Failure(
+            "InvalidArgument",
+            "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, "
+            "STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a "
+            "valid sha256 value.",
+            ArgumentName="x-amz-content-sha256",
+            ArgumentValue=payload,
         )
     call.payload = payload
     call.region = region

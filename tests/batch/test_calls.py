@@ -33,7 +33,7 @@ def test_a_batch_has_the_verbs_of_the_face_with_their_arguments() -> None:
         }
 
 
-def test_arguments_arrive(conn: s3po.Connection, mock: Any, tmp_path: Path) -> None:
+def test_arguments_arrive(conn: s3po.Connection, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"file")
     moved: list[int] = []

@@ -121,6 +121,16 @@ def test_bad_headers(app, authorization, wanted):
     assert code(answer) == wanted
 
 
+@pytest.mark.parametrize("value", ["", "none", "UNSIGNED-PAYLOAD-TRAILER", "0" * 63, "g" * 64])
+def test_a_payload_that_is_no_hash(send, open_mock, value):
+    answer = send("PUT", "/bucket/key", b"body", {"x-amz-content-sha256": value})
+    assert code(answer) == (400, "InvalidArgument")
+    assert send("PUT", "/bucket/key", b"body", {"x-amz-content-sha256": "0" * 64}).status == 400
+    assert open_mock.store.buckets["bucket"].versions == {}
+    right = hashlib.sha256(b"body").hexdigest().upper()
+    assert send("PUT", "/bucket/key", b"body", {"x-amz-content-sha256": right}).status == 200
+
+
 def test_clock():
     now = time.time()
     app = MockS3([MAIN], buckets=["bucket"], clock=lambda: now)
