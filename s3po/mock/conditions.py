@@ -108,12 +108,15 @@ def check_delete(call: Call, version: Version | None) -> None:
 def check_delete_conditions(
     version: Version | None, match: str | None, modified: str | None, size: str | None
 ) -> None:
-    if match is None and modified is None and size is None:
-        return
-    if version is None or version.delete_marker:
-        if match is not None and match.strip() != "*":
+    if version is None:
+        # The size and the date alone ask nothing of an object that is not there.
+        if match is not None:
             raise S3Failure("NoSuchKey")
-        raise _failed("If-Match")
+        return
+    if version.delete_marker:
+        if match is not None:
+            raise _failed("If-Match") if match.strip() == "*" else S3Failure("NoSuchKey")
+        return
     if match is not None and not etag_matches(match, version.etag):
         raise _failed("If-Match")
     if modified is not None:

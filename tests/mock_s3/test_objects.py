@@ -177,11 +177,18 @@ def test_delete_conditions(s3, bucket, refused):
     assert refused(s3.delete_object, Bucket=bucket, Key="key", IfMatch='"other"').status == 412
     s3.delete_object(Bucket=bucket, Key="key", IfMatch=etag)
     assert refused(s3.delete_object, Bucket=bucket, Key="key", IfMatch=etag).status == 404
+    assert refused(s3.delete_object, Bucket=bucket, Key="key", IfMatch="*").status == 404
+    s3.delete_object(Bucket=bucket, Key="key", IfMatchSize=7)  # Nothing there to be of that size.
     s3.put_object(Bucket=bucket, Key="key", Body=b"1")
     answer = s3.delete_objects(
         Bucket=bucket, Delete={"Objects": [{"Key": "key", "ETag": '"other"'}]}
     )
     assert answer["Errors"][0]["Code"] == "PreconditionFailed"
+    assert refused(s3.delete_object, Bucket=bucket, Key="key", IfMatchSize=7).status == 412
+    s3.delete_object(Bucket=bucket, Key="key", IfMatch="*", IfMatchSize=1)
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    assert s3.delete_object(Bucket=bucket, Key="key")["DeleteMarker"]
+    assert refused(s3.delete_object, Bucket=bucket, Key="key", IfMatch="*").status == 412
 
 
 def test_overrides(s3, anonymous, bucket, refused):
