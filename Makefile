@@ -22,6 +22,7 @@ help:
 	@echo 'make test-clients  other S3 clients (aws, s3cmd, rclone, ...) against the served mock'
 	@echo 'make bench         s3po beside boto3, minio, s3fs, obstore, ... against nginx (half an hour)'
 	@echo 'make bench-quick   the hot paths alone, against the last saved figures'
+	@echo 'make bench-profile where the time of a small GET and PUT goes'
 	@echo 'make bench-batch   batches of 10 thousand to a million'
 	@echo 'make bench-mock    the mock beside moto'
 	@echo 'make clean         environments, caches, build output'

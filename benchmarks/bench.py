@@ -75,6 +75,7 @@ def main() -> int:
         load = os.getloadavg()
         print(f"load average {load[0]:.1f}; preparing the server ...", flush=True)
         with Server(big=size if files else 0) as server:
+            server.touch_memory()
             bench.run(server)
     except Missing as error:
         print(error, file=sys.stderr)
