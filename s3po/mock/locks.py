@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from s3po.mock.access import check_object, may_object
 from s3po.mock.answers import Answer, Headers, S3Failure, xml_answer
+from s3po.mock.bodies import named_checksum
 from s3po.mock.call import Call
 from s3po.mock.document import element, page, parse, parse_iso
 from s3po.mock.store import Bucket, Version
@@ -53,6 +54,18 @@ def from_headers(call: Call, bucket: Bucket, headers: Mapping[str, str], version
     if version.retention is None and bucket.default_retention is not None:
         mode, days, years = bucket.default_retention
         version.retention = (mode, call.now + (days + 365 * years) * _DAY)
+
+
+def check_body(call: Call, version: Version, what: str) -> None:
+    """What is to be locked must come with a digest, be the lock asked for or the bucket's default."""
+    if version.retention is None and version.legal_hold is None:
+        return
+    if "content-md5" not in call.headers and named_checksum(call) is None:
+        raise S3Failure(
+            "InvalidRequest",
+            "Content-MD5 OR x-amz-checksum- HTTP header is required for "
+            f"{what} requests with Object Lock parameters",
+        )
 
 
 def echo(version: Version) -> Headers:

@@ -7,7 +7,7 @@ import hashlib
 import os
 
 from s3po import checksums
-from s3po.mock import access, conditions, encryption
+from s3po.mock import access, conditions, encryption, locks
 from s3po.mock.acl import owner_xml
 from s3po.mock.answers import Answer, S3Failure, xml_answer
 from s3po.mock.bodies import check_checksum
@@ -101,6 +101,7 @@ def part_algorithm(call: Call) -> str | None:
 def upload_part(call: Call) -> Answer:
     upload = _upload(call)
     number = read_part_number(call.query.get("partNumber", ""))
+    locks.check_body(call, upload.template, "Put Part")
     received = call.received
     assert received is not None
     found = received.checksums

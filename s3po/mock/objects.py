@@ -158,6 +158,8 @@ def put_received(
     if "x-amz-write-offset-bytes" in headers:
         raise S3Failure("NotImplemented", Header="x-amz-write-offset-bytes")
     version = new_version(call, bucket, key, headers)
+    if headers is call.headers:
+        locks.check_body(call, version, "Put Object")
     version.headers = read_system(headers)
     version.metadata = read_metadata(headers)
     version.blob = received.blob

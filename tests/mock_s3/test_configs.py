@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import urllib.error
 import urllib.request
 
 import pytest
+
+from .conftest import MAIN, make_client
 
 CASES = {
     "bucket_cors": (
@@ -289,6 +293,27 @@ def test_retention(s3, bucket, locked, refused):
         refused(s3.put_object_retention, Bucket=bucket, Key="key", Retention=weaker).code
         == "InvalidRequest"
     )
+
+
+def test_what_is_locked_comes_with_a_digest(server, s3, locked, refused):
+    bare = make_client(server, MAIN, request_checksum_calculation="when_required")
+    named = {"Bucket": locked, "Key": "key"}
+    lock = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": FUTURE}
+    body, md5 = b"body", base64.b64encode(hashlib.md5(b"body").digest()).decode()
+    bare.put_object(**named, Body=body)
+    for arguments in (lock, {"ObjectLockLegalHoldStatus": "ON"}):
+        assert refused(bare.put_object, **named, **arguments, Body=body).code == "InvalidRequest"
+        bare.put_object(**named, **arguments, Body=body, ContentMD5=md5)
+        s3.put_object(**named, **arguments, Body=body)
+    rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}
+    s3.put_object_lock_configuration(
+        Bucket=locked, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
+    )
+    assert refused(bare.put_object, **named, Body=body).code == "InvalidRequest"
+    upload = {**named, "UploadId": bare.create_multipart_upload(**named)["UploadId"]}
+    wrong = refused(bare.upload_part, **upload, PartNumber=1, Body=body)
+    assert (wrong.code, "Put Part" in wrong.error["Message"]) == ("InvalidRequest", True)
+    bare.upload_part(**upload, PartNumber=1, Body=body, ContentMD5=md5)
 
 
 def test_legal_hold(s3, locked, refused):
