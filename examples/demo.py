@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import s3po
-from s3po.stats import Stats
 
 BIG = 256 * s3po.MiB
 #: The part of the big file that is made to fail, and how often.
@@ -201,12 +200,10 @@ class Figures:
         self._started = time.monotonic()
         self._before = (self._conn.stats.requests, self._conn.stats.retries)
 
-    def add(self, step: str, objects: int, size: int, batch: Stats | None = None) -> None:
+    def add(self, step: str, objects: int, size: int) -> None:
         """What was done since the last row."""
         stats = self._conn.stats
         requests, retries = stats.requests - self._before[0], stats.retries - self._before[1]
-        if batch is not None:
-            requests, retries = requests + batch.requests, retries + batch.retries
         seconds = time.monotonic() - self._started
         self.rows.append(Row(step, objects, size, seconds, requests, retries))
         self.start()
@@ -266,7 +263,7 @@ def go(store: Store, folder: Path) -> None:
     with conn.batch(50, progress=True) as batch:
         for key, file in files.items():
             batch.upload_file(bucket, key, file.path)
-    figures.add("upload, batch", len(files), small, batch.stats)
+    figures.add("upload, batch", len(files), small)
 
     upload_big(store, big_key, big)
     files[big_key] = big
@@ -285,7 +282,7 @@ def go(store: Store, folder: Path) -> None:
     with conn.batch(50, progress=True) as batch:
         for key, path in paths.items():
             batch.download_file(bucket, key, path)
-    figures.add("download, batch", len(files), everything, batch.stats)
+    figures.add("download, batch", len(files), everything)
 
     different = [key for key, path in paths.items() if sha256(path) != files[key].sha256]
     check(not different, f"SHA-256 differs: {different[:5]}")
