@@ -295,7 +295,7 @@ class Batch:
         self._progress = progress
         self._number = 0
         self._entered = False
-        # The hub of the thread that enters it.
+        # That of the thread which enters it; to ask for one here would be to make one.
         self._hub: Any = None
         self._begin()
 
@@ -309,7 +309,7 @@ class Batch:
         self._pending = 0
         #: Calls that were made by callbacks and found no room.
         self._queue: deque[Handle[Any]] = deque()
-        self._limiter = Limiter(self.poolsize, self._queue, self._start)
+        self._limiter = Limiter(self._hub, self.poolsize, self._queue, self._start)
         self._workers: list[_Worker] = []
         self._idle: list[_Worker] = []
         #: Who waits for all calls to end.

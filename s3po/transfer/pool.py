@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import gevent
 from gevent.event import Event
-from gevent.hub import Waiter, get_hub
+from gevent.hub import Waiter
 
 
 class Limiter:
@@ -34,7 +34,9 @@ class Limiter:
         "size",
     )
 
-    def __init__(self, size: int, queue: deque[Any], begin: Callable[[Any], object]) -> None:
+    def __init__(
+        self, hub: Any, size: int, queue: deque[Any], begin: Callable[[Any], object]
+    ) -> None:
         self.size = size
         #: Calls for which no greenlet waits; `begin` is given the first where there is room.
         self._queue = queue
@@ -43,7 +45,7 @@ class Limiter:
         #: Beyond the one of each call.
         self.requests = 0
         self.parts = 0
-        self._hub = get_hub()
+        self._hub = hub
         self._callers: deque[_Turn] = deque()
         self._requesters: deque[_Turn] = deque()
 

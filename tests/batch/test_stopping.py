@@ -281,7 +281,9 @@ except KeyboardInterrupt:
         child.send_signal(signal.SIGINT)
         output, errors = child.communicate(timeout=30)
     assert child.returncode == 0, errors
-    assert errors == ""
+    # gevent's hub may say that there was a KeyboardInterrupt, and when.
+    assert not errors or errors.startswith("KeyboardInterrupt\n")
+    assert len(errors.splitlines()) <= 2
     stopped, cancelled = output.split()
     assert float(stopped) - sent < AT_ONCE
     assert cancelled == "5"
