@@ -35,9 +35,10 @@ length (chunked, but not aws-chunked), signatures of version 4A, directory bucke
 
 Stored, checked and given back, but not acted upon: lifecycles (`x-amz-expiration` tells what would
 expire; nothing does), websites, logging, notifications, acceleration, who pays. Encryption is
-headers only: bytes are kept as they came, though an SSE-C key must be shown again. Objects without a
-checksum of the client's get none. New buckets have ACLs and no public access block, as S3's had
-before 2023. IAM, STS, access points and S3 Control are other services. There is no TLS.
+headers only: bytes are kept as they came, though an SSE-C key must be shown again. Objects without
+a checksum of the client's get none. New buckets have ACLs and no public access block, as S3's had
+before 2023. Any region may stand in a signature. Metadata beyond ASCII comes back as its bytes.
+IAM, STS, access points and S3 Control are other services. There is no TLS.
 """
 
 from typing import TYPE_CHECKING, Any
