@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import logging
 import re
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NoReturn, Protocol, Self
 
@@ -33,7 +35,7 @@ from s3po.rest.codec import parse_error
 from s3po.rest.multipart import MultipartOperations
 from s3po.rest.objects import ObjectOperations
 from s3po.retry import Retries, RetryPolicy
-from s3po.sigv4 import UNSIGNED_PAYLOAD, Signer, payload_hash
+from s3po.sigv4 import UNSIGNED_PAYLOAD, Signer, hash_body, payload_hash
 from s3po.stats import Stats
 
 if TYPE_CHECKING:
@@ -50,6 +52,8 @@ _BYTES = (bytes, bytearray, memoryview)
 
 #: SHA-256 of nothing.
 _EMPTY_HASH = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+_UPLOADS = frozenset({"put_object", "upload_part"})
 
 #: Seven days, the most that SigV4 allows.
 MAX_EXPIRES = 7 * 24 * 3600
@@ -69,9 +73,11 @@ class Limiter(Protocol):
 class _Shared:
     """What was learned of a store; all clients that `bind` makes share it."""
 
-    __slots__ = ("regions", "signers", "skew")
+    __slots__ = ("digests", "regions", "signers", "skew")
 
     def __init__(self) -> None:
+        #: Buckets that take an upload only with its digest, as those with Object Lock do.
+        self.digests: set[str | None] = set()
         #: Buckets that turned out to be in another region than the endpoint's.
         self.regions: dict[str | None, str] = {}
         self.signers: dict[str, Signer] = {}
@@ -230,6 +236,8 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
                 **request.headers,
             }
             body = request.body
+            if body is not None and shared.digests and request.bucket in shared.digests:
+                _add_digest(headers, request)
             message = HTTPRequest(request.method, scheme, host, port, target, headers, body)
             credentials = self._provider.get()
             if credentials is not None:
@@ -293,6 +301,12 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
             shared.skew = date.timestamp() - self._clock()
             return True
         bucket = request.bucket
+        if error.code == "InvalidRequest" and "Content-MD5" in error.message:
+            if "digest" in corrected or request.operation not in _UPLOADS:
+                return False
+            corrected.append("digest")
+            shared.digests.add(bucket)
+            return True
         if (
             error.status not in (301, 302, 307, 400, 403)
             or bucket is None
@@ -459,6 +473,23 @@ class _Stream:
         # A body that was dropped, not closed, must not keep its place for ever.
         if self._limiter is not None:
             self.close()
+
+
+def _add_digest(headers: dict[str, str], request: Request) -> None:
+    """Content-MD5 is the one digest that every store knows.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-managing.html
+    """
+    body = request.body
+    if (
+        body is None
+        or request.operation not in _UPLOADS
+        or not (isinstance(body, _BYTES) or body.rewindable)
+        or any(name == "content-md5" or name.startswith("x-amz-checksum-") for name in headers)
+    ):
+        return
+    digest = hash_body(body, hashlib.md5(usedforsecurity=False)).digest()
+    headers["content-md5"] = b64encode(digest).decode()
 
 
 def _rewind(request: Request) -> str:

@@ -3,7 +3,7 @@
 https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
 """
 
-from s3po.sigv4.payload import UNSIGNED_PAYLOAD, payload_hash
+from s3po.sigv4.payload import UNSIGNED_PAYLOAD, hash_body, payload_hash
 from s3po.sigv4.signer import Condition, Signer
 
-__all__ = ["UNSIGNED_PAYLOAD", "Condition", "Signer", "payload_hash"]
+__all__ = ["UNSIGNED_PAYLOAD", "Condition", "Signer", "hash_body", "payload_hash"]

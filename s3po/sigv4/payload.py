@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import Protocol
 
 from s3po.messages import Body, BytesLike
 
@@ -21,29 +22,44 @@ def payload_hash(body: BytesLike | Body) -> str:
     """The SHA-256 of `body` in hex. A `Body` is left at its start, ready to be sent."""
     if isinstance(body, bytes) and len(body) <= _CHUNK:
         return sha256(body).hexdigest()
-    hasher = _Hasher()
+    return hash_body(body, sha256()).hexdigest()
+
+
+def hash_body(body: BytesLike | Body, hasher: Hasher) -> Hasher:
+    """Feed all of `body` to a hash, and give other greenlets their turn meanwhile.
+
+    A `Body` must be rewindable, and is left at its start.
+    """
+    turns = _Turns(hasher)
     if isinstance(body, (bytes, bytearray, memoryview)):
-        hasher.update(body)
-        return hasher.hexdigest()
+        turns.update(body)
+        return hasher
     # A body that counts its progress can be hashed without moving.
     digest = getattr(body, "digest", None)
     if digest is not None:
-        digest(hasher.update)
-        return hasher.hexdigest()
+        digest(turns.update)
+        return hasher
     while chunk := body.read(_CHUNK):
-        hasher.update(chunk)
+        turns.update(chunk)
     body.rewind()
-    return hasher.hexdigest()
+    return hasher
 
 
-class _Hasher:
-    """SHA-256 that gives other greenlets their turn."""
+class Hasher(Protocol):
+    """What hashlib makes."""
 
-    __slots__ = ("_hash", "_since", "hexdigest")
+    def update(self, data: BytesLike, /) -> None: ...
+    def digest(self) -> bytes: ...
+    def hexdigest(self) -> str: ...
 
-    def __init__(self) -> None:
-        self._hash = sha256()
-        self.hexdigest = self._hash.hexdigest
+
+class _Turns:
+    """Between chunks, other greenlets have theirs."""
+
+    __slots__ = ("_hasher", "_since")
+
+    def __init__(self, hasher: Hasher) -> None:
+        self._hasher = hasher
         #: Bytes since the others' last turn.
         self._since = 0
 
@@ -58,5 +74,5 @@ class _Hasher:
                     gevent.sleep(1e-9)
                     self._since = 0
                 with flat[start : start + _CHUNK] as chunk:
-                    self._hash.update(chunk)
+                    self._hasher.update(chunk)
                     self._since += len(chunk)
