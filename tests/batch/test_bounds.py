@@ -62,8 +62,9 @@ def test_several_greenlets_share_the_room(conn: s3po.Connection, watched: Any) -
     assert sum(1 for _ in conn.list("bucket")) == 400
 
 
+@pytest.mark.parametrize("poolsize", [1, 2])
 def test_calls_that_wait_for_room_when_the_block_ends_are_made(
-    conn: s3po.Connection, watched: Any, until: Any
+    conn: s3po.Connection, watched: Any, until: Any, poolsize: int
 ) -> None:
     gate = watched.hold("PUT")
     handles: list[Any] = []
@@ -71,15 +72,15 @@ def test_calls_that_wait_for_room_when_the_block_ends_are_made(
     def produce(number: int) -> None:
         handles.append(batch.upload("bucket", str(number), b"data"))
 
-    with conn.batch(2) as batch:
+    with conn.batch(poolsize) as batch:
         producers = [gevent.spawn(produce, number) for number in range(6)]
-        until(lambda: len(gate.waiting) == 2)
+        until(lambda: len(gate.waiting) == poolsize)
         gevent.spawn(gate.open)
     # All of them were called within the block.
+    assert batch.stats.done == 6
     gevent.joinall(producers, raise_error=True)
     assert len(handles) == 6
     assert all(handle.ready() for handle in handles)
-    assert batch.stats.done == 6
 
 
 @pytest.mark.parametrize("poolsize", [1, 3])
@@ -280,21 +281,19 @@ def test_few_large_ones_use_more_than_one_request_each(
 def test_small_calls_are_not_kept_waiting_by_large_ones(
     conn: s3po.Connection, watched: Any, until: Any
 ) -> None:
-    gate = watched.hold("PUT", "partNumber")
+    gate = watched.hold("PUT", "partNumber=1&")
     small: list[Any] = []
     with conn.batch(4) as batch:
-        # They take one place each, and one has what is left over.
-        large = [batch.upload("bucket", f"large-{number}", LARGE) for number in range(3)]
-        until(lambda: len(gate.waiting) == 4)
-        # One that waits for a place comes before the next part: each in turn.
-        producer = gevent.spawn(
-            lambda: small.extend(batch.exists("bucket", str(number)) for number in range(50))
-        )
-        gate.open()
-        until(lambda: len(small) == 50 and all(handle.ready() for handle in small))
+        # They have one request each, and what is left over goes round among their other parts.
+        large = [
+            batch.upload("bucket", f"large-{number}", iter([LARGE] * 9)) for number in range(3)
+        ]
+        until(lambda: len(gate.waiting) == 3)
+        small = [batch.exists("bucket", str(number)) for number in range(50)]
+        until(lambda: all(handle.ready() for handle in small))
         assert not any(handle.ready() for handle in large)
-        producer.get()
-    assert all(handle.successful() for handle in large)
+        gate.open()
+    assert all(handle.successful() for handle in small + large)
     assert watched.most == 4
 
 

@@ -214,7 +214,14 @@ def test_each_key_is_accounted_for_once(make_connection: Any, tmp_path: Path, se
         assert batch.stats.failed > struck // 20
         mock.faults.clear()
         ledger.check(conn, batch, tmp_path / "down")
-        assert not conn.conn.list_multipart_uploads("bucket").uploads
+        # An upload may be left only where the answer that named it was lost, or its end refused.
+        lost = [
+            record
+            for record in mock.requests
+            if record.operation in ("CreateMultipartUpload", "AbortMultipartUpload")
+            and record.fault is not None
+        ]
+        assert len(conn.conn.list_multipart_uploads("bucket").uploads) <= len(lost)
 
 
 class Faulty:
