@@ -67,13 +67,13 @@ def main() -> int:
         print(f"saved with {words(saved['about'])};\n now it is {words(now)}")
     try:
         with Server() as server:
-            found = {name: {"us": cpu(name, server)} for name in paths}
+            found: dict[str, dict[str, float]] = {name: {"us": cpu(name, server)} for name in paths}
             if valgrind is not None:
                 # A core each: load changes no counts.
                 with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
                     counts = pool.map(lambda name: instructions(valgrind, name, server), paths)
-                    for name, count in zip(paths, counts, strict=True):
-                        found[name]["instructions"] = count
+                    for name, total in zip(paths, counts, strict=True):
+                        found[name]["instructions"] = total
     except Missing as error:
         print(error, file=sys.stderr)
         return 2

@@ -81,6 +81,8 @@ class Line:
     met: bool | None
     #: Which settings were compared, where there was a choice.
     which: str = ""
+    #: Round by round.
+    ratios: tuple[float, ...] = ()
 
 
 def judge(result: Result) -> list[Line]:
@@ -117,13 +119,21 @@ def _judge_bar(result: Result, bar: Bar) -> Line:
     text = f"CPU at most {bar.limit:g} x {name}"
     if ours is None or theirs is None:
         return Line(result.title, text, "not measured", None)
-    ratio = statistics.median(result.ratios(ours, theirs))
+    ratios = result.ratios(ours, theirs)
+    ratio = statistics.median(ratios)
     which = [
         f"{entry.client}: {entry.setting}"
         for entry, count in ((ours, our_count), (theirs, their_count))
         if count > 1
     ]
-    return Line(result.title, text, f"{ratio:.2f}", ratio <= bar.limit, "; ".join(which))
+    return Line(
+        result.title,
+        text,
+        f"{ratio:.2f}",
+        ratio <= bar.limit,
+        "; ".join(which),
+        tuple(ratios),
+    )
 
 
 def number(value: float) -> str:
@@ -175,11 +185,18 @@ def rows(result: Result) -> list[list[str]]:
     return found
 
 
+def _numbers(table: Sequence[Sequence[str]]) -> list[bool]:
+    """Which columns hold numbers; the first two hold names."""
+    return [
+        place > 1 and any(row[place][:1].isdigit() for row in table[1:])
+        for place in range(len(table[0]))
+    ]
+
+
 def text_table(table: Sequence[Sequence[str]]) -> str:
     """In columns: those that hold numbers to the right."""
     widths = [max(len(row[place]) for row in table) for place in range(len(table[0]))]
-    right = [any(row[place][:1].isdigit() for row in table[1:]) for place in range(len(table[0]))]
-    right[0:2] = [False, False]
+    right = _numbers(table)
     lines = []
     for row in table:
         cells = [
@@ -192,7 +209,7 @@ def text_table(table: Sequence[Sequence[str]]) -> str:
 
 def markdown_table(table: Sequence[Sequence[str]]) -> str:
     head, *rest = [[cell.replace("|", "\\|") for cell in row] for row in table]
-    lines = [head, ["---"] * 2 + ["---:"] * (len(head) - 2), *rest]
+    lines = [head, ["---:" if right else "---" for right in _numbers(table)], *rest]
     return "\n".join(f"| {' | '.join(row)} |" for row in lines)
 
 

@@ -66,8 +66,8 @@ class Work:
 def _small(verb: str, tls: bool) -> Work:
     threads = "50 threads"
     entries = [
-        Entry("s3po", "conn.batch(50)", count=20_000),
-        Entry("obstore", threads, "threads", count=20_000),
+        Entry("s3po", "conn.batch(50)", count=40_000),
+        Entry("obstore", threads, "threads", count=40_000),
         Entry("obstore", "asyncio, 50 tasks", "async", count=10_000),
         Entry("minio", f"{threads}, urllib3 pool of 50", count=4_000),
         Entry("boto3", f"{threads}, pool of 50", count=2_000),
