@@ -524,6 +524,31 @@ def test_a_callback_that_does_not_stop(conn: s3po.Connection, until: Any) -> Non
     assert batch.stats.done == 5
 
 
+def test_who_waits_for_room_is_let_go_though_none_comes(conn: s3po.Connection, until: Any) -> None:
+    go_on = Event()
+    began = Event()
+
+    def stubborn(_: object) -> None:
+        while not go_on.is_set():
+            began.set()
+            with contextlib.suppress(gevent.GreenletExit):
+                go_on.wait()
+
+    def cancel() -> None:
+        began.wait()
+        clock.start()
+        batch.cancel()
+
+    clock = Clock()
+    with conn.batch(1) as batch:
+        handle = batch.exists("bucket", "key", callback=stubborn)
+        gevent.spawn(cancel)
+        batch.exists("bucket", "never")
+    clock.check()
+    go_on.set()
+    until(handle.ready)
+
+
 def test_a_second_interrupt_while_the_first_is_seen_to(conn: s3po.Connection) -> None:
     def stubborn(_: object) -> None:
         began.set()
