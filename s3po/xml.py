@@ -199,15 +199,26 @@ _REFERENCES = {
 }
 
 
+# One search, as nearly all text is plain.
+_special = re.compile(f'[{_ILLEGAL}&<>"\r\n\t]').search
+
+
 def escape(text: str) -> str:
     """`text` as element content that any parser reads back as it was.
 
     Raises ConfigError where XML 1.0 cannot carry it.
     """
+    if _special(text) is None:
+        return text
     found = _illegal.search(text)
     if found is not None:
         raise ConfigError(f"XML cannot carry the character U+{ord(found[0]):04X} of {text[:80]!a}")
     return text.translate(_REFERENCES)
+
+
+def is_plain(text: str) -> bool:
+    """Whether `text` is its own escape."""
+    return _special(text) is None
 
 
 def document(root: str, *children: str) -> bytes:

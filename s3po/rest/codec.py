@@ -32,7 +32,7 @@ from s3po.models import (
     PutObjectResult,
     unquote_etag,
 )
-from s3po.xml import Node, can_carry, document, element, parse
+from s3po.xml import Node, can_carry, document, element, is_plain, parse
 
 __all__ = ["xml_can_carry"]
 
@@ -402,6 +402,12 @@ def parse_copy_object(response: Response) -> CopyObjectResult:
 
 
 def build_delete_objects(keys: Sequence[tuple[str, str | None]], *, quiet: bool) -> bytes:
+    names, versions = zip(*keys, strict=True)
+    if not any(versions) and is_plain("".join(names)):
+        # Nearly always so, and then there is nothing to do for each.
+        joined = "</Key></Object><Object><Key>".join(names)
+        objects = [f"<Object><Key>{joined}</Key></Object>"]
+        return document("Delete", *objects, "<Quiet>true</Quiet>" if quiet else "")
     objects = []
     for key, version_id in keys:
         version = "" if version_id is None else element("VersionId", version_id)
@@ -413,6 +419,8 @@ def parse_delete_objects(
     response: Response, keys: Sequence[tuple[str, str | None]]
 ) -> DeleteObjectsResult:
     root = parse_result(response, "DeleteResult")
+    if not root.children:
+        return DeleteObjectsResult((), ())
     # Stores echo line ends raw, and any parser folds those to "\n".
     folded = {key.replace("\r\n", "\n").replace("\r", "\n"): key for key, _ in keys if "\r" in key}
     folded.update((key, key) for key, _ in keys if key in folded)

@@ -226,17 +226,10 @@ class ObjectOperations(Sender):
             raise ConfigError("keys must be a sequence of keys, not one")
         if not 1 <= len(keys) <= MAX_DELETE_KEYS:
             raise ConfigError(f"delete_objects takes 1 to {MAX_DELETE_KEYS} keys, not {len(keys)}")
-        pairs: list[tuple[str, str | None]] = []
-        for item in keys:
-            if isinstance(item, str):
-                pairs.append((check_key(item), None))
-                continue
-            if not isinstance(item, tuple) or len(item) != 2:
-                raise ConfigError(f"not a key or (key, version_id): {item!r}")
-            key, version_id = item
-            if version_id is not None:
-                check_text("version_id", version_id)
-            pairs.append((check_key(key), version_id))
+        pairs = [
+            (check_key(item), None) if isinstance(item, str) else check_version(item)
+            for item in keys
+        ]
         body = codec.build_delete_objects(pairs, quiet=quiet)
         sent = add_headers({"content-type": "application/xml"}, headers)
         # S3 demands a checksum here, and of those every store knows Content-MD5.
@@ -300,6 +293,16 @@ class ObjectOperations(Sender):
             )
         ).result
         return result
+
+
+def check_version(item: object) -> tuple[str, str | None]:
+    """A `(key, version_id)`, of which the latter may be None."""
+    if not isinstance(item, tuple) or len(item) != 2:
+        raise ConfigError(f"not a key or (key, version_id): {item!r}")
+    key, version_id = item
+    if version_id is not None:
+        check_text("version_id", version_id)
+    return check_key(key), version_id
 
 
 def copy_source(bucket: str, key: str, version_id: str | None) -> str:

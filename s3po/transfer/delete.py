@@ -10,6 +10,7 @@ from s3po.errors import ConfigError, DeleteErrors, S3Error, S3poError, error_cla
 from s3po.models import DeleteFailureInfo
 from s3po.rest import Client
 from s3po.rest.codec import xml_can_carry
+from s3po.rest.objects import check_version
 from s3po.transfer.pool import Crew
 
 Key = str | tuple[str, str | None]
@@ -57,13 +58,7 @@ def _check(item: Key) -> bool:
     """Whether a key can go with others, in XML; ConfigError where it is none."""
     if isinstance(item, str):
         return xml_can_carry(check_key(item))
-    if (
-        not isinstance(item, tuple)
-        or len(item) != 2
-        or not (item[1] is None or (isinstance(item[1], str) and item[1]))
-    ):
-        raise ConfigError(f"not a key or (key, version_id): {item!r}")
-    return xml_can_carry(check_key(item[0]))
+    return xml_can_carry(check_version(item)[0])
 
 
 class _Deletion:

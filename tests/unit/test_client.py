@@ -13,9 +13,9 @@ from typing import Any
 
 import gevent
 import pytest
-from s3po.endpoint import Endpoint
 
 from s3po.config import Config, GiB
+from s3po.endpoint import Endpoint
 from s3po.errors import (
     AccessDenied,
     ConfigError,
