@@ -256,7 +256,8 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
             stats.requests += 1
             if body is not None:
                 stats.bytes_sent += len(body) if isinstance(body, _BYTES) else body.length
-            if _is_enabled(_DEBUG):
+            debug = _is_enabled(_DEBUG)
+            if debug:
                 _log.debug("%s: %r", request.operation, message)
             response = self.transport.send(message, stream=request.stream)
             if response.stream is not None:
@@ -264,7 +265,7 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
                 held = False
             elif response.content is not None:
                 stats.bytes_received += len(response.content)
-            if _is_enabled(_DEBUG):
+            if debug:
                 _log.debug("%s: %d", request.operation, response.status)
             return response
         finally:
