@@ -13,7 +13,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from s3po.config import KiB, MiB
+from s3po.config import KiB
 from s3po.errors import ConfigError, IntegrityError
 from s3po.messages import Body, BytesLike
 from s3po.transfer.plan import check_size
@@ -21,7 +21,7 @@ from s3po.transfer.plan import check_size
 Progress = Callable[[int], object]
 
 #: What a file is read by on its way to the socket.
-_CHUNK = 1 * MiB
+_CHUNK = 256 * KiB
 
 #: Characters of a text file at a time.
 _TEXT_CHUNK = 256 * KiB

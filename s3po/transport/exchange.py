@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Bodies up to this go out in one send with their head.
 _SMALL = 64 * 1024
-_READ_CHUNK = 1024 * 1024
+_READ_CHUNK = 256 * 1024
 _MAX_ERROR_BODY = 1024 * 1024
 # A connection that was idle for longer is looked at before it is used.
 _FRESH = 1.0

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 # One TLS record holds at most 16 KiB; one receive takes many of them.
 _RECEIVE = 256 * 1024
-# A write of this much is encrypted at once, so that large bodies do not pile up as ciphertext.
-_SEND = 256 * 1024
+# A write of this much is encrypted at once: its ciphertext is still in the cache when it is sent.
+_SEND = 64 * 1024
 
 
 # Ciphertext is received into this and copied at once, so that one for each hub will do.
