@@ -297,6 +297,9 @@ def _send_body(conn: Any, head: bytes, body: BytesLike | Body, length: int) -> b
             return False
         if not left:
             return True
+        # A socket that takes whole chunks never makes us wait, and look.
+        if conn.has_refused():
+            return False
 
 
 def _read(body: Body, size: int) -> bytes | memoryview:

@@ -328,6 +328,10 @@ class Wire:
             self._both = self._hub.loop.io(self._attached.fileno(), _READ | _WRITE)
         self.wait(self._both)
 
+    def has_refused(self) -> bool:
+        """Whether an answer that is no success, or the end, has come already."""
+        return self._early_answer() is True
+
     def _early_answer(self) -> bool | None:
         """None: nothing has come; True: an answer that is no success, or the end; False: other."""
         scratch = bytearray(4096)
