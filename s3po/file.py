@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import hashlib
 import io
 import random
 import warnings
@@ -29,7 +28,8 @@ from s3po.rest import Client
 from s3po.transfer.plan import concurrency_for, next_part_size
 from s3po.transfer.pool import Crew
 from s3po.transfer.source import as_bytes, check_encoding
-from s3po.transfer.upload import Parts, is_md5
+from s3po.transfer.upload import Parts
+from s3po.transfer.verify import get_verifiable, verifier_for
 
 #: What a reader asks the store for after a seek; it doubles as long as the reading goes on in order.
 _FIRST_WINDOW = 256 * KiB
@@ -90,7 +90,7 @@ class ObjectReader(io.RawIOBase):
         self._window = _FIRST_WINDOW
         self._content: bytes | None = None
         # The first answer is the whole object: read in order it is the only one.
-        found = client.get_object(bucket, key, headers=headers)
+        found = get_verifiable(client, bucket, key, headers=headers)
         etag = found.headers.get("etag", "")
         self._etag = "" if etag.startswith("W/") else found.etag
         length = found.length
@@ -108,15 +108,10 @@ class ObjectReader(io.RawIOBase):
             self._until = length
         self.size = length
         self.etag = found.etag
-        self._digest: Any = None
-        if (
-            client.config.check_etags
-            and is_md5(found.etag)
-            and found.headers.get("x-amz-server-side-encryption", "AES256") == "AES256"
-            and "x-amz-server-side-encryption-customer-algorithm" not in found.headers
-        ):
-            self._digest = hashlib.md5(usedforsecurity=False)
-        self._digested = 0
+        #: Only what is read in order, from the first byte to the last, can be verified.
+        self._verifier = verifier_for(found, client.config)
+        self._hasher: Any = None if self._verifier is None else self._verifier.new()
+        self._hashed = 0
 
     def readable(self) -> bool:
         return True
@@ -151,14 +146,15 @@ class ObjectReader(io.RawIOBase):
         else:
             count = self._receive(view)
         self._position = position + count
-        if self._digest is not None and position == self._digested:
-            self._digested += count
-            self._digest.update(view[:count])
-            if self._digested == self.size and self._digest.hexdigest() != self._etag.lower():
-                raise IntegrityError(
-                    f"the bytes that came have the MD5 {self._digest.hexdigest()}, "
-                    f"the object has {self._etag}"
-                ).where(operation="open", bucket=self._bucket, key=self._key)
+        if self._verifier is not None and position == self._hashed:
+            self._hashed += count
+            self._hasher.update(view[:count])
+            if self._hashed == self.size:
+                try:
+                    self._verifier.check(self._hasher)
+                except IntegrityError as error:
+                    error.where(operation="open", bucket=self._bucket, key=self._key)
+                    raise
         return count
 
     def _receive(self, view: memoryview) -> int:

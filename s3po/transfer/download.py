@@ -26,7 +26,8 @@ from s3po.rest import Client
 from s3po.transfer.pool import Crew
 from s3po.transfer.sink import CHUNK, MemorySink, Sink, open_path, open_sink
 from s3po.transfer.source import Progress, check_encoding
-from s3po.transfer.upload import check_progress, is_md5
+from s3po.transfer.upload import check_progress
+from s3po.transfer.verify import Verifier, get_verifiable, verifier_for
 
 _md5 = hashlib.md5
 
@@ -88,7 +89,7 @@ def download(
         _check_headers(headers)
     if file is None:
         check_progress(progress)
-        found = client.get_object(bucket, key, version_id=version_id, headers=headers)
+        found = get_verifiable(client, bucket, key, version_id=version_id, headers=headers)
         data = found.body.content
         if data is None or found.body.stream is not None:
             memory = MemorySink()
@@ -96,8 +97,12 @@ def download(
             data = memory.getvalue()
         else:
             # Small and whole: nothing else to do but look.
-            if client.config.check_etags:
-                _check_md5(found, _md5(data, usedforsecurity=False).hexdigest(), bucket, key)
+            etag = found.headers.get("etag", "")[1:33]
+            if (
+                not client.config.check_etags
+                or _md5(data, usedforsecurity=False).hexdigest() != etag
+            ):
+                _verify(found, data, client, bucket, key)
             if progress is not None and data:
                 progress(len(data))
         return data if encoding is None else data.decode(encoding)
@@ -138,13 +143,25 @@ def _into(
     progress: Progress | None,
 ) -> DownloadResult:
     try:
-        found = client.get_object(bucket, key, version_id=version_id, headers=headers)
+        found = get_verifiable(client, bucket, key, version_id=version_id, headers=headers)
         size = _Download(client, bucket, key, sink, version_id, headers, progress).run(found)
         sink.finish(size)
     except BaseException:
         sink.discard()
         raise
     return DownloadResult(bucket, key, found.etag, size, found.version_id)
+
+
+def _verify(found: GetObjectResult, data: bytes, client: Client, bucket: str, key: str) -> None:
+    verifier = verifier_for(found, client.config)
+    if verifier is not None:
+        hasher = verifier.new()
+        hasher.update(data)
+        try:
+            verifier.check(hasher)
+        except IntegrityError as error:
+            error.where(operation="download", bucket=bucket, key=key)
+            raise
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:
@@ -159,7 +176,6 @@ class _Download:
         "_back",
         "_bucket",
         "_client",
-        "_digest",
         "_etag",
         "_front",
         "_headers",
@@ -169,6 +185,7 @@ class _Download:
         "_sink",
         "_size",
         "_step",
+        "_verifier",
         "_version_id",
     )
 
@@ -196,21 +213,23 @@ class _Download:
         self._front = 0
         self._back = 0
         self._ranges_ignored = False
-        self._digest: Any = None
+        #: Hashes the parts of parallel ranges, each by itself.
+        self._verifier: Verifier | None = None
 
     def run(self, found: GetObjectResult) -> int:
         """Read all of it, beginning with the body at hand; returns its size."""
         response = found.body
+        verifier = verifier_for(found, self._client.config)
         try:
             etag = found.headers.get("etag", "")
             # A weak ETag does not vouch for bytes.
             self._etag = "" if etag.startswith("W/") else found.etag
             length = found.length
-            checked = self._client.config.check_etags and _may_be_md5(found)
             config = self._client.config
+            hasher = None
             if length is None:
-                self._digest = _md5(usedforsecurity=False) if checked else None
-                self._size = self._read_to_end(response)
+                hasher = None if verifier is None else verifier.new()
+                self._size = self._read_to_end(response, hasher)
             else:
                 self._size = length
                 self._sink.begin(length)
@@ -222,25 +241,44 @@ class _Download:
                     and self._sink.parallel
                     and config.max_concurrency > 1
                 ):
+                    self._verifier = (
+                        verifier if verifier is not None and verifier.combines else None
+                    )
                     self._read_parts(response, parts, config.max_concurrency)
-                    if checked:
-                        self._digest = gevent.get_hub().threadpool.apply(self._read_back)
+                    if verifier is not None and not verifier.combines:
+                        hasher = gevent.get_hub().threadpool.apply(self._read_back, (verifier,))
                 else:
-                    self._digest = _md5(usedforsecurity=False) if checked else None
+                    hasher = None if verifier is None else verifier.new()
                     if length:
-                        self._fetch(0, length, response, None)
+                        self._fetch(0, length, response, None, hasher)
         finally:
             response.close()
-        if self._digest is not None:
-            _check_md5(found, self._digest.hexdigest(), self._bucket, self._key)
+        if verifier is not None:
+            try:
+                verifier.check(hasher)
+            except IntegrityError as error:
+                error.where(operation="download", bucket=self._bucket, key=self._key)
+                raise
         return self._size
 
-    def _read_to_end(self, response: Response) -> int:
+    def _fetch_part(
+        self, start: int, response: Response | None, buffer: memoryview | None
+    ) -> Response | None:
+        """One part, hashed by itself where that is of use; see `_fetch`."""
+        stop = min(start + self._step, self._size)
+        verifier = self._verifier
+        hasher = None if verifier is None else verifier.new()
+        response = self._fetch(start, stop, response, buffer, hasher)
+        if verifier is not None:
+            verifier.add_part(start, stop - start, hasher)
+        return response
+
+    def _read_to_end(self, response: Response, hasher: Any) -> int:
         """A body that ends when it ends; there is no telling where to go on after a break."""
         position = 0
         try:
             while chunk := response.read(CHUNK):
-                self._accept(chunk)
+                self._accept(chunk, hasher)
                 position += len(chunk)
         except TransportError as error:
             raise self._error(f"broke after {position} bytes: {error}") from error
@@ -260,9 +298,7 @@ class _Download:
             while self._front < self._back:
                 number = self._front
                 self._front += 1
-                start = number * self._step
-                stop = min(start + self._step, self._size)
-                current = self._fetch(start, stop, current, buffer)
+                current = self._fetch_part(number * self._step, current, buffer)
             # Its place must be free for the others, which wait for places.
             response.close()
             crew.wait_for_all()
@@ -271,14 +307,18 @@ class _Download:
         buffer = self._buffer()
         while self._front < self._back and not self._ranges_ignored:
             self._back -= 1
-            start = self._back * self._step
-            self._fetch(start, min(start + self._step, self._size), None, buffer)
+            self._fetch_part(self._back * self._step, None, buffer)
 
     def _buffer(self) -> memoryview | None:
         return None if self._sink.view(0, 1) is not None else memoryview(bytearray(CHUNK))
 
     def _fetch(
-        self, start: int, stop: int, response: Response | None, buffer: memoryview | None
+        self,
+        start: int,
+        stop: int,
+        response: Response | None,
+        buffer: memoryview | None,
+        hasher: Any,
     ) -> Response | None:
         """Bytes `start` to `stop` into the sink; goes on where a body breaks.
 
@@ -289,7 +329,6 @@ class _Download:
         if target is None and buffer is None:
             buffer = memoryview(bytearray(min(CHUNK, stop - start)))
         in_order = buffer is not None and not sink.parallel
-        digest = self._digest
         progress = self._progress
         position = start
         stalls = 0
@@ -315,8 +354,8 @@ class _Download:
                             sink.write(chunk)
                         else:
                             sink.write_at(position, chunk)
-                    if digest is not None:
-                        digest.update(chunk)
+                    if hasher is not None:
+                        hasher.update(chunk)
                     position += count
                     if progress is not None:
                         progress(count)
@@ -402,30 +441,30 @@ class _Download:
             raise
         return response
 
-    def _accept(self, chunk: bytes) -> None:
+    def _accept(self, chunk: bytes, hasher: Any) -> None:
         self._sink.write(chunk)
-        if self._digest is not None:
-            self._digest.update(chunk)
+        if hasher is not None:
+            hasher.update(chunk)
         if self._progress is not None:
             self._progress(len(chunk))
 
-    def _read_back(self) -> Any:
-        """The MD5 of what parallel ranges wrote. Runs in a native thread."""
-        digest = _md5(usedforsecurity=False)
+    def _read_back(self, verifier: Verifier) -> Any:
+        """A hash of what parallel ranges wrote. Runs in a native thread."""
+        hasher = verifier.new()
         view = self._sink.view(0, self._size)
         if view is not None:
             with view:
-                digest.update(view)
-            return digest
+                hasher.update(view)
+            return hasher
         buffer = memoryview(bytearray(CHUNK))
         position = 0
         while position < self._size:
             count = self._sink.read_at(position, buffer[: min(CHUNK, self._size - position)])
             if not count:
                 raise IntegrityError("the file is shorter than what was written to it")
-            digest.update(buffer[:count])
+            hasher.update(buffer[:count])
             position += count
-        return digest
+        return hasher
 
     def _error(self, message: str) -> TransferError:
         return TransferError(message).where(
@@ -440,25 +479,3 @@ def _skip(response: Response, count: int) -> None:
         if not got:
             raise IncompleteBody(f"the body ended {count} bytes early")
         count -= got
-
-
-def _may_be_md5(found: GetObjectResult) -> bool:
-    """Whether the ETag is the MD5 of the bytes.
-
-    https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
-    """
-    headers = found.headers
-    return (
-        is_md5(found.etag)
-        and headers.get("x-amz-server-side-encryption", "AES256") == "AES256"
-        and "x-amz-server-side-encryption-customer-algorithm" not in headers
-    )
-
-
-def _check_md5(found: GetObjectResult, digest: str, bucket: str, key: str) -> None:
-    if found.headers.get("etag", "")[1:33] != digest and (
-        _may_be_md5(found) and found.etag.lower() != digest
-    ):
-        raise IntegrityError(
-            f"the bytes that came have the MD5 {digest}, the object has {found.etag}"
-        ).where(operation="download", bucket=bucket, key=key)
