@@ -8,6 +8,9 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TextIO, cast, overload
 
+# What is used in threads is loaded here: in a program that gevent has patched, imports in several threads
+# at once can fail.
+from s3po.batch import Batch
 from s3po.config import Config
 from s3po.credentials import resolve_provider, resolve_settings
 from s3po.endpoint import Endpoint
@@ -25,6 +28,8 @@ from s3po.models import (
 from s3po.rest import Client
 from s3po.rest.client import Limiter
 from s3po.stats import BatchStats, Stats
+from s3po.transfer.copy import copy as _copy
+from s3po.transfer.delete import delete_many as _delete_many
 from s3po.transfer.download import download as _download
 from s3po.transfer.download import download_file as _download_file
 from s3po.transfer.source import Progress
@@ -32,7 +37,6 @@ from s3po.transfer.upload import upload as _upload
 from s3po.transport import Transport
 
 if TYPE_CHECKING:
-    from s3po.batch import Batch
     from s3po.file import BinaryReader, BinaryWriter, TextReader, TextWriter
     from s3po.mock.app import MockS3
     from s3po.mock.server import Server
@@ -363,9 +367,7 @@ class Connection:
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
         """
-        from s3po.transfer.delete import delete_many
-
-        return delete_many(self.client, bucket, keys, headers=headers)
+        return _delete_many(self.client, bucket, keys, headers=headers)
 
     def copy(
         self,
@@ -391,9 +393,7 @@ class Connection:
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
         """
-        from s3po.transfer.copy import copy
-
-        return copy(
+        return _copy(
             self.client,
             bucket,
             key,
@@ -569,8 +569,6 @@ class Connection:
 
         See `s3po.Batch`.
         """
-        from s3po.batch import Batch
-
         return Batch(self, poolsize, raise_errors=raise_errors, collect=collect, progress=progress)
 
     def mock(self, *, serve: bool = False) -> Mock:
