@@ -26,7 +26,7 @@ from s3po.models import (
     UploadResult,
 )
 from s3po.rest import Client
-from s3po.rest.client import Limiter
+from s3po.rest.client import Gate
 from s3po.stats import BatchStats, Stats
 from s3po.transfer.copy import copy as _copy
 from s3po.transfer.delete import delete_many as _delete_many
@@ -616,7 +616,7 @@ class Connection:
     def __reduce__(self) -> tuple[Any, ...]:
         return _remake, (type(self), self._arguments)
 
-    def _bound(self, *, limiter: Limiter | None = None, stats: Stats | None = None) -> Connection:
+    def _bound(self, *, limiter: Gate | None = None, stats: Stats | None = None) -> Connection:
         """A connection that shares all with this one but its limiter and its counters."""
         bound = object.__new__(type(self))
         if hasattr(self, "__dict__"):

@@ -62,8 +62,8 @@ _is_region = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?").fullmatch
 _region_of_host = re.compile(r"\bs3[.-]([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?\b").search
 
 
-class Limiter(Protocol):
-    """Bounds how many exchanges are under way; a gevent Semaphore is one."""
+class Gate(Protocol):
+    """Bounds how many exchanges are under way: a batch's `Share`, or a gevent Semaphore."""
 
     def acquire(self) -> object: ...
 
@@ -122,7 +122,7 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
         self.endpoint = endpoint
         self.transport = transport
         self.stats = stats if stats is not None else Stats()
-        self.limiter: Limiter | None = None
+        self.limiter: Gate | None = None
         self._provider = provider
         self._retry = retry if retry is not None else RetryPolicy(config)
         self._clock = clock
@@ -134,7 +134,7 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
             + (f" {extra}" if extra else "")
         )
 
-    def bind(self, *, limiter: Limiter | None = None, stats: Stats | None = None) -> Self:
+    def bind(self, *, limiter: Gate | None = None, stats: Stats | None = None) -> Self:
         """A client that shares all with this one but its limiter and its counters."""
         bound = copy.copy(self)
         if limiter is not None:
@@ -425,7 +425,7 @@ class _Stream:
     __slots__ = ("_limiter", "_request", "_stats", "_stream")
 
     def __init__(
-        self, stream: BodyStream, request: Request, stats: Stats, limiter: Limiter | None
+        self, stream: BodyStream, request: Request, stats: Stats, limiter: Gate | None
     ) -> None:
         self._stream = stream
         self._request = request
