@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from itertools import repeat
@@ -368,6 +368,7 @@ def parse_put_object(response: Response) -> PutObjectResult:
 
 
 def parse_head_object(response: Response) -> HeadObjectResult:
+    _check_object(response.headers)
     result = HeadObjectResult(response.headers)
     result.size  # noqa: B018 - raises where it is missing
     return result
@@ -376,8 +377,15 @@ def parse_head_object(response: Response) -> HeadObjectResult:
 _is_content_range = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/[0-9]{1,19}").fullmatch
 
 
+def _check_object(headers: Mapping[str, str]) -> None:
+    """Every store names an object's ETag or its date; a proxy's page, or an empty 200, has neither."""
+    if "etag" not in headers and "last-modified" not in headers:
+        raise MalformedResponse("an object without ETag and Last-Modified: that is not from S3")
+
+
 def parse_get_object(response: Response) -> GetObjectResult:
     headers = response.headers
+    _check_object(headers)
     length = headers.get("content-length")
     if length is not None and not (length.isdigit() and length.isascii() and len(length) < 20):
         raise MalformedResponse(f"not a length: {length[:40]!a}")

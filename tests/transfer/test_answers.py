@@ -35,7 +35,7 @@ class Store:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         self.requests += 1
         wanted = re.fullmatch("bytes=([0-9]+)-([0-9]+)", environ.get("HTTP_RANGE", ""))
-        headers = {}
+        headers = {"Last-Modified": "Wed, 12 Oct 2009 17:50:00 GMT"}
         if self.etag is not None:
             headers["ETag"] = self.etag
         status, body = "200 OK", DATA

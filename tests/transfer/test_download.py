@@ -301,13 +301,17 @@ def test_an_object_that_changes_meanwhile(
     conn: s3po.Connection, mock: Any, tmp_path: Path, kind: str
 ) -> None:
     mock.faults.add("GetObject", times=1, action=CutBody(1000))
-    changed = False
+    changing = False
+    changed = gevent.event.Event()
 
     def progress(_: int) -> None:
-        nonlocal changed
-        if not changed:
-            changed = True
+        nonlocal changing
+        if not changing:
+            changing = True
             conn.conn.put_object("bucket", "key", b"other")
+            changed.set()
+        # The body that is cut has had its bytes before: it is not asked for again too early.
+        changed.wait()
 
     with pytest.raises(TransferError, match="changed") as caught:
         conn.download("bucket", "key", make_sink(kind, tmp_path), progress=progress)

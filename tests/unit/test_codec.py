@@ -494,35 +494,47 @@ def test_the_head_of_an_object() -> None:
     assert head.metadata == {"color": "red"}
     assert head.headers["content-type"] == "text/plain"
     assert pickle.loads(pickle.dumps(head)) == head
-    bare = codec.parse_head_object(answer("", content_length="0"))
+    bare = codec.parse_head_object(answer("", content_length="0", last_modified="never"))
     assert (bare.etag, bare.last_modified, bare.metadata) == ("", None, {})
     for bad in ({}, {"content_length": "-1"}, {"content_length": "x"}):
-        with pytest.raises(MalformedResponse):
-            codec.parse_head_object(answer("", **bad))
+        with pytest.raises(MalformedResponse, match=r"large|size"):
+            codec.parse_head_object(answer("", etag="e", **bad))
 
 
 def test_the_head_of_a_range() -> None:
     got = codec.parse_get_object(
-        answer(b"abc", 206, content_length="3", content_range="bytes 10-12/100")
+        answer(b"abc", 206, etag='"e"', content_length="3", content_range="bytes 10-12/100")
     )
     assert (got.start, got.length, got.size) == (10, 3, 100)
     assert got.body.read() == b"abc"
-    no_length = codec.parse_get_object(answer(b"abc", 206, content_range="bytes 10-12/100"))
+    no_length = codec.parse_get_object(
+        answer(b"abc", 206, etag='"e"', content_range="bytes 10-12/100")
+    )
     assert (no_length.start, no_length.length, no_length.size) == (10, 3, 100)
-    whole = codec.parse_get_object(answer(b"abc", content_length="3"))
+    whole = codec.parse_get_object(answer(b"abc", etag='"e"', content_length="3"))
     assert (whole.start, whole.length, whole.size) == (0, 3, 3)
-    chunked = codec.parse_get_object(answer(b"abc"))
+    chunked = codec.parse_get_object(answer(b"abc", etag='"e"'))
     assert (chunked.length, chunked.size) == (3, 3)
-    unknown = codec.parse_get_object(Response(200, {}))
+    unknown = codec.parse_get_object(
+        Response(200, {"last-modified": "Wed, 12 Oct 2009 17:50:00 GMT"})
+    )
     assert unknown.length is None
     with pytest.raises(MalformedResponse):
         unknown.size  # noqa: B018
     for bad in ("", "bytes */100", "bytes 5-4/10", "bytes 0-1/*", "items 0-1/2"):
         headers = {"content_range": bad} if bad else {}
-        with pytest.raises(MalformedResponse):
-            codec.parse_get_object(answer(b"abc", 206, **headers))
-    with pytest.raises(MalformedResponse):
-        codec.parse_get_object(answer(b"abc", content_length="+3"))
+        with pytest.raises(MalformedResponse, match=r"range|part"):
+            codec.parse_get_object(answer(b"abc", 206, etag='"e"', **headers))
+    with pytest.raises(MalformedResponse, match="length"):
+        codec.parse_get_object(answer(b"abc", etag='"e"', content_length="+3"))
+
+
+@pytest.mark.parametrize("parse", [codec.parse_get_object, codec.parse_head_object])
+@pytest.mark.parametrize("body", [b"", b"<html>Sign in to the network</html>"])
+def test_a_page_that_is_no_object(parse: Callable[[Response], object], body: bytes) -> None:
+    """An empty 200, or what a proxy has to say, must not become the object's bytes."""
+    with pytest.raises(MalformedResponse, match="ETag"):
+        parse(answer(body, content_length=str(len(body)), content_type="text/html"))
 
 
 # Errors
