@@ -37,6 +37,7 @@ from s3po.rest.objects import ObjectOperations
 from s3po.retry import Retries, RetryPolicy
 from s3po.sigv4 import UNSIGNED_PAYLOAD, Signer, hash_body, payload_hash
 from s3po.stats import Stats
+from s3po.transport.transport import keep_hub
 
 if TYPE_CHECKING:
     from s3po.credentials import Provider
@@ -54,6 +55,8 @@ _BYTES = (bytes, bytearray, memoryview)
 _EMPTY_HASH = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 _UPLOADS = frozenset({"put_object", "upload_part"})
+
+_HASHED_AT_ONCE = 64 * 1024
 
 #: Seven days, the most that SigV4 allows.
 MAX_EXPIRES = 7 * 24 * 3600
@@ -287,6 +290,9 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
             return UNSIGNED_PAYLOAD
         if not isinstance(body, _BYTES) and not body.rewindable:
             raise ConfigError("a body that can be read only once cannot be signed beforehand")
+        if not isinstance(body, bytes) or len(body) > _HASHED_AT_ONCE:
+            # Hashing gives others their turn, which may be the first thing that this thread does with gevent.
+            keep_hub()
         return payload_hash(body)
 
     def _correct(

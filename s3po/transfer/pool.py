@@ -11,6 +11,8 @@ import gevent
 from gevent.event import Event
 from gevent.hub import Waiter
 
+from s3po.transport.transport import keep_hub
+
 
 class Limiter:
     """Bounds a batch: calls, requests in flight, and parts of streams in memory, each at most `size`.
@@ -231,6 +233,7 @@ class Crew:
     __slots__ = ("_changed", "_failure", "_running", "size")
 
     def __init__(self, size: int) -> None:
+        keep_hub()
         self.size = size
         self._running: set[gevent.Greenlet[..., None]] = set()
         self._changed = Event()

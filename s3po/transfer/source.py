@@ -17,6 +17,7 @@ from s3po.config import KiB
 from s3po.errors import ConfigError, IntegrityError
 from s3po.messages import Body, BytesLike
 from s3po.transfer.plan import check_size
+from s3po.transport.transport import keep_hub
 
 Progress = Callable[[int], object]
 
@@ -429,6 +430,7 @@ class _Away:
         # Not the hub's own pool: there a few silent pipes would hold up all name look-ups.
         from gevent.threadpool import ThreadPool
 
+        keep_hub()
         self._read = read
         self._close = close
         self._pool = ThreadPool(1)
