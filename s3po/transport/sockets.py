@@ -284,7 +284,8 @@ class Wire:
         flush = self._attached.flush_now
         while True:
             try:
-                return cast(None, flush())
+                flush()
+                return
             except BlockingIOError:
                 self.wait(self._writer)
 

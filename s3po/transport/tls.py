@@ -108,6 +108,10 @@ class TLSSocket:
     ) -> None:
         self.sock = sock
         self._tls = tls
+        # Behind SSLObject's methods, which do nothing but call these.
+        inner = getattr(tls, "_sslobj", tls)
+        self._decrypt: Any = inner.read
+        self._encrypt: Any = inner.write
         self._incoming = incoming
         self._outgoing = outgoing
         #: Ciphertext that the socket would not take yet.
@@ -187,7 +191,7 @@ class TLSSocket:
             self._flush(self._send_raw)
         if len(data) > _SEND:
             data = memoryview(data)[:_SEND]
-        sent = self._tls.write(data)
+        sent: int = self._encrypt(data)
         cipher = self._outgoing.read()
         try:
             count = self._send_raw(cipher)
@@ -215,7 +219,7 @@ class TLSSocket:
     def recv_now(self, buffer: Any) -> int:
         """Decrypt into `buffer` what is here, without waiting: as many records as it holds.
         0 at the peer's end; BlockingIOError when there is nothing."""
-        read: Any = self._tls.read
+        read = self._decrypt
         incoming = self._incoming
         size = len(buffer)
         count: int

@@ -14,7 +14,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from gevent._hub_local import get_hub_if_exists
 from gevent.hub import get_hub, reinit
@@ -67,7 +67,8 @@ class Lane:
             send = self._routes[request.scheme, request.host, request.port]
         except KeyError:
             send = self._route(request)
-        return cast(Response, send(request, stream))
+        response: Response = send(request, stream)
+        return response
 
     def forget_routes(self) -> None:
         """Another adapter may serve from now on."""
