@@ -256,7 +256,7 @@ class Wire:
             pass
         if sent < len(data) and not self._send_rest(memoryview(data)[sent:]):
             return False
-        if self._tls:
+        if self._tls and self._attached.behind:
             self._flush()
         return True
 

@@ -110,10 +110,13 @@ class TLSSocket:
         self._tls = tls
         # Behind SSLObject's methods, which do nothing but call these.
         inner = getattr(tls, "_sslobj", tls)
+        self._decrypted: Any = inner.pending
         self._decrypt: Any = inner.read
         self._encrypt: Any = inner.write
         self._incoming = incoming
         self._outgoing = outgoing
+        #: Whether there may be something for `flush_now` to do.
+        self.behind = False
         #: Ciphertext that the socket would not take yet.
         self._pending: memoryview | None = None
         self._scratch = _scratch(get_hub())
@@ -132,6 +135,8 @@ class TLSSocket:
         inner: TLSSocket = made.socket
         self._set(inner, made.sslobj, made.incoming, made.outgoing)
         self._inner = inner
+        # What it holds back is not for us to know.
+        self.behind = True
         self._recv_raw = inner.recv_now
         self._send_raw = inner.send_now
         return self
@@ -172,6 +177,8 @@ class TLSSocket:
             self._flush(self._send_raw)
         if self._inner is not None:
             self._inner.flush_now()
+        else:
+            self.behind = False
 
     def _flush(self, send: Any) -> None:
         while True:
@@ -199,6 +206,7 @@ class TLSSocket:
             count = 0
         if count < len(cipher):
             self._pending = memoryview(cipher)[count:]
+            self.behind = True
         return sent
 
     def send(self, data: Any, flags: int = 0) -> int:
@@ -276,7 +284,7 @@ class TLSSocket:
     @property
     def buffered(self) -> bool:
         """Whether bytes were received that are not read yet."""
-        return bool(self._incoming.pending or self._tls.pending())
+        return bool(self._incoming.pending or self._decrypted())
 
     def fileno(self) -> int:
         return cast(int, self.sock.fileno())
