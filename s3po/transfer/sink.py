@@ -57,6 +57,19 @@ class Sink:
         """It failed: leave nothing that the sink itself made."""
 
 
+class _Memory(io.BytesIO):
+    """A BytesIO that may be finalized while a failure's frames still hold views of it.
+
+    Python calls `close` then, and since 3.13 tells on stderr what that raises.
+    """
+
+    def close(self) -> None:
+        try:
+            super().close()
+        except BufferError:
+            pass
+
+
 class MemorySink(Sink):
     """Bytes in memory, allocated once."""
 
@@ -65,7 +78,7 @@ class MemorySink(Sink):
     parallel = True
 
     def __init__(self) -> None:
-        self._file = io.BytesIO()
+        self._file = _Memory()
         self._view: memoryview | None = None
         self._size = 0
 
@@ -73,7 +86,7 @@ class MemorySink(Sink):
         if size:
             # A BytesIO hands out the bytes that it was made of, without a copy, as long as nobody
             # else holds them; and in between lets them be written to.
-            self._file = io.BytesIO(bytes(size))
+            self._file = _Memory(bytes(size))
             self._view = self._file.getbuffer()
             self._size = size
 

@@ -350,7 +350,7 @@ def server() -> Iterator[int]:
                     return
                 else:
                     body = target
-                head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body)
+                head = b'HTTP/1.1 200 OK\r\netag: "x"\r\ncontent-length: %d\r\n\r\n' % len(body)
                 sock.sendall(head if method == b"HEAD" else head + body)
 
     def accept() -> None:

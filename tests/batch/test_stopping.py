@@ -70,7 +70,7 @@ class Server:
                         with self.lock:
                             self.ended += 1
                     return
-                sock.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+                sock.sendall(b'HTTP/1.1 200 OK\r\netag: "x"\r\ncontent-length: 0\r\n\r\n')
 
     def close(self) -> None:
         self.listener.shutdown(socket.SHUT_RDWR)
