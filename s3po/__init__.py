@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from s3po.batch import Batch, Handle
     from s3po.config import Config, GiB, KiB, MiB
-    from s3po.connection import Connection
+    from s3po.connection import Connection, Mock
     from s3po.errors import (
         AccessDenied,
         BatchError,
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         BucketInfo,
         CopyObjectResult,
         Credentials,
+        DeleteObjectResult,
         DownloadResult,
         HeadObjectResult,
         ObjectInfo,
@@ -76,7 +77,7 @@ logging.getLogger("s3po").addHandler(logging.NullHandler())
 _HOMES = {
     "batch": ("Batch", "Handle"),
     "config": ("Config", "GiB", "KiB", "MiB"),
-    "connection": ("Connection",),
+    "connection": ("Connection", "Mock"),
     "errors": (
         "AccessDenied",
         "BatchError",
@@ -109,6 +110,7 @@ _HOMES = {
         "BucketInfo",
         "CopyObjectResult",
         "Credentials",
+        "DeleteObjectResult",
         "DownloadResult",
         "HeadObjectResult",
         "ObjectInfo",
@@ -138,6 +140,7 @@ __all__ = [
     "Credentials",
     "CredentialsError",
     "DeleteErrors",
+    "DeleteObjectResult",
     "DownloadResult",
     "Failure",
     "GiB",
@@ -149,6 +152,7 @@ __all__ = [
     "KiB",
     "MalformedResponse",
     "MiB",
+    "Mock",
     "NoSuchBucket",
     "NoSuchKey",
     "NoSuchUpload",
@@ -171,15 +175,18 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    home = _HOME_OF.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+# Not for type checkers, to whom it would make every name one of ours.
+if not TYPE_CHECKING:
 
-    value = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> Any:
+        home = _HOME_OF.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        value = getattr(import_module(f"{__name__}.{home}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

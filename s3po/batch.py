@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from time import monotonic
 from traceback import clear_frames
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TextIO, TypeVar, cast, overload
@@ -25,6 +26,7 @@ from s3po.models import (
     DeleteObjectResult,
     DownloadResult,
     HeadObjectResult,
+    ObjectInfo,
     UploadResult,
 )
 from s3po.stats import BatchStats
@@ -40,6 +42,9 @@ Callback = Callable[[T], object]
 Errback = Callable[[Exception], object]
 
 _MAX_POOLSIZE = 10_000
+
+#: Seconds that a producer may go on by itself.
+_TURN_SECONDS = 0.005
 
 #: Seconds that what is under way may take to stop.
 _STOP_SECONDS = 1.0
@@ -106,7 +111,9 @@ class Handle(Generic[T]):
         self._waiters: list[Waiter] | None = None
 
     def ready(self) -> bool:
-        """Whether it has ended, its callback too."""
+        """Whether it has ended, its callback too. Where it has not, others have their turn meanwhile."""
+        if self._state < _ENDED:
+            self._batch._look()
         return self._state >= _ENDED
 
     def successful(self) -> bool:
@@ -221,7 +228,8 @@ class Batch:
             for key in keys:
                 batch.download("bucket", key, callback=partial(process, key))
 
-    It has the verbs of the Connection. Each call waits where the pool is full, and returns a `Handle`.
+    Its verbs are upload, upload_file, download, download_file, head, exists, delete, delete_many and
+    copy, as the Connection has them. Each call waits where the pool is full, and returns a `Handle`.
     `callback` is called with the result, `errback` with the exception, in the greenlet of the call; a
     callback that raises makes the call fail. Callbacks may make further calls, which wait in a queue
     where the pool is full.
@@ -231,6 +239,9 @@ class Batch:
     `raise_errors=False` they are not, and `failures` tells them. When the block is left by an
     exception, what is under way is let finish; by KeyboardInterrupt, GreenletExit or after `cancel()`
     everything is stopped within a second.
+
+    Calls run while the program waits: in the batch, in s3po, or otherwise in gevent. What a call is given,
+    a buffer or an open file, belongs to it until its handle is ready.
 
     Results are kept by their handles alone, unless `collect` asks for `results()`. `progress` is
     called with `stats` whenever a call has ended; True shows a bar where stderr is a terminal, and
@@ -256,6 +267,7 @@ class Batch:
         "_queue",
         "_raise_errors",
         "_stopped",
+        "_turned",
         "_waiters",
         "_workers",
         "poolsize",
@@ -318,6 +330,8 @@ class Batch:
         self._failures: dict[int, Failure] = {}
         self._calls: list[Handle[Any]] = []
         self._display: _progress.Display | None = None
+        #: When the loop last had its turn.
+        self._turned = monotonic()
 
     def __enter__(self) -> Self:
         if self._entered:
@@ -384,10 +398,13 @@ class Batch:
 
     def _error(self) -> BatchError:
         failures = self.failures
-        first = failures[0]
-        text = str(first.exception) or type(first.exception).__name__
+        first = failures[0].exception
+        text = str(first) if isinstance(first, S3poError) else repr(first)
+        notes = getattr(first, "__notes__", ())
         return BatchError(
-            f"{len(failures)} of {self.stats.started} calls failed, the first: {text}", failures
+            f"{len(failures)} of {self.stats.started} calls failed, the first: "
+            + " ".join([text, *notes]),
+            failures,
         ).where(operation="batch")
 
     def _attach(self, error: BaseException) -> None:
@@ -507,16 +524,26 @@ class Batch:
             self._calls.append(handle)
         if room:
             self._start(handle)
+            if monotonic() - self._turned > _TURN_SECONDS and self._current_worker() is None:
+                # A producer that computes, or waits without gevent, must not hold up what it has made.
+                self._give_turn()
         else:
             # Its caller holds a place until it returns: it must not wait for one.
             self._queue.append(handle)
         return handle
+
+    def _give_turn(self) -> None:
+        """Let the loop go round once: calls begin, and go on where an answer has come."""
+        # sleep(0) comes back before the loop has looked at sockets.
+        gevent.sleep(1e-6)
+        self._turned = monotonic()
 
     def _enter(self) -> None:
         """Wait for room. The call is made: the block's end waits for it too."""
         self._pending += 1
         try:
             self._limiter.enter()
+            self._turned = monotonic()
             if self._stopped:
                 # In the moment between being let in and going on.
                 self._limiter.leave()
@@ -605,6 +632,7 @@ class Batch:
             stats.cancelled += 1
         else:
             stats.failed += 1
+            _name_call(failure, handle)
             if not handled:
                 self._keep(handle, failure)
         handle._value = value
@@ -645,6 +673,11 @@ class Batch:
         for waiter in waiters:
             self._hub.loop.run_callback(waiter.switch, None)
         waiters.clear()
+
+    def _look(self) -> None:
+        """Somebody asks again and again whether a call has ended, perhaps in a loop without gevent."""
+        if get_hub() is self._hub and _getcurrent() is not self._hub:
+            self._give_turn()
 
     def _wait_for(self, handle: Handle[Any], timeout: float | None) -> None:
         """Wait for one call to end, at most `timeout` seconds."""
@@ -955,7 +988,7 @@ class Batch:
     def delete_many(
         self,
         bucket: str,
-        keys: Iterable[str | tuple[str, str | None]],
+        keys: Iterable[str | tuple[str, str | None] | ObjectInfo],
         *,
         headers: Mapping[str, str] | None = None,
         callback: Callback[int] | None = None,
@@ -1010,6 +1043,16 @@ class Batch:
 
 #: What a call that has ended still holds of its arguments.
 _NOTHING: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
+
+
+def _name_call(error: Exception, handle: Handle[Any]) -> None:
+    """Let an error tell which call it was of, where it does not by itself."""
+    bucket = handle.bucket if isinstance(handle.bucket, str) else None
+    key = handle.key if isinstance(handle.key, str) else None
+    if isinstance(error, S3poError):
+        error.where(operation=handle.verb, bucket=bucket, key=key)
+    else:
+        error.add_note(f"in {handle._name()}")
 
 
 def _cancelled(handle: Handle[Any]) -> Cancelled:

@@ -29,43 +29,62 @@ MAX_DELETE_KEYS = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """How a Connection behaves. Sizes are bytes, times are seconds."""
+    """How a Connection behaves. Sizes are bytes, times are seconds.
 
-    #: Tries of one request in all; 1 turns retries off.
+    Retries:
+
+    - `max_attempts`: tries of one request in all; 1 turns retries off.
+    - `retry_base`: the first delay is random between 0 and this; it doubles with each further try ...
+    - `retry_max`: ... up to this.
+    - `retry_base_throttled`: the first delay's bound when the store asks for fewer requests.
+
+    Time:
+
+    - `connect_timeout`: for a connection, its TLS handshake included.
+    - `read_timeout`: longest wait for the next byte of an answer, and for the store to take the next of ours.
+    - `max_idle`: a kept-alive connection that was idle for longer is not used again.
+
+    Transfers:
+
+    - `multipart_threshold`: uploads of this size and more go up as multipart, downloads as parallel ranges.
+    - `part_size`: of a part and of a range; parts grow by themselves where 10,000 would not suffice.
+    - `max_concurrency`: parts (or ranges) of one transfer that are under way at once.
+    - `check_etags`: compare what was downloaded with its ETag where that is an MD5.
+    - `response_checksum_validation`: "when_supported" asks for an object's checksum with each download, and
+      compares it where it is of the whole object. CRC32, SHA1 and SHA256 cost less than the MD5; CRC64NVME and
+      CRC32C have no C code in Python, and cost many times as much. boto3's name; unlike boto3's default,
+      nothing that a store may not know is sent unasked.
+
+    The store:
+
+    - `addressing_style`: the bucket in the "path" or in a "virtual" host; "auto" is virtual on AWS, path elsewhere.
+    - `payload_signing`: sign the body's SHA-256 as well; None does so over plain HTTP and trusts TLS elsewhere.
+    - `verify`: of TLS certificates: True, False, or the path of a CA bundle; None honours AWS_CA_BUNDLE and
+      REQUESTS_CA_BUNDLE.
+    - `cert`: a client certificate: a path, or (certificate, key).
+    - `proxies`: {"http": url, "https": url}; None honours HTTP_PROXY, HTTPS_PROXY and NO_PROXY.
+    - `user_agent_extra`: appended to the User-Agent header.
+
+    Raises ConfigError for what cannot be right.
+    """
+
     max_attempts: int = 3
-    #: The first delay is random between 0 and this; it doubles with each further try ...
     retry_base: float = 0.1
-    #: ... up to this.
     retry_max: float = 20.0
-    #: The first delay's bound when the store asks for fewer requests.
     retry_base_throttled: float = 1.0
     connect_timeout: float = 10.0
-    #: Longest wait for the next byte of an answer, and for the store to take the next byte of ours.
     read_timeout: float = 60.0
-    #: Uploads of this size and more go up as multipart, downloads as parallel ranges.
     multipart_threshold: int = 8 * MiB
-    #: Size of a part and of a range; parts grow by themselves where 10,000 would not suffice.
     part_size: int = 8 * MiB
-    #: Parts (or ranges) of one transfer that are under way at once.
     max_concurrency: int = 4
-    #: Compare what was downloaded with its ETag where that is an MD5 (costs about 1.5 s of CPU per GiB).
     check_etags: bool = True
-    #: "when_supported" asks for an object's checksum with each download, and compares it where it is of the
-    #: whole object: CRC32, SHA1 and SHA256 cost less than the MD5, CRC64NVME and CRC32C about 10 s of CPU
-    #: per GiB. boto3's name; unlike boto3's default, nothing that a store may not know is sent unasked.
     response_checksum_validation: Literal["when_supported", "when_required"] = "when_required"
     addressing_style: Literal["auto", "path", "virtual"] = "auto"
-    #: Sign the body's SHA-256 as well: None does so over plain HTTP and trusts TLS elsewhere.
     payload_signing: bool | None = None
-    #: True, False, or the path of a CA bundle; None honours AWS_CA_BUNDLE and REQUESTS_CA_BUNDLE.
     verify: bool | str | None = None
-    #: A client certificate: a path, or (certificate, key).
     cert: str | tuple[str, str] | None = None
-    #: {"http": url, "https": url}; None honours HTTP_PROXY, HTTPS_PROXY and NO_PROXY.
     proxies: dict[str, str] | None = None
-    #: A kept-alive socket that was idle for longer is not used again.
     max_idle: float = 55.0
-    #: Appended to the User-Agent header.
     user_agent_extra: str = ""
 
     def __post_init__(self) -> None:
@@ -83,7 +102,11 @@ class Config:
                 raise ConfigError(f"{name} must be more than 0 seconds, not {value!r}")
         check_part_size(self.part_size)
         threshold = self.multipart_threshold
-        if not isinstance(threshold, int) or not 0 < threshold <= MAX_PUT_SIZE:
+        if (
+            not isinstance(threshold, int)
+            or isinstance(threshold, bool)
+            or not 0 < threshold <= MAX_PUT_SIZE
+        ):
             raise ConfigError(f"multipart_threshold must be 1 byte to 5 GiB, not {threshold!r}")
         if self.response_checksum_validation not in ("when_supported", "when_required"):
             raise ConfigError(
@@ -94,7 +117,34 @@ class Config:
             raise ConfigError(
                 f"addressing_style must be 'auto', 'path' or 'virtual', not {self.addressing_style!r}"
             )
-        if any(ord(letter) < 32 or ord(letter) > 126 for letter in self.user_agent_extra):
+        self._check_kinds()
+
+    def _check_kinds(self) -> None:
+        if not isinstance(self.check_etags, bool):
+            raise ConfigError(f"check_etags must be True or False, not {self.check_etags!r}")
+        if self.payload_signing is not None and not isinstance(self.payload_signing, bool):
+            raise ConfigError(
+                f"payload_signing must be True, False or None, not {self.payload_signing!r}"
+            )
+        if self.verify is not None and not isinstance(self.verify, (bool, str)):
+            raise ConfigError(f"verify must be True, False, a path or None, not {self.verify!r}")
+        cert = self.cert
+        if not (
+            cert is None
+            or isinstance(cert, str)
+            or (isinstance(cert, tuple) and [type(each) for each in cert] == [str, str])
+        ):
+            raise ConfigError(f"cert must be a path or (certificate, key), not {cert!r}")
+        proxies = self.proxies
+        if proxies is not None and not (
+            isinstance(proxies, dict)
+            and all(isinstance(each, str) for pair in proxies.items() for each in pair)
+        ):
+            # Not shown: a proxy's URL may hold a password.
+            raise ConfigError("proxies must be a dict of scheme and URL, both str")
+        if not isinstance(self.user_agent_extra, str) or any(
+            ord(letter) < 32 or ord(letter) > 126 for letter in self.user_agent_extra
+        ):
             raise ConfigError("user_agent_extra must be printable ASCII")
 
     @classmethod

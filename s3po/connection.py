@@ -14,8 +14,7 @@ from s3po.batch import Batch
 from s3po.config import Config
 from s3po.credentials import resolve_provider, resolve_settings
 from s3po.endpoint import Endpoint
-from s3po.errors import ConfigError, NotFound
-from s3po.messages import Query
+from s3po.errors import ConfigError, NotFound, S3poError
 from s3po.models import (
     CopyObjectResult,
     DeleteObjectResult,
@@ -152,22 +151,26 @@ class Connection:
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
         """
-        return _upload(
-            self.client,
-            bucket,
-            key,
-            data,
-            encoding=encoding,
-            size=size,
-            content_type=content_type,
-            metadata=metadata,
-            storage_class=storage_class,
-            if_match=if_match,
-            if_none_match=if_none_match,
-            part_size=part_size,
-            headers=headers,
-            progress=progress,
-        )
+        try:
+            return _upload(
+                self.client,
+                bucket,
+                key,
+                data,
+                encoding=encoding,
+                size=size,
+                content_type=content_type,
+                metadata=metadata,
+                storage_class=storage_class,
+                if_match=if_match,
+                if_none_match=if_none_match,
+                part_size=part_size,
+                headers=headers,
+                progress=progress,
+            )
+        except S3poError as error:
+            _name(error, "upload", bucket, key)
+            raise
 
     def upload_file(
         self,
@@ -187,20 +190,24 @@ class Connection:
         """Store the file at `path`, as `upload`. Raises OSError where it cannot be read."""
         from s3po.transfer.sink import path_of
 
-        return _upload(
-            self.client,
-            bucket,
-            key,
-            _Path(path_of(path)),
-            content_type=content_type,
-            metadata=metadata,
-            storage_class=storage_class,
-            if_match=if_match,
-            if_none_match=if_none_match,
-            part_size=part_size,
-            headers=headers,
-            progress=progress,
-        )
+        try:
+            return _upload(
+                self.client,
+                bucket,
+                key,
+                _Path(path_of(path)),
+                content_type=content_type,
+                metadata=metadata,
+                storage_class=storage_class,
+                if_match=if_match,
+                if_none_match=if_none_match,
+                part_size=part_size,
+                headers=headers,
+                progress=progress,
+            )
+        except S3poError as error:
+            _name(error, "upload_file", bucket, key)
+            raise
 
     @overload
     def download(
@@ -269,16 +276,20 @@ class Connection:
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
         """
-        return _download(
-            self.client,
-            bucket,
-            key,
-            file,
-            encoding=encoding,
-            version_id=version_id,
-            headers=headers,
-            progress=progress,
-        )
+        try:
+            return _download(
+                self.client,
+                bucket,
+                key,
+                file,
+                encoding=encoding,
+                version_id=version_id,
+                headers=headers,
+                progress=progress,
+            )
+        except S3poError as error:
+            _name(error, "download", bucket, key)
+            raise
 
     def download_file(
         self,
@@ -296,15 +307,19 @@ class Connection:
         anything fails. A new file gets the permissions of the umask, one that is replaced passes on
         its own. Raises as `download` does; OSError where the file cannot be made.
         """
-        return _download_file(
-            self.client,
-            bucket,
-            key,
-            path,
-            version_id=version_id,
-            headers=headers,
-            progress=progress,
-        )
+        try:
+            return _download_file(
+                self.client,
+                bucket,
+                key,
+                path,
+                version_id=version_id,
+                headers=headers,
+                progress=progress,
+            )
+        except S3poError as error:
+            _name(error, "download_file", bucket, key)
+            raise
 
     def head(
         self,
@@ -355,11 +370,13 @@ class Connection:
     def delete_many(
         self,
         bucket: str,
-        keys: Iterable[str | tuple[str, str | None]],
+        keys: Iterable[str | tuple[str, str | None] | ObjectInfo],
         *,
         headers: Mapping[str, str] | None = None,
     ) -> int:
-        """Delete all of `keys`, each a key or `(key, version_id)`; returns how many there were.
+        """Delete all of `keys`; returns how many there were.
+
+        Each is a key, a `(key, version_id)`, or an ObjectInfo of a listing, of which the key is taken.
 
         Any iterable does, of any length: they go 1,000 a request, several requests at once. Raises
         DeleteErrors with the error of each key that could not be deleted, in call order; the others
@@ -459,12 +476,13 @@ class Connection:
         key: str | None = None,
         *,
         expires: int = 3600,
-        query: Query = (),
+        query: Mapping[str, str | None] | Iterable[tuple[str, str | None]] = (),
         headers: Mapping[str, str] | None = None,
     ) -> str:
         """A URL by which anyone may do `method` ("GET", "PUT", ...) for `expires` seconds.
 
-        At most seven days. `headers` must be sent with it as they are given here. Sends nothing.
+        At most seven days. `query` is a mapping or pairs: `{"response-content-type": "text/plain"}`.
+        `headers` must be sent with it as they are given here. Sends nothing.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
         """
@@ -747,6 +765,12 @@ class Mock:
 #: Reached by an adapter, never by name: the domain is one that cannot exist
 #: (https://www.rfc-editor.org/rfc/rfc6761#section-6.4).
 _MOCK_URL = "http://mock.s3po.invalid"
+
+
+def _name(error: S3poError, operation: str, bucket: object, key: object) -> None:
+    """Let an error that was found before any request tell what was asked for, too."""
+    if isinstance(bucket, str) and isinstance(key, str):
+        error.where(operation=operation, bucket=bucket, key=key)
 
 
 class _Path:

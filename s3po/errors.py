@@ -26,6 +26,7 @@ All of them pickle, and none of them ever holds a secret or a signature.
 
 from __future__ import annotations
 
+import errno as _errno
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -222,6 +223,8 @@ class S3Error(S3poError):
 class NotFound(S3Error, FileNotFoundError):
     """404: there is no such bucket, key, version or upload."""
 
+    errno = _errno.ENOENT
+
 
 class NoSuchKey(NotFound):
     """The bucket has no object of that key."""
@@ -238,6 +241,8 @@ class NoSuchUpload(NotFound):
 class AccessDenied(S3Error, PermissionError):
     """401 or 403: wrong or missing rights, signature or key."""
 
+    errno = _errno.EACCES
+
 
 class PreconditionFailed(S3Error):
     """412: a condition (If-Match, If-None-Match, ...) did not hold."""
@@ -253,6 +258,8 @@ class InvalidRange(S3Error):
 
 class Conflict(S3Error, FileExistsError):
     """409: what was asked for clashes with what is there."""
+
+    errno = _errno.EEXIST
 
 
 class Throttled(S3Error):

@@ -91,10 +91,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # A mock in process needs no sockets.
-    if name == "Server":
-        from s3po.mock.server import Server
+# Not for type checkers, to whom it would make every name one of ours.
+if not TYPE_CHECKING:
 
-        return Server
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        # A mock in process needs no sockets.
+        if name == "Server":
+            from s3po.mock.server import Server
+
+            return Server
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

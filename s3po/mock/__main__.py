@@ -84,14 +84,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from s3po.mock.server import make_server
 
-    server = make_server(mock, given.host, given.port)
     try:
+        server = make_server(mock, given.host, given.port)
         server.start()
-    except OSError as error:
-        print(
-            f"s3po.mock: cannot listen on {given.host}:{given.port}: {error.strerror}",
-            file=sys.stderr,
-        )
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
+        print(f"s3po.mock: cannot listen on {given.host}:{given.port}: {why}", file=sys.stderr)
         return 1
     stopped = Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import ItemsView, Mapping
 
 from s3po.config import MAX_PARTS, MAX_PUT_SIZE
 from s3po.errors import ConfigError
@@ -14,7 +14,9 @@ _is_token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 _is_value = re.compile(r"[\t\x20-\x7e]*").fullmatch
 
 #: Made from the body and the connection: another value would break the message or its signature.
-_RESERVED = frozenset({"content-length", "transfer-encoding", "connection", "authorization"})
+_RESERVED = frozenset(
+    {"authorization", "connection", "content-length", "host", "transfer-encoding"}
+)
 
 #: With one of these a request that is performed twice may fail the second time.
 _CONDITIONS = ("if-match", "if-none-match", "if-unmodified-since", "if-modified-since")
@@ -76,10 +78,18 @@ def check_body(body: object) -> BytesLike | Body:
     return body  # type: ignore[return-value]
 
 
+def _items(name: str, given: Mapping[str, str]) -> ItemsView[str, str]:
+    items = getattr(given, "items", None)
+    if not callable(items):
+        raise ConfigError(f"{name} must be a mapping, not {type(given).__name__}")
+    found: ItemsView[str, str] = items()
+    return found
+
+
 def add_headers(headers: dict[str, str], extra: Mapping[str, str] | None) -> dict[str, str]:
     """`headers` with the caller's own, names in lower case."""
     if extra is not None:
-        for name, value in extra.items():
+        for name, value in _items("headers", extra):
             if not isinstance(name, str) or _is_token(name) is None:
                 raise ConfigError(f"not a header name: {name!r}")
             lower = name.lower()
@@ -93,7 +103,7 @@ def add_metadata(headers: dict[str, str], metadata: Mapping[str, str] | None) ->
     """`x-amz-meta-` headers."""
     if metadata is None:
         return
-    for name, value in metadata.items():
+    for name, value in _items("metadata", metadata):
         if not isinstance(name, str) or _is_token(name) is None:
             raise ConfigError(f"not a name of metadata: {name!r}")
         headers["x-amz-meta-" + name.lower()] = check_value(f"metadata {name!r}", value)

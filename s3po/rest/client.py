@@ -9,7 +9,7 @@ import re
 import sys
 import time
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NoReturn, Protocol, Self
 
 import gevent
@@ -55,6 +55,8 @@ _BYTES = (bytes, bytearray, memoryview)
 _EMPTY_HASH = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 _UPLOADS = frozenset({"put_object", "upload_part"})
+
+_METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE")
 
 _HASHED_AT_ONCE = 64 * 1024
 
@@ -355,7 +357,7 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
         key: str | None,
         *,
         expires: int,
-        query: Query = (),
+        query: Mapping[str, str | None] | Iterable[tuple[str, str | None]] = (),
         headers: Mapping[str, str] | None = None,
     ) -> str:
         """A URL that anyone may use for `expires` seconds (at most seven days). Sends nothing.
@@ -363,10 +365,12 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
         `headers` must be sent with it as they are given here.
         https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
         """
-        check_text("method", method)
+        if not isinstance(method, str) or method.upper() not in _METHODS:
+            raise ConfigError(f"method must be one of {', '.join(_METHODS)}, not {method!r}")
         check_bucket(bucket)
         if key is not None:
             check_key(key)
+        query = _pairs(query)
         credentials, region, now = self._presigning(bucket, expires)
         scheme, host, port, host_header, target = self.endpoint.resolve(
             bucket, key, query, region=region
@@ -397,6 +401,14 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
         """
         check_bucket(bucket)
         check_key(key)
+        for condition in conditions:
+            if not isinstance(condition, Mapping) and (
+                isinstance(condition, str) or len(condition) != 3
+            ):
+                raise ConfigError(
+                    "a condition is a mapping, or three values such as "
+                    f'["starts-with", "$key", "photos/"], not {condition!r}'
+                )
         given = {
             check_text("a field's name", name): check_name(f"field {name!r}", value)
             for name, value in (fields or {}).items()
@@ -423,6 +435,20 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
         if credentials is None:
             raise CredentialsError("an anonymous client cannot sign URLs or forms")
         return credentials, self._shared.regions.get(bucket), self._clock() + self._shared.skew
+
+
+def _pairs(query: Mapping[str, str | None] | Iterable[tuple[str, str | None]]) -> Query:
+    """A query as it was given, as pairs of str."""
+    given = query.items() if isinstance(query, Mapping) else query
+    try:
+        pairs = tuple((name, value) for name, value in given)
+    except (TypeError, ValueError):
+        raise ConfigError(f"query must be a mapping or pairs of str, not {query!r}") from None
+    for name, value in pairs:
+        check_text("a name in query", name)
+        if value is not None:
+            check_name(f"query {name!r}", value)
+    return pairs
 
 
 class _Stream:

@@ -67,6 +67,8 @@ def copy(
         # The store says so where the source is too large for one request; nearly all are not, so
         # that looking first would double the cost of each copy.
         if error.code not in ("InvalidRequest", "InvalidArgument", "EntityTooLarge"):
+            # A 404 is about the source as often as about the bucket that is copied to.
+            error.message = f"{error.message} (from s3://{source_bucket}/{source_key})"
             raise
         head = client.head_object(source_bucket, source_key, version_id=source_version_id)
         if head.size <= max_single:

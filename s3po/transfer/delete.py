@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from s3po.config import MAX_DELETE_KEYS
 from s3po.endpoint import check_bucket, check_key
 from s3po.errors import ConfigError, DeleteErrors, S3Error, S3poError, error_class
-from s3po.models import DeleteFailureInfo
+from s3po.models import DeleteFailureInfo, ObjectInfo
 from s3po.rest import Client
 from s3po.rest.codec import xml_can_carry
 from s3po.rest.objects import check_version
@@ -19,14 +19,14 @@ Key = str | tuple[str, str | None]
 def delete_many(
     client: Client,
     bucket: str,
-    keys: Iterable[Key],
+    keys: Iterable[Key | ObjectInfo],
     *,
     headers: Mapping[str, str] | None = None,
 ) -> int:
     """Delete all of `keys`; see `Connection.delete_many`."""
     check_bucket(bucket)
-    if isinstance(keys, (str, bytes)):
-        raise ConfigError("keys must be an iterable of keys, not one")
+    if isinstance(keys, (str, bytes)) or not isinstance(keys, Iterable):
+        raise ConfigError(f"keys must be an iterable of keys, not {keys!r}")
     task = _Deletion(client, bucket, headers)
     with Crew(client.config.max_concurrency) as crew:
         try:
@@ -34,6 +34,8 @@ def delete_many(
             places: list[int] = []
             count = 0
             for item in keys:
+                if isinstance(item, ObjectInfo):
+                    item = item.key
                 if _check(item):
                     group.append(item)
                     places.append(count)
@@ -122,7 +124,9 @@ class _Deletion:
             return None
         self._failures.sort(key=lambda pair: pair[0])
         failures = [failure for _, failure in self._failures]
-        error = DeleteErrors(f"{len(failures)} of {count} keys were not deleted", failures)
+        error = DeleteErrors(
+            f"{len(failures)} of {count} keys were not deleted, the first: {failures[0]}", failures
+        )
         return error.where(operation="delete_many", bucket=self._bucket)
 
 

@@ -12,11 +12,13 @@ if TYPE_CHECKING:
 __all__ = ["S3Session", "Transport", "WSGIAdapter"]
 
 
-def __getattr__(name: str) -> Any:
-    # requests and urllib3 take longest of all to import: only who asks for the names pays.
-    from importlib import import_module
+if not TYPE_CHECKING:
 
-    home = {"S3Session": "session", "Transport": "transport", "WSGIAdapter": "wsgi"}.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{home}"), name)
+    def __getattr__(name: str) -> Any:
+        # requests and urllib3 take longest of all to import: only who asks for the names pays.
+        from importlib import import_module
+
+        home = {"S3Session": "session", "Transport": "transport", "WSGIAdapter": "wsgi"}.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{home}"), name)

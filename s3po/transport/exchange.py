@@ -175,7 +175,9 @@ class Route:
                 conn.close()
 
     def _where(self) -> str:
-        return f"{self.origin.host}:{self.origin.port}"
+        origin = self.origin
+        place = f"{origin.host}:{origin.port}"
+        return place if origin.proxy is None else f"{place} by the proxy {origin.proxy}"
 
     def _checkout(self, simple: bool) -> Any:
         """An idle connection that seems alive, or a new one."""

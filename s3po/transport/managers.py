@@ -198,7 +198,7 @@ class Managers:
         pool = self.through(proxy).connection_from_host(
             host, port, scheme, pool_kwargs=self._pools.tls(tls)
         )
-        return ProxiedOrigin(pool, scheme)
+        return ProxiedOrigin(pool, scheme, host, port, urlsplit(proxy).netloc.rpartition("@")[2])
 
     def close(self, foreign: bool) -> None:
         """Close what is idle. Another thread's event loop is not to be touched: `foreign`."""
@@ -218,19 +218,15 @@ class Managers:
 class ProxiedOrigin:
     """An origin behind a proxy: its connections are urllib3's, which know how to tunnel."""
 
-    __slots__ = ("_pool", "_tunnel")
+    __slots__ = ("_pool", "_tunnel", "host", "port", "proxy")
 
-    def __init__(self, pool: Any, scheme: str) -> None:
+    def __init__(self, pool: Any, scheme: str, host: str, port: int, proxy: str) -> None:
         self._pool = pool
         self._tunnel = scheme == "https"
-
-    @property
-    def host(self) -> str:
-        return cast(str, self._pool.host)
-
-    @property
-    def port(self) -> int:
-        return cast(int, self._pool.port)
+        self.host = host
+        self.port = port
+        #: Its host and port.
+        self.proxy = proxy
 
     @property
     def idle(self) -> deque[Any] | None:

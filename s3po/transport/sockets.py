@@ -454,6 +454,9 @@ class Origin:
 
     __slots__ = ("__weakref__", "context", "host", "idle", "port", "scheme")
 
+    #: None: straight.
+    proxy: str | None = None
+
     def __init__(self, scheme: str, host: str, port: int, context: TLSContext | None) -> None:
         self.scheme = scheme
         self.host = host
