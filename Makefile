@@ -28,6 +28,7 @@ help:
 	@echo 'make clean         environments, caches, build output'
 
 $(STAMP):
+	@echo 'installing s3po and what its tests need into $(VENV) ...'
 	@.ci/venv $(VENV) $(PYTHON)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,progress]'
 	@touch $@

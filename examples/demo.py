@@ -11,6 +11,7 @@ import hashlib
 import multiprocessing
 import os
 import random
+import signal
 import sys
 import sysconfig
 import tempfile
@@ -49,6 +50,8 @@ def run_mock(pipe: Pipe) -> None:
     from s3po.mock import MockS3
     from s3po.mock.faults import Reset
 
+    # Ctrl-C is the parent's, which closes the pipe.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     mock = MockS3({ACCESS_KEY: SECRET_KEY})
     with mock.serve() as server:
         pipe.send(server.url)
@@ -87,6 +90,8 @@ def open_store() -> Iterator[Store]:
     if bucket:
         with s3po.Connection(endpoint_url=endpoint) as conn:
             print(f"store    {endpoint or 'AWS'}, bucket {bucket}, prefix {prefix}")
+            # What is wrong with it shows now, not after all files were read.
+            conn.conn.head_bucket(bucket)
             yield Store(conn, bucket, prefix, None)
         return
     if endpoint:
