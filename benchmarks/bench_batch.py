@@ -2,7 +2,8 @@
 
     python benchmarks/bench_batch.py [--sizes 10000,100000,1000000]
 
-GETs and PUTs of 1 KiB through `conn.batch(50)` against nginx on loopback, each number in a process of its own.
+GETs and PUTs of 1 KiB through `conn.batch(50)` against nginx on loopback, each run in a process of its own; the
+figures are medians.
 CPU of one operation must be the same within 10 %, and the most memory after the most operations at most 20 MiB
 above that after the fewest. Takes some minutes: a million operations at 100 us are 100 s.
 """
@@ -45,9 +46,15 @@ def main() -> int:
 def check(server: Server, verb: str, sizes: list[int]) -> bool:
     """Print a line for each number of operations, and whether both bars are met."""
     costs, memory = [], []
-    for size in sizes:
-        # A short run is told by a few: one alone is mostly noise.
-        runs = [measure(server, verb, size) for _ in range(max(1, min(5, 300_000 // size)))]
+    # A short run alone is mostly noise: it is told by more of them, and those of all sizes take turns, so that
+    # what the machine does beside meets them alike.
+    turns = [
+        (turn / count, size) for size in sizes for count in [runs_of(size)] for turn in range(count)
+    ]
+    found: dict[int, list[dict[str, float]]] = {size: [] for size in sizes}
+    for _, size in sorted(turns):
+        found[size].append(measure(server, verb, size))
+    for size, runs in found.items():
         cost = statistics.median(run["cpu"] for run in runs) / size * 1e6
         rss = max(run["rss"] for run in runs)
         rate = statistics.median(size / run["wall"] for run in runs)
@@ -65,6 +72,10 @@ def check(server: Server, verb: str, sizes: list[int]) -> bool:
         flush=True,
     )
     return spread <= SPREAD and growth <= GROWTH
+
+
+def runs_of(size: int) -> int:
+    return max(2, min(9, 500_000 // size))
 
 
 def _word(met: bool) -> str:
