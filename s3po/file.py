@@ -17,7 +17,6 @@ from s3po.endpoint import check_bucket, check_key
 from s3po.errors import (
     ConfigError,
     IncompleteBody,
-    IntegrityError,
     PreconditionFailed,
     TransferError,
     TransportError,
@@ -150,11 +149,9 @@ class ObjectReader(io.RawIOBase):
             self._hashed += count
             self._hasher.update(view[:count])
             if self._hashed == self.size:
-                try:
-                    self._verifier.check(self._hasher)
-                except IntegrityError as error:
-                    error.where(operation="open", bucket=self._bucket, key=self._key)
-                    raise
+                self._verifier.check(
+                    self._hasher, operation="open", bucket=self._bucket, key=self._key
+                )
         return count
 
     def _receive(self, view: memoryview) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from s3po.errors import ConfigError, MalformedResponse
 
-__all__ = ["Node", "can_carry", "document", "element", "escape", "parse"]
+__all__ = ["Node", "can_carry", "document", "element", "escape", "is_plain", "parse"]
 
 #: Deeper than any document of S3's; a bound for those that are not.
 _MAX_DEPTH = 64
@@ -208,7 +208,7 @@ def escape(text: str) -> str:
 
     Raises ConfigError where XML 1.0 cannot carry it.
     """
-    if _special(text) is None:
+    if is_plain(text):
         return text
     found = _illegal.search(text)
     if found is not None:

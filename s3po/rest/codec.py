@@ -415,11 +415,11 @@ def build_delete_objects(keys: Sequence[tuple[str, str | None]], *, quiet: bool)
         # Nearly always so, and then there is nothing to do for each.
         joined = "</Key></Object><Object><Key>".join(names)
         objects = [f"<Object><Key>{joined}</Key></Object>"]
-        return document("Delete", *objects, "<Quiet>true</Quiet>" if quiet else "")
-    objects = []
-    for key, version_id in keys:
-        version = "" if version_id is None else element("VersionId", version_id)
-        objects.append(f"<Object>{element('Key', key)}{version}</Object>")
+    else:
+        objects = []
+        for key, version_id in keys:
+            version = "" if version_id is None else element("VersionId", version_id)
+            objects.append(f"<Object>{element('Key', key)}{version}</Object>")
     return document("Delete", *objects, "<Quiet>true</Quiet>" if quiet else "")
 
 

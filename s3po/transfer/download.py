@@ -157,11 +157,7 @@ def _verify(found: GetObjectResult, data: bytes, client: Client, bucket: str, ke
     if verifier is not None:
         hasher = verifier.new()
         hasher.update(data)
-        try:
-            verifier.check(hasher)
-        except IntegrityError as error:
-            error.where(operation="download", bucket=bucket, key=key)
-            raise
+        verifier.check(hasher, operation="download", bucket=bucket, key=key)
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:
@@ -254,11 +250,7 @@ class _Download:
         finally:
             response.close()
         if verifier is not None:
-            try:
-                verifier.check(hasher)
-            except IntegrityError as error:
-                error.where(operation="download", bucket=self._bucket, key=self._key)
-                raise
+            verifier.check(hasher, operation="download", bucket=self._bucket, key=self._key)
         return self._size
 
     def _fetch_part(

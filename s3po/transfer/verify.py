@@ -43,15 +43,15 @@ class Verifier:
     def add_part(self, start: int, length: int, hasher: Any) -> None:
         self._parts[start] = hasher.digest(), length
 
-    def check(self, hasher: Any = None) -> None:
-        """IntegrityError unless the bytes that `hasher` was fed, or all parts, are the object's."""
+    def check(self, hasher: Any, *, operation: str, bucket: str, key: str) -> None:
+        """IntegrityError unless the bytes that `hasher` was fed are the object's; None: all parts."""
         digest = self._combined() if hasher is None else hasher.digest()
         found = digest.hex() if self._algorithm == "md5" else encode(digest)
         if found != self._expected:
             name = "MD5" if self._algorithm == "md5" else self._algorithm.upper()
             raise IntegrityError(
                 f"the bytes that came have the {name} {found}, the object has {self._expected}"
-            )
+            ).where(operation=operation, bucket=bucket, key=key)
 
     def _combined(self) -> bytes:
         parts = [self._parts[start] for start in sorted(self._parts)]

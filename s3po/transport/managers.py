@@ -20,15 +20,13 @@ from urllib3 import exceptions as urllib3_errors
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.ssltransport import SSLTransport
 
+from s3po.transport.pools import MAX_ORIGINS
 from s3po.transport.sockets import Connection, Origin, Wire, open_socket
 from s3po.transport.tls import TLSSocket
 from s3po.transport.wire import reason
 
 if TYPE_CHECKING:
     from s3po.transport.pools import Pools
-
-# Origins, of which each bucket may be one.
-_MAX_POOLS = 64
 
 
 class IdleConnections:
@@ -160,7 +158,7 @@ class _Manager(PoolManager):
     """Its pools share the connections of `Pools`."""
 
     def __init__(self, pools: Pools) -> None:
-        super().__init__(num_pools=_MAX_POOLS, maxsize=1)
+        super().__init__(num_pools=MAX_ORIGINS, maxsize=1)
         self.pool_classes_by_scheme = _POOL_CLASSES
         self._pools = pools
 
@@ -187,7 +185,7 @@ class Managers:
             if proxy.lower().startswith("https"):
                 settings.setdefault("proxy_ssl_context", self._pools.context())
             settings.setdefault("proxy_headers", proxy_headers(proxy))
-            manager = ProxyManager(proxy, num_pools=_MAX_POOLS, maxsize=1, **settings)
+            manager = ProxyManager(proxy, num_pools=MAX_ORIGINS, maxsize=1, **settings)
             manager.pool_classes_by_scheme = _POOL_CLASSES
             self._proxies[proxy] = manager
         return manager

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 # What one receive of a head (and, mostly, of a whole small answer) takes.
 _SCRATCH = 64 * 1024
-# Each bucket may be an origin of its own.
-_MAX_ORIGINS = 64
+#: Each bucket may be an origin of its own.
+MAX_ORIGINS = 64
 
 
 class Pools:
@@ -57,7 +57,7 @@ class Pools:
         key = scheme, host, port
         origin = self._origins.pop(key, None)
         if origin is None or origin.idle is None:
-            if len(self._origins) >= _MAX_ORIGINS:
+            if len(self._origins) >= MAX_ORIGINS:
                 self._origins.pop(next(iter(self._origins))).close(self._foreign())
             # What is wrong with its settings is found before anything connects.
             context = self.context() if scheme == "https" else None

@@ -23,7 +23,7 @@ from gevent.monkey import get_original
 from s3po.config import Config
 from s3po.errors import ConfigError
 from s3po.messages import HTTPRequest, Response
-from s3po.transport.pools import Pools
+from s3po.transport.pools import MAX_ORIGINS, Pools
 from s3po.transport.settings import proxies_for, proxy_for, verify_of
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from s3po.transport.tls import TLSContext
 
 _native_local = get_original("_thread", "_local")
-_MAX_ROUTES = 256
 
 _get_ident = get_original("_thread", "get_ident")
 
@@ -102,8 +101,8 @@ class Lane:
             send = partial(exchange_through, adapter, origin, proxies, self.config)
         # An adapter for a path of this origin: each request must be looked at.
         if not deep:
-            # Each bucket may be a host of its own.
-            if len(self._routes) >= _MAX_ROUTES:
+            # A route must not outlive its origin: that, once closed, keeps no connection.
+            if len(self._routes) >= MAX_ORIGINS:
                 self._routes.clear()
             self._routes[scheme, host, port] = send
         return send
