@@ -30,7 +30,7 @@ from s3po.models import (
     UploadResult,
 )
 from s3po.stats import BatchStats
-from s3po.transfer.pool import Limiter, Share
+from s3po.transfer.limiter import CallLimiter, Limiter
 from s3po.transfer.source import Progress
 from s3po.transport.transport import keep_hub
 
@@ -113,7 +113,7 @@ class Handle(Generic[T]):
     def ready(self) -> bool:
         """Whether it has ended, its callback too. Where it has not, others have their turn meanwhile."""
         if self._state < _ENDED:
-            self._batch._look()
+            self._batch._poll_loop()
         return self._state >= _ENDED
 
     def successful(self) -> bool:
@@ -186,7 +186,7 @@ class _Worker(gevent.Greenlet):  # type: ignore[misc]
     def __init__(self, batch: Batch, connection: Connection, handle: Handle[Any]) -> None:
         super().__init__()
         self.batch = batch
-        self.connection = connection._bound(limiter=Share(batch._limiter), stats=batch.stats)
+        self.connection = connection._bound(limiter=CallLimiter(batch._limiter), stats=batch.stats)
         #: What it performs, or is to perform next; None while it is idle.
         self.handle: Handle[Any] | None = handle
         handle._worker = self
@@ -405,7 +405,7 @@ class Batch:
             f"{len(failures)} of {self.stats.started} calls failed, the first: "
             + " ".join([text, *notes]),
             failures,
-        ).where(operation="batch")
+        ).add_context(operation="batch")
 
     def _attach(self, error: BaseException) -> None:
         """Tell the failures with the exception that left the block."""
@@ -603,8 +603,11 @@ class Batch:
             raise
         except BaseException as error:
             # A gevent.Timeout, for one. No ExceptionGroup would take it as it is.
-            failure, value = S3poError(f"it raised {error!r}").where(operation=handle.verb), None
-            failure.where(bucket=handle.bucket, key=handle.key)
+            failure, value = (
+                S3poError(f"it raised {error!r}").add_context(operation=handle.verb),
+                None,
+            )
+            failure.add_context(bucket=handle.bucket, key=handle.key)
             failure.__cause__ = error
         if failure is not None and self._is_stop(failure):
             self._end_cancelled(handle)
@@ -674,7 +677,7 @@ class Batch:
             self._hub.loop.run_callback(waiter.switch, None)
         waiters.clear()
 
-    def _look(self) -> None:
+    def _poll_loop(self) -> None:
         """Somebody asks again and again whether a call has ended, perhaps in a loop without gevent."""
         if get_hub() is self._hub and _getcurrent() is not self._hub:
             self._give_turn()
@@ -1050,13 +1053,13 @@ def _name_call(error: Exception, handle: Handle[Any]) -> None:
     bucket = handle.bucket if isinstance(handle.bucket, str) else None
     key = handle.key if isinstance(handle.key, str) else None
     if isinstance(error, S3poError):
-        error.where(operation=handle.verb, bucket=bucket, key=key)
+        error.add_context(operation=handle.verb, bucket=bucket, key=key)
     else:
         error.add_note(f"in {handle._name()}")
 
 
 def _cancelled(handle: Handle[Any]) -> Cancelled:
-    return Cancelled("it was cancelled").where(
+    return Cancelled("it was cancelled").add_context(
         operation=handle.verb, bucket=handle.bucket, key=handle.key
     )
 

@@ -169,7 +169,7 @@ class Connection:
                 progress=progress,
             )
         except S3poError as error:
-            _name(error, "upload", bucket, key)
+            _add_context(error, "upload", bucket, key)
             raise
 
     def upload_file(
@@ -206,7 +206,7 @@ class Connection:
                 progress=progress,
             )
         except S3poError as error:
-            _name(error, "upload_file", bucket, key)
+            _add_context(error, "upload_file", bucket, key)
             raise
 
     @overload
@@ -288,7 +288,7 @@ class Connection:
                 progress=progress,
             )
         except S3poError as error:
-            _name(error, "download", bucket, key)
+            _add_context(error, "download", bucket, key)
             raise
 
     def download_file(
@@ -318,7 +318,7 @@ class Connection:
                 progress=progress,
             )
         except S3poError as error:
-            _name(error, "download_file", bucket, key)
+            _add_context(error, "download_file", bucket, key)
             raise
 
     def head(
@@ -767,10 +767,10 @@ class Mock:
 _MOCK_URL = "http://mock.s3po.invalid"
 
 
-def _name(error: S3poError, operation: str, bucket: object, key: object) -> None:
+def _add_context(error: S3poError, operation: str, bucket: object, key: object) -> None:
     """Let an error that was found before any request tell what was asked for, too."""
     if isinstance(bucket, str) and isinstance(key, str):
-        error.where(operation=operation, bucket=bucket, key=key)
+        error.add_context(operation=operation, bucket=bucket, key=key)
 
 
 class _Path:

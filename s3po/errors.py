@@ -88,7 +88,7 @@ class S3poError(Exception):
         super().__init__(message)
         self.message = message
 
-    def where(
+    def add_context(
         self,
         *,
         operation: str | None = None,

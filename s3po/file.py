@@ -25,9 +25,9 @@ from s3po.messages import Response
 from s3po.models import UploadResult
 from s3po.rest import Client
 from s3po.transfer.plan import concurrency_for, next_part_size
-from s3po.transfer.pool import Crew
 from s3po.transfer.source import as_bytes, check_encoding
-from s3po.transfer.upload import Parts
+from s3po.transfer.tasks import TaskGroup
+from s3po.transfer.upload import MultipartUpload
 from s3po.transfer.verify import get_verifiable, verifier_for
 
 #: What a reader asks the store for after a seek; it doubles as long as the reading goes on in order.
@@ -57,7 +57,7 @@ def open_object(
     if mode[0] == "r":
         reader = BinaryReader(ObjectReader(client, bucket, key, headers))
         return reader if binary else TextReader(reader, encoding=encoding or "utf-8")
-    parts = Parts(
+    parts = MultipartUpload(
         client, bucket, key, if_none_match="*" if mode[0] == "x" else None, headers=headers
     )
     writer = BinaryWriter(parts)
@@ -221,7 +221,9 @@ class ObjectReader(io.RawIOBase):
             response.close()
 
     def _error(self, message: str) -> TransferError:
-        return TransferError(message).where(operation="open", bucket=self._bucket, key=self._key)
+        return TransferError(message).add_context(
+            operation="open", bucket=self._bucket, key=self._key
+        )
 
     def _check_open(self) -> None:
         if self.closed:
@@ -252,13 +254,13 @@ class BinaryWriter(io.BufferedIOBase):
     Leaving its `with` block by an exception, `abort()`, or never closing it leaves nothing behind.
     """
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: MultipartUpload) -> None:
         super().__init__()
         self._parts = parts
         self._buffer = bytearray()
         self._written = 0
         self._step = parts.client.config.part_size
-        self._crew = Crew(parts.client.config.max_concurrency)
+        self._tasks = TaskGroup(parts.client.config.max_concurrency)
         self._begun = False
         self._ended = False
         #: What was stored, once it is closed.
@@ -297,12 +299,12 @@ class BinaryWriter(io.BufferedIOBase):
             if not self._begun:
                 parts.begin()
                 self._begun = True
-            self._crew.start(parts.send, parts.next_number(len(body)), body)
+            self._tasks.start(parts.send, parts.next_number(len(body)), body)
             config = parts.client.config
             self._step = next_part_size(parts.planned, config.part_size)
-            self._crew.size = concurrency_for(self._step, config.part_size, config.max_concurrency)
+            self._tasks.size = concurrency_for(self._step, config.part_size, config.max_concurrency)
             # The next part is gathered when there is room for it.
-            self._crew.wait_for_room()
+            self._tasks.wait_for_room()
         except BaseException as error:
             self._abort(error)
             raise
@@ -317,7 +319,7 @@ class BinaryWriter(io.BufferedIOBase):
             return
         self._ended = True
         self._buffer = bytearray()
-        self._crew.kill()
+        self._tasks.kill()
         if self._begun:
             self._parts.abort(error if error is not None else Exception())
 
@@ -336,8 +338,8 @@ class BinaryWriter(io.BufferedIOBase):
         try:
             if self._begun:
                 if body:
-                    self._crew.start(parts.send, parts.next_number(len(body)), body)
-                self._crew.wait_for_all()
+                    self._tasks.start(parts.send, parts.next_number(len(body)), body)
+                self._tasks.wait_for_all()
                 self.result = parts.complete()
             else:
                 self.result = parts.put(body, len(body))

@@ -85,7 +85,7 @@ class Files:
         self._profile_name = profile_name
 
     def load(self) -> Found | Sequence[str]:
-        return _look(profile_of(self._profile_name), (locate(CREDENTIALS), locate(CONFIG)))
+        return _read_profile(profile_of(self._profile_name), (locate(CREDENTIALS), locate(CONFIG)))
 
     def renew(self, found: Found) -> Found | None:
         mark = found.mark
@@ -95,7 +95,7 @@ class Files:
             return None
         if seen != mark.pending:
             return Found(found.credentials, mark.waiting(seen))
-        new = _look(mark.profile, mark.locations)
+        new = _read_profile(mark.profile, mark.locations)
         if not isinstance(new, Found):
             raise CredentialsError("; ".join(new))
         assert isinstance(new.mark, _Mark)
@@ -105,7 +105,7 @@ class Files:
         return new
 
 
-def _look(profile: Profile, locations: tuple[Location, ...]) -> Found | Sequence[str]:
+def _read_profile(profile: Profile, locations: tuple[Location, ...]) -> Found | Sequence[str]:
     files = tuple(map(read, locations))
     for file in files:
         if file.broken:

@@ -271,7 +271,7 @@ class _Round:
             if token in (self._last, self._saved):
                 raise MalformedResponse(
                     "the store goes round: it named the same next page twice"
-                ).where(operation=operation, bucket=bucket)
+                ).add_context(operation=operation, bucket=bucket)
             self._last = token
             self._count += 1
             if self._count == self._limit:

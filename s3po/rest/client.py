@@ -68,7 +68,7 @@ _region_of_host = re.compile(r"\bs3[.-]([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?\b")
 
 
 class Gate(Protocol):
-    """Bounds how many exchanges are under way: a batch's `Share`, or a gevent Semaphore."""
+    """Bounds how many exchanges are under way: a batch's `CallLimiter`, or a gevent Semaphore."""
 
     def acquire(self) -> object: ...
 
@@ -185,7 +185,7 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
                 error = caught
             except S3poError as caught:
                 # Found before anything went out, or no failure of the exchange.
-                caught.where(
+                caught.add_context(
                     operation=request.operation,
                     bucket=request.bucket,
                     key=request.key,
@@ -338,7 +338,7 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
             reason = "an earlier attempt may have been the one that won"
         if reason:
             error.message = f"{error.message}; {reason}" if error.message else reason
-        error.where(
+        error.add_context(
             operation=request.operation,
             bucket=request.bucket,
             key=request.key,
@@ -492,7 +492,9 @@ class _Stream:
 
     def _place(self, error: TransportError) -> None:
         request = self._request
-        error.where(operation=request.operation, bucket=request.bucket, key=request.key, attempts=1)
+        error.add_context(
+            operation=request.operation, bucket=request.bucket, key=request.key, attempts=1
+        )
 
     def close(self) -> None:
         limiter, self._limiter = self._limiter, None

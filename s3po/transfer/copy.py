@@ -9,9 +9,9 @@ from s3po.errors import S3Error, S3poError
 from s3po.models import CopyObjectResult, HeadObjectResult
 from s3po.rest import Client
 from s3po.transfer.plan import iter_ranges, part_size_for
-from s3po.transfer.pool import Crew
 from s3po.transfer.source import Progress
-from s3po.transfer.upload import Parts, check_progress
+from s3po.transfer.tasks import TaskGroup
+from s3po.transfer.upload import MultipartUpload, check_progress
 
 #: The store copies without us: fewer, larger parts are fewer requests.
 _COPY_PART_SIZE = 256 * MiB
@@ -123,7 +123,7 @@ def _copy_parts(
         for name in _CARRIED_HEADERS:
             if name in head.headers:
                 sent.setdefault(name, head.headers[name])
-    parts = Parts(
+    parts = MultipartUpload(
         client,
         bucket,
         key,
@@ -156,9 +156,9 @@ def _copy_parts(
         if progress is not None:
             progress(stop - start)
 
-    with parts, Crew(client.config.max_concurrency) as crew:
+    with parts, TaskGroup(client.config.max_concurrency) as group:
         for start, stop in iter_ranges(0, size, step):
-            crew.start(send, parts.next_number(stop - start), start, stop)
-        crew.wait_for_all()
+            group.start(send, parts.next_number(stop - start), start, stop)
+        group.wait_for_all()
         done = parts.complete()
     return CopyObjectResult(etag=done.etag, version_id=done.version_id)

@@ -11,7 +11,7 @@ from s3po.models import DeleteFailureInfo, ObjectInfo
 from s3po.rest import Client
 from s3po.rest.codec import xml_can_carry
 from s3po.rest.objects import check_version
-from s3po.transfer.pool import Crew
+from s3po.transfer.tasks import TaskGroup
 
 Key = str | tuple[str, str | None]
 
@@ -28,28 +28,28 @@ def delete_many(
     if isinstance(keys, (str, bytes)) or not isinstance(keys, Iterable):
         raise ConfigError(f"keys must be an iterable of keys, not {keys!r}")
     task = _Deletion(client, bucket, headers)
-    with Crew(client.config.max_concurrency) as crew:
+    with TaskGroup(client.config.max_concurrency) as group:
         try:
-            group: list[Key] = []
+            chunk: list[Key] = []
             places: list[int] = []
             count = 0
             for item in keys:
                 if isinstance(item, ObjectInfo):
                     item = item.key
                 if _check(item):
-                    group.append(item)
+                    chunk.append(item)
                     places.append(count)
-                    if len(group) == MAX_DELETE_KEYS:
-                        crew.start(task.delete_group, places, group)
-                        group, places = [], []
+                    if len(chunk) == MAX_DELETE_KEYS:
+                        group.start(task.delete_group, places, chunk)
+                        chunk, places = [], []
                 else:
-                    crew.start(task.delete_one, count, item)
+                    group.start(task.delete_one, count, item)
                 count += 1
-            if group:
-                crew.start(task.delete_group, places, group)
+            if chunk:
+                group.start(task.delete_group, places, chunk)
         except Exception as error:
             # What was asked for is done; then the trouble with the rest is told.
-            crew.wait_for_all()
+            group.wait_for_all()
             task.note_failures(error, count)
             raise
     task.raise_failures(count)
@@ -127,12 +127,12 @@ class _Deletion:
         error = DeleteErrors(
             f"{len(failures)} of {count} keys were not deleted, the first: {failures[0]}", failures
         )
-        return error.where(operation="delete_many", bucket=self._bucket)
+        return error.add_context(operation="delete_many", bucket=self._bucket)
 
 
 def _error(failure: DeleteFailureInfo, bucket: str) -> S3Error:
     error = error_class(0, failure.code)(failure.message, code=failure.code)
-    return error.where(operation="delete_many", bucket=bucket, key=failure.key)
+    return error.add_context(operation="delete_many", bucket=bucket, key=failure.key)
 
 
 def _same(error: S3poError, item: Key) -> S3poError:

@@ -23,9 +23,9 @@ from s3po.errors import (
 from s3po.messages import Response
 from s3po.models import DownloadResult, GetObjectResult
 from s3po.rest import Client
-from s3po.transfer.pool import Crew
 from s3po.transfer.sink import CHUNK, MemorySink, Sink, open_path, open_sink
 from s3po.transfer.source import Progress, check_encoding
+from s3po.transfer.tasks import TaskGroup
 from s3po.transfer.upload import check_progress
 from s3po.transfer.verify import Verifier, get_verifiable, verifier_for
 
@@ -205,7 +205,7 @@ class _Download:
         self._etag = ""
         self._size = 0
         self._step = client.config.part_size
-        # Parts from `front` to `back` (exclusive) are not yet taken.
+        # MultipartUpload from `front` to `back` (exclusive) are not yet taken.
         self._front = 0
         self._back = 0
         self._ranges_ignored = False
@@ -282,9 +282,9 @@ class _Download:
         So no byte is asked for twice, and the first answer is used for all that it is good for.
         """
         self._back = parts
-        with Crew(concurrency) as crew:
+        with TaskGroup(concurrency) as group:
             for _ in range(min(concurrency, parts) - 1):
-                crew.start(self._read_from_back)
+                group.start(self._read_from_back)
             current: Response | None = response
             buffer = self._buffer()
             while self._front < self._back:
@@ -293,7 +293,7 @@ class _Download:
                 current = self._fetch_part(number * self._step, current, buffer)
             # Its place must be free for the others, which wait for places.
             response.close()
-            crew.wait_for_all()
+            group.wait_for_all()
 
     def _read_from_back(self) -> None:
         buffer = self._buffer()
@@ -459,7 +459,7 @@ class _Download:
         return hasher
 
     def _error(self, message: str) -> TransferError:
-        return TransferError(message).where(
+        return TransferError(message).add_context(
             operation="download", bucket=self._bucket, key=self._key
         )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from s3po.config import MAX_OBJECT_SIZE, MAX_PART_SIZE, MAX_PARTS, MiB
 from s3po.errors import ConfigError
 
-#: Parts of a stream of unknown length stay below this share of what went before them.
+#: MultipartUpload of a stream of unknown length stay below this share of what went before them.
 _GROWTH = 1000
 
 #: Grown parts are fewer at once, so that those in flight stay near this many bytes.
@@ -35,7 +35,7 @@ def part_size_for(size: int, part_size: int) -> int:
 def next_part_size(sent: int, part_size: int) -> int:
     """The size of the next part of a stream whose end is not known, `sent` bytes after its start.
 
-    Parts stay `part_size` up to a thousand of them, then grow by about a thousandth of what was
+    MultipartUpload stay `part_size` up to a thousand of them, then grow by about a thousandth of what was
     sent: with 8 MiB, 10,000 parts reach more than 16 TiB.
     """
     return max(part_size, min(_up_to_mib(sent // _GROWTH), MAX_PART_SIZE))

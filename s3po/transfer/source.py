@@ -406,7 +406,7 @@ def _stream(
 
     The parts that are on their way must not stand still while the next bytes are waited for.
     """
-    away = _Away(read, close) if _may_wait(file) else None
+    away = _ThreadedReader(read, close) if _may_wait(file) else None
     if away is not None:
         read, close = away.read, away.close
     return StreamSource(_encoder(read, encoding) if text else read, size=size, close=close)
@@ -421,7 +421,7 @@ def _may_wait(file: Any) -> bool:
     return not stat.S_ISREG(mode) and not type(file).__module__.startswith("gevent")
 
 
-class _Away:
+class _ThreadedReader:
     """Reads in a native thread of its own."""
 
     __slots__ = ("_close", "_pool", "_read", "_reading")

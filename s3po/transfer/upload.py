@@ -27,8 +27,8 @@ from s3po.errors import (
 from s3po.messages import Body, BytesLike
 from s3po.models import PartInfo, UploadResult
 from s3po.rest import Client
+from s3po.transfer.limiter import CallLimiter
 from s3po.transfer.plan import concurrency_for, iter_ranges, next_part_size, part_size_for
-from s3po.transfer.pool import Crew, Share
 from s3po.transfer.source import (
     FileSource,
     MemorySource,
@@ -39,6 +39,7 @@ from s3po.transfer.source import (
     encode,
     open_source,
 )
+from s3po.transfer.tasks import TaskGroup
 
 _log = log.logger("transfer")
 
@@ -100,7 +101,7 @@ def upload(
     check_progress(progress)
     if part_size is not None:
         check_part_size(part_size)
-    parts = Parts(
+    parts = MultipartUpload(
         client,
         bucket,
         key,
@@ -129,7 +130,7 @@ def check_progress(progress: object) -> None:
 
 
 def _upload_known(
-    parts: Parts, source: Source, size: int, usual: int, threshold: int
+    parts: MultipartUpload, source: Source, size: int, usual: int, threshold: int
 ) -> UploadResult:
     step = part_size_for(size, usual)
     if size < threshold:
@@ -137,20 +138,22 @@ def _upload_known(
         result = parts.put(body, size)
         source.check()
     else:
-        with parts, Crew(_width(parts.client, -(-size // step))) as crew:
+        with parts, TaskGroup(_width(parts.client, -(-size // step))) as group:
             for start, stop in iter_ranges(0, size, step):
-                crew.wait_for_room()
+                group.wait_for_room()
                 number = parts.next_number(stop - start)
                 body = source.body(start, stop, parts.progress)
-                crew.start(parts.send, number, body)
-            crew.wait_for_all()
+                group.start(parts.send, number, body)
+            group.wait_for_all()
             source.check()
             result = parts.complete()
     source.finish()
     return result
 
 
-def _upload_stream(parts: Parts, source: StreamSource, usual: int, threshold: int) -> UploadResult:
+def _upload_stream(
+    parts: MultipartUpload, source: StreamSource, usual: int, threshold: int
+) -> UploadResult:
     size = source.size
     step = usual if size is None else part_size_for(size, usual)
     first = source.read(step)
@@ -159,58 +162,58 @@ def _upload_stream(parts: Parts, source: StreamSource, usual: int, threshold: in
     config = parts.client.config
     spares = _Spares(parts.client.limiter)
     try:
-        with parts, Crew(config.max_concurrency) as crew:
+        with parts, TaskGroup(config.max_concurrency) as group:
             chunk = first
             del first
             spare = False
             while chunk:
                 last = len(chunk) < step
                 number = parts.next_number(len(chunk))
-                crew.start(spares.send, parts, number, chunk, spare)
+                group.start(spares.send, parts, number, chunk, spare)
                 del chunk
                 if last:
                     break
                 if size is None:
                     step = next_part_size(parts.planned, usual)
-                    crew.size = concurrency_for(step, usual, config.max_concurrency)
+                    group.size = concurrency_for(step, usual, config.max_concurrency)
                 # Memory is bounded by this: the next part is read when one of those in flight is
                 # done, or, where a batch shares the memory, when there is some to spare.
-                crew.wait_for_room()
-                spare = crew.busy and spares.take()
-                if crew.busy and not spare and spares.bounded:
-                    crew.wait_for_all()
+                group.wait_for_room()
+                spare = group.busy and spares.take()
+                if group.busy and not spare and spares.bounded:
+                    group.wait_for_all()
                 chunk = source.read(step)
-            crew.wait_for_all()
+            group.wait_for_all()
             return parts.complete()
     finally:
         spares.close()
 
 
 class _Spares:
-    """Parts that a stream holds in memory beyond its first, where a batch bounds them."""
+    """MultipartUpload that a stream holds in memory beyond its first, where a batch bounds them."""
 
-    __slots__ = ("_share", "_taken")
+    __slots__ = ("_limiter", "_taken")
 
     def __init__(self, limiter: object) -> None:
-        self._share = limiter if isinstance(limiter, Share) else None
+        self._limiter = limiter if isinstance(limiter, CallLimiter) else None
         self._taken = 0
 
     @property
     def bounded(self) -> bool:
-        return self._share is not None
+        return self._limiter is not None
 
     def take(self) -> bool:
-        if self._share is None or not self._share.take_part():
+        if self._limiter is None or not self._limiter.acquire_part():
             return False
         self._taken += 1
         return True
 
     def give(self) -> None:
-        assert self._share is not None
+        assert self._limiter is not None
         self._taken -= 1
-        self._share.give_part()
+        self._limiter.release_part()
 
-    def send(self, parts: Parts, number: int, chunk: BytesLike, spare: bool) -> None:
+    def send(self, parts: MultipartUpload, number: int, chunk: BytesLike, spare: bool) -> None:
         try:
             parts.send(number, chunk)
         finally:
@@ -227,7 +230,7 @@ def _width(client: Client, parts: int) -> int:
     return max(1, min(client.config.max_concurrency, parts))
 
 
-class Parts:
+class MultipartUpload:
     """One upload on its way: a PUT, or a multipart upload that is completed or leaves nothing behind.
 
     As a context manager it begins the multipart upload, and aborts it when left by an exception.
@@ -310,16 +313,16 @@ class Parts:
 
     def begin(self) -> None:
         """Begin the multipart upload. Interrupted amid that, it waits a little for what to abort."""
-        with Crew(1) as crew:
-            crew.start(self._create)
+        with TaskGroup(1) as group:
+            group.start(self._create)
             try:
-                crew.wait_for_all()
+                group.wait_for_all()
             except Exception:
                 raise
             except BaseException as error:
                 try:
                     with gevent.Timeout(_BEGIN_SECONDS, False):
-                        crew.wait_for_all()
+                        group.wait_for_all()
                 except S3poError:
                     pass
                 if self.upload_id:
@@ -386,7 +389,7 @@ class Parts:
             )
             etag, version_id = result.etag, result.version_id
         except S3poError as error:
-            found = self._look(parts, error)
+            found = self._find_completed_object(parts, error)
             if found is None:
                 if isinstance(error, PreconditionFailed):
                     raise
@@ -401,7 +404,9 @@ class Parts:
             len(parts),
         )
 
-    def _look(self, parts: list[PartInfo], error: S3poError) -> tuple[str, str | None] | None:
+    def _find_completed_object(
+        self, parts: list[PartInfo], error: S3poError
+    ) -> tuple[str, str | None] | None:
         """The object's ETag and version where the completion was performed though it seems to have failed.
 
         Its answer may have been lost: the next attempt then finds no upload, or finds our own object
@@ -441,7 +446,7 @@ class Parts:
         _log.warning("%s: s3://%s/%s", note, self._bucket, self._key)
 
     def error(self, message: str, part: int | None = None) -> TransferError:
-        return TransferError(message, part=part).where(
+        return TransferError(message, part=part).add_context(
             operation="upload", bucket=self._bucket, key=self._key
         )
 

@@ -51,7 +51,7 @@ class Verifier:
             name = "MD5" if self._algorithm == "md5" else self._algorithm.upper()
             raise IntegrityError(
                 f"the bytes that came have the {name} {found}, the object has {self._expected}"
-            ).where(operation=operation, bucket=bucket, key=key)
+            ).add_context(operation=operation, bucket=bucket, key=key)
 
     def _combined(self) -> bytes:
         parts = [self._parts[start] for start in sorted(self._parts)]

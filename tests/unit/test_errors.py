@@ -42,13 +42,13 @@ from s3po.errors import (
 
 EXAMPLES: list[S3poError] = [
     S3poError("plain"),
-    ConfigError("wrong").where(operation="put_object"),
+    ConfigError("wrong").add_context(operation="put_object"),
     CredentialsError("none found"),
     ConnectionFailed("refused", request_sent=False),
     TransportTimeout("too slow", stale=True),
     IncompleteBody("cut"),
     S3Error("m", code="X", status=400, request_id="R", host_id="H", headers={"a": "b"}),
-    NoSuchKey("m", code="NoSuchKey", status=404, fields={"Key": "k"}).where(
+    NoSuchKey("m", code="NoSuchKey", status=404, fields={"Key": "k"}).add_context(
         operation="get_object", bucket="b", key="k", attempts=2, elapsed=1.5
     ),
     MalformedResponse("no XML", status=200),
@@ -57,7 +57,7 @@ EXAMPLES: list[S3poError] = [
     DeleteErrors("2 of 3", [AccessDenied("no", code="AccessDenied", status=403)]),
     BatchError("2 calls failed", [NoSuchKey("m", status=404), ValueError("v")]),
     BatchError("1 call failed", [Failure("head", "b", "k", NoSuchKey("m", status=404))]),
-    Cancelled("it was cancelled").where(operation="upload", bucket="b", key="k"),
+    Cancelled("it was cancelled").add_context(operation="upload", bucket="b", key="k"),
 ]
 
 
@@ -152,7 +152,7 @@ def test_the_class_of_an_answer(status: int, code: str, kind: type[S3Error]) -> 
 def test_one_line_says_all() -> None:
     error = Throttled(
         "Please reduce your request rate.", code="SlowDown", status=503, request_id="9A3F"
-    ).where(operation="put_object", bucket="photos", key="cat.jpg", attempts=4, elapsed=2.1)
+    ).add_context(operation="put_object", bucket="photos", key="cat.jpg", attempts=4, elapsed=2.1)
     assert str(error) == (
         'put_object s3://photos/cat.jpg: 503 SlowDown "Please reduce your request rate."'
         " (4 attempts, 2.1 s, request 9A3F)"
@@ -165,15 +165,15 @@ def test_one_line_says_all() -> None:
     [
         (S3poError(), "S3poError"),
         (S3poError("why"), "why"),
-        (S3poError("why").where(operation="list_buckets"), "list_buckets: why"),
-        (S3poError("why").where(bucket="b"), "s3://b: why"),
-        (S3poError("why").where(attempts=1), "why (1 attempt)"),
-        (S3poError("why").where(attempts=2, elapsed=0.01), "why (2 attempts)"),
+        (S3poError("why").add_context(operation="list_buckets"), "list_buckets: why"),
+        (S3poError("why").add_context(bucket="b"), "s3://b: why"),
+        (S3poError("why").add_context(attempts=1), "why (1 attempt)"),
+        (S3poError("why").add_context(attempts=2, elapsed=0.01), "why (2 attempts)"),
         (S3Error(status=404, code="NotFound"), "404 NotFound"),
         (S3Error("why", code="X"), 'X "why"'),
-        (S3poError("why").where(bucket="b", key="a\nb\x00"), r"s3://b/a\nb\x00: why"),
-        (S3poError("why").where(bucket="b", key="\u00fc"), "s3://b/\u00fc: why"),
-        (S3poError("why").where(bucket="b", key=""), "s3://b/: why"),
+        (S3poError("why").add_context(bucket="b", key="a\nb\x00"), r"s3://b/a\nb\x00: why"),
+        (S3poError("why").add_context(bucket="b", key="\u00fc"), "s3://b/\u00fc: why"),
+        (S3poError("why").add_context(bucket="b", key=""), "s3://b/: why"),
     ],
 )
 def test_texts(error: S3poError, text: str) -> None:
@@ -182,8 +182,8 @@ def test_texts(error: S3poError, text: str) -> None:
 
 
 def test_where_keeps_what_is_known() -> None:
-    error = S3poError("why").where(operation="upload_part", bucket="b", key="k", attempts=3)
-    assert error.where(operation="upload", bucket="other", key="other") is error
+    error = S3poError("why").add_context(operation="upload_part", bucket="b", key="k", attempts=3)
+    assert error.add_context(operation="upload", bucket="other", key="other") is error
     assert (error.operation, error.bucket, error.key, error.attempts) == (
         "upload_part",
         "b",

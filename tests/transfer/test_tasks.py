@@ -9,7 +9,7 @@ import gevent
 import pytest
 
 import s3po
-from s3po.transfer.pool import Crew
+from s3po.transfer.tasks import TaskGroup
 
 MiB = 1024 * 1024
 LARGE = os.urandom(16 * MiB + 4321)
@@ -38,10 +38,10 @@ def test_a_crew_tells_the_first_failure_and_stops_the_others() -> None:
     def fail() -> None:
         raise KeyError("first")
 
-    with pytest.raises(KeyError, match="first"), Crew(3) as crew:  # noqa: PT012
-        crew.start(wait)
-        crew.start(wait)
-        crew.start(fail)
-        crew.start(wait)
+    with pytest.raises(KeyError, match="first"), TaskGroup(3) as group:  # noqa: PT012
+        group.start(wait)
+        group.start(wait)
+        group.start(fail)
+        group.start(wait)
     assert stopped == [True, True]
-    assert not crew.busy
+    assert not group.busy

@@ -1,4 +1,4 @@
-"""The house stands: who imports whom, and that importing s3po does nothing."""
+"""The layers: imports go downwards only, and importing s3po does nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MODULES = {
     for path in sorted(ROOT.rglob("*.py"))
 }
 
-FLOORS = {
+LAYERS = {
     **dict.fromkeys(
         ("errors", "messages", "models", "config", "stats", "log", "checksums", "xml"), 0
     ),
@@ -39,19 +39,19 @@ FLOORS = {
     "slim": 8,
     "__main__": 8,
 }
-#: Of two rooms of one floor, the first may use the second.
-NEIGHBOURS = {("file", "transfer"), ("connection", "batch"), ("batch", "connection")}
-#: Rooms beside the house, and all that they may use of it.
-BESIDE = {
+#: Of two packages of one layer, the first may use the second.
+PEERS = {("file", "transfer"), ("connection", "batch"), ("batch", "connection")}
+#: Packages beside the layers, and all that they may import of them.
+INDEPENDENT = {
     # It writes its own documents and signatures: a bug that it shared with the client could not be seen.
     "mock": {"errors", "config", "checksums", "xml", "models", "log"},
     "pytest_plugin": {"connection", "mock"},
 }
-#: Who may use what stands beside: the face hands out mocks, and loads them when it does.
-VISITORS = {("connection", "mock")}
+#: The imports of independent packages that are allowed: the API hands out mocks, and loads them when it does.
+ENTRY_POINTS = {("connection", "mock")}
 
-#: Who may import what; the rest of the world may not.
-WALLS = {
+#: Third-party packages, and the only modules that may import them.
+ALLOWED_IMPORTS = {
     "botocore": ("s3po.sigv4",),
     "requests": ("s3po.transport",),
     "urllib3": ("s3po.transport", "s3po.retry"),
@@ -75,45 +75,47 @@ def imports_of(module: str) -> Iterator[tuple[str, int]]:
                 yield f"{node.module}.{alias.name}", node.lineno
 
 
-def room_of(name: str) -> str:
-    """`s3po.rest.codec.parse_error` is of the room `rest`; `s3po` itself is ''."""
+def package_of(name: str) -> str:
+    """`s3po.rest.codec.parse_error` is of the package `rest`; `s3po` itself is ''."""
     return [*name.split("."), ""][1]
 
 
-def test_every_module_has_its_floor() -> None:
-    rooms = {room_of(module) for module in MODULES} - {""}
-    assert rooms <= {*FLOORS, *BESIDE}, "new rooms need a floor"
+def test_every_package_has_a_layer() -> None:
+    packages = {package_of(module) for module in MODULES} - {""}
+    assert packages <= {*LAYERS, *INDEPENDENT}, "a new package needs a layer"
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_no_arrow_upwards(module: str) -> None:
-    room = room_of(module)
+def test_imports_go_downwards(module: str) -> None:
+    package = package_of(module)
     for name, line in imports_of(module):
-        target = room_of(name)
+        target = package_of(name)
         # `s3po/__init__.py` names everything, and loads it when it is asked for; anybody may ask for its
         # version.
-        if name.partition(".")[0] != "s3po" or not room or target in ("", room):
+        if name.partition(".")[0] != "s3po" or not package or target in ("", package):
             continue
         where = f"{module}:{line} imports {name}"
-        if target not in {*FLOORS, *BESIDE}:
-            assert room in BESIDE, f"{where}: only those outside come in by the front door"
-        elif room in BESIDE:
-            assert target in BESIDE[room], where
-        elif target in BESIDE:
-            assert (room, target) in VISITORS, where
+        if target not in {*LAYERS, *INDEPENDENT}:
+            assert package in INDEPENDENT, (
+                f"{where}: only independent packages import the public names"
+            )
+        elif package in INDEPENDENT:
+            assert target in INDEPENDENT[package], where
+        elif target in INDEPENDENT:
+            assert (package, target) in ENTRY_POINTS, where
         else:
             assert (
-                FLOORS[target] < FLOORS[room]
-                or FLOORS[target] == FLOORS[room] == 0
-                or (room, target) in NEIGHBOURS
+                LAYERS[target] < LAYERS[package]
+                or LAYERS[target] == LAYERS[package] == 0
+                or (package, target) in PEERS
             ), where
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_walls(module: str) -> None:
+def test_third_party_imports(module: str) -> None:
     for name, line in imports_of(module):
-        for wall, allowed in WALLS.items():
-            if name == wall or name.startswith(f"{wall}."):
+        for library, allowed in ALLOWED_IMPORTS.items():
+            if name == library or name.startswith(f"{library}."):
                 inside = any(module == each or module.startswith(f"{each}.") for each in allowed)
                 assert inside, f"{module}:{line} imports {name}"
                 if module == "s3po.retry":

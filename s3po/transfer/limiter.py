@@ -1,17 +1,12 @@
-"""Who may do how much at once: a crew of greenlets for one transfer, and the bounds of a batch."""
+"""The bounds of a batch: calls, requests in flight, and parts in memory."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-import gevent
-from gevent.event import Event
 from gevent.hub import Waiter
-
-from s3po.transport.transport import keep_hub
 
 
 class Limiter:
@@ -21,7 +16,7 @@ class Limiter:
     wants beyond them comes from what the other calls leave over, and calls that wait to begin come
     first. So a few large transfers use the whole batch, and do not keep small ones waiting.
 
-    It belongs to one hub. Each worker of the batch has a `Share` of it.
+    It belongs to one hub. Each worker of the batch has a `CallLimiter` of it.
     """
 
     __slots__ = (
@@ -97,23 +92,23 @@ class Limiter:
         if self._queue or self._callers or self._requesters:
             self.hand_on()
 
-    def take_request(self) -> bool:
+    def acquire_request(self) -> bool:
         if self._wanted() + self.requests >= self.size:
             return False
         self.requests += 1
         return True
 
-    def give_request(self) -> None:
+    def release_request(self) -> None:
         self.requests -= 1
         self.hand_on()
 
-    def take_part(self) -> bool:
+    def acquire_part(self) -> bool:
         if self._wanted() + self.parts >= self.size:
             return False
         self.parts += 1
         return True
 
-    def give_part(self) -> None:
+    def release_part(self) -> None:
         self.parts -= 1
         self.hand_on()
 
@@ -130,13 +125,13 @@ class Limiter:
         while callers and self.running + max(self.requests, self.parts) < self.size:
             self.running += 1
             callers.popleft().grant()
-        while requesters and self.take_request():
+        while requesters and self.acquire_request():
             turn = requesters.popleft()
-            assert turn.share is not None
-            turn.share.take_extra(turn)
+            assert turn.limiter is not None
+            turn.limiter.acquire_extra(turn)
 
 
-class Share:
+class CallLimiter:
     """What one call of a batch may use; the limiter of its Client.
 
     `acquire` and `release` stand around each exchange, in whatever greenlet of the call it is made.
@@ -157,7 +152,7 @@ class Share:
             self._busy = True
             return
         limiter = self._limiter
-        if limiter.take_request():
+        if limiter.acquire_request():
             self._extras += 1
             return
         turn = _Turn(limiter._hub, self)
@@ -176,7 +171,7 @@ class Share:
     def release(self) -> None:
         if self._extras:
             self._extras -= 1
-            self._limiter.give_request()
+            self._limiter.release_request()
         elif self._waiting:
             # The one that it is entitled to goes on to the next of its own.
             turn = self._waiting.popleft()
@@ -185,29 +180,29 @@ class Share:
         else:
             self._busy = False
 
-    def take_extra(self, turn: _Turn) -> None:
+    def acquire_extra(self, turn: _Turn) -> None:
         """The limiter had one more request to give to `turn`."""
         self._waiting.remove(turn)
         self._extras += 1
         turn.grant()
 
-    def take_part(self) -> bool:
+    def acquire_part(self) -> bool:
         """Whether one more part of a stream may be held in memory, beside the first."""
-        return self._limiter.take_part()
+        return self._limiter.acquire_part()
 
-    def give_part(self) -> None:
-        self._limiter.give_part()
+    def release_part(self) -> None:
+        self._limiter.release_part()
 
 
 class _Turn:
     """A greenlet that waits for its turn."""
 
-    __slots__ = ("_hub", "_waiter", "granted", "share")
+    __slots__ = ("_hub", "_waiter", "granted", "limiter")
 
-    def __init__(self, hub: Any, share: Share | None = None) -> None:
+    def __init__(self, hub: Any, limiter: CallLimiter | None = None) -> None:
         self._hub = hub
         self._waiter = Waiter(hub)
-        self.share = share
+        self.limiter = limiter
         #: Given, though the greenlet may not have gone on yet.
         self.granted = False
 
@@ -220,84 +215,3 @@ class _Turn:
 
     def refuse(self, error: Exception) -> None:
         self._hub.loop.run_callback(self._waiter.throw, error)
-
-
-class Crew:
-    """Runs calls in at most `size` greenlets at once; the first failure stops all of them.
-
-    The greenlet that owns it reads the source and hands out work, so that what the caller gave
-    (a generator, a file) only ever runs there. Leaving the `with` block waits for all, or kills
-    all when it is left by an exception.
-    """
-
-    __slots__ = ("_changed", "_failure", "_running", "size")
-
-    def __init__(self, size: int) -> None:
-        keep_hub()
-        self.size = size
-        self._running: set[gevent.Greenlet[..., None]] = set()
-        self._changed = Event()
-        self._failure: BaseException | None = None
-
-    def start(self, function: Callable[..., object], *args: object) -> None:
-        """Run the call as soon as there is room; raises the first failure of an earlier one."""
-        self.wait_for_room()
-        self._running.add(gevent.spawn(self._run, function, args))
-
-    def wait_for_room(self) -> None:
-        """Return when fewer than `size` calls are under way; raises the first failure."""
-        self._wait(self.size)
-
-    def wait_for_all(self) -> None:
-        """Return when nothing is under way; raises the first failure."""
-        self._wait(1)
-
-    @property
-    def busy(self) -> bool:
-        return bool(self._running)
-
-    def _wait(self, size: int) -> None:
-        while self._failure is None and len(self._running) >= size:
-            self._changed.clear()
-            self._changed.wait()
-        if self._failure is not None:
-            raise self._failure
-
-    def _run(self, function: Callable[..., object], args: tuple[object, ...]) -> None:
-        try:
-            function(*args)
-        except BaseException as error:
-            # Also KeyboardInterrupt, which reaches whichever greenlet runs: it belongs to the owner.
-            if self._failure is None:
-                self._failure = error
-        finally:
-            self._running.discard(gevent.getcurrent())
-            self._changed.set()
-
-    def kill(self) -> None:
-        """Stop all that are under way; returns when they have ended."""
-        while self._running:
-            gevent.killall(list(self._running))
-            # One that was killed before it began never ran its `finally`.
-            self._running = {greenlet for greenlet in self._running if not greenlet.dead}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if error is not None:
-            self.kill()
-            return
-        try:
-            self.wait_for_all()
-        except BaseException:
-            self.kill()
-            raise
-        finally:
-            # The failure's traceback leads here: leave no circle behind.
-            self._failure = None
