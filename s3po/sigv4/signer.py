@@ -12,6 +12,8 @@ from s3po.errors import ConfigError
 from s3po.models import Credentials
 
 if TYPE_CHECKING:
+    from hmac import HMAC
+
     from s3po.sigv4.auth import HeaderAuth
 
 #: One condition of a POST policy: `{"acl": "private"}`, `["starts-with", "$key", "photos/"]`,
@@ -35,7 +37,7 @@ class Signer:
         self._service = service
         #: Day, secret, and the key derived from them: replaced as a whole, so that no thread sees
         #: parts of two.
-        self._key = ("", "", b"")
+        self._key: tuple[str, str, HMAC] | None = None
         #: Known once something was signed: before, botocore is not imported.
         self._header_auth: type[HeaderAuth] | None = None
 
@@ -139,15 +141,14 @@ class Signer:
         self._header_auth = S3HeaderAuth if self._service == "s3" else HeaderAuth
         return self._header_auth
 
-    def _signing_key(self, credentials: Credentials, timestamp: str) -> bytes:
-        day, secret, key = self._key
-        if secret != credentials.secret_key or not timestamp.startswith(day):
+    def _signing_key(self, credentials: Credentials, timestamp: str) -> HMAC:
+        kept = self._key
+        day, secret = timestamp[:8], credentials.secret_key
+        if kept is None or kept[0] != day or kept[1] != secret:
             from s3po.sigv4.auth import derive_key
 
-            day, secret = timestamp[:8], credentials.secret_key
-            key = derive_key(secret, day, self.region, self._service)
-            self._key = day, secret, key
-        return key
+            kept = self._key = day, secret, derive_key(secret, day, self.region, self._service)
+        return kept[2]
 
     def _check_service(self) -> None:
         if self._service != "s3":

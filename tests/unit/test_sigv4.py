@@ -718,7 +718,7 @@ def test_secrets_are_in_no_repr() -> None:
     assert repr(signer) == "<Signer 's3' 'us-east-1'>"
     key = derive_key(HIDDEN.secret_key, "20130524", "us-east-1", "s3")
     auth = S3HeaderAuth(HIDDEN, "s3", "us-east-1", key)
-    request = SigningRequest("GET", "", {"x-amz-security-token": "hush"}, "20130524T000000Z")
+    request = SigningRequest("GET", {"x-amz-security-token": "hush"}, "20130524T000000Z")
     assert "hush" not in f"{auth!r} {request!r}"
     assert SECRET not in repr(EXAMPLE)
 
