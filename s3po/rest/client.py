@@ -223,7 +223,9 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
                 if signer is None:
                     signer = learned.signers[region] = Signer(region)
                 signer.sign(
-                    message,
+                    request.method,
+                    f"{scheme}://{host_header}{target}",
+                    headers,
                     credentials,
                     payload_hash=_EMPTY_HASH if body is None else self._hash(message),
                     now=self._clock() + learned.skew,
