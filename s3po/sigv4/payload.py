@@ -78,6 +78,9 @@ def yield_to_loop() -> None:
     """Let the other greenlets of this thread run, those that wait for timers and sockets too."""
     # Here, so that hashing small things does not load gevent.
     import gevent
+    from gevent._hub_local import get_hub_if_exists
 
-    # sleep(0) comes back before the loop has looked at timers and sockets.
-    gevent.sleep(1e-9)
+    # A thread without a hub has no other greenlets, and need not get a hub for this.
+    if get_hub_if_exists() is not None:
+        # sleep(0) comes back before the loop has looked at timers and sockets.
+        gevent.sleep(1e-9)
