@@ -40,6 +40,7 @@ from s3po.stats import Stats
 from s3po.transport.transport import keep_hub
 
 if TYPE_CHECKING:
+    from s3po.auth import S3Auth
     from s3po.credentials import Provider
     from s3po.sigv4 import Condition
     from s3po.transport import Transport
@@ -351,6 +352,21 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
             raise error
         finally:
             del error
+
+    @property
+    def auth(self) -> S3Auth:
+        """Signs requests of requests that are not s3po's own."""
+        from s3po.auth import S3Auth
+
+        shared = self._shared
+
+        def region_of(host: str) -> str:
+            for bucket, region in list(shared.regions.items()):
+                if bucket and host.startswith(f"{bucket}."):
+                    return region
+            return self.endpoint.region
+
+        return S3Auth(self._provider.get, region_of, lambda: self._clock() + shared.skew)
 
     def presign(
         self,

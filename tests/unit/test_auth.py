@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import hashlib
 import io
 import subprocess
@@ -21,9 +22,11 @@ from botocore.credentials import Credentials as BotoCredentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import s3po
 from s3po.auth import S3Auth, region_of_host
 from s3po.errors import ConfigError, CredentialsError
 from s3po.mock import Account, MockS3
+from s3po.mock.faults import Redirect
 from s3po.models import Credentials
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*utcnow:DeprecationWarning")
@@ -425,6 +428,40 @@ def test_the_region_is_the_hosts_or_the_connections(host: str, region: str | Non
     request = prepare("GET", f"https://{host}:8443/key", auth)
     assert f"/{region or 'mars-north-1'}/s3/aws4_request" in request.headers["Authorization"]
     assert asked == ([] if region else [host])
+
+
+# --- of a connection -------------------------------------------------------------------------------
+
+
+def test_a_connections_credentials_and_region(url: str, session: requests.Session) -> None:
+    with s3po.Connection("key", "secret", endpoint_url=url, region_name="eu-west-3") as conn:
+        auth = conn.auth
+        assert isinstance(auth, requests.auth.AuthBase)
+        check(session.put(f"{url}/bucket/a key", data=b"data", auth=auth))
+        assert conn.download("bucket", "a key") == b"data"
+        request = prepare("GET", f"{url}/bucket/key", auth)
+        assert "/eu-west-3/s3/aws4_request" in request.headers["Authorization"]
+
+
+def test_an_anonymous_connection_signs_nothing(url: str) -> None:
+    with s3po.Connection(endpoint_url=url, anonymous=True) as conn:
+        assert "Authorization" not in prepare("GET", url, conn.auth).headers
+
+
+def test_what_a_connection_learned_of_a_store_counts() -> None:
+    store = MockS3({"key": "secret"}, buckets=["bucket"], clock=lambda: time.time() + 86_400)
+    store.faults.add("PutObject", action=Redirect("eu-west-1"), times=1)
+    with (
+        store.serve() as server,
+        s3po.Connection("key", "secret", endpoint_url=server.url) as conn,
+    ):
+        conn.upload("bucket", "key", b"data")
+        request = prepare("GET", "http://bucket.store.test/key", conn.auth)
+        assert "/eu-west-1/s3/aws4_request" in request.headers["Authorization"]
+        date = time.strptime(request.headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ")
+        assert abs(calendar.timegm(date) - time.time() - 86_400) < 60
+        request = prepare("GET", "http://another.store.test/key", conn.auth)
+        assert "/us-east-1/s3/aws4_request" in request.headers["Authorization"]
 
 
 # --- what cannot be signed -------------------------------------------------------------------------
