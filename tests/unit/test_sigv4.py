@@ -876,6 +876,30 @@ def test_botocore_is_imported_when_something_is_signed() -> None:
     run(COLD)
 
 
+AT_EXIT = """
+import atexit, threading
+from s3po.models import Credentials
+from s3po.sigv4 import Signer
+
+def sign():
+    headers = {"host": "h"}
+    Signer("r").sign("GET", "https://h/", headers, Credentials("a", "b"), payload_hash="x", now=1e9)
+    print(headers["authorization"].count("Signature="))
+
+def outlive():
+    threading.main_thread().join()
+    sign()
+
+"""
+
+
+@pytest.mark.parametrize(
+    "last", ["atexit.register(sign)", "threading.Thread(target=outlive).start()"]
+)
+def test_botocore_can_be_imported_when_the_interpreter_ends(last: str) -> None:
+    assert run(AT_EXIT + last) == "1\n"
+
+
 DATALESS = """
 import sys
 from pathlib import Path
