@@ -43,9 +43,16 @@ def url() -> Iterator[str]:
         yield server.url
 
 
+class Session(requests.Session):
+    """One that does not wait for ever."""
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        return super().send(request, **{**kwargs, "timeout": 30})
+
+
 @pytest.fixture
 def session() -> Iterator[requests.Session]:
-    with requests.Session() as session:
+    with Session() as session:
         session.trust_env = False
         session.auth = make_auth()
         yield session
@@ -249,7 +256,7 @@ def test_threads_may_share_it(url: str) -> None:
     statuses: list[int] = []
 
     def work(number: int) -> None:
-        with requests.Session() as session:
+        with Session() as session:
             session.trust_env = False
             address = f"{url}/bucket/thread-{number}"
             statuses.extend(

@@ -939,7 +939,7 @@ def test_botocores_data_is_not_needed(tmp_path: Path) -> None:
 
 
 def test_a_signature_costs_a_fraction_of_botocores() -> None:
-    """A fifth, without coverage measuring this side of it."""
+    """At most 10 us where botocore takes 49."""
     signer = Signer("eu-central-1")
     host = "photos.s3.eu-central-1.amazonaws.com"
     headers = {"host": host, "user-agent": "s3po/1.0 python/3.11.7", "range": "bytes=0-1023"}
@@ -959,4 +959,4 @@ def test_a_signature_costs_a_fraction_of_botocores() -> None:
     pairs = [
         (timeit.timeit(ours, number=50), timeit.timeit(botocores, number=50)) for _ in range(30)
     ]
-    assert min(pair[0] for pair in pairs) < 0.4 * min(pair[1] for pair in pairs)
+    assert min(pair[0] for pair in pairs) < 10 / 49 * min(pair[1] for pair in pairs)
