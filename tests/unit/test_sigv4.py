@@ -723,6 +723,19 @@ def test_secrets_are_in_no_repr() -> None:
     assert SECRET not in repr(EXAMPLE)
 
 
+def test_a_secret_without_bytes_is_refused() -> None:
+    signer = Signer("us-east-1")
+    credentials = Credentials(AKID, "hush\ud800")
+    for call in (
+        lambda: sign(signer, get(), credentials),
+        lambda: presign(signer, get(), credentials),
+        lambda: signer.sign_policy([], credentials, expires=60, now=MAY_24),
+    ):
+        with pytest.raises(ConfigError, match="lone surrogate") as caught:
+            call()
+        assert "hush" not in str(caught.value)
+
+
 @pytest.mark.parametrize("place", ["value", "target"])
 def test_text_without_bytes_is_refused(place: str) -> None:
     message = get()
