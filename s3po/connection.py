@@ -36,6 +36,7 @@ from s3po.transfer.upload import upload as _upload
 from s3po.transport import S3Session
 
 if TYPE_CHECKING:
+    from s3po.auth import S3Auth
     from s3po.file import BinaryReader, BinaryWriter, TextReader, TextWriter
     from s3po.mock.app import MockS3
     from s3po.mock.server import Server
@@ -602,6 +603,15 @@ class Connection:
     def conn(self) -> Client:
         """The low-level client: one method for each S3 operation, by S3's own name."""
         return self.client
+
+    @property
+    def auth(self) -> S3Auth:
+        """Signs requests that are not s3po's own: `requests.get(url, auth=conn.auth)`.
+
+        It is a `requests.auth.AuthBase`. It uses the credentials of this connection, and its region for
+        hosts that name none.
+        """
+        return self.client.auth
 
     @property
     def config(self) -> Config:

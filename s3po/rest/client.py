@@ -39,6 +39,7 @@ from s3po.transport.messages import PreparedRequest, Response
 from s3po.transport.session import S3Session
 
 if TYPE_CHECKING:
+    from s3po.auth import S3Auth
     from s3po.credentials import Provider
 
 _log = log.logger("rest")
@@ -290,3 +291,18 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
             raise error
         finally:
             del error
+
+    @property
+    def auth(self) -> S3Auth:
+        """Signs requests of requests that are not s3po's own."""
+        from s3po.auth import S3Auth
+
+        learned = self._learned
+
+        def region_of(host: str) -> str:
+            for bucket, region in list(learned.regions.items()):
+                if bucket and host.startswith(f"{bucket}."):
+                    return region
+            return self.endpoint.region
+
+        return S3Auth(self._provider.get, region_of, lambda: self._clock() + learned.skew)
