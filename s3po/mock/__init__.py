@@ -41,9 +41,7 @@ before 2023. Any region may stand in a signature. Metadata beyond ASCII comes ba
 IAM, STS, access points and S3 Control are other services. There is no TLS.
 """
 
-from typing import TYPE_CHECKING, Any
-
-from s3po.mock.app import MockS3
+from s3po.mock.app import MockS3, Server
 from s3po.mock.faults import (
     ClockSkew,
     CorruptBody,
@@ -63,9 +61,6 @@ from s3po.mock.faults import (
 )
 from s3po.mock.record import RequestRecord, Requests
 from s3po.mock.store import Account
-
-if TYPE_CHECKING:
-    from s3po.mock.server import Server
 
 __all__ = [
     "Account",
@@ -89,15 +84,3 @@ __all__ = [
     "Trickle",
     "WrongETag",
 ]
-
-
-# Not for type checkers, to whom it would make every name one of ours.
-if not TYPE_CHECKING:
-
-    def __getattr__(name: str) -> Any:
-        # A mock in process needs no sockets.
-        if name == "Server":
-            from s3po.mock.server import Server
-
-            return Server
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

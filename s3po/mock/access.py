@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from s3po.mock import acl, policy
+from s3po.mock.accounts import account_number
 from s3po.mock.answers import S3Failure
 from s3po.mock.call import Call
 from s3po.mock.store import Bucket, Version
@@ -13,12 +14,6 @@ def check_expected_owner(call: Call, bucket: Bucket) -> None:
     expected = call.headers.get("x-amz-expected-bucket-owner")
     if expected is not None and expected not in (bucket.owner.id, account_number(bucket.owner.id)):
         raise S3Failure("AccessDenied")
-
-
-def account_number(owner_id: str) -> str:
-    """Twelve digits for an account, as AWS numbers them, made of its canonical id."""
-    digits = "".join(letter for letter in owner_id if letter.isdigit())
-    return (digits + "0" * 12)[:12]
 
 
 def _decide(

@@ -9,23 +9,11 @@ from typing import Any
 
 from s3po import checksums
 from s3po.mock.answers import S3Failure
-from s3po.mock.call import Call
+from s3po.mock.call import Call, Received
 from s3po.mock.store import EMPTY, Blob
 
 PIECE = 1024 * 1024
 _STREAMING = "STREAMING-"
-
-
-class Received:
-    """A body that has come whole and is what its headers said."""
-
-    __slots__ = ("blob", "checksums", "md5")
-
-    def __init__(self, blob: Blob, md5: bytes, found: dict[str, str]) -> None:
-        self.blob = blob
-        self.md5 = md5
-        #: Checksums asked for or given, in base64.
-        self.checksums = found
 
 
 def incomplete() -> S3Failure:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from s3po.mock import access, acl
 from s3po.mock.answers import Answer, S3Failure, xml_answer
 from s3po.mock.call import Call
-from s3po.mock.document import element, iso_time, page, parse
+from s3po.mock.dates import iso_time
+from s3po.mock.document import element, page, parse
 from s3po.mock.store import Bucket
 
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-")

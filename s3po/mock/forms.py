@@ -8,11 +8,12 @@ from typing import Any
 from urllib.parse import quote
 
 from s3po import checksums
-from s3po.mock import access, auth, conditions, objects, tagging
+from s3po.mock import access, auth, conditions, tagging, writes
 from s3po.mock.answers import Answer, S3Failure, xml_answer
-from s3po.mock.bodies import Received, check_checksum
-from s3po.mock.call import Call
-from s3po.mock.document import DECLARATION, element, parse_iso
+from s3po.mock.bodies import check_checksum
+from s3po.mock.call import Call, Received
+from s3po.mock.dates import parse_iso
+from s3po.mock.document import DECLARATION, element
 from s3po.mock.store import EMPTY, Blob
 
 #: Fields that a policy need not name.
@@ -261,7 +262,7 @@ def post_object(call: Call) -> Answer:
         headers["content-type"] = form.content_type
     tags = fields.get("tagging")
     conditions.check_write(call, bucket, key)
-    answer = objects.put_received(call, bucket, key, headers, _received(fields, form.data))
+    answer = writes.put_received(call, bucket, key, headers, _received(fields, form.data))
     if tags is not None:
         version = bucket.latest(key)
         assert version is not None

@@ -9,7 +9,8 @@ from s3po.mock.access import check_object, may_object
 from s3po.mock.answers import Answer, Headers, S3Failure, xml_answer
 from s3po.mock.bodies import named_checksum
 from s3po.mock.call import Call
-from s3po.mock.document import element, page, parse, parse_iso
+from s3po.mock.dates import parse_iso
+from s3po.mock.document import element, page, parse
 from s3po.mock.store import Bucket, Version
 
 _DAY = 86400

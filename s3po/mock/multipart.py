@@ -12,16 +12,12 @@ from s3po.mock.acl import owner_xml
 from s3po.mock.answers import Answer, S3Failure, xml_answer
 from s3po.mock.bodies import check_checksum
 from s3po.mock.call import Call
-from s3po.mock.document import Node, element, iso_time, page, parse
-from s3po.mock.objects import (
-    copy_source,
-    new_version,
-    read_metadata,
-    read_part_number,
-    read_system,
-    store_version,
-)
+from s3po.mock.copies import copy_source
+from s3po.mock.dates import iso_time
+from s3po.mock.document import Node, element, page, parse
+from s3po.mock.reads import read_part_number
 from s3po.mock.store import EMPTY, Blob, PartRecord, Upload
+from s3po.mock.writes import new_version, read_metadata, read_system, store_version
 
 MiB = 1024**2
 MIN_PART = 5 * MiB

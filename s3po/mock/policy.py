@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from s3po.mock.accounts import account_number
 from s3po.mock.answers import S3Failure
 from s3po.mock.call import Call
 from s3po.mock.store import Bucket, Version
@@ -74,8 +75,6 @@ def _principal(call: Call, principal: Any) -> bool:
             return True
         if who is None:
             continue
-        from s3po.mock.access import account_number
-
         number = account_number(who.id)
         if each in (who.id, number) or each.startswith(f"arn:aws:iam::{number}:"):
             return True

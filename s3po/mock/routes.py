@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from s3po.mock import buckets, configs, cors, forms, listings, locks, multipart, objects
+from s3po.mock import (
+    attributes,
+    buckets,
+    configs,
+    copies,
+    cors,
+    deletes,
+    forms,
+    listings,
+    locks,
+    multipart,
+    reads,
+    writes,
+)
 from s3po.mock.answers import S3Failure
-from s3po.mock.call import Call, Handler
+from s3po.mock.call import Call
+
+Handler = Callable[[Call], Any]
 
 
 class Operation(NamedTuple):
@@ -50,7 +66,7 @@ BUCKET: dict[tuple[str, str], Operation] = {
         "READ",
     ),
     ("POST", "delete"): Operation(
-        "DeleteObjects", objects.delete_objects, body="xml", integrity=True
+        "DeleteObjects", deletes.delete_objects, body="xml", integrity=True
     ),
     ("POST", ""): Operation("PostObject", forms.post_object),
     ("OPTIONS", ""): Operation("OptionsObject", cors.preflight),
@@ -127,12 +143,12 @@ for _document_sub, (_name, _action) in _DOCUMENT_NAMES.items():
         )
 
 OBJECT: dict[tuple[str, str], Operation] = {
-    ("GET", ""): Operation("GetObject", objects.get_object),
-    ("HEAD", ""): Operation("HeadObject", objects.get_object),
-    ("PUT", ""): Operation("PutObject", objects.put_object, "s3:PutObject", "OBJECT", "object"),
-    ("DELETE", ""): Operation("DeleteObject", objects.delete_object),
+    ("GET", ""): Operation("GetObject", reads.get_object),
+    ("HEAD", ""): Operation("HeadObject", reads.get_object),
+    ("PUT", ""): Operation("PutObject", writes.put_object, "s3:PutObject", "OBJECT", "object"),
+    ("DELETE", ""): Operation("DeleteObject", deletes.delete_object),
     ("OPTIONS", ""): Operation("OptionsObject", cors.preflight),
-    ("GET", "attributes"): Operation("GetObjectAttributes", objects.get_object_attributes),
+    ("GET", "attributes"): Operation("GetObjectAttributes", attributes.get_object_attributes),
     ("GET", "acl"): Operation("GetObjectAcl", buckets.get_object_acl),
     ("PUT", "acl"): Operation("PutObjectAcl", buckets.put_object_acl, body="xml"),
     ("GET", "tagging"): Operation("GetObjectTagging", configs.get_object_tagging),
@@ -161,7 +177,7 @@ OBJECT: dict[tuple[str, str], Operation] = {
     ("DELETE", "uploadId"): Operation("AbortMultipartUpload", multipart.abort_multipart_upload),
 }
 
-COPY_OBJECT = Operation("CopyObject", objects.copy_object, "s3:PutObject", "OBJECT")
+COPY_OBJECT = Operation("CopyObject", copies.copy_object, "s3:PutObject", "OBJECT")
 UPLOAD_PART_COPY = Operation("UploadPartCopy", multipart.upload_part_copy, "s3:PutObject", "OBJECT")
 
 #: What S3 has and the mock has not: (level, method, subresource) -> operation.

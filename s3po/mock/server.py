@@ -8,13 +8,12 @@ import struct
 import sys
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from s3po.mock.faults import WireCut, WireReset
 from s3po.mock.store import native_lock
 
-if TYPE_CHECKING:
-    from s3po.mock.app import MockS3
+WSGIApplication = Callable[..., Any]
 
 _MAX_HEAD = 256 * 1024
 _RECEIVE = 256 * 1024
@@ -238,7 +237,7 @@ class _Connection:
             sendall(piece)
 
 
-def make_server(app: Callable[..., Any], host: str, port: int) -> Any:
+def make_server(app: WSGIApplication, host: str, port: int) -> Any:
     """A pywsgi server, to be started in the thread whose hub it shall use."""
     import gevent
     from gevent.pywsgi import WSGIServer
@@ -271,11 +270,11 @@ def _start_thread(function: Callable[[], None]) -> None:
         _thread.start_new_thread(function, ())
 
 
-class Server:
-    """A mock that answers on a socket, from making it until `stop`; also a context manager."""
+class ServerThread:
+    """A WSGI application on a socket, in a native thread, from making it until `stop`."""
 
-    def __init__(self, app: MockS3, host: str = "127.0.0.1", port: int = 0) -> None:
-        self.mock = app
+    def __init__(self, app: WSGIApplication, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._app = app
         self.host = host
         self.port = port
         self._error: BaseException | None = None
@@ -309,7 +308,7 @@ class Server:
             stopped = Event()
             waker = hub.loop.async_()
             waker.start(stopped.set)
-            server = make_server(self.mock, self.host, self.port)
+            server = make_server(self._app, self.host, self.port)
             server.start()
             self.port = server.server_port
             self._stop = waker.send
@@ -343,4 +342,4 @@ class Server:
         self.stop()
 
     def __repr__(self) -> str:
-        return f"<Server {self.url}>"
+        return f"<{type(self).__name__} {self.url}>"
