@@ -38,7 +38,8 @@ def get_object_attributes(call: Call) -> Answer:
         lines.append(element("ETag", version.etag))
     if "Checksum" in wanted and version.checksums:
         inner = "".join(
-            element("Checksum" + name.upper(), value) for name, value in version.checksums.items()
+            element("Checksum" + name.upper(), value.partition("-")[0])
+            for name, value in version.checksums.items()
         )
         lines.append(
             f"<Checksum>{inner}{element('ChecksumType', version.checksum_type)}</Checksum>"
@@ -58,6 +59,9 @@ def get_object_attributes(call: Call) -> Answer:
 def _attribute_parts(call: Call, version: Version) -> str:
     parts = version.parts or []
     lines = element("PartsCount", len(parts))
+    if version.checksum_type == "FULL_OBJECT":
+        # S3 lists the parts of COMPOSITE objects only.
+        return f"<ObjectParts>{lines}</ObjectParts>"
     most = _number(call.headers.get("x-amz-max-parts"), 1000)
     after = _number(call.headers.get("x-amz-part-number-marker"), 0)
     listed = [(number, size, found) for number, size, found in parts if number > after]

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from typing import Any
 
 from s3po import checksums
 from s3po.mock.answers import S3Failure
 from s3po.mock.call import Call, Received
+from s3po.mock.checksum_types import check_value, mismatch, named_checksum, new
 from s3po.mock.store import EMPTY, Blob
 
 PIECE = 1024 * 1024
 _STREAMING = "STREAMING-"
+#: Bytes of the smallest chunk of an aws-chunked body, but for the last.
+MIN_CHUNK = 8192
 
 
 def incomplete() -> S3Failure:
@@ -47,6 +49,8 @@ class _Chunked:
         self._decoded = length
         self._trailing = trailing
         self._chunk = 0
+        self._chunks = 0
+        self._last_size = MIN_CHUNK
         self._digest: Any = None
         self._signature = ""
         self._done = False
@@ -106,6 +110,14 @@ class _Chunked:
             raise incomplete() from None
         if self._chunk > self._decoded:
             raise incomplete()
+        self._chunks += 1
+        if self._chunk and self._last_size < MIN_CHUNK:
+            raise S3Failure(
+                "InvalidChunkSizeError",
+                Chunk=str(self._chunks),
+                BadChunkSize=str(self._last_size),
+            )
+        self._last_size = self._chunk
         if self._call.chunks is not None:
             name, _, self._signature = extension.strip().partition("=")
             if name != "chunk-signature":
@@ -170,43 +182,6 @@ def content_length(call: Call) -> int | None:
     return int(text)
 
 
-def named_checksum(call: Call) -> tuple[str, str | None] | None:
-    """The checksum that the request's headers name: (algorithm, value or None for a trailer's)."""
-    headers = call.headers
-    given = [name for name in checksums.ALGORITHMS if f"x-amz-checksum-{name}" in headers]
-    trailer = headers.get("x-amz-trailer", "").strip().lower()
-    if len(given) > 1 or (given and trailer.startswith("x-amz-checksum-")):
-        raise S3Failure(
-            "InvalidRequest",
-            "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.",
-        )
-    if given:
-        value = headers[f"x-amz-checksum-{given[0]}"].strip()
-        check_checksum(given[0], value)
-        return given[0], value
-    if trailer:
-        name = trailer.removeprefix("x-amz-checksum-")
-        if name == trailer or name not in checksums.ALGORITHMS:
-            raise S3Failure(
-                "InvalidRequest",
-                "The value specified in the x-amz-trailer header is not supported",
-            )
-        return name, None
-    return None
-
-
-def check_checksum(algorithm: str, value: str) -> None:
-    """InvalidRequest unless it is base64 of the right length."""
-    try:
-        right = len(base64.b64decode(value, validate=True)) == checksums.ALGORITHMS[algorithm]
-    except (binascii.Error, ValueError):
-        right = False
-    if not right:
-        raise S3Failure(
-            "InvalidRequest", f"Value for x-amz-checksum-{algorithm} header is invalid."
-        )
-
-
 def receive(
     call: Call,
     *,
@@ -254,12 +229,12 @@ def receive(
                 raise ValueError
         except ValueError:
             raise S3Failure("InvalidDigest", extra={"Content-MD5": declared_md5}) from None
-    named = named_checksum(call) if checksum else None
+    named = named_checksum(headers) if checksum else None
     wanted = {algorithm} if algorithm else set()
     if named is not None:
         wanted.add(named[0])
     md5 = hashlib.md5(usedforsecurity=False)
-    hashers = {name: checksums.new(name) for name in wanted}
+    hashers = {name: new(name) for name in wanted}
     payload = call.payload
     # An anonymous request's hash is not part of a signature, yet S3 checks it.
     if not payload:
@@ -302,10 +277,7 @@ def receive(
                     "MalformedTrailerError",
                     "The request contained trailing data that was not well-formed.",
                 )
-            check_checksum(name, value)
+            check_value(name, value)
         if value is not None and value != found[name]:
-            raise S3Failure(
-                "BadDigest",
-                f"The {name.upper()} you specified did not match the calculated checksum.",
-            )
+            raise mismatch(name)
     return Received(Blob(pieces, total) if total else EMPTY, digest, found)

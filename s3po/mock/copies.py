@@ -6,7 +6,7 @@ import hashlib
 from urllib.parse import unquote_to_bytes
 
 from s3po import checksums
-from s3po.mock import conditions, encryption
+from s3po.mock import checksum_types, conditions, encryption
 from s3po.mock.access import check_object
 from s3po.mock.accounts import account_number
 from s3po.mock.answers import Answer, S3Failure, xml_answer
@@ -93,6 +93,8 @@ def copy_object(call: Call) -> Answer:
     assert key is not None
     source_bucket, source, by_version = copy_source(call)
     headers = call.headers
+    named = headers.get("x-amz-checksum-algorithm")
+    algorithm = None if named is None else checksum_types.read_algorithm(named)
     replace = _directive(call, "x-amz-metadata-directive")
     replace_tags = _directive(call, "x-amz-tagging-directive")
     conditions.check_write(call, bucket, key)
@@ -147,11 +149,10 @@ def copy_object(call: Call) -> Answer:
         for piece in source.blob.pieces:
             digest.update(piece)
         version.etag = digest.hexdigest()
-    algorithm = headers.get("x-amz-checksum-algorithm")
     if algorithm is None and source.checksums:
         algorithm = next(iter(source.checksums))
     if algorithm is not None:
-        version.checksums = _checksums(source, algorithm.lower())
+        version.checksums = _checksums(source, algorithm)
     answer = store_version(call, bucket, version)
     if source_bucket.versioning:
         answer.append(("x-amz-copy-source-version-id", source.version_id))
@@ -167,16 +168,10 @@ def copy_object(call: Call) -> Answer:
 
 
 def _checksums(source: Version, algorithm: str) -> dict[str, str]:
-    if algorithm not in checksums.ALGORITHMS:
-        raise S3Failure(
-            "InvalidRequest",
-            "Checksum algorithm provided is unsupported. Please try again with any of the valid "
-            "types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]",
-        )
     known = source.checksums.get(algorithm)
     if known is not None and source.checksum_type == "FULL_OBJECT":
         return {algorithm: known}
-    hasher = checksums.new(algorithm)
+    hasher = checksum_types.new(algorithm)
     for piece in source.blob.pieces:
         hasher.update(piece)
     return {algorithm: checksums.encode(hasher.digest())}

@@ -44,8 +44,6 @@ def delete_object(call: Call) -> Answer:
     assert key is not None
     conditions.check_delete(call, access.find_version(bucket, key, version_id))
     bypass = call.headers.get("x-amz-bypass-governance-retention", "").lower() == "true"
-    if "x-amz-mfa" in call.headers:
-        raise S3Failure("NotImplemented", Header="x-amz-mfa")
     return Answer(204, delete_version(call, bucket, key, version_id, bypass))
 
 

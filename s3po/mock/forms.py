@@ -10,8 +10,8 @@ from urllib.parse import quote
 from s3po import checksums
 from s3po.mock import access, auth, conditions, tagging, writes
 from s3po.mock.answers import Answer, S3Failure, xml_answer
-from s3po.mock.bodies import check_checksum
 from s3po.mock.call import Call, Received
+from s3po.mock.checksum_types import check_value, given_values, mismatch, new
 from s3po.mock.dates import parse_iso
 from s3po.mock.document import DECLARATION, element
 from s3po.mock.store import EMPTY, Blob
@@ -201,19 +201,13 @@ def _received(fields: dict[str, str], data: bytes) -> Received:
         if base64.b64decode(declared) != digest:
             raise S3Failure("BadDigest")
     found = {}
-    for name in checksums.ALGORITHMS:
-        given = fields.get(f"x-amz-checksum-{name}")
-        if given is None:
-            continue
-        check_checksum(name, given)
-        hasher = checksums.new(name)
+    for name, given in given_values(fields).items():
+        check_value(name, given)
+        hasher = new(name)
         hasher.update(data)
         found[name] = checksums.encode(hasher.digest())
         if found[name] != given:
-            raise S3Failure(
-                "BadDigest",
-                f"The {name.upper()} you specified did not match the calculated checksum.",
-            )
+            raise mismatch(name)
     return Received(Blob([data], len(data)) if data else EMPTY, digest, found)
 
 

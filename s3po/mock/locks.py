@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from s3po.mock.access import check_object, may_object
 from s3po.mock.answers import Answer, Headers, S3Failure, xml_answer
-from s3po.mock.bodies import named_checksum
 from s3po.mock.call import Call
+from s3po.mock.checksum_types import named_checksum
 from s3po.mock.dates import parse_iso
 from s3po.mock.document import element, page, parse
 from s3po.mock.store import Bucket, Version
@@ -61,7 +61,7 @@ def check_body(call: Call, version: Version, what: str) -> None:
     """What is to be locked must come with a digest, be the lock asked for or the bucket's default."""
     if version.retention is None and version.legal_hold is None:
         return
-    if "content-md5" not in call.headers and named_checksum(call) is None:
+    if "content-md5" not in call.headers and named_checksum(call.headers) is None:
         raise S3Failure(
             "InvalidRequest",
             "Content-MD5 OR x-amz-checksum- HTTP header is required for "

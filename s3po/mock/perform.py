@@ -12,6 +12,17 @@ from s3po.mock.routes import Operation
 #: Bytes of the largest document that is read.
 MAX_DOCUMENT = 8 * 1024 * 1024
 
+#: Headers that ask for what the mock does not do.
+_UNSUPPORTED_HEADERS = frozenset(
+    (
+        "x-amz-mfa",
+        "x-amz-object-lock-event-hold",
+        "x-amz-object-lock-event-hold-duration-days",
+        "x-amz-object-lock-event-hold-duration-years",
+        "x-amz-write-offset-bytes",
+    )
+)
+
 
 def perform(call: Call, operation: Operation) -> Answer:
     """Authenticate a request, check its rights, read its body and run the operation's handler."""
@@ -21,6 +32,9 @@ def perform(call: Call, operation: Operation) -> Answer:
     lock = call.app.store.lock
     if handler is None:
         raise S3Failure("NotImplemented", f"{operation.name} is not implemented by this mock")
+    if not _UNSUPPORTED_HEADERS.isdisjoint(call.headers):
+        named = sorted(_UNSUPPORTED_HEADERS & call.headers.keys())
+        raise S3Failure("NotImplemented", Header=named[0])
     body = operation.body
     grant = operation.grant
     if grant or body:

@@ -100,7 +100,8 @@ def get_object(call: Call) -> Answer:
         window, found = _part_window(version, part, headers)
     elif header is not None and _if_range(given.get("if-range"), version):
         window = conditions.parse_range(header, size)
-        found = {}
+        if window != (0, size):
+            found = {}
     if found and given.get("x-amz-checksum-mode", "").upper() == "ENABLED":
         headers += checksum_headers(found, version.checksum_type)
     if window is None:
@@ -132,6 +133,8 @@ def _part_window(
     start = 0
     for index, (_, size, found) in enumerate(parts, 1):
         if index == number:
+            if version.checksum_type == "FULL_OBJECT":
+                found = version.checksums if len(parts) == 1 else {}
             return ((start, start + size) if size else None), found
         start += size
     raise S3Failure("InvalidPartNumber", PartNumberRequested=text, ActualPartCount=str(len(parts)))

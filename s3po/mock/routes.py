@@ -268,6 +268,25 @@ def _check_meant(call: Call, found: Operation) -> None:
         raise S3Failure("NotImplemented", f"The subresource {name} is not implemented by this mock")
 
 
+def _check_part_query(call: Call) -> None:
+    """An upload's id and a part's number come together."""
+    query = call.query
+    if "uploadId" in query and "partNumber" not in query:
+        raise S3Failure(
+            "MethodNotAllowed",
+            headers=[("Allow", "DELETE, POST, GET")],
+            Method="PUT",
+            ResourceType="UPLOAD",
+        )
+    if "partNumber" in query and "uploadId" not in query:
+        raise S3Failure(
+            "InvalidArgument",
+            "This operation does not accept partNumber without uploadId",
+            ArgumentName="partNumber",
+            ArgumentValue="partNumber",
+        )
+
+
 def _find(call: Call) -> Operation:
     method = call.method
     if call.key is not None:
@@ -279,6 +298,8 @@ def _find(call: Call) -> Operation:
         if method == "GET" and sub in _NAMED and _NAMED[sub][0] in call.query:
             return _NAMED[sub][1]
         found = OBJECT.get((method, sub))
+        if method == "PUT" and call.query:
+            _check_part_query(call)
         if method == "PUT" and "x-amz-copy-source" in call.headers:
             if sub == "uploadId":
                 return UPLOAD_PART_COPY

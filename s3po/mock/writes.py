@@ -142,8 +142,6 @@ def put_received(
     call: Call, bucket: Bucket, key: str, headers: Mapping[str, str], received: Received
 ) -> Answer:
     conditions.check_write(call, bucket, key)
-    if "x-amz-write-offset-bytes" in headers:
-        raise S3Failure("NotImplemented", Header="x-amz-write-offset-bytes")
     version = new_version(call, bucket, key, headers)
     if headers is call.headers:
         locks.check_body(call, version, "Put Object")
