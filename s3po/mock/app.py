@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from s3po.errors import TransportTimeout
 from s3po.mock import acl, buckets, cors
 from s3po.mock.answers import Answer, Headers, S3Failure, status_line
 from s3po.mock.call import Call, Environ
 from s3po.mock.dates import http_date
-from s3po.mock.error_answers import HOST_ID, error_answer
+from s3po.mock.error_answers import HOST_ID, INTERNAL_ERROR, error_answer
 from s3po.mock.fault_injection import inject
-from s3po.mock.faults import Faults
+from s3po.mock.faults import Faults, WireCut, WireReset
 from s3po.mock.perform import perform
 from s3po.mock.record import RequestRecord, Requests
 from s3po.mock.routes import Operation, find_operation, operation_names
-from s3po.mock.server import ServerThread
+from s3po.mock.server import HEAD_TIMEOUT, ServerThread
 from s3po.mock.service import Service
 from s3po.mock.store import Account, Bucket
 
 StartResponse = Callable[..., Any]
 _OPERATIONS = operation_names()
+_NO_FAILURE = S3Failure("InternalError")
 
 
 class MockS3(Service):
@@ -56,7 +60,7 @@ class MockS3(Service):
             clock=clock,
         )
         self.faults = Faults(_OPERATIONS)
-        self.requests = Requests(log_limit)
+        self.requests = Requests(log_limit, _OPERATIONS)
         self._ids = itertools.count(int(time.time() * 1000) << 16)
         for name in buckets:
             self.create_bucket(name)
@@ -81,27 +85,30 @@ class MockS3(Service):
         self.faults.clear()
         self.requests.clear()
 
-    def serve(self, port: int = 0, host: str = "127.0.0.1") -> Server:
-        """Answer on a socket, from a native thread of its own; port 0 takes a free one."""
-        return Server(self, host, port)
+    def serve(
+        self, port: int = 0, host: str = "127.0.0.1", *, head_timeout: float = HEAD_TIMEOUT
+    ) -> Server:
+        """Answer on a socket, from a native thread of its own; port 0 takes a free one.
+
+        A request whose head takes longer than `head_timeout` seconds, from its first byte on, is
+        answered with RequestTimeout. It speaks plain HTTP: a TLS client's connection is closed.
+        """
+        return Server(self, host, port, head_timeout=head_timeout)
 
     # The WSGI application.
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        call = Call(self, environ, f"{next(self._ids):016X}"[-16:], self.clock())
-        record: RequestRecord | None = None
         try:
-            try:
-                call.locate()
-                operation = find_operation(call)
-            except S3Failure as failure:
-                record = RequestRecord(call, "Unknown")
-                self.requests.append(record)
-                record.code = failure.code
-                answer = error_answer(call, failure)
+            call = Call(self, environ, f"{next(self._ids):016X}"[-16:], self.clock())
+            operation, failure = _find_operation(call)
+            record = RequestRecord(call, "Unknown" if operation is None else operation.name)
+        except Exception as error:
+            return _answer_crash(environ, error, start_response)
+        self.requests.append(record)
+        try:
+            if operation is None:
+                answer = _answer_failure(call, record, failure)
             else:
-                record = RequestRecord(call, operation.name)
-                self.requests.append(record)
                 fault = self.faults.match(
                     operation.name, call.bucket_name, call.key, record.part_number
                 )
@@ -115,16 +122,21 @@ class MockS3(Service):
                         fault.action,
                         partial(self._answer, call, record, operation),
                     )
+            return self._send(call, record, answer, start_response)
+        except (WireReset, WireCut, TransportTimeout):
+            raise
+        except Exception as error:
+            if call.input_error is error:
+                raise
+            record.status, record.code = 500, "InternalError"
+            return _answer_crash(environ, error, start_response)
         finally:
-            if record is not None:
-                record.bytes_in = call.bytes_in
-        return self._send(call, record, answer, start_response)
+            record.bytes_in = call.bytes_in
 
     def _send(
         self, call: Call, record: RequestRecord, answer: Answer, start_response: StartResponse
     ) -> Iterable[bytes]:
         status = answer.status
-        record.status = status
         headers: Headers = [
             ("x-amz-id-2", HOST_ID),
             ("x-amz-request-id", call.request_id),
@@ -136,6 +148,7 @@ class MockS3(Service):
             headers += cors.answer_headers(call)
         if status not in (204, 304):
             headers.append(("Content-Length", str(answer.length)))
+        record.status = status
         start_response(status_line(status), headers)
         if call.method == "HEAD" or status in (204, 304):
             return []
@@ -147,13 +160,47 @@ class MockS3(Service):
         try:
             return perform(call, operation)
         except S3Failure as failure:
-            record.code = failure.code
-            return error_answer(call, failure)
+            return _answer_failure(call, record, failure)
+
+
+def _find_operation(call: Call) -> tuple[Operation | None, S3Failure]:
+    try:
+        call.locate()
+        return find_operation(call), _NO_FAILURE
+    except S3Failure as failure:
+        return None, failure
+
+
+def _answer_failure(call: Call, record: RequestRecord, failure: S3Failure) -> Answer:
+    record.code = failure.code
+    return error_answer(call, failure)
+
+
+def _answer_crash(
+    environ: Environ, error: Exception, start_response: StartResponse
+) -> Iterable[bytes]:
+    """Answer 500 InternalError for a fault of the mock's own, and write its traceback to the server's log."""
+    log = environ.get("wsgi.errors") or sys.stderr
+    method, target = environ.get("REQUEST_METHOD"), environ.get("RAW_URI", "")
+    log.write(f"s3po.mock: {method} {str(target).partition('?')[0]}\n")
+    log.write("".join(traceback.format_exception(error)))
+    log.flush()
+    body = INTERNAL_ERROR
+    headers = [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))]
+    start_response(status_line(500), headers)
+    return [] if method == "HEAD" else [body]
 
 
 class Server(ServerThread):
     """A mock that answers on a socket, from making it until `stop`; also a context manager."""
 
-    def __init__(self, mock: MockS3, host: str = "127.0.0.1", port: int = 0) -> None:
-        super().__init__(mock, host, port)
+    def __init__(
+        self,
+        mock: MockS3,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        head_timeout: float = HEAD_TIMEOUT,
+    ) -> None:
+        super().__init__(mock, host, port, head_timeout=head_timeout)
         self.mock = mock

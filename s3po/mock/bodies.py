@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from typing import Any
 
 from s3po import checksums
@@ -16,6 +17,7 @@ PIECE = 1024 * 1024
 _STREAMING = "STREAMING-"
 #: Bytes of the smallest chunk of an aws-chunked body, but for the last.
 MIN_CHUNK = 8192
+_CHUNK_SIZE = re.compile("[0-9a-fA-F]{1,15}")
 
 
 def incomplete() -> S3Failure:
@@ -25,14 +27,14 @@ def incomplete() -> S3Failure:
 class _Plain:
     """A body of known length."""
 
-    def __init__(self, stream: Any, length: int) -> None:
+    def __init__(self, stream: InputReader, length: int) -> None:
         self._stream = stream
         self._left = length
 
     def read(self) -> bytes:
         if not self._left:
             return b""
-        data: bytes = self._stream.read(min(PIECE, self._left))
+        data = self._stream.read(min(PIECE, self._left))
         if not data:
             raise incomplete()
         self._left -= len(data)
@@ -42,7 +44,7 @@ class _Plain:
 class _Chunked:
     """An aws-chunked body (https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html)."""
 
-    def __init__(self, call: Call, stream: Any, length: int, trailing: bool) -> None:
+    def __init__(self, call: Call, stream: InputReader, length: int, trailing: bool) -> None:
         self._call = call
         self._stream = stream
         self._buffer = bytearray()
@@ -104,10 +106,9 @@ class _Chunked:
 
     def _next_chunk(self) -> None:
         head, _, extension = self._line().decode("latin-1").partition(";")
-        try:
-            self._chunk = int(head, 16)
-        except ValueError:
-            raise incomplete() from None
+        if not _CHUNK_SIZE.fullmatch(head):
+            raise incomplete()
+        self._chunk = int(head, 16)
         if self._chunk > self._decoded:
             raise incomplete()
         self._chunks += 1
@@ -156,18 +157,29 @@ class _Chunked:
             pass
 
 
-class _Input:
-    """Of a WSGI input, only the bytes that Content-Length names."""
+class InputReader:
+    """A WSGI input, up to the length that Content-Length names; it notes what reading raised."""
 
-    def __init__(self, stream: Any, length: int) -> None:
-        self._stream = stream
+    __slots__ = ("_call", "_left", "_read")
+
+    def __init__(self, call: Call, length: int | None) -> None:
+        self._call = call
         self._left = length
+        self._read = call.environ["wsgi.input"].read
 
     def read(self, size: int) -> bytes:
-        if not self._left:
-            return b""
-        data: bytes = self._stream.read(min(size, self._left))
-        self._left -= len(data)
+        left = self._left
+        if left is not None:
+            if not left:
+                return b""
+            size = min(size, left)
+        try:
+            data: bytes = self._read(size)
+        except BaseException as error:
+            self._call.input_error = error
+            raise
+        if left is not None:
+            self._left = left - len(data)
         return data
 
 
@@ -195,7 +207,6 @@ def receive(
     `algorithm` is one more checksum to compute; without `checksum` those that headers name are not the body's.
     """
     headers = call.headers
-    stream = call.environ["wsgi.input"]
     length = content_length(call)
     encoded = headers.get("transfer-encoding", "").lower() == "chunked"
     streaming = (call.payload or headers.get("x-amz-content-sha256", "")).startswith(_STREAMING)
@@ -207,7 +218,7 @@ def receive(
         size = int(text)
         source = _Chunked(
             call,
-            stream if length is None else _Input(stream, length),
+            InputReader(call, length),
             size,
             (call.payload or headers["x-amz-content-sha256"]).endswith("-TRAILER"),
         )
@@ -219,7 +230,7 @@ def receive(
                 raise S3Failure("MissingContentLength")
             length = 0
         size = length
-        source = _Plain(stream, size)
+        source = _Plain(InputReader(call, None), size)
     if limit is not None and size > limit:
         raise S3Failure("EntityTooLarge", ProposedSize=str(size), MaxSizeAllowed=str(limit))
     declared_md5 = headers.get("content-md5")

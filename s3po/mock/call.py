@@ -68,6 +68,7 @@ class Call:
         "headers",
         "host",
         "identity",
+        "input_error",
         "key",
         "method",
         "now",
@@ -124,6 +125,8 @@ class Call:
         #: Of a conditional write: the object as it was before the body came.
         self.before: Version | None = None
         self.bytes_in = 0
+        #: What reading the request's body raised; it is the sender's error, not the mock's.
+        self.input_error: BaseException | None = None
         self.skew = 0.0
 
     def locate(self) -> None:

@@ -30,7 +30,7 @@ class ChunkSigner:
     def _check(self, head: str, tail: str, signature: str) -> None:
         to_sign = f"{head}{self._previous}\n{tail}"
         wanted = hmac.digest(self._key, to_sign.encode(), "sha256").hex()
-        if not hmac.compare_digest(wanted, signature):
+        if not hmac.compare_digest(wanted.encode(), signature.encode()):
             raise S3Failure(
                 "SignatureDoesNotMatch", StringToSign=to_sign, SignatureProvided=signature
             )

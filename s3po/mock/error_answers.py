@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from s3po.mock.answers import Answer, S3Failure
+from s3po.mock.answers import CODES, Answer, S3Failure
 from s3po.mock.call import Call
 from s3po.mock.document import DECLARATION, element
 
 HOST_ID = "czNwbyBtb2Nr"
+#: The document of an error of the mock's own.
+INTERNAL_ERROR = (
+    f"{DECLARATION}<Error>{element('Code', 'InternalError')}"
+    f"{element('Message', CODES['InternalError'][1])}</Error>"
+).encode()
 
 
 def error_answer(call: Call, failure: S3Failure) -> Answer:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from s3po.errors import TransportTimeout
 from s3po.mock import faults
 from s3po.mock.answers import Answer, Headers, S3Failure
-from s3po.mock.bodies import content_length
+from s3po.mock.bodies import InputReader, content_length
 from s3po.mock.call import Call
 from s3po.mock.error_answers import error_answer
 from s3po.mock.faults import WireCut, WireReset
@@ -89,7 +89,7 @@ def _drain(call: Call, *, half: bool = False) -> bool:
     if not length:
         return False
     left = length // 2 if half else length
-    stream = call.environ["wsgi.input"]
+    stream = InputReader(call, None)
     while left > 0:
         data = stream.read(min(left, 1 << 20))
         if not data:

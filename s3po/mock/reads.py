@@ -54,6 +54,8 @@ def _override(call: Call, headers: Headers) -> Headers:
                 "InvalidRequest",
                 "Request specific response headers cannot be used for anonymous GET requests.",
             )
+        if not value.isprintable():
+            raise S3Failure("InvalidArgument", ArgumentName=name, ArgumentValue=value)
         headers = [pair for pair in headers if pair[0] != header]
         headers.append((header, value.encode("utf-8").decode("latin-1")))
     return headers

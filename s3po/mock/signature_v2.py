@@ -11,7 +11,7 @@ from s3po.mock.answers import S3Failure
 from s3po.mock.call import Call
 from s3po.mock.dates import parse_http_date
 from s3po.mock.signature_dates import check_skew
-from s3po.mock.signature_v4 import UNSIGNED
+from s3po.mock.signature_v4 import UNSIGNED, wire_bytes
 from s3po.mock.store import Account
 
 #: Subresources and overrides that version 2 signs
@@ -127,8 +127,10 @@ def _verify(call: Call, account: Account | None, signature: str, date: str) -> N
         query = "?" + "&".join(f"{name}={value}" if value else name for name, value in signed)
     for each in resources:
         to_sign = "\n".join([*lines, each + query])
-        wanted = hmac.digest(account.secret_key.encode(), to_sign.encode("utf-8"), "sha1")
-        if hmac.compare_digest(base64.b64encode(wanted), signature.encode("latin-1")):
+        wanted = hmac.digest(
+            account.secret_key.encode(), to_sign.encode("utf-8", "surrogateescape"), "sha1"
+        )
+        if hmac.compare_digest(base64.b64encode(wanted), wire_bytes(signature)):
             return
     raise S3Failure(
         "SignatureDoesNotMatch",

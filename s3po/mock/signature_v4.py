@@ -139,22 +139,29 @@ def _verify(
         f"{call.method}\n{_canonical_path(call.raw_path)}\n{_canonical_query(pairs) if pairs else ''}\n"
         f"{''.join(lines)}\n{signed}\n{payload}"
     )
-    # Header values are latin-1 strings of the wire's bytes.
-    canonical_bytes = canonical.encode("latin-1")
+    canonical_bytes = wire_bytes(canonical)
     to_sign = f"AWS4-HMAC-SHA256\n{date}\n{scope}\n{hashlib.sha256(canonical_bytes).hexdigest()}"
     key = call.app.accounts.signing_key(account, scope)
-    wanted = hmac.digest(key, to_sign.encode("latin-1"), "sha256").hex()
-    if not hmac.compare_digest(wanted.encode(), signature.encode("latin-1")):
+    wanted = hmac.digest(key, wire_bytes(to_sign), "sha256").hex()
+    if not hmac.compare_digest(wanted.encode(), wire_bytes(signature)):
         raise S3Failure(
             "SignatureDoesNotMatch",
             AWSAccessKeyId=account.access_key,
             StringToSign=to_sign,
             SignatureProvided=signature,
-            StringToSignBytes=to_sign.encode("latin-1").hex(" "),
+            StringToSignBytes=wire_bytes(to_sign).hex(" "),
             CanonicalRequest=canonical_bytes.decode("utf-8", "replace"),
             CanonicalRequestBytes=canonical_bytes.hex(" "),
         )
     return key
+
+
+def wire_bytes(text: str) -> bytes:
+    """The bytes of header values, which are latin-1 strings of them, or of what the query held."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogateescape")
 
 
 def _canonical_path(raw: str) -> str:
