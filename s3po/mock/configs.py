@@ -100,11 +100,12 @@ def get_bucket_policy(call: Call) -> Answer:
 
 def put_bucket_policy(call: Call) -> Answer:
     bucket = call.bucket
-    statements = policy.parse_policy(call.body, bucket)
+    knows = call.app.accounts.by_id.__contains__
+    statements = policy.parse_policy(call.body, bucket, knows)
     block = bucket.rules.get("publicAccessBlock")
     if block and block.get("BlockPublicPolicy") and policy.is_public(statements):
         raise S3Failure("AccessDenied")
-    bucket.configs["policy"] = call.body.decode("utf-8", "replace")
+    bucket.configs["policy"] = call.body.decode("utf-8")
     bucket.rules["policy"] = statements
     return Answer(204)
 
