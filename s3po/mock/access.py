@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from s3po.mock import acl, policy
+from s3po.mock.accounts import account_number
 from s3po.mock.answers import S3Failure
 from s3po.mock.call import Call
-from s3po.mock.policy_conditions import account_number as account_number
 from s3po.mock.store import Bucket, Version
 
 

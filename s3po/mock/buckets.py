@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from s3po.mock import access, acl, tagging
 from s3po.mock.answers import Answer, S3Failure, xml_answer
+from s3po.mock.bucket_defaults import OWNERSHIPS, BucketDefaults
 from s3po.mock.call import Call
-from s3po.mock.document import element, iso_time, page, parse
+from s3po.mock.dates import iso_time
+from s3po.mock.document import element, page, parse
 from s3po.mock.store import Acl, Bucket, Owner
 
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-")
@@ -17,44 +18,6 @@ _PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
 _SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 _OLDEST_REGION = "us-east-1"
 BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
-OWNERSHIPS = ("BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter")
-
-
-class BucketDefaults(NamedTuple):
-    """Settings that a new bucket has where its CreateBucket names none.
-
-    S3 gives every new bucket disabled ACLs and a public access block since April 2023, SSE-S3 since
-    January 2023, and objects a CRC64NVME since December 2024; before that, none of these.
-    https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html
-    """
-
-    #: Of S3's three, or "" for none.
-    object_ownership: str = ""
-    block_public_access: bool = False
-    #: Whether objects are told to be encrypted with SSE-S3 where nothing else is said.
-    sse_s3: bool = False
-    #: The checksum, in lower case, of objects that come without one; "" for none.
-    checksum: str = ""
-
-
-#: The two states of S3 that have a name.
-BUCKET_DEFAULTS = {
-    "legacy": BucketDefaults(),
-    "2023": BucketDefaults("BucketOwnerEnforced", True, True, "crc64nvme"),
-}
-
-
-def read_defaults(value: BucketDefaults | str) -> BucketDefaults:
-    """The defaults that a name stands for; ValueError for an unknown name or ownership."""
-    if isinstance(value, str):
-        if value not in BUCKET_DEFAULTS:
-            raise ValueError(
-                f"{value!r} is not one of the defaults {', '.join(map(repr, BUCKET_DEFAULTS))}"
-            )
-        return BUCKET_DEFAULTS[value]
-    if value.object_ownership not in ("", *OWNERSHIPS):
-        raise ValueError(f"{value.object_ownership!r} is not one of {', '.join(OWNERSHIPS)}")
-    return value
 
 
 def make_bucket(
@@ -160,7 +123,7 @@ def create_bucket(call: Call) -> Answer:
             again = acl.from_headers(call, headers, call.identity, call.identity)
             existing.acl = again or acl.private(call.identity)
         return Answer(200, [("Location", f"/{name}")])
-    defaults: BucketDefaults = call.app.defaults
+    defaults = call.app.defaults
     ownership = headers.get("x-amz-object-ownership")
     if ownership is not None and ownership not in OWNERSHIPS:
         raise S3Failure(

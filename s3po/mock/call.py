@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote_plus, unquote_to_bytes
 
 from s3po.mock.answers import S3Failure
-from s3po.mock.store import Bucket, Owner, Version
-
-if TYPE_CHECKING:
-    from s3po.mock.app import MockS3
-    from s3po.mock.auth import ChunkSigner
-    from s3po.mock.bodies import Received
-    from s3po.mock.faults import Fault
-    from s3po.mock.routes import Operation
+from s3po.mock.chunk_signatures import ChunkSigner
+from s3po.mock.service import Service
+from s3po.mock.store import Blob, Bucket, Owner, Version
 
 Environ = dict[str, Any]
 
@@ -48,6 +42,18 @@ def split_query(raw: str) -> list[tuple[str, str]]:
     return pairs
 
 
+class Received:
+    """A body that has come whole and is what its headers said."""
+
+    __slots__ = ("blob", "checksums", "md5")
+
+    def __init__(self, blob: Blob, md5: bytes, found: dict[str, str]) -> None:
+        self.blob = blob
+        self.md5 = md5
+        #: Checksums asked for or given, in base64.
+        self.checksums = found
+
+
 class Call:
     """A request taken apart; operations read it, `app` is the mock it came to."""
 
@@ -58,15 +64,14 @@ class Call:
         "bytes_in",
         "chunks",
         "environ",
-        "fault",
         "found",
         "headers",
         "host",
         "identity",
+        "input_error",
         "key",
         "method",
         "now",
-        "operation",
         "pairs",
         "payload",
         "query",
@@ -80,7 +85,7 @@ class Call:
         "virtual",
     )
 
-    def __init__(self, app: MockS3, environ: Environ, request_id: str, now: float) -> None:
+    def __init__(self, app: Service, environ: Environ, request_id: str, now: float) -> None:
         self.app = app
         self.environ = environ
         self.request_id = request_id
@@ -119,9 +124,9 @@ class Call:
         self.found: Bucket | None = None
         #: Of a conditional write: the object as it was before the body came.
         self.before: Version | None = None
-        self.fault: Fault | None = None
-        self.operation: Operation | None = None
         self.bytes_in = 0
+        #: What reading the request's body raised; it is the sender's error, not the mock's.
+        self.input_error: BaseException | None = None
         self.skew = 0.0
 
     def locate(self) -> None:
@@ -166,10 +171,6 @@ class Call:
         """A document's bytes."""
         return self.received.blob.join() if self.received is not None else b""
 
-    @property
-    def resource(self) -> str:
-        return self.raw_path
-
 
 ANONYMOUS = Owner("65a011a29cdf8ec533ec3d1ccaae921c", "anonymous")
 
@@ -196,6 +197,3 @@ def _bucket_of_host(host: str, domains: tuple[str, ...]) -> str | None:
             if found:
                 return bucket
     return None
-
-
-Handler = Callable[[Call], Any]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 from s3po.mock.answers import S3Failure
-from s3po.mock.auth import parse_http_date
 from s3po.mock.call import Call
-from s3po.mock.document import parse_iso
+from s3po.mock.dates import http_date, parse_http_date, parse_iso
 from s3po.mock.store import Bucket, Version
 
 
@@ -135,20 +132,6 @@ def check_delete_conditions(
             raise _failed("x-amz-if-match-last-modified-time")
     if size is not None and size != str(version.blob.size):
         raise _failed("x-amz-if-match-size")
-
-
-_dates: dict[int, str] = {}
-
-
-def http_date(when: float) -> str:
-    """`Wed, 12 Oct 2009 17:50:00 GMT`."""
-    second = int(when)
-    text = _dates.get(second)
-    if text is None:
-        if len(_dates) > 1000:
-            _dates.clear()
-        text = _dates[second] = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(second))
-    return text
 
 
 def parse_range(header: str, size: int) -> tuple[int, int] | None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from s3po.mock import access, acl, encryption, lifecycle, policy, tagging
 from s3po.mock.answers import Answer, Headers, S3Failure, xml_answer
-from s3po.mock.buckets import BLOCKS, OWNERSHIPS
+from s3po.mock.bucket_defaults import OWNERSHIPS
+from s3po.mock.buckets import BLOCKS
 from s3po.mock.call import Call
 from s3po.mock.cors import parse_cors
 from s3po.mock.document import Node, element, page, parse

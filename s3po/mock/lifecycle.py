@@ -10,8 +10,8 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from s3po.mock.answers import S3Failure
-from s3po.mock.conditions import http_date
-from s3po.mock.document import Node, parse_iso
+from s3po.mock.dates import http_date, parse_iso
+from s3po.mock.document import Node
 from s3po.mock.schema import (
     STATUS,
     TAG,

@@ -9,7 +9,8 @@ from urllib.parse import quote
 from s3po.mock.acl import owner_xml
 from s3po.mock.answers import Answer, S3Failure, xml_answer
 from s3po.mock.call import Call
-from s3po.mock.document import element, iso_time, page
+from s3po.mock.dates import iso_time
+from s3po.mock.document import element, page
 from s3po.mock.store import Bucket, Version
 
 #: No key is greater.

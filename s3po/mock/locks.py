@@ -7,9 +7,10 @@ from collections.abc import Mapping
 
 from s3po.mock.access import check_object, may_object
 from s3po.mock.answers import Answer, Headers, S3Failure, xml_answer
-from s3po.mock.bodies import named_checksum
 from s3po.mock.call import Call
-from s3po.mock.document import element, page, parse, parse_iso
+from s3po.mock.checksum_types import named_checksum
+from s3po.mock.dates import parse_iso
+from s3po.mock.document import element, page, parse
 from s3po.mock.schema import Schema, check, count, one_of
 from s3po.mock.store import Bucket, Version
 
@@ -87,7 +88,7 @@ def check_body(call: Call, version: Version, what: str) -> None:
     """InvalidRequest where what is to be locked, by headers or the bucket's default, has no digest."""
     if version.retention is None and version.legal_hold is None:
         return
-    if "content-md5" not in call.headers and named_checksum(call) is None:
+    if "content-md5" not in call.headers and named_checksum(call.headers) is None:
         raise S3Failure(
             "InvalidRequest",
             "Content-MD5 OR x-amz-checksum- HTTP header is required for "

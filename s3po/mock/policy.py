@@ -7,13 +7,13 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
+from s3po.mock.accounts import account_number
 from s3po.mock.answers import S3Failure
 from s3po.mock.call import Call
 from s3po.mock.policy_actions import ACTIONS, BUCKET_ACTIONS, OBJECT_ACTIONS
 from s3po.mock.policy_conditions import (
     Condition,
     PolicyRequest,
-    account_number,
     malformed,
     narrows,
     parse_conditions,

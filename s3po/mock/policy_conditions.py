@@ -11,12 +11,13 @@ import ipaddress
 import operator
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from s3po.mock.accounts import account_number
 from s3po.mock.answers import S3Failure
 from s3po.mock.call import Call
-from s3po.mock.document import parse, parse_iso
+from s3po.mock.dates import parse_amz_date, parse_iso
+from s3po.mock.document import parse
 from s3po.mock.policy_actions import OBJECT_ACTIONS
 from s3po.mock.policy_patterns import Lookup, Pattern, has_wildcard, matches
 from s3po.mock.store import Bucket, Version
@@ -417,16 +418,6 @@ class PolicyRequest:
         return [] if value is None else [value]
 
 
-def account_number(owner_id: str) -> str:
-    """Twelve digits for an account, as AWS numbers them, made of its canonical id."""
-    if len(owner_id) == 12 and owner_id.isascii() and owner_id.isdigit():
-        return owner_id
-    import hashlib
-
-    digest = hashlib.sha256(owner_id.encode("utf-8", "surrogatepass")).digest()
-    return f"{int.from_bytes(digest[:8], 'big') % 10**12:012d}"
-
-
 def _prefix(request: PolicyRequest) -> str | None:
     call = request.call
     # Whether a key that is not there may be known is a question of listing it.
@@ -471,11 +462,8 @@ def _signature_version(request: PolicyRequest) -> str | None:
 def _signature_age(request: PolicyRequest) -> str | None:
     call = request.call
     text = call.query.get("X-Amz-Date") or call.headers.get("x-amz-date", "")
-    try:
-        signed = datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        return None
-    return str(max(round((call.now - signed) * 1000), 0))
+    signed = parse_amz_date(text)
+    return None if signed is None else str(max(round((call.now - signed) * 1000), 0))
 
 
 def _source_ip(request: PolicyRequest) -> str:
