@@ -14,9 +14,14 @@ def canonical_id(access_key: str) -> str:
 
 
 def account_number(owner_id: str) -> str:
-    """Twelve digits for an account, as AWS numbers them, made of its canonical id."""
-    digits = "".join(letter for letter in owner_id if letter.isdigit())
-    return (digits + "0" * 12)[:12]
+    """Twelve digits for an account, as AWS numbers them, made of its canonical id.
+
+    An id that is such a number stands for itself.
+    """
+    if len(owner_id) == 12 and owner_id.isascii() and owner_id.isdigit():
+        return owner_id
+    digest = hashlib.sha256(owner_id.encode("utf-8", "surrogatepass")).digest()
+    return f"{int.from_bytes(digest[:8], 'big') % 10**12:012d}"
 
 
 class Accounts:

@@ -11,8 +11,9 @@ from functools import partial
 from typing import Any
 
 from s3po.errors import TransportTimeout
-from s3po.mock import acl, buckets, cors
+from s3po.mock import buckets, cors
 from s3po.mock.answers import Answer, Headers, S3Failure, status_line
+from s3po.mock.bucket_defaults import BucketDefaults
 from s3po.mock.call import Call, Environ
 from s3po.mock.dates import http_date
 from s3po.mock.error_answers import HOST_ID, INTERNAL_ERROR, error_answer
@@ -23,7 +24,7 @@ from s3po.mock.record import RequestRecord, Requests
 from s3po.mock.routes import Operation, find_operation, operation_names
 from s3po.mock.server import HEAD_TIMEOUT, ServerThread
 from s3po.mock.service import Service
-from s3po.mock.store import Account, Bucket
+from s3po.mock.store import Account
 
 StartResponse = Callable[..., Any]
 _OPERATIONS = operation_names()
@@ -40,6 +41,8 @@ class MockS3(Service):
     `region` is where buckets are made that name none. `max_object_size` (bytes) answers larger
     uploads with EntityTooLarge. `domains` are further host names whose subdomains are buckets
     ("localhost" makes photos.localhost the bucket photos); amazonaws.com is always one.
+    `defaults` are the settings of new buckets: "legacy", "2023" (ACLs disabled, public access blocked,
+    SSE-S3) or `BucketDefaults`.
     `log_limit` is how many requests `requests` keeps. `clock` gives seconds since the epoch (default:
     `time.time`, looked up on each request). `max_clock_skew` is how many seconds a request's date may
     differ from it before RequestTimeTooSkewed; None, or no keys: any. `anonymous_is_owner` lets
@@ -55,6 +58,7 @@ class MockS3(Service):
         max_object_size: int | None = None,
         domains: Sequence[str] = ("localhost",),
         log_limit: int | None = 50_000,
+        defaults: BucketDefaults | str = "legacy",
         clock: Callable[[], float] | None = None,
         max_clock_skew: float | None = 900.0,
         anonymous_is_owner: bool = False,
@@ -64,6 +68,7 @@ class MockS3(Service):
             region=region,
             max_object_size=max_object_size,
             domains=domains,
+            defaults=defaults,
             clock=clock,
             max_clock_skew=max_clock_skew,
             anonymous_is_owner=anonymous_is_owner,
@@ -83,8 +88,8 @@ class MockS3(Service):
         owner = self.owner
         with self.store.lock:
             if name not in self.store.buckets:
-                self.store.buckets[name] = Bucket(
-                    name, owner, self.region, self.clock(), acl.private(owner)
+                self.store.buckets[name] = buckets.make_bucket(
+                    name, owner, self.region, self.clock(), self.defaults
                 )
 
     def reset(self) -> None:

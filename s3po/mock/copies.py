@@ -6,9 +6,8 @@ import hashlib
 from urllib.parse import unquote_to_bytes
 
 from s3po import checksums
-from s3po.mock import checksum_types, conditions, encryption
+from s3po.mock import access, checksum_types, conditions, encryption
 from s3po.mock.access import check_object
-from s3po.mock.accounts import account_number
 from s3po.mock.answers import Answer, S3Failure, xml_answer
 from s3po.mock.call import Call
 from s3po.mock.dates import iso_time
@@ -41,12 +40,7 @@ def copy_source(call: Call) -> tuple[Bucket, Version, bool]:
             ArgumentValue=header,
         )
     bucket = call.app.store.bucket(bucket_name)
-    expected = call.headers.get("x-amz-source-expected-bucket-owner")
-    if expected is not None and expected not in (
-        bucket.owner.id,
-        account_number(bucket.owner.id),
-    ):
-        raise S3Failure("AccessDenied")
+    access.check_expected_owner(call, bucket, "x-amz-source-expected-bucket-owner")
     try:
         version = check_object(
             call,

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from s3po.mock import (
     attributes,
     buckets,
+    config_lists,
     configs,
     copies,
     cors,
@@ -129,6 +130,7 @@ _DOCUMENT_NAMES = {
     "publicAccessBlock": ("PublicAccessBlock", "BucketPublicAccessBlock"),
     "requestPayment": ("BucketRequestPayment", "BucketRequestPayment"),
     "accelerate": ("BucketAccelerateConfiguration", "AccelerateConfiguration"),
+    "replication": ("BucketReplication", "ReplicationConfiguration"),
 }
 for _document_sub, (_name, _action) in _DOCUMENT_NAMES.items():
     _document = configs.DOCUMENTS[_document_sub]
@@ -141,6 +143,27 @@ for _document_sub, (_name, _action) in _DOCUMENT_NAMES.items():
         BUCKET["DELETE", _document_sub] = Operation(
             "Delete" + _deleted, _document.delete, "s3:Put" + _action, "OWNER"
         )
+
+#: Reads that are another operation when a parameter names what to read: subresource -> (parameter, operation).
+_NAMED = {"annotation": ("annotationName", Operation("GetObjectAnnotation", None))}
+
+_LIST_NAMES = {
+    "analytics": "AnalyticsConfiguration",
+    "inventory": "InventoryConfiguration",
+    "metrics": "MetricsConfiguration",
+    "intelligent-tiering": "IntelligentTieringConfiguration",
+}
+for _sub, _name in _LIST_NAMES.items():
+    _kind = config_lists.CONFIGURATION_LISTS[_sub]
+    BUCKET["PUT", _sub] = _put(f"PutBucket{_name}", _kind.put, f"s3:Put{_name}")
+    BUCKET["GET", _sub] = Operation(f"ListBucket{_name}s", _kind.list, f"s3:Get{_name}", "OWNER")
+    _NAMED[_sub] = (
+        "id",
+        Operation(f"GetBucket{_name}", _kind.get, f"s3:Get{_name}", "OWNER"),
+    )
+    BUCKET["DELETE", _sub] = Operation(
+        f"DeleteBucket{_name}", _kind.delete, f"s3:Put{_name}", "OWNER"
+    )
 
 OBJECT: dict[tuple[str, str], Operation] = {
     ("GET", ""): Operation("GetObject", reads.get_object),
@@ -207,23 +230,6 @@ _MISSING: dict[str, dict[tuple[str, str], str]] = {
         ("DELETE", "annotation"): "DeleteObjectAnnotation",
     },
 }
-#: Reads that are another operation when a parameter names what to read: subresource -> (parameter, operation).
-_NAMED = {"annotation": ("annotationName", Operation("GetObjectAnnotation", None))}
-for _sub, _name in {
-    "replication": "BucketReplication",
-    "analytics": "BucketAnalyticsConfiguration",
-    "inventory": "BucketInventoryConfiguration",
-    "metrics": "BucketMetricsConfiguration",
-    "intelligent-tiering": "BucketIntelligentTieringConfiguration",
-}.items():
-    for _method, _verb in (("PUT", "Put"), ("DELETE", "Delete")):
-        _MISSING["bucket"][_method, _sub] = _verb + _name
-    if _sub == "replication":
-        _MISSING["bucket"]["GET", _sub] = "Get" + _name
-    else:
-        _MISSING["bucket"]["GET", _sub] = f"List{_name}s"
-        _NAMED[_sub] = ("id", Operation("Get" + _name, None))
-
 for _table, _level in ((BUCKET, "bucket"), (OBJECT, "object")):
     for _route, _operation_name in _MISSING[_level].items():
         _table[_route] = Operation(_operation_name, None)

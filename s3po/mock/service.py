@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from s3po.mock.accounts import Accounts
+from s3po.mock.bucket_defaults import BucketDefaults, read_defaults
 from s3po.mock.store import Account, Owner, Store
 
 GiB = 1024**3
@@ -40,6 +41,7 @@ class Service:
         region: str = "us-east-1",
         max_object_size: int | None = None,
         domains: Sequence[str] = ("localhost",),
+        defaults: BucketDefaults | str = "legacy",
         clock: Callable[[], float] | None = None,
         max_clock_skew: float | None = 900.0,
         anonymous_is_owner: bool = False,
@@ -48,6 +50,7 @@ class Service:
         self.region = region
         self.max_object_size = max_object_size
         self.domains = tuple("." + domain.lower().strip(".") for domain in domains)
+        self.defaults = read_defaults(defaults)
         self.clock = clock or _now
         self.max_clock_skew = max_clock_skew
         self.anonymous_is_owner = anonymous_is_owner

@@ -35,7 +35,12 @@ CASES = {
     "bucket_encryption": (
         {
             "ServerSideEncryptionConfiguration": {
-                "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
+                "Rules": [
+                    {
+                        "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"},
+                        "BucketKeyEnabled": False,
+                    }
+                ]
             }
         },
         "ServerSideEncryptionConfiguration",
@@ -67,6 +72,7 @@ def test_put_get_delete(s3, bucket, refused, name):
 
 
 def test_logging_and_notification(s3, bucket):
+    s3.put_bucket_acl(Bucket=bucket, ACL="log-delivery-write")
     assert "LoggingEnabled" not in s3.get_bucket_logging(Bucket=bucket)
     enabled = {"TargetBucket": bucket, "TargetPrefix": "log/"}
     s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={"LoggingEnabled": enabled})
@@ -118,7 +124,7 @@ def test_lifecycle(s3, bucket, refused):
     assert refused(get, Bucket=bucket).code == "NoSuchLifecycleConfiguration"
     rules = [
         RULE,
-        {"ID": "r2", "Status": "Disabled", "Prefix": "x", "Expiration": {"Days": 2}},
+        {"ID": "r2", "Status": "Disabled", "Filter": {"Prefix": "x"}, "Expiration": {"Days": 2}},
         {
             "ID": "r3",
             "Status": "Enabled",
@@ -369,6 +375,7 @@ def test_logging_needs_a_bucket_to_log_to(s3, alt, bucket, refused):
     bad = refused(s3.put_bucket_logging, **put(bucket, TargetObjectKeyFormat=layout))
     assert bad.code == "MalformedXML"
     layout = {"PartitionedPrefix": {"PartitionDateSource": "EventTime"}}
+    s3.put_bucket_acl(Bucket=bucket, ACL="log-delivery-write")
     s3.put_bucket_logging(**put(bucket, TargetObjectKeyFormat=layout))
     found = s3.get_bucket_logging(Bucket=bucket)["LoggingEnabled"]
     assert found["TargetObjectKeyFormat"] == layout
