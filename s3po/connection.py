@@ -38,8 +38,7 @@ from s3po.transport import S3Session
 if TYPE_CHECKING:
     from s3po.auth import S3Auth
     from s3po.file import BinaryReader, BinaryWriter, TextReader, TextWriter
-    from s3po.mock.app import MockS3
-    from s3po.mock.server import Server
+    from s3po.mock import MockS3, Server
     from s3po.sigv4 import Condition
 
 
