@@ -189,6 +189,7 @@ def check_object(
 
     Who may not list the bucket is told AccessDenied rather than NoSuchKey.
     """
+    own = bucket is None
     if bucket is None:
         bucket = call.bucket
         key = call.key
@@ -209,7 +210,9 @@ def check_object(
                 raise S3Failure("NoSuchVersion", Key=key, VersionId=version_id)
             raise S3Failure("NoSuchKey", Key=key)
         headers = [("x-amz-delete-marker", "true"), ("x-amz-version-id", version.version_id)]
-        if version_id is not None:
+        # Of a delete marker that is the latest, S3 says NoSuchKey to those who read the object or its ACL.
+        reads = call.method in ("GET", "HEAD") and not action.endswith(_MARKED)
+        if version_id is not None or (own and not reads):
             raise S3Failure(
                 "MethodNotAllowed",
                 headers=[*headers, ("Allow", "DELETE")],
@@ -220,6 +223,10 @@ def check_object(
     if not may_object(call, bucket, version, action, permission):
         raise S3Failure("AccessDenied")
     return version
+
+
+#: What reads say MethodNotAllowed of a delete marker, though no version was named.
+_MARKED = ("Tagging", "Retention", "LegalHold")
 
 
 def _may_know(call: Call, bucket: Bucket, action: str, key: str) -> bool:

@@ -107,20 +107,6 @@ def echo(version: Version) -> Headers:
     return headers
 
 
-def read_bypass(call: Call, bucket: Bucket) -> bool:
-    """Whether a delete asks to bypass governance; InvalidArgument in a bucket without locks."""
-    value = call.headers.get(_BYPASS)
-    if value is None:
-        return False
-    if not bucket.object_lock:
-        raise S3Failure(
-            "InvalidArgument",
-            f"{_BYPASS} is only applicable to Object Lock enabled buckets.",
-            ArgumentName=_BYPASS,
-        )
-    return value.lower() == "true"
-
-
 def check_delete(call: Call, bucket: Bucket, version: Version, bypass: bool) -> None:
     """AccessDenied where a lock forbids to delete this version for good."""
     denied = S3Failure("AccessDenied", "Access Denied because object protected by object lock.")
