@@ -56,6 +56,18 @@ def read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--max-object-size", type=int, metavar="BYTES", help="larger uploads get EntityTooLarge"
     )
+    parser.add_argument(
+        "--anonymous-is-owner",
+        action="store_true",
+        help="let unsigned requests do all that the first account may",
+    )
+    parser.add_argument(
+        "--max-clock-skew",
+        type=float,
+        default=900.0,
+        metavar="SECONDS",
+        help="how far a request's date may be off (default: 900); 0 or less: any",
+    )
     given = parser.parse_args(arguments)
     if len(given.access_key) != len(given.secret_key):
         parser.error("each --access-key needs its --secret-key")
@@ -75,6 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             max_object_size=given.max_object_size,
             domains=["localhost", *given.domain],
             log_limit=1000,
+            max_clock_skew=given.max_clock_skew if given.max_clock_skew > 0 else None,
+            anonymous_is_owner=given.anonymous_is_owner,
         )
     except ValueError as error:
         print(f"s3po.mock: {error}", file=sys.stderr)

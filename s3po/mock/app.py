@@ -28,6 +28,8 @@ from s3po.mock.store import Account
 
 StartResponse = Callable[..., Any]
 _OPERATIONS = operation_names()
+#: Targets of a POST, signed or not, that resets the mock: its own, and moto's server's.
+_RESET_TARGETS = ("/_s3po/reset", "/moto-api/reset")
 _NO_FAILURE = S3Failure("InternalError")
 
 
@@ -40,7 +42,11 @@ class MockS3(Service):
     uploads with EntityTooLarge. `domains` are further host names whose subdomains are buckets
     ("localhost" makes photos.localhost the bucket photos); amazonaws.com is always one.
     `defaults` are the settings of new buckets: "legacy", "2023" (ACLs disabled, public access blocked,
-    SSE-S3) or `BucketDefaults`. `log_limit` is how many requests `requests` keeps.
+    SSE-S3) or `BucketDefaults`.
+    `log_limit` is how many requests `requests` keeps. `clock` gives seconds since the epoch (default:
+    `time.time`, looked up on each request). `max_clock_skew` is how many seconds a request's date may
+    differ from it before RequestTimeTooSkewed; None, or no keys: any. `anonymous_is_owner` lets
+    unsigned requests do all that the first account may.
     """
 
     def __init__(
@@ -53,7 +59,9 @@ class MockS3(Service):
         domains: Sequence[str] = ("localhost",),
         log_limit: int | None = 50_000,
         defaults: BucketDefaults | str = "legacy",
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
+        max_clock_skew: float | None = 900.0,
+        anonymous_is_owner: bool = False,
     ) -> None:
         super().__init__(
             credentials,
@@ -62,6 +70,8 @@ class MockS3(Service):
             domains=domains,
             defaults=defaults,
             clock=clock,
+            max_clock_skew=max_clock_skew,
+            anonymous_is_owner=anonymous_is_owner,
         )
         self.faults = Faults(_OPERATIONS)
         self.requests = Requests(log_limit, _OPERATIONS)
@@ -75,7 +85,7 @@ class MockS3(Service):
             buckets.check_name(name)
         except S3Failure as failure:
             raise ValueError(f"{name!r} is not a bucket's name: {failure.message}") from None
-        owner = next(iter(self.accounts.by_id.values()))
+        owner = self.owner
         with self.store.lock:
             if name not in self.store.buckets:
                 self.store.buckets[name] = buckets.make_bucket(
@@ -83,7 +93,7 @@ class MockS3(Service):
                 )
 
     def reset(self) -> None:
-        """Forget all buckets, faults and requests."""
+        """Forget all buckets, faults and requests; `POST /_s3po/reset` does the same."""
         with self.store.lock:
             self.store.buckets.clear()
         self.faults.clear()
@@ -102,6 +112,9 @@ class MockS3(Service):
     # The WSGI application.
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] == "POST" and environ.get("RAW_URI") in _RESET_TARGETS:
+            self.reset()
+            return _answer_reset(start_response)
         try:
             call = Call(self, environ, f"{next(self._ids):016X}"[-16:], self.clock())
             operation, failure = _find_operation(call)
@@ -167,9 +180,20 @@ class MockS3(Service):
             return _answer_failure(call, record, failure)
 
 
+def _answer_reset(start_response: StartResponse) -> Iterable[bytes]:
+    body = b'{"status": "ok"}'
+    start_response(
+        status_line(200),
+        [("Content-Type", "application/json"), ("Content-Length", str(len(body)))],
+    )
+    return [body]
+
+
 def _find_operation(call: Call) -> tuple[Operation | None, S3Failure]:
     try:
         call.locate()
+        if call.query:
+            call.apply_query_headers()
         return find_operation(call), _NO_FAILURE
     except S3Failure as failure:
         return None, failure

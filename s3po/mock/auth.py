@@ -14,7 +14,7 @@ from s3po.mock.call import Call
 
 
 def authenticate(call: Call) -> None:
-    """Set the call's identity (None: anonymous), or refuse it."""
+    """Set the request's identity (None: anonymous), or refuse it."""
     header = call.headers.get("authorization")
     query = call.query
     if header:
@@ -42,6 +42,8 @@ def authenticate(call: Call) -> None:
         signature_v4.authenticate_query(call)
     elif "Signature" in query and "AWSAccessKeyId" in query:
         signature_v2.authenticate_query(call)
+    elif call.app.anonymous_is_owner:
+        call.identity = call.app.owner
 
 
 def authenticate_form(call: Call, fields: dict[str, str]) -> None:

@@ -42,6 +42,23 @@ def split_query(raw: str) -> list[tuple[str, str]]:
     return pairs
 
 
+#: Parameters that sign a request; they are nobody's headers.
+_AUTHENTICATION = frozenset(
+    (
+        "x-amz-algorithm",
+        "x-amz-content-sha256",
+        "x-amz-credential",
+        "x-amz-date",
+        "x-amz-expires",
+        "x-amz-security-token",
+        "x-amz-signature",
+        "x-amz-signedheaders",
+    )
+)
+#: Headers besides `x-amz-*` that version 2 signs, and that its presigned URLs may hold.
+_VERSION_2_HEADERS = ("content-type", "content-md5")
+
+
 class Received:
     """A body that has come whole and is what its headers said."""
 
@@ -80,6 +97,7 @@ class Call:
         "received",
         "region",
         "request_id",
+        "sent_headers",
         "signed_query",
         "skew",
         "virtual",
@@ -91,7 +109,9 @@ class Call:
         self.request_id = request_id
         self.now = now
         self.method: str = environ["REQUEST_METHOD"]
-        self.headers = headers = read_headers(environ)
+        self.sent_headers = headers = read_headers(environ)
+        #: The headers sent, and what a presigned URL's query has in their place.
+        self.headers = headers
         target: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
         if target:
             if not target.startswith("/"):
@@ -151,6 +171,28 @@ class Call:
                 )
             except UnicodeDecodeError:
                 raise S3Failure("InvalidURI") from None
+
+    def apply_query_headers(self) -> None:
+        """Take the `x-amz-*` parameters of a presigned URL for headers, where none of the name was sent.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+        """
+        query = self.query
+        version_2 = "Signature" in query and "AWSAccessKeyId" in query
+        if not version_2 and "X-Amz-Signature" not in query:
+            return
+        found = {}
+        for name, value in query.items():
+            lower = name.lower()
+            if lower in _AUTHENTICATION or not (
+                lower.startswith("x-amz-") or (version_2 and lower in _VERSION_2_HEADERS)
+            ):
+                continue
+            if lower not in self.sent_headers:
+                # As a header would hold it: the bytes of the wire.
+                found[lower] = value.encode("utf-8", "surrogateescape").decode("latin-1")
+        if found:
+            self.headers = {**self.sent_headers, **found}
 
     # What operations ask for most.
 

@@ -29,6 +29,8 @@ from s3po.mock.writes import new_version, read_metadata, read_system, store_vers
 MiB = 1024**2
 MIN_PART = 5 * MiB
 MAX_OBJECT = 48_828_125 * MiB
+#: Completed and aborted uploads that a bucket remembers.
+_KEPT = 1000
 
 
 def _upload(call: Call) -> Upload:
@@ -228,9 +230,18 @@ def _whole(text: str, name: str) -> int:
 
 
 def abort_multipart_upload(call: Call) -> Answer:
-    access.check_write(call, "s3:AbortMultipartUpload")
+    """Abort an upload; S3 answers just so for one that was aborted or completed before."""
+    bucket = access.check_write(call, "s3:AbortMultipartUpload")
+    upload_id = call.query.get("uploadId", "")
+    if upload_id not in bucket.uploads:
+        done = bucket.completed.get(upload_id)
+        if call.key == (bucket.aborted.get(upload_id) if done is None else done[0]):
+            return Answer(204)
     upload = _upload(call)
-    del call.bucket.uploads[upload.upload_id]
+    del bucket.uploads[upload_id]
+    if len(bucket.aborted) > _KEPT:
+        bucket.aborted.pop(next(iter(bucket.aborted)))
+    bucket.aborted[upload_id] = upload.key
     return Answer(204)
 
 
@@ -405,7 +416,7 @@ def complete_multipart_upload(call: Call) -> Answer:
     version.checksum_type = upload.checksum_type or "FULL_OBJECT"
     del bucket.uploads[upload_id]
     headers = [pair for pair in store_version(call, bucket, version) if pair[0] != "ETag"]
-    if len(bucket.completed) > 1000:
+    if len(bucket.completed) > _KEPT:
         bucket.completed.pop(next(iter(bucket.completed)))
     bucket.completed[upload_id] = (key, version.etag, version.version_id)
     answer = _completed(call, bucket.name, key, version.etag, found, upload.checksum_type)

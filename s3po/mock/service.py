@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from s3po.mock.accounts import Accounts
 from s3po.mock.bucket_defaults import BucketDefaults, read_defaults
-from s3po.mock.store import Account, Store
+from s3po.mock.store import Account, Owner, Store
 
 GiB = 1024**3
 #: Bytes of the largest object that one PUT may store
@@ -26,6 +26,11 @@ def read_accounts(
     return list(credentials)
 
 
+def _now() -> float:
+    # Looked up on each call: what freezes the time in tests replaces the module's function.
+    return time.time()
+
+
 class Service:
     """What operations read of the mock that a request came to."""
 
@@ -37,15 +42,24 @@ class Service:
         max_object_size: int | None = None,
         domains: Sequence[str] = ("localhost",),
         defaults: BucketDefaults | str = "legacy",
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
+        max_clock_skew: float | None = 900.0,
+        anonymous_is_owner: bool = False,
     ) -> None:
         self.accounts = Accounts(read_accounts(credentials))
         self.region = region
         self.max_object_size = max_object_size
         self.domains = tuple("." + domain.lower().strip(".") for domain in domains)
         self.defaults = read_defaults(defaults)
-        self.clock = clock
+        self.clock = clock or _now
+        self.max_clock_skew = max_clock_skew
+        self.anonymous_is_owner = anonymous_is_owner
         self.store = Store()
+
+    @property
+    def owner(self) -> Owner:
+        """The owner of what nobody is named for: the first account, or the one of an open mock."""
+        return next(iter(self.accounts.by_id.values()))
 
     @property
     def upload_limit(self) -> int:

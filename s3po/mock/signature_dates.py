@@ -7,8 +7,14 @@ import time
 from s3po.mock.answers import S3Failure
 from s3po.mock.call import Call
 
-#: Seconds that a request's clock may differ from the server's.
-MAX_SKEW = 900
+
+def max_skew(call: Call) -> float | None:
+    """Seconds that a request's clock may differ from the mock's; None where that is not looked at.
+
+    Where no keys are known, a signature proves nothing, and its date neither.
+    """
+    app = call.app
+    return None if app.accounts.open and not call.skew else app.max_clock_skew
 
 
 def check_skew(call: Call, when: float | None, text: str) -> None:
@@ -17,10 +23,11 @@ def check_skew(call: Call, when: float | None, text: str) -> None:
             "AccessDenied", "AWS authentication requires a valid Date or x-amz-date header"
         )
     now = call.now + call.skew
-    if abs(now - when) > MAX_SKEW:
+    allowed = max_skew(call)
+    if allowed is not None and abs(now - when) > allowed:
         raise S3Failure(
             "RequestTimeTooSkewed",
             RequestTime=text,
             ServerTime=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
-            MaxAllowedSkewMilliseconds=str(MAX_SKEW * 1000),
+            MaxAllowedSkewMilliseconds=str(round(allowed * 1000)),
         )

@@ -102,19 +102,17 @@ def _verify(call: Call, account: Account | None, signature: str, date: str) -> N
     if account is None:
         return
     headers = call.headers
-    check_token(
-        account, headers.get("x-amz-security-token") or call.query.get("x-amz-security-token")
-    )
+    token = headers.get("x-amz-security-token") or call.query.get("x-amz-security-token")
+    check_token(account, token)
+    signed_headers = {name: headers[name] for name in headers if name.startswith("x-amz-")}
+    if token:
+        signed_headers["x-amz-security-token"] = token
     lines = [
         call.method,
         headers.get("content-md5", ""),
         headers.get("content-type", ""),
         date,
-        *(
-            f"{name}:{' '.join(headers[name].split())}"
-            for name in sorted(headers)
-            if name.startswith("x-amz-")
-        ),
+        *(f"{name}:{' '.join(value.split())}" for name, value in sorted(signed_headers.items())),
     ]
     resource = f"/{call.bucket_name}{call.raw_path}" if call.virtual else call.raw_path
     resources = [resource]
@@ -125,11 +123,10 @@ def _verify(call: Call, account: Account | None, signature: str, date: str) -> N
     query = ""
     if signed:
         query = "?" + "&".join(f"{name}={value}" if value else name for name, value in signed)
+        query = query.encode("utf-8", "surrogateescape").decode("latin-1")
     for each in resources:
         to_sign = "\n".join([*lines, each + query])
-        wanted = hmac.digest(
-            account.secret_key.encode(), to_sign.encode("utf-8", "surrogateescape"), "sha1"
-        )
+        wanted = hmac.digest(account.secret_key.encode(), wire_bytes(to_sign), "sha1")
         if hmac.compare_digest(base64.b64encode(wanted), wire_bytes(signature)):
             return
     raise S3Failure(

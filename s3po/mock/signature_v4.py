@@ -14,7 +14,7 @@ from s3po.mock.answers import S3Failure
 from s3po.mock.call import Call
 from s3po.mock.chunk_signatures import ChunkSigner
 from s3po.mock.dates import parse_amz_date, parse_http_date
-from s3po.mock.signature_dates import MAX_SKEW, check_skew
+from s3po.mock.signature_dates import check_skew, max_skew
 from s3po.mock.store import Account
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
@@ -115,7 +115,7 @@ def _verify(
     payload: str,
     pairs: list[tuple[str, str]],
 ) -> bytes:
-    headers = call.headers
+    headers = call.sent_headers
     names = signed.split(";")
     lines = []
     for name in names:
@@ -221,7 +221,8 @@ def authenticate_query(call: Call) -> None:
             f"Error parsing the X-Amz-Credential parameter; {failure.message.partition('; ')[2]}"
         ) from None
     now = call.now + call.skew
-    if when - now > MAX_SKEW:
+    allowed = max_skew(call)
+    if allowed is not None and when - now > allowed:
         raise S3Failure("AccessDenied", "Request is not yet valid")
     if now >= when + expires:
         raise S3Failure(

@@ -202,6 +202,8 @@ class Bucket:
         self.uploads: dict[str, Upload] = {}
         #: Completed uploads' answers, so that a Complete sent again succeeds as S3's does.
         self.completed: dict[str, tuple[str, str, str]] = {}
+        #: Aborted uploads' keys, by their ids.
+        self.aborted: dict[str, str] = {}
         self.tags: dict[str, str] = {}
         #: Subresource -> its document's inner XML (policy: its JSON).
         self.configs: dict[str, str] = {}

@@ -198,7 +198,7 @@ from s3po.mock import MockS3
 with MockS3().serve() as server:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
     connection.request("GET", "/")
-    assert connection.getresponse().status == 403
+    assert connection.getresponse().status == 200
     connection.close()
 print("done")
 """
