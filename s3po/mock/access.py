@@ -124,6 +124,22 @@ def _header_actions(call: Call, bucket: Bucket) -> Iterator[str]:
         yield "s3:PutObjectLegalHold"
 
 
+def check_copied_tags(
+    call: Call, source_bucket: Bucket, source: Version, bucket: Bucket, key: str
+) -> None:
+    """AccessDenied where a copy would take tags along that it may not read or not write.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+    """
+    if not source.tags:
+        return
+    action = "s3:GetObjectTagging"
+    if not may_object(call, source_bucket, source, action, "") or not may_write(
+        call, bucket, "s3:PutObjectTagging", key
+    ):
+        raise S3Failure("AccessDenied")
+
+
 def may_write(call: Call, bucket: Bucket, action: str, key: str | None) -> bool:
     """Whether the call may do `action`, which the ACL's WRITE allows, to `key`."""
     decision = _decide(call, bucket, action, key, None)

@@ -797,6 +797,23 @@ def test_headers_need_the_permission_of_what_they_do(s3, alt, bucket, refused, a
         assert refused(call).code == "AccessDenied"
 
 
+def test_a_copy_needs_the_permissions_of_the_tags_that_it_takes_along(s3, alt, bucket, refused):
+    s3.put_object(Bucket=bucket, Key="tagged", Body=b"", Tagging="a=b")
+    s3.put_object(Bucket=bucket, Key="bare", Body=b"")
+
+    def copy(key: str, **named: Any) -> Any:
+        return alt.copy_object(Bucket=bucket, Key="new", CopySource=f"{bucket}/{key}", **named)
+
+    both = ["s3:GetObject", "s3:PutObject"]
+    for actions in (both, [*both, "s3:GetObjectTagging"], [*both, "s3:PutObjectTagging"]):
+        set_policy(s3, allow(actions))
+        assert refused(lambda: copy("tagged")).code == "AccessDenied"
+        copy("bare")
+        copy("tagged", TaggingDirective="REPLACE")
+    set_policy(s3, allow([*both, "s3:GetObjectTagging", "s3:PutObjectTagging"]))
+    copy("tagged")
+
+
 @pytest.mark.parametrize(
     ("action", "field", "value"),
     [
