@@ -17,7 +17,7 @@ import gevent
 import s3po
 from s3po import log
 from s3po.config import Config
-from s3po.endpoint import Endpoint, check_bucket, check_key
+from s3po.endpoint import Endpoint, check_bucket, check_key, region_of_host
 from s3po.errors import (
     ConfigError,
     CredentialsError,
@@ -64,7 +64,6 @@ _HASHED_AT_ONCE = 64 * 1024
 MAX_EXPIRES = 7 * 24 * 3600
 
 _is_region = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?").fullmatch
-_region_of_host = re.compile(r"\bs3[.-]([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?\b").search
 
 
 class Gate(Protocol):
@@ -230,11 +229,11 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
         try:
             shared = self._shared
             endpoint = self.endpoint
-            scheme, host, port, host_header, target = endpoint.resolve(
+            _, target, origin = endpoint.resolve(
                 request.bucket, request.key, request.query, region=region
             )
             headers = {
-                "host": host_header,
+                "host": origin.host_header,
                 "user-agent": self._agent,
                 # Bytes come as they are stored: nothing between may compress them.
                 "accept-encoding": "identity",
@@ -243,11 +242,12 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
             body = request.body
             if body is not None and shared.digests and request.bucket in shared.digests:
                 _add_digest(headers, request)
-            message = HTTPRequest(request.method, scheme, host, port, target, headers, body)
+            message = HTTPRequest(
+                request.method, origin.scheme, origin.host, origin.port, target, headers, body
+            )
             credentials = self._provider.get()
             if credentials is not None:
-                if region is None:
-                    region = endpoint.region
+                region = origin.signing_region
                 signer = shared.signers.get(region)
                 if signer is None:
                     signer = shared.signers[region] = Signer(region)
@@ -372,13 +372,16 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
             check_key(key)
         query = _pairs(query)
         credentials, region, now = self._presigning(bucket, expires)
-        scheme, host, port, host_header, target = self.endpoint.resolve(
-            bucket, key, query, region=region
-        )
+        _, target, origin = self.endpoint.resolve(bucket, key, query, region=region)
         message = HTTPRequest(
-            method.upper(), scheme, host, port, target, add_headers({"host": host_header}, headers)
+            method.upper(),
+            origin.scheme,
+            origin.host,
+            origin.port,
+            target,
+            add_headers({"host": origin.host_header}, headers),
         )
-        signer = Signer(region or self.endpoint.region)
+        signer = Signer(origin.signing_region)
         return signer.presign(message, credentials, expires=expires, now=now)
 
     def presign_post(
@@ -421,12 +424,12 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
             *({name: value} for name, value in given.items()),
             *conditions,
         ]
-        signer = Signer(region or self.endpoint.region)
+        address = self.endpoint.resolve(bucket, None, region=region)
+        signer = Signer(address.origin.signing_region)
         form = signer.sign_policy(
             policy, credentials, expires=expires, now=now, fields={"key": key, **given}
         )
-        address = self.endpoint.resolve(bucket, None, region=region)
-        return PresignedPost(f"{address.scheme}://{address.host_header}{address.target}", form)
+        return PresignedPost(address.url, form)
 
     def _presigning(self, bucket: str, expires: int) -> tuple[Credentials, str | None, float]:
         """Who signs, for which region where that was learned, and the store's time."""
@@ -545,9 +548,7 @@ def _named_region(error: S3Error) -> str | None:
     """The region that an answer names: in a header, a field, or the host that it points to."""
     region = error.headers.get("x-amz-bucket-region") or error.fields.get("Region")
     if not region:
-        for place in (error.headers.get("location", ""), error.fields.get("Endpoint", "")):
-            found = _region_of_host(place)
-            if found is not None:
-                region = found[1]
-                break
+        region = region_of_host(error.headers.get("location", "")) or region_of_host(
+            error.fields.get("Endpoint", "")
+        )
     return region if region and _is_region(region) else None

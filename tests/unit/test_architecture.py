@@ -23,7 +23,18 @@ MODULES = {
 
 LAYERS = {
     **dict.fromkeys(
-        ("errors", "messages", "models", "config", "stats", "log", "checksums", "xml"), 0
+        (
+            "errors",
+            "messages",
+            "models",
+            "config",
+            "stats",
+            "log",
+            "checksums",
+            "xml",
+            "providers",
+        ),
+        0,
     ),
     "transport": 1,
     "sigv4": 2,
