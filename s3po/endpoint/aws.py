@@ -8,14 +8,12 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/transfer-acceleration-gett
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from s3po.errors import ConfigError
 
 
-@dataclass(frozen=True, slots=True)
-class Partition:
+class Partition(NamedTuple):
     """A group of regions with accounts and a domain of its own."""
 
     name: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from s3po.endpoint.aws import check_aws_region, host_of, partition_of
 from s3po.endpoint.names import fits_host, parse_arn
@@ -17,8 +17,7 @@ _is_express = re.compile(r".+--([a-z0-9]+(?:-[a-z0-9]+)+)--xa?-s3").fullmatch
 _EXPRESS_SUFFIXES = ("--x-s3", "--xa-s3")
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """A host to connect to, and how requests to it are signed. One for each bucket and region."""
 
     scheme: str

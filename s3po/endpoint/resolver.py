@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Literal, NamedTuple
 from urllib.parse import quote
 
@@ -117,7 +116,7 @@ class Endpoint:
         self._general: Endpoint | None = None
         if settings.use_accelerate:
             self._general = Endpoint.__new__(Endpoint)
-            self._general._apply(replace(settings, use_accelerate=False))
+            self._general._apply(settings._replace(use_accelerate=False))
         self._prefixes: dict[tuple[str | None, str | None], _Prefix] = {}
 
     @property

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from s3po.endpoint.aws import (
     GLOBAL_REGION,
@@ -31,8 +30,7 @@ _is_region = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?").full
 _FLAGS = ("use_fips_endpoint", "use_dualstack_endpoint", "use_accelerate_endpoint")
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """How addresses are made. `make_settings` makes and checks them."""
 
     #: Of the store, without a bucket.
