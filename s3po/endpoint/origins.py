@@ -127,10 +127,6 @@ def _resolve_access_point(settings: Settings, arn: str) -> tuple[Origin, str]:
             f"the access point is in the partition {point.partition}, and the endpoint's region "
             f"{settings.region} in {settings.partition.name}: {arn!r}"
         )
-    if settings.style == "path":
-        raise ConfigError(
-            f"{what} stands before the host: addressing_style must not be 'path' for {arn!r}"
-        )
     if settings.use_accelerate:
         raise ConfigError(f"S3 Transfer Acceleration does not take {what}: {arn!r}")
     if settings.use_dualstack and is_lambda:

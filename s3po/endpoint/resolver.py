@@ -64,10 +64,11 @@ class Endpoint:
       names, or the provider's, or us-east-1. `aws-global` is us-east-1 at its global host.
     - `addressing_style`: `path`, `virtual` (the bucket before the host), or `auto`: virtual on AWS, and
       elsewhere as the provider has it. On AWS, names that cannot stand before a host or would not match the
-      TLS certificate go into the path in any case.
+      TLS certificate go into the path in any case, and access points and directory buckets before the host.
     - `use_fips`, `use_dualstack`, `use_accelerate`: AWS's other hosts. Accelerate is for requests
       of objects; requests of buckets go to the region's general host.
-    - `us_east_1_regional`: `legacy` uses the global host s3.amazonaws.com for us-east-1.
+    - `us_east_1_regional`: `legacy` uses the global host s3.amazonaws.com for us-east-1, as boto3 does
+      by default.
     - `provider`: a name from `s3po.providers`; None recognises the store by its host.
 
     Raises ConfigError for a URL or a region that cannot be right, and for settings that contradict
