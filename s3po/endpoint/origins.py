@@ -29,12 +29,14 @@ class Origin(NamedTuple):
     #: The region to sign for.
     signing_region: str
     #: The service to sign for: `s3`, `s3-object-lambda` or `s3express`.
-    signing_service: str = "s3"
+    signing_service: str
+    #: Region and service, as in a signature's scope.
+    signing_scope: str
     #: Whether requests are signed with the credentials of a session that CreateSession opened, whose
     #: token goes into `x-amz-s3session-token`. CreateSession itself, CopyObject and UploadPartCopy are
     #: signed with the caller's own
     #: (https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateSession.html).
-    session_auth: bool = False
+    session_auth: bool
 
 
 def resolve_origin(
@@ -71,7 +73,16 @@ def resolve_origin(
 def make_origin(
     url: URL, region: str, service: str = "s3", *, session_auth: bool = False
 ) -> Origin:
-    return Origin(url.scheme, url.host, url.port, url.host_header, region, service, session_auth)
+    return Origin(
+        url.scheme,
+        url.host,
+        url.port,
+        url.host_header,
+        region,
+        service,
+        f"{region}/{service}",
+        session_auth,
+    )
 
 
 def check_region(settings: Settings, region: str | None) -> str:

@@ -32,6 +32,7 @@ LAYERS = {
             "log",
             "checksums",
             "xml",
+            "forks",
             "providers",
         ),
         0,
