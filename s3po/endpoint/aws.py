@@ -43,7 +43,7 @@ GLOBAL_REGION = "aws-global"
 
 _is_label = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?").fullmatch
 #: `us-east-1`, `us-gov-west-1`, `eusc-de-east-1`
-_REGION = r"[a-z]{2,}(?:-[a-z0-9]+)+-\d+"
+_REGION = r"[a-z]{2,4}(?:-[a-z0-9]+)+-[0-9]+"
 _is_region = re.compile(_REGION).fullmatch
 #: The label before a region, or before `dualstack` and a region.
 _is_service = re.compile(

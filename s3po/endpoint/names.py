@@ -17,10 +17,10 @@ _is_bucket = re.compile(r"[A-Za-z0-9._-]{1,255}").fullmatch
 _is_host_name = re.compile(
     r"(?=.{3,63}\Z)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*"
 ).fullmatch
-_looks_like_ip = re.compile(r"\d+\.\d+\.\d+\.\d+").fullmatch
+_looks_like_ip = re.compile(r"[0-9]+(?:\.[0-9]+){3}").fullmatch
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-points-naming.html
 _is_access_point = re.compile(r"[a-z0-9][a-z0-9-]{1,48}[a-z0-9]").fullmatch
-_is_account = re.compile(r"\d{12}").fullmatch
+_is_account = re.compile(r"[0-9]{12}").fullmatch
 
 _SERVICES = ("s3", "s3-object-lambda")
 

@@ -65,6 +65,8 @@ def correct(
     if (
         error.status not in (301, 302, 307, 400, 403)
         or bucket is None
+        # An access point is in the region that its ARN names.
+        or bucket.startswith("arn:")
         or request.region is not None
         or "region" in corrected
     ):
