@@ -143,6 +143,11 @@ def _resolve_access_point(settings: Settings, arn: str) -> tuple[Origin, str]:
     if settings.use_dualstack and is_lambda:
         raise ConfigError(f"{what} has no dual-stack host: {arn!r}")
     url = settings.url
+    if settings.style == "path" and not settings.is_aws:
+        raise ConfigError(
+            f"{what} stands before the host: {arn!r} at {url.text!r} needs another addressing_style "
+            "than 'path'"
+        )
     if url.is_ip:
         raise ConfigError(f"{what} cannot stand before an IP address: {arn!r} at {url.text!r}")
     if settings.is_aws:

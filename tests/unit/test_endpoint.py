@@ -329,6 +329,7 @@ def test_settings_that_contradict_each_other(settings_: dict[str, Any], why: str
         ({"use_dualstack": True}, LAMBDA, "no dual-stack"),
         ({"region": "cn-north-1"}, ARN, "partition aws, and the endpoint's region cn-north-1"),
         ({"endpoint_url": "http://127.0.0.1:9000"}, ARN, "before an IP address"),
+        ({"endpoint_url": PATH, "addressing_style": "path"}, ARN, "another addressing_style"),
         ({}, "x.mrap", "SigV4A"),
         ({}, "myap-abc--op-s3", "Outposts"),
         ({}, "logs--x-s3", "base--zone--x-s3"),
