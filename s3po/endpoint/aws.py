@@ -42,16 +42,16 @@ _DOMAINS = sorted({partition.domain for partition in PARTITIONS}, key=len, rever
 GLOBAL_REGION = "aws-global"
 
 _is_label = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?").fullmatch
+# Patterns as text are compiled when they are first needed, which is seldom.
 #: `us-east-1`, `us-gov-west-1`, `eusc-de-east-1`
 _REGION = r"[a-z]{2,4}(?:-[a-z0-9]+)+-[0-9]+"
-_is_region = re.compile(_REGION).fullmatch
 #: The label before a region, or before `dualstack` and a region.
-_is_service = re.compile(
+_SERVICE = (
     r"s3(?:-(?:accesspoint|object-lambda|control))?(?:-fips)?"
     r"|s3express(?:-control)?(?:-fips)?|s3express(?:-fips)?-[a-z0-9]+(?:-[a-z0-9]+)+|s3-outposts"
-).fullmatch
+)
 #: The older form of one label, and us-east-1's own name.
-_old_form = re.compile(rf"s3(-fips|-control|-control-fips)?-({_REGION}|external-1)").fullmatch
+_OLD_FORM = rf"s3(-fips|-control|-control-fips)?-({_REGION}|external-1)"
 
 
 class Host(NamedTuple):
@@ -129,13 +129,13 @@ def _split_service(labels: list[str]) -> tuple[str, bool, str | None] | None:
     if not labels:
         return None
     last = labels.pop()
-    if (old := _old_form(last)) is not None:
+    if (old := re.fullmatch(_OLD_FORM, last)) is not None:
         return "s3" + (old[1] or ""), False, "us-east-1" if old[2] == "external-1" else old[2]
     if last == "s3" or last == "s3-accelerate":
         return last, False, None
     if last == "dualstack" and labels and labels[-1] == "s3-accelerate":
         return labels.pop(), True, None
-    if _is_region(last) is None or not labels:
+    if re.fullmatch(_REGION, last) is None or not labels:
         return None
     service = labels.pop()
     is_dualstack = service == "dualstack"
@@ -143,7 +143,7 @@ def _split_service(labels: list[str]) -> tuple[str, bool, str | None] | None:
         if not labels:
             return None
         service = labels.pop()
-    return (service, is_dualstack, last) if _is_service(service) is not None else None
+    return (service, is_dualstack, last) if re.fullmatch(_SERVICE, service) is not None else None
 
 
 def region_of_host(place: str) -> str | None:

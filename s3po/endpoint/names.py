@@ -19,8 +19,7 @@ _is_host_name = re.compile(
 ).fullmatch
 _looks_like_ip = re.compile(r"[0-9]+(?:\.[0-9]+){3}").fullmatch
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-points-naming.html
-_is_access_point = re.compile(r"[a-z0-9][a-z0-9-]{1,48}[a-z0-9]").fullmatch
-_is_account = re.compile(r"[0-9]{12}").fullmatch
+_ACCESS_POINT = r"[a-z0-9][a-z0-9-]{1,48}[a-z0-9]"
 
 _SERVICES = ("s3", "s3-object-lambda")
 
@@ -121,9 +120,9 @@ def parse_arn(arn: str) -> AccessPoint:
         refuse(f"{region!a} is not the name of a region")
     if partition_of(region).name != partition:
         refuse(f"region {region} is in the partition {partition_of(region).name}")
-    if _is_account(account) is None:
+    if re.fullmatch("[0-9]{12}", account) is None:
         refuse("an account is 12 digits")
-    if _is_access_point(name) is None:
+    if re.fullmatch(_ACCESS_POINT, name) is None:
         refuse("an access point's name is 3 to 50 of a-z 0-9 -")
     return AccessPoint(
         partition, "s3" if service == "s3" else "s3-object-lambda", region, account, name

@@ -13,7 +13,7 @@ from s3po.errors import ConfigError
 
 #: A directory bucket, or an access point of one: `name--use1-az4--x-s3`
 #: (https://docs.aws.amazon.com/AmazonS3/latest/userguide/directory-bucket-naming-rules.html).
-_is_express = re.compile(r".+--([a-z0-9]+(?:-[a-z0-9]+)+)--xa?-s3").fullmatch
+_EXPRESS = r".+--([a-z0-9]+(?:-[a-z0-9]+)+)--xa?-s3"
 _EXPRESS_SUFFIXES = ("--x-s3", "--xa-s3")
 
 
@@ -159,7 +159,7 @@ def _resolve_access_point(settings: Settings, arn: str) -> tuple[Origin, str]:
 
 def _locate_express(settings: Settings, bucket: str, region: str) -> URL:
     """Return where a directory bucket is, or an access point of one."""
-    found = _is_express(bucket)
+    found = re.fullmatch(_EXPRESS, bucket)
     if found is None or "." in bucket or not fits_host(bucket):
         raise ConfigError(
             "the name of a directory bucket is base--zone--x-s3, of an access point of one "

@@ -24,7 +24,7 @@ DEFAULT_REGION = "us-east-1"
 AddressingStyle = Literal["auto", "path", "virtual"]
 
 #: Part of the signature's scope everywhere.
-_is_region = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?").fullmatch
+_REGION = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?"
 
 #: boto3's names of the settings, as they appear in errors.
 _FLAGS = ("use_fips_endpoint", "use_dualstack_endpoint", "use_accelerate_endpoint")
@@ -140,7 +140,9 @@ def _check_values(
     us_east_1_regional: object,
     flags: tuple[object, ...],
 ) -> None:
-    if region is not None and (not isinstance(region, str) or _is_region(region) is None):
+    if region is not None and (
+        not isinstance(region, str) or re.fullmatch(_REGION, region) is None
+    ):
         raise ConfigError(f"not the name of a region: {region!r}")
     if addressing_style not in ("auto", "path", "virtual"):
         raise ConfigError(

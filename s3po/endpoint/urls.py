@@ -9,8 +9,9 @@ from urllib.parse import quote, urlsplit
 
 from s3po.errors import ConfigError
 
-_has_space_or_control = re.compile(r"[\x00-\x20\x7f]").search
-_is_host = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_])?\.?").fullmatch
+# Compiled when a URL is given, which not every connection has.
+_SPACE_OR_CONTROL = r"[\x00-\x20\x7f]"
+_HOST = r"[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_])?\.?"
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -55,7 +56,7 @@ def parse_url(text: object) -> URL:
 
     # A password must not get into an error.
     shown = re.sub(r"//[^/?#]*@", "//***@", text)
-    if _has_space_or_control(text):
+    if re.search(_SPACE_OR_CONTROL, text):
         raise wrong("it holds white space or control characters")
     try:
         parts = urlsplit(text)
@@ -92,4 +93,4 @@ def _parse_host(host: str) -> tuple[str, bool]:
         host = host.encode("idna").decode() if not host.isascii() else host
     except UnicodeError:
         return "", False
-    return (host, False) if _is_host(host) and ".." not in host else ("", False)
+    return (host, False) if re.fullmatch(_HOST, host) and ".." not in host else ("", False)
