@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from s3po.errors import ConfigError
+from s3po.providers import provider_named
 
 KiB = 1024
 MiB = 1024 * KiB
@@ -59,7 +60,13 @@ class Config:
 
     The store:
 
-    - `addressing_style`: the bucket in the "path" or in a "virtual" host; "auto" is virtual on AWS, path elsewhere.
+    - `addressing_style`: the bucket in the "path" or in a "virtual" host; "auto" is virtual on AWS, and
+      elsewhere path or what the provider needs.
+    - `use_fips_endpoint`, `use_dualstack_endpoint`, `use_accelerate_endpoint`: AWS's other hosts. None is off.
+    - `us_east_1_regional_endpoint`: "legacy" uses s3.amazonaws.com for us-east-1; None is "regional", where boto3's
+      default is "legacy".
+    - `provider`: the store, by its name in `s3po.providers` ("r2", "b2", "garage", ...), for what it does
+      differently; None recognises it by the endpoint's host.
     - `payload_signing`: sign the body's SHA-256 as well; None does so over plain HTTP and trusts TLS elsewhere.
     - `verify`: of TLS certificates: True, False, or the path of a CA bundle; None honours AWS_CA_BUNDLE and
       REQUESTS_CA_BUNDLE.
@@ -82,6 +89,11 @@ class Config:
     check_etags: bool = True
     response_checksum_validation: Literal["when_supported", "when_required"] = "when_required"
     addressing_style: Literal["auto", "path", "virtual"] = "auto"
+    use_fips_endpoint: bool | None = None
+    use_dualstack_endpoint: bool | None = None
+    use_accelerate_endpoint: bool | None = None
+    us_east_1_regional_endpoint: Literal["regional", "legacy"] | None = None
+    provider: str | None = None
     payload_signing: bool | None = None
     verify: bool | str | None = None
     cert: str | tuple[str, str] | None = None
@@ -122,7 +134,21 @@ class Config:
             raise ConfigError(
                 f"addressing_style must be 'auto', 'path' or 'virtual', not {self.addressing_style!r}"
             )
+        self._check_endpoint()
         self._check_kinds()
+
+    def _check_endpoint(self) -> None:
+        for name in ("use_fips_endpoint", "use_dualstack_endpoint", "use_accelerate_endpoint"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, bool):
+                raise ConfigError(f"{name} must be True, False or None, not {value!r}")
+        if self.us_east_1_regional_endpoint not in ("regional", "legacy", None):
+            raise ConfigError(
+                "us_east_1_regional_endpoint must be 'regional', 'legacy' or None, "
+                f"not {self.us_east_1_regional_endpoint!r}"
+            )
+        if self.provider is not None:
+            provider_named(self.provider)
 
     def _check_kinds(self) -> None:
         if not isinstance(self.check_etags, bool):
