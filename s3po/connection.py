@@ -90,10 +90,14 @@ class Connection:
             profile_name=profile_name,
             anonymous=anonymous,
         )
-        if endpoint_url is None or region_name is None:
-            settings = resolve_settings(profile_name)
-            region_name = settings.region if region_name is None else region_name
-            endpoint_url = settings.endpoint_url if endpoint_url is None else endpoint_url
+        settings = resolve_settings(
+            profile_name,
+            tolerant=(aws_access_key_id is not None or anonymous)
+            and None not in (endpoint_url, region_name),
+        )
+        region_name = settings.region if region_name is None else region_name
+        endpoint_url = settings.endpoint_url if endpoint_url is None else endpoint_url
+        config = config.resolve(settings.config)
         #: The low-level client: one method for each S3 operation. Also `conn`.
         self.client: Client = Client(
             endpoint=Endpoint(
