@@ -280,7 +280,9 @@ class Chain:
                 return new.credentials
             old = new.credentials
         if self._left(old) <= 0:
-            message = f"{_ended(old)}, and there are no others: {trouble or 'the source has none yet'}"
+            message = (
+                f"{_ended(old)}, and there are no others: {trouble or 'the source has none yet'}"
+            )
             self._remember_failure(message, started)
             raise CredentialsError(message)
         if trouble and trouble != self._trouble:

@@ -102,7 +102,12 @@ class Container:
 def _url() -> str | None:
     relative = os.environ.get(_RELATIVE)
     if relative:
-        if relative[0] != "/" or not relative.isascii() or not relative.isprintable() or " " in relative:
+        if (
+            relative[0] != "/"
+            or not relative.isascii()
+            or not relative.isprintable()
+            or " " in relative
+        ):
             raise CredentialsError(f"{_RELATIVE} is no path that begins with /: {relative[:80]!a}")
         return f"http://{_ECS}{relative}"
     full = os.environ.get(_FULL)
@@ -153,7 +158,9 @@ def _token() -> str | None:
     if not token:
         return None
     if "\r" in token or "\n" in token or not token.isprintable() or not token.isascii():
-        raise CredentialsError(f"{name}: the token has line breaks or other characters of no header")
+        raise CredentialsError(
+            f"{name}: the token has line breaks or other characters of no header"
+        )
     return token
 
 

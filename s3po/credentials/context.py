@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from s3po import log
-from s3po.errors import CredentialsError, TransportError, TransportTimeout
+from s3po.errors import CredentialsError, MalformedResponse, TransportError, TransportTimeout
 from s3po.models import Credentials
 
 _log = log.logger("credentials")
@@ -102,8 +102,7 @@ class Context:
         """One request, tried again where that may help.
 
         `until` says whether an answer will do, where the status alone does not tell. The last answer
-        is returned whatever it says; CredentialsError where there was none, and `Unreachable` is its
-        cause where the service is not there at all.
+        is returned whatever it says. Raises NoAnswer where there was none.
         """
         for attempt in range(attempts):
             last = attempt == attempts - 1
@@ -111,11 +110,11 @@ class Context:
                 status, fields, content = self.fetch(
                     method, url, headers, body, timeout=timeout, direct=direct
                 )
-            except TransportError as error:
+            except (TransportError, MalformedResponse) as error:
                 if last:
                     raise NoAnswer(
                         f"{what}: {error.message}",
-                        sent=error.request_sent,
+                        sent=getattr(error, "request_sent", True),
                         slow=isinstance(error, TransportTimeout),
                     ) from None
                 _log.debug("%s: attempt %d failed: %s", what, attempt + 1, error)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from greenlet import getcurrent
+from greenlet import getcurrent  # type: ignore[import-untyped]
 
 from s3po.errors import CredentialsError, S3poError
 
@@ -73,7 +73,9 @@ class SingleFlight:
                 else:
                     self._flights["flight"] = flight = mine
             if flight is not mine and flight.owner is mine.owner:
-                raise CredentialsError("the source of the credentials asks for the credentials itself")
+                raise CredentialsError(
+                    "the source of the credentials asks for the credentials itself"
+                )
             yield flight if flight is mine else None
         except S3poError as error:
             mine.error = error.message or type(error).__name__

@@ -65,9 +65,7 @@ def login_credentials(
             raise
         return make_credentials(token["accessToken"], _NAMES, source, expires=expires)
     write_cache(folder, name, token)
-    return make_credentials(
-        kept, _NAMES, source, expires=required_time(kept, "expiresAt", source)
-    )
+    return make_credentials(kept, _NAMES, source, expires=required_time(kept, "expiresAt", source))
 
 
 def _text(token: Mapping[str, Any], name: str) -> str | None:

@@ -10,7 +10,6 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
 from typing import Any
 
 from s3po.credentials.answers import (
@@ -20,6 +19,7 @@ from s3po.credentials.answers import (
     required_time,
     secrets_in,
 )
+from s3po.credentials.threads import in_thread
 from s3po.errors import CredentialsError
 from s3po.models import Credentials
 
@@ -40,7 +40,7 @@ def run_process(command: str, source: str, *, timeout: float = TIMEOUT) -> Crede
     name = ascii(command.split()[0] if sys.platform == "win32" else arguments[0])[1:-1]
     what = f"{source}: credential_process {os.path.basename(name)}"
     try:
-        status, out, err = _aside(lambda: _run(arguments, timeout))
+        status, out, err = in_thread(lambda: _run(arguments, timeout))
     except subprocess.TimeoutExpired:
         raise CredentialsError(f"{what} took longer than {timeout:g} s") from None
     except (OSError, ValueError) as error:
@@ -70,19 +70,8 @@ def _run(arguments: Any, timeout: float) -> tuple[int, bytes, bytes]:
     done = subprocess.run(
         arguments,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         timeout=timeout,
         check=False,
     )
     return done.returncode, done.stdout, done.stderr
-
-
-def _aside(run: Callable[[], Any]) -> Any:
-    """Let a native thread wait, so that the other greenlets go on."""
-    if subprocess.Popen.__module__.startswith("gevent"):
-        # Patched: it waits with gevent by itself, and would not work in a thread of the pool.
-        return run()
-    from gevent.hub import get_hub
-
-    return get_hub().threadpool.apply(run)

@@ -95,9 +95,7 @@ def sso_credentials(
         raise CredentialsError(f"{source}: the answer has no roleCredentials")
     expiration = answer.get("expiration")
     expires = (
-        moment(expiration / 1000)
-        if isinstance(expiration, int) and 0 < expiration < 1e15
-        else None
+        moment(expiration / 1000) if isinstance(expiration, int) and 0 < expiration < 1e15 else None
     )
     if expires is None:
         raise CredentialsError(f"{source}: expiration is no time")
@@ -140,7 +138,9 @@ def _token(
             token = read_cache(_FOLDER, name, source) or token
             left = _expiry(token, source, again).timestamp() - now
     if left <= 0:
-        raise CredentialsError(f"{source}: the token ended at {expires:%Y-%m-%dT%H:%M:%SZ}; {again}")
+        raise CredentialsError(
+            f"{source}: the token ended at {expires:%Y-%m-%dT%H:%M:%SZ}; {again}"
+        )
     return str(token["accessToken"])
 
 

@@ -63,8 +63,10 @@ def assume_role(
         )
 
     def is_final(status: int, content: bytes) -> bool:
-        return status < 500 and status not in (408, 429) and not any(
-            each in content for each in _TRANSIENT
+        return (
+            status < 500
+            and status not in (408, 429)
+            and not any(each in content for each in _TRANSIENT)
         )
 
     status, _, content = context.send(
