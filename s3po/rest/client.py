@@ -252,7 +252,9 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
                 if signer is None:
                     signer = shared.signers[region] = Signer(region)
                 signer.sign(
-                    message,
+                    request.method,
+                    f"{scheme}://{host_header}{target}",
+                    headers,
                     credentials,
                     payload_hash=_EMPTY_HASH if body is None else self._hash(message),
                     now=self._clock() + shared.skew,
@@ -372,14 +374,16 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations):
             check_key(key)
         query = _pairs(query)
         credentials, region, now = self._presigning(bucket, expires)
-        scheme, host, port, host_header, target = self.endpoint.resolve(
-            bucket, key, query, region=region
+        scheme, _, _, host_header, target = self.endpoint.resolve(bucket, key, query, region=region)
+        return Signer(region or self.endpoint.region).presign(
+            method.upper(),
+            f"{scheme}://{host_header}{target}",
+            # Any other header may be bound, if SigV4 signs it: content-length, too.
+            add_headers({"host": host_header}, headers, reserved=("host",)),
+            credentials,
+            expires=expires,
+            now=now,
         )
-        message = HTTPRequest(
-            method.upper(), scheme, host, port, target, add_headers({"host": host_header}, headers)
-        )
-        signer = Signer(region or self.endpoint.region)
-        return signer.presign(message, credentials, expires=expires, now=now)
 
     def presign_post(
         self,
