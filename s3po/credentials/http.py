@@ -60,12 +60,16 @@ class TransportFetch:
             },
             body or None,
         )
+        transport = self._transport(timeout, direct)
         try:
-            with self._transport(timeout, direct).send(message, stream=True) as response:
+            with transport.send(message, stream=True) as response:
                 content = b"".join(_bounded(response))
                 return response.status, response.headers, content
         except ConfigError as error:
             raise CredentialsError(error.message) from None
+        finally:
+            # It is asked minutes apart, and nobody would close it later.
+            transport.close()
 
     def _transport(self, timeout: float, direct: bool) -> Transport:
         transport = self._transports.get((timeout, direct))
@@ -77,16 +81,9 @@ class TransportFetch:
                 connect_timeout=min(timeout, self._config.connect_timeout),
                 read_timeout=timeout,
                 proxies={} if direct else self._config.proxies,
-                # Asked minutes apart.
-                max_idle=5.0,
             )
             transport = self._transports.setdefault((timeout, direct), Transport(config))
         return transport
-
-    def close(self) -> None:
-        """Close the sockets; the next request opens new ones."""
-        for transport in list(self._transports.values()):
-            transport.close()
 
 
 def _bounded(response: object) -> list[bytes]:

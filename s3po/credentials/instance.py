@@ -52,7 +52,7 @@ class Instance:
 
     def load(self) -> Found | Sequence[str]:
         try:
-            reader = Reader.of(self._profile_name, tolerant=True)
+            reader = Reader.of(self._profile_name, needs_profile=False, needs_files=False)
             if reader.value("ec2_metadata_disabled"):
                 return ("instance metadata: AWS_EC2_METADATA_DISABLED is true",)
             return self._fetch(reader)
@@ -62,7 +62,7 @@ class Instance:
 
     def fetch(self) -> Found:
         """Credentials of the service, which is asked for by name. Raises CredentialsError."""
-        reader = Reader.of(self._profile_name, tolerant=True)
+        reader = Reader.of(self._profile_name, needs_profile=False, needs_files=False)
         if reader.value("ec2_metadata_disabled"):
             raise CredentialsError("AWS_EC2_METADATA_DISABLED is true")
         return self._fetch(reader)
@@ -71,7 +71,9 @@ class Instance:
         if not due:
             return None
         try:
-            return self._fetch(Reader.of(self._profile_name, tolerant=True))
+            return self._fetch(
+                Reader.of(self._profile_name, needs_profile=False, needs_files=False)
+            )
         except ConfigError as error:
             raise CredentialsError(f"instance metadata: {error.message}") from None
 

@@ -42,14 +42,17 @@ class Settings:
     config: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
 
 
-def resolve_settings(profile_name: str | None, *, tolerant: bool = False) -> Settings:
+def resolve_settings(
+    profile_name: str | None, *, has_keys: bool = False, has_all: bool = False
+) -> Settings:
     """The settings of the environment, else of the profile. Empty ones are as good as unset.
 
     Raises ConfigError for a config file that is broken, for a profile that is nowhere, and for values
-    that cannot be right. Where all that is needed was given by code (`tolerant`), a leftover
-    AWS_PROFILE or a broken file are no reason to fail: a warning tells of the file.
+    that cannot be right. With keys given by code (`has_keys`) a leftover AWS_PROFILE is no reason to
+    fail; nor is a broken file, of which a warning tells, where region and endpoint were given as well
+    (`has_all`).
     """
-    reader = Reader.of(profile_name, tolerant=tolerant)
+    reader = Reader.of(profile_name, needs_profile=not has_keys, needs_files=not has_all)
     config = {
         each.name: found
         for each in SETTINGS
@@ -69,14 +72,16 @@ class Reader:
         self.sections = sections
 
     @classmethod
-    def of(cls, profile_name: str | None, *, tolerant: bool = False) -> Reader:
+    def of(
+        cls, profile_name: str | None, *, needs_profile: bool = True, needs_files: bool = True
+    ) -> Reader:
         """A reader of the profile that is meant. Raises ConfigError as `resolve_settings`."""
         check_profile_name(profile_name)
         profile = profile_of(profile_name)
         config = read(locate(CONFIG))
         if config.broken:
             said = f"{config.location.shown}: {config.broken}"
-            if not tolerant:
+            if needs_files:
                 raise ConfigError(said)
             _log.warning("settings of a file are not read: %s", said)
         # Settings beside the keys are an old habit, and count first. That a file of keys is broken is
@@ -89,7 +94,7 @@ class Reader:
             sections
             or profile.name == "default"
             or keys.broken
-            or (tolerant and profile_name is None)
+            or (profile_name is None and not needs_profile)
         ):
             where = "; ".join(
                 f"{file.location.shown}: {file.why_not(profile.name)}" for file in (keys, config)
