@@ -107,9 +107,9 @@ def glimpse(text: str | bytes, secrets: Iterable[str | None] = ()) -> str:
     """The beginning of somebody else's message in one printable line, without `secrets`."""
     if isinstance(text, bytes):
         text = text[:20_000].decode("utf-8", "replace")
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "***")
+    # The longest first: one may be the beginning of another.
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, "***")
     text = " ".join(text.split())
     text = "".join(letter if letter.isprintable() else "?" for letter in text)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
