@@ -91,7 +91,7 @@ class Services:
             def answer(self) -> None:
                 services._answer(self)
 
-            do_GET = do_PUT = do_POST = answer  # noqa: N815
+            do_GET = do_HEAD = do_PUT = do_POST = answer  # noqa: N815
 
         class Server(ThreadingHTTPServer):
             daemon_threads = True
