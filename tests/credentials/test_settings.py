@@ -10,7 +10,7 @@ from typing import Any
 import botocore.endpoint_provider
 import botocore.session
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import s3po
@@ -363,7 +363,10 @@ def test_regions_that_would_become_hosts_are_refused() -> None:
 
 # Hostile files
 
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
+
+@patient
 @given(st.binary(max_size=400), st.booleans())
 def test_any_bytes_are_read_or_refused_without_their_text(data: bytes, is_config: bool) -> None:
     sections, trouble = parse(data, is_config=is_config)
@@ -381,6 +384,7 @@ LINES = st.sampled_from(
 )  # fmt: skip
 
 
+@patient
 @given(st.lists(LINES, max_size=30), st.sampled_from(["\n", "\r\n", "\r"]), st.booleans())
 def test_any_lines_are_read_or_refused(lines: list[str], end: str, is_config: bool) -> None:
     _, trouble = parse(end.join(lines).encode(), is_config=is_config)
