@@ -63,16 +63,16 @@ def make_context(
     clock: Callable[[], float] = time.monotonic,
     now: Callable[[], float] = time.time,
 ) -> Context:
-    """The context of a Connection: requests go over a Transport of `config`, which opens nothing yet.
+    """The context of a Connection: requests go over a requests Session of `config`, which opens nothing yet.
 
     `signer` makes what signs for STS in a region.
     """
     from s3po.config import Config
-    from s3po.credentials.http import TransportFetch
+    from s3po.credentials.http import SessionFetch
     from s3po.credentials.threads import terminal_prompt
 
     return Context(
-        fetch=TransportFetch(Config() if config is None else config),
+        fetch=SessionFetch(Config() if config is None else config),
         signer=signer or _no_signer,
         sleep=_sleep,
         region=region,
@@ -160,7 +160,7 @@ class _Late:
 def _sleep(seconds: float) -> None:
     import gevent
 
-    from s3po.transport.transport import keep_hub
+    from s3po.transport.hubs import keep_hub
 
     # In a native thread this may be the first thing that is done with gevent.
     keep_hub()

@@ -24,7 +24,7 @@ import pytest
 
 from s3po.config import Config
 from s3po.credentials import Context, Provider, resolve_provider
-from s3po.credentials.http import TransportFetch
+from s3po.credentials.http import SessionFetch
 from s3po.sigv4 import Signer
 
 #: Status, headers and body.
@@ -398,7 +398,7 @@ class Asking:
 
     def context(self) -> Context:
         return Context(
-            fetch=TransportFetch(self.config),
+            fetch=SessionFetch(self.config),
             signer=partial(Signer, service="sts"),
             sleep=self.times.sleep,
             clock=self.times.clock,
