@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TextIO, cast, overload
 # at once can fail.
 from s3po.batch import Batch
 from s3po.config import Config
-from s3po.credentials import resolve_provider, resolve_settings
+from s3po.credentials import make_context, resolve_provider, resolve_settings
 from s3po.endpoint import Endpoint
 from s3po.errors import ConfigError, NotFound, S3poError
 from s3po.models import (
@@ -26,6 +26,7 @@ from s3po.models import (
 )
 from s3po.rest import Client
 from s3po.rest.sender import Gate
+from s3po.sigv4 import Signer
 from s3po.stats import BatchStats, Stats
 from s3po.transfer.copy import copy as _copy
 from s3po.transfer.delete import delete_many as _delete_many
@@ -46,8 +47,11 @@ class Connection:
     """A store, and who we are to it.
 
     The first two arguments are an access key id and its secret; without them the AWS_* variables
-    and the shared credentials file are asked, when the first request is sent. `endpoint_url` names
-    a store other than AWS. `anonymous=True` signs nothing.
+    and the shared files are asked, then the services that give AWS's credentials, when the first
+    request is sent. `credentials` gives them by code: a callable that returns `Credentials` (with
+    `expires`, an aware datetime, it is called again before they end), or an object of botocore's with
+    `get_frozen_credentials()`. `endpoint_url` names a store other than AWS. `anonymous=True` signs
+    nothing.
 
     It may be shared between greenlets and between native threads. Nothing is opened before the
     first request; `close()` closes the sockets, after which it can be used again.
@@ -66,6 +70,7 @@ class Connection:
         profile_name: str | None = None,
         region_name: str | None = None,
         endpoint_url: str | None = None,
+        credentials: object = None,
         anonymous: bool = False,
         config: Config | None = None,
     ) -> None:
@@ -80,20 +85,28 @@ class Connection:
             "profile_name": profile_name,
             "region_name": region_name,
             "endpoint_url": endpoint_url,
+            "credentials": credentials,
             "anonymous": anonymous,
             "config": config,
         }
+        has_keys = aws_access_key_id is not None or credentials is not None or anonymous is True
+        settings = resolve_settings(
+            profile_name,
+            has_keys=has_keys,
+            has_all=has_keys and None not in (endpoint_url, region_name),
+        )
+        config = config.resolve(settings.config)
         provider = resolve_provider(
             access_key=aws_access_key_id,
             secret_key=aws_secret_access_key,
             token=aws_session_token,
             profile_name=profile_name,
             anonymous=anonymous,
+            credentials=credentials,
+            context=make_context(config, region=region_name, signer=_sts_signer),
         )
-        if endpoint_url is None or region_name is None:
-            settings = resolve_settings(profile_name)
-            region_name = settings.region if region_name is None else region_name
-            endpoint_url = settings.endpoint_url if endpoint_url is None else endpoint_url
+        region_name = settings.region if region_name is None else region_name
+        endpoint_url = settings.endpoint_url if endpoint_url is None else endpoint_url
         #: The low-level client: one method for each S3 operation. Also `conn`.
         self.client: Client = Client(
             endpoint=Endpoint(
@@ -797,6 +810,10 @@ class _Path:
 
     def __fspath__(self) -> str:
         return self._path
+
+
+def _sts_signer(region: str) -> Signer:
+    return Signer(region, "sts")
 
 
 def _remake(cls: type[Connection], arguments: dict[str, Any]) -> Connection:

@@ -54,6 +54,8 @@ class Credentials:
     token: str | None = field(default=None, repr=False)
     #: Where it was found: "explicit", "environment", "profile 'x' of ~/.aws/credentials", ...
     source: str = "explicit"
+    #: When they end, aware; None where that is not known, or never.
+    expires: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
