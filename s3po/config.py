@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from s3po.errors import ConfigError
+
+if TYPE_CHECKING:
+    from s3po.models import RetryInfo
 
 KiB = 1024
 MiB = 1024 * KiB
@@ -34,9 +38,14 @@ class Config:
     Retries:
 
     - `max_attempts`: tries of one request in all; 1 turns retries off.
+    - `retry_mode`: "standard", or "adaptive", which also holds requests back once the store has asked for fewer
+      (one rate for all greenlets and threads of a connection).
     - `retry_base`: the first delay is random between 0 and this; it doubles with each further try ...
     - `retry_max`: ... up to this.
     - `retry_base_throttled`: the first delay's bound when the store asks for fewer requests.
+    - `connect_patience`: for how long a transfer tries to reach an endpoint that refuses connections or does not
+      answer; a single request tries for 5 s of it at most. Such tries are not counted as attempts.
+    - `on_retry`: called with a `RetryInfo` before each further try.
 
     Time:
 
@@ -69,9 +78,12 @@ class Config:
     """
 
     max_attempts: int = 3
-    retry_base: float = 0.1
+    retry_mode: Literal["standard", "adaptive"] = "standard"
+    retry_base: float = 0.05
     retry_max: float = 20.0
     retry_base_throttled: float = 1.0
+    connect_patience: float = 120.0
+    on_retry: Callable[[RetryInfo], object] | None = None
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
     multipart_threshold: int = 8 * MiB
@@ -92,7 +104,7 @@ class Config:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ConfigError(f"{name} must be a whole number of 1 or more, not {value!r}")
-        for name in ("retry_base", "retry_max", "retry_base_throttled"):
+        for name in ("retry_base", "retry_max", "retry_base_throttled", "connect_patience"):
             value = getattr(self, name)
             if not _is_number(value) or value < 0:
                 raise ConfigError(f"{name} must be 0 or more seconds, not {value!r}")
@@ -120,6 +132,12 @@ class Config:
         self._check_kinds()
 
     def _check_kinds(self) -> None:
+        if self.retry_mode not in ("standard", "adaptive"):
+            raise ConfigError(
+                f"retry_mode must be 'standard' or 'adaptive', not {self.retry_mode!r}"
+            )
+        if self.on_retry is not None and not callable(self.on_retry):
+            raise ConfigError(f"on_retry must be callable or None, not {self.on_retry!r}")
         if not isinstance(self.check_etags, bool):
             raise ConfigError(f"check_etags must be True or False, not {self.check_etags!r}")
         if self.payload_signing is not None and not isinstance(self.payload_signing, bool):

@@ -46,9 +46,11 @@ class Request:
     __slots__ = (
         "body",
         "bucket",
+        "deadline",
         "headers",
         "idempotent",
         "key",
+        "max_body",
         "method",
         "operation",
         "parse",
@@ -71,6 +73,7 @@ class Request:
         stream: bool = False,
         idempotent: bool = True,
         region: str | None = None,
+        max_body: int | None = None,
     ) -> None:
         self.operation = operation
         self.method = method
@@ -89,6 +92,10 @@ class Request:
         #: Whether it may be sent again when it is not known if the first one was performed.
         self.idempotent = idempotent
         self.region = region
+        #: The most bytes of a 2xx answer's body that may be read into memory; None is no bound.
+        self.max_body = max_body
+        #: The time of `time.monotonic` at which the whole call must have ended; None is never.
+        self.deadline: float | None = None
 
     def __repr__(self) -> str:
         return f"<Request {self.operation} {self.method} {self.bucket!r} {self.key!r}>"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from s3po.errors import MalformedResponse
+from s3po.errors import MalformedResponse, S3poError
 
 if TYPE_CHECKING:
     from s3po.messages import Response
@@ -54,6 +54,23 @@ class Credentials:
     token: str | None = field(default=None, repr=False)
     #: Where it was found: "explicit", "environment", "profile 'x' of ~/.aws/credentials", ...
     source: str = "explicit"
+
+
+@dataclass(frozen=True, slots=True)
+class RetryInfo:
+    """A request that failed and is about to be tried again: what `Config.on_retry` is called with."""
+
+    operation: str
+    bucket: str | None
+    key: str | None
+    #: Why: the failure of the attempt before. It holds no secret.
+    error: S3poError
+    #: The attempt that failed, from 1, and the most that there are. Tries to connect go on beyond it for
+    #: as long as `Config.connect_patience` says.
+    attempt: int
+    max_attempts: int
+    #: Seconds until the next attempt.
+    delay: float
 
 
 @dataclass(frozen=True, slots=True)

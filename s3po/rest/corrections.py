@@ -15,6 +15,21 @@ _BYTES = (bytes, bytearray, memoryview)
 
 _UPLOADS = frozenset({"put_object", "upload_part"})
 
+#: What stores say of a signature from another time, some of them also of any other signature.
+_CLOCK_CODES = frozenset(
+    {
+        "RequestTimeTooSkewed",
+        "RequestExpired",
+        "RequestInTheFuture",
+        "SignatureDoesNotMatch",
+        "InvalidSignatureException",
+    }
+)
+#: Seconds; S3 itself takes a quarter of an hour.
+_TOLERATED_SKEW = 240.0
+
+_EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
+
 _is_region = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?").fullmatch
 _region_of_host = re.compile(r"\bs3[.-]([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?\b").search
 
@@ -41,38 +56,75 @@ def correct(
     used: str,
     corrected: list[str],
     now: float,
+    provider: object,
 ) -> bool:
     """Learn from an answer that says what was wrong; each kind of mistake once per request.
 
     `used` is the region that the attempt was signed for, `corrected` the kinds that were learned from
-    before. Returns whether the request may be sent again at once.
+    before, `now` the time of our clock. Returns whether the request may be sent again at once.
     """
-    if error.code == "RequestTimeTooSkewed":
-        date = parse_http_date(error.headers.get("date", ""))
-        if date is None or "clock" in corrected:
-            return False
+    if error.code == "NoSuchBucket":
+        # It may be made anew, in another region.
+        learned.regions.pop(request.bucket, None)
+        return False
+    if "clock" not in corrected and _correct_clock(learned, error, request, now):
         corrected.append("clock")
-        learned.skew = date.timestamp() - now
-        return True
-    bucket = request.bucket
-    if error.code == "InvalidRequest" and "Content-MD5" in error.message:
-        if "digest" in corrected or request.operation not in _UPLOADS:
-            return False
+    elif "credentials" not in corrected and _correct_credentials(error, provider):
+        corrected.append("credentials")
+    elif "digest" not in corrected and _correct_digest(learned, error, request):
         corrected.append("digest")
-        learned.digests.add(bucket)
-        return True
+    elif "region" not in corrected and _correct_region(learned, error, request, used):
+        corrected.append("region")
+    else:
+        return False
+    return True
+
+
+def _correct_clock(learned: Learned, error: S3Error, request: Request, now: float) -> bool:
+    """Keep how far the store's clock is ahead of ours."""
+    if error.code not in _CLOCK_CODES and not (error.status == 403 and request.method == "HEAD"):
+        return False
+    date = parse_http_date(error.headers.get("date", ""))
+    if date is None:
+        return False
+    skew = date.timestamp() - now
+    # The store must be off from what was signed, unless it says itself that this is what is wrong.
+    if error.code != "RequestTimeTooSkewed" and abs(skew - learned.skew) < _TOLERATED_SKEW:
+        return False
+    learned.skew = skew
+    return True
+
+
+def _correct_credentials(error: S3Error, provider: object) -> bool:
+    """Have the provider fetch new credentials, where it can."""
+    if error.code not in _EXPIRED_CODES:
+        return False
+    invalidate = getattr(provider, "invalidate", None)
+    # A provider of keys that never change says so by returning False.
+    return invalidate is not None and invalidate() is not False
+
+
+def _correct_digest(learned: Learned, error: S3Error, request: Request) -> bool:
     if (
-        error.status not in (301, 302, 307, 400, 403)
-        or bucket is None
-        or request.region is not None
-        or "region" in corrected
+        error.code != "InvalidRequest"
+        or "Content-MD5" not in error.message
+        or request.operation not in _UPLOADS
     ):
+        return False
+    learned.digests.add(request.bucket)
+    return True
+
+
+def _correct_region(learned: Learned, error: S3Error, request: Request, used: str) -> bool:
+    bucket = request.bucket
+    if bucket is None or request.region is not None:
+        return False
+    if error.status not in (301, 302, 307, 400, 403):
         return False
     region = _named_region(error)
     # What this attempt used: another request may have learned the same in the meantime.
     if region is None or region == used:
         return False
-    corrected.append("region")
     learned.regions[bucket] = region
     return True
 

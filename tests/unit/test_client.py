@@ -21,6 +21,7 @@ from s3po.errors import (
     ConfigError,
     ConnectionFailed,
     CredentialsError,
+    DeadlineExceeded,
     IncompleteBody,
     MalformedResponse,
     NoSuchBucket,
@@ -30,10 +31,11 @@ from s3po.errors import (
     S3Error,
     S3poError,
     ServerError,
+    Throttled,
     TransportTimeout,
 )
 from s3po.messages import HTTPRequest, Request, Response
-from s3po.models import Credentials, PartInfo
+from s3po.models import Credentials, PartInfo, RetryInfo
 from s3po.rest import Client
 from s3po.retry import RetryPolicy
 from s3po.stats import Stats
@@ -122,7 +124,7 @@ class Stage:
             provider=provider or Keys(*keys),
             transport=self.transport,  # type: ignore[arg-type]
             config=config,
-            retry=RetryPolicy(config, random=lambda: 1.0),
+            retry=RetryPolicy(config, random=lambda: 1.0, clock=self.clock, sleep=self.clock.sleep),
             clock=self.clock,
             sleep=self.clock.sleep,
         )
@@ -1086,3 +1088,237 @@ def test_send_takes_any_request() -> None:
     request = Request("get_object_tagging", "GET", "b", "k", query=(("tagging", None),))
     assert stage.client.send(request).content == b"<Tagging/>"
     assert stage.sent[0].query == {"tagging"}
+
+
+# Retries that others can see, and their bounds
+
+
+def test_each_retry_is_told_once_and_without_secrets(caplog: pytest.LogCaptureFixture) -> None:
+    told: list[RetryInfo] = []
+    stage = Stage(
+        fault(503, "SlowDown"),
+        fault(500, "InternalError"),
+        ok(b"x"),
+        keys=(Credentials("AKID", "sEcReT", "t0ken"),),
+        on_retry=told.append,
+    )
+    with caplog.at_level(logging.INFO, logger="s3po"):
+        stage.client.get_object("b", "k", stream=False)
+    assert [(info.operation, info.bucket, info.key) for info in told] == [
+        ("get_object", "b", "k")
+    ] * 2
+    assert [(info.attempt, info.max_attempts, info.delay) for info in told] == [
+        (1, 3, 1.0),
+        (2, 3, 0.1),
+    ]
+    assert [type(info.error) for info in told] == [Throttled, ServerError]
+    lines = [record.getMessage() for record in caplog.records if record.levelno == logging.INFO]
+    assert len(lines) == 2
+    assert "attempt 1 of 3 failed, again in 1.000 s: get_object s3://b/k: 503 SlowDown" in lines[0]
+    signatures = [sent.headers["authorization"].partition("Signature=")[2] for sent in stage.sent]
+    for secret in ("sEcReT", "t0ken", *signatures):
+        assert secret not in caplog.text + repr(told)
+
+
+def test_what_looks_on_cannot_make_a_request_fail(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(_: RetryInfo) -> None:
+        raise RuntimeError("my own mistake")
+
+    stage = Stage(fault(500), ok(b"x"), on_retry=fail)
+    assert stage.client.get_object("b", "k", stream=False).body.content == b"x"
+    assert "my own mistake" in caplog.text
+
+
+def test_successes_give_tokens_back() -> None:
+    stage = Stage(fault(500), fault(500), ok(b"x"), ok(b"y"), fault(404, "NoSuchKey"))
+    quota = stage.client._retry.quota
+    stage.client.get_object("b", "k", stream=False)
+    # Two were taken, the success gave the last one back.
+    assert quota.available == 500 - 14
+    stage.client.get_object("b", "k", stream=False)
+    assert quota.available == 500 - 13
+    with pytest.raises(NoSuchKey):
+        stage.client.get_object("b", "k")
+    assert quota.available == 500 - 13
+
+
+def test_a_connection_shares_its_quota_with_what_is_bound() -> None:
+    stage = Stage(*[fault(500)] * 3)
+    bound = stage.client.bind(stats=Stats())
+    with pytest.raises(ServerError):
+        bound.get_object("b", "k")
+    assert stage.client._retry.quota.available == 500 - 28
+
+
+def test_nothing_is_sent_after_a_deadline() -> None:
+    stage = Stage()
+    client = stage.client.bind(deadline=stage.clock.now)
+    with pytest.raises(DeadlineExceeded, match="nothing was sent") as caught:
+        client.get_object("b", "k")
+    assert (caught.value.operation, caught.value.key, caught.value.attempts) == (
+        "get_object",
+        "k",
+        0,
+    )
+    assert not caught.value.request_sent
+    assert stage.sent == []
+
+
+def test_a_retry_that_would_come_after_the_deadline_is_not_waited_for() -> None:
+    stage = Stage(fault(503, "SlowDown"), fault(503, "SlowDown"))
+    client = stage.client.bind(deadline=stage.clock.now + 2.5)
+    with pytest.raises(DeadlineExceeded, match="503 SlowDown") as caught:
+        client.put_object("b", "k", b"x")
+    assert caught.value.attempts == 2
+    assert caught.value.elapsed == pytest.approx(1.0)
+    assert isinstance(caught.value.__cause__, Throttled)
+    assert isinstance(caught.value, TransportTimeout)
+    assert isinstance(caught.value, TimeoutError)
+
+
+def test_a_timeout_at_the_deadline_is_the_deadline() -> None:
+    stage = Stage()
+
+    def wait() -> Response:
+        stage.clock.now += 5.0
+        raise TransportTimeout("no answer within 5 s")
+
+    stage.transport.lines.append(wait)
+    with pytest.raises(DeadlineExceeded) as caught:
+        stage.client.bind(deadline=stage.clock.now + 5.0).put_object(
+            "b", "k", b"x", if_none_match="*"
+        )
+    assert caught.value.request_sent
+
+
+def test_what_failed_for_another_reason_says_that_reason() -> None:
+    stage = Stage(fault(404, "NoSuchKey"))
+    with pytest.raises(NoSuchKey):
+        stage.client.bind(deadline=stage.clock.now + 5.0).get_object("b", "k")
+
+
+def test_the_earlier_of_two_deadlines_holds() -> None:
+    client = Stage().client
+    assert client.bind(deadline=10.0).bind(deadline=20.0).deadline == 10.0
+    assert client.bind(deadline=20.0).bind(deadline=10.0).deadline == 10.0
+    assert client.deadline is None
+
+
+def test_a_deadline_is_on_the_request_for_the_transport() -> None:
+    stage = Stage(ok(b"x"))
+    request = Request("get_object", "GET", "b", "k")
+    stage.client.bind(deadline=stage.clock.now + 5.0).send(request)
+    assert request.deadline == stage.clock.now + 5.0
+
+
+def test_a_client_can_be_more_patient() -> None:
+    refused = ConnectionFailed("refused", request_sent=False)
+    stage = Stage(*[refused] * 60)
+    with pytest.raises(ConnectionFailed):
+        stage.client.get_object("b", "k")
+    assert stage.clock.now - 1_790_000_000.0 == pytest.approx(5.0)
+    stage = Stage(*[refused] * 60)
+    with pytest.raises(ConnectionFailed):
+        stage.client.bind(connect_patience=60.0).get_object("b", "k")
+    assert stage.clock.now - 1_790_000_000.0 == pytest.approx(60.0)
+
+
+def test_adaptive_mode_holds_back_after_throttling() -> None:
+    stage = Stage(fault(503, "SlowDown"), *[ok(b"x") for _ in range(5)], retry_mode="adaptive")
+    stage.client.get_object("b", "k", stream=False)
+    before = stage.clock.now
+    for _ in range(4):
+        stage.client.get_object("b", "k", stream=False)
+    assert stage.clock.now - before >= 0.5
+
+
+# Corrections
+
+
+class Refreshing(Keys):
+    def __init__(self, *credentials: Credentials | None, can: bool = True) -> None:
+        super().__init__(*credentials)
+        self.can = can
+        self.invalidated = 0
+
+    def get(self) -> Credentials | None:
+        return self.credentials[min(self.invalidated, len(self.credentials) - 1)]
+
+    def invalidate(self) -> bool:
+        self.invalidated += 1
+        return self.can
+
+
+OLD, NEW = Credentials("OLD", "s", "t"), Credentials("NEW", "s", "t")
+
+
+@pytest.mark.parametrize("code", ["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"])
+def test_an_expired_token_is_replaced_once(code: str) -> None:
+    provider = Refreshing(OLD, NEW)
+    stage = Stage(fault(400, code), ok(b"x"), provider=provider)
+    stage.client.get_object("b", "k", stream=False)
+    assert [
+        sent.headers["authorization"].partition("Credential=")[2][:3] for sent in stage.sent
+    ] == [
+        "OLD",
+        "NEW",
+    ]
+    assert provider.invalidated == 1
+    assert stage.clock.slept == []
+
+
+def test_a_token_that_stays_expired_is_told() -> None:
+    provider = Refreshing(OLD, NEW)
+    stage = Stage(fault(400, "ExpiredToken"), fault(400, "ExpiredToken"), provider=provider)
+    with pytest.raises(S3Error, match="ExpiredToken"):
+        stage.client.get_object("b", "k")
+    assert provider.invalidated == 1
+
+
+def test_keys_that_never_change_are_not_asked_for_again() -> None:
+    stage = Stage(fault(400, "ExpiredToken"), provider=Refreshing(OLD, can=False))
+    with pytest.raises(S3Error, match="ExpiredToken"):
+        stage.client.get_object("b", "k")
+    stage = Stage(fault(400, "ExpiredToken"))
+    with pytest.raises(S3Error, match="ExpiredToken"):
+        stage.client.get_object("b", "k")
+
+
+def head_403(date: str) -> Response:
+    return Response(403, {"date": date}, b"")
+
+
+def test_a_head_that_is_refused_for_the_clock_learns_the_clock() -> None:
+    late = "Mon, 21 Sep 2026 16:13:20 GMT"
+    stage = Stage(head_403(late), ok(b"", etag='"e"', content_length="0"))
+    stage.client.head_object("b", "k")
+    assert "20260921T161320Z" in stage.sent[1].headers["x-amz-date"]
+    # Once the clock is known, a refusal is a refusal.
+    stage.transport.lines = [head_403(late)]
+    with pytest.raises(AccessDenied):
+        stage.client.head_object("b", "k")
+
+
+def test_a_head_that_is_refused_with_the_right_clock_is_refused() -> None:
+    stage = Stage(head_403("Mon, 21 Sep 2026 14:13:00 GMT"))
+    with pytest.raises(AccessDenied):
+        stage.client.head_object("b", "k")
+
+
+def test_regions_that_point_at_each_other_end() -> None:
+    def elsewhere(region: str) -> Response:
+        return fault(301, "PermanentRedirect", x_amz_bucket_region=region)
+
+    stage = Stage(elsewhere("eu-west-1"), elsewhere("us-east-1"), url=None)
+    with pytest.raises(S3Error, match="PermanentRedirect"):
+        stage.client.get_object("b", "k")
+    assert len(stage.sent) == 2
+
+
+def test_a_bucket_that_is_gone_has_no_region_any_more() -> None:
+    moved = fault(301, "PermanentRedirect", x_amz_bucket_region="eu-west-1")
+    stage = Stage(moved, fault(404, "NoSuchBucket"), ok(b"x"), url=None)
+    with pytest.raises(NoSuchBucket):
+        stage.client.get_object("b", "k")
+    stage.client.get_object("b", "k", stream=False)
+    assert [sent.region for sent in stage.sent] == ["us-east-1", "eu-west-1", "us-east-1"]
