@@ -14,7 +14,7 @@ from s3po.batch import Batch
 from s3po.config import Config
 from s3po.credentials import resolve_provider, resolve_settings
 from s3po.endpoint import Endpoint
-from s3po.errors import ConfigError, NotFound, S3poError
+from s3po.errors import ConfigError, NoSuchBucket, NotFound, S3poError
 from s3po.models import (
     CopyObjectResult,
     DeleteObjectResult,
@@ -343,9 +343,14 @@ class Connection:
         version_id: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> bool:
-        """Whether there is an object of that key. AccessDenied where the store will not say."""
+        """True where there is an object of that key.
+
+        Raises NoSuchBucket where the bucket is missing, AccessDenied where the store will not say.
+        """
         try:
             self.client.head_object(bucket, key, version_id=version_id, headers=headers)
+        except NoSuchBucket:
+            raise
         except NotFound:
             return False
         return True

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+if TYPE_CHECKING:
+    from s3po.models import Credentials
 
 #: What goes into a message at once; anything larger or not in memory is a `Body`.
 BytesLike = bytes | bytearray | memoryview
+
+#: Bytes of an answer that is read into memory: a page of a thousand keys of the longest kind, in full, has
+#: less than half of it.
+MAX_ANSWER = 32 * 1024 * 1024
 
 Query = tuple[tuple[str, str | None], ...]
 
@@ -46,6 +53,7 @@ class Request:
     __slots__ = (
         "body",
         "bucket",
+        "credentials",
         "deadline",
         "headers",
         "idempotent",
@@ -73,7 +81,7 @@ class Request:
         stream: bool = False,
         idempotent: bool = True,
         region: str | None = None,
-        max_body: int | None = None,
+        max_body: int | None = MAX_ANSWER,
     ) -> None:
         self.operation = operation
         self.method = method
@@ -96,6 +104,8 @@ class Request:
         self.max_body = max_body
         #: The time of `time.monotonic` at which the whole call must have ended; None is never.
         self.deadline: float | None = None
+        #: What the last attempt was signed with.
+        self.credentials: Credentials | None = None
 
     def __repr__(self) -> str:
         return f"<Request {self.operation} {self.method} {self.bucket!r} {self.key!r}>"

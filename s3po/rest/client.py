@@ -190,6 +190,8 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
                 error: S3poError = parse_error(response, request)
             except (TransportError, S3Error, MalformedResponse) as caught:
                 error = caught
+            except MemoryError:
+                error = MalformedResponse("an answer that does not fit into memory")
             except S3poError as caught:
                 # Found before anything went out, or no failure of the exchange.
                 caught.add_context(
@@ -308,7 +310,7 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
             if body is not None and learned.digests and request.bucket in learned.digests:
                 add_digest(headers, request)
             message = HTTPRequest(request.method, scheme, host, port, target, headers, body)
-            credentials = self._provider.get()
+            credentials = request.credentials = self._provider.get()
             if credentials is not None:
                 if region is None:
                     region = endpoint.region

@@ -5,11 +5,17 @@ from __future__ import annotations
 import hashlib
 import re
 from base64 import b64encode
+from typing import TYPE_CHECKING
 
 from s3po.errors import S3Error
 from s3po.messages import Request
 from s3po.models import parse_http_date
 from s3po.sigv4 import Signer, hash_body
+
+if TYPE_CHECKING:
+    from s3po.credentials import Provider
+
+_MAX_BUCKETS = 1024
 
 _BYTES = (bytes, bytearray, memoryview)
 
@@ -37,16 +43,26 @@ _region_of_host = re.compile(r"\bs3[.-]([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?\b")
 class Learned:
     """What was learned of a store; all clients that `bind` makes share it."""
 
-    __slots__ = ("digests", "regions", "signers", "skew")
+    __slots__ = ("buckets", "deletes_singly", "digests", "regions", "signers", "skew")
 
     def __init__(self) -> None:
         #: Buckets that take an upload only with its digest, as those with Object Lock do.
         self.digests: set[str | None] = set()
         #: Buckets that turned out to be in another region than the endpoint's.
         self.regions: dict[str | None, str] = {}
+        #: Buckets that are known to exist.
+        self.buckets: set[str] = set()
+        #: Whether the store has no DeleteObjects.
+        self.deletes_singly = False
         self.signers: dict[str, Signer] = {}
         #: Seconds that the store's clock is ahead of ours.
         self.skew = 0.0
+
+    def add_bucket(self, bucket: str) -> None:
+        """Remember that a bucket exists."""
+        if len(self.buckets) >= _MAX_BUCKETS:
+            self.buckets.clear()
+        self.buckets.add(bucket)
 
 
 def correct(
@@ -56,7 +72,7 @@ def correct(
     used: str,
     corrected: list[str],
     now: float,
-    provider: object,
+    provider: Provider,
 ) -> bool:
     """Learn from an answer that says what was wrong; each kind of mistake once per request.
 
@@ -66,10 +82,11 @@ def correct(
     if error.code == "NoSuchBucket":
         # It may be made anew, in another region.
         learned.regions.pop(request.bucket, None)
+        learned.buckets.discard(request.bucket or "")
         return False
     if "clock" not in corrected and _correct_clock(learned, error, request, now):
         corrected.append("clock")
-    elif "credentials" not in corrected and _correct_credentials(error, provider):
+    elif "credentials" not in corrected and _correct_credentials(error, request, provider):
         corrected.append("credentials")
     elif "digest" not in corrected and _correct_digest(learned, error, request):
         corrected.append("digest")
@@ -95,13 +112,14 @@ def _correct_clock(learned: Learned, error: S3Error, request: Request, now: floa
     return True
 
 
-def _correct_credentials(error: S3Error, provider: object) -> bool:
+def _correct_credentials(error: S3Error, request: Request, provider: Provider) -> bool:
     """Have the provider fetch new credentials, where it can."""
     if error.code not in _EXPIRED_CODES:
         return False
     invalidate = getattr(provider, "invalidate", None)
-    # A provider of keys that never change says so by returning False.
-    return invalidate is not None and invalidate() is not False
+    if invalidate is None or request.credentials is None:
+        return False
+    return bool(invalidate(request.credentials))
 
 
 def _correct_digest(learned: Learned, error: S3Error, request: Request) -> bool:

@@ -26,6 +26,7 @@ from s3po.errors import (
     MalformedResponse,
     NoSuchBucket,
     NoSuchKey,
+    NotFound,
     NotModified,
     PreconditionFailed,
     S3Error,
@@ -409,8 +410,13 @@ def test_a_stale_connection_costs_no_attempt_and_no_wait() -> None:
 def test_errors_inside_a_200_are_tried_again() -> None:
     slow = "<Error><Code>SlowDown</Code><Message>m</Message></Error>"
     done = "<CopyObjectResult><ETag>&quot;e&quot;</ETag></CopyObjectResult>"
-    stage = Stage(ok(slow), ok(""), ok(done))
+    stage = Stage(ok(slow), ok(slow), ok(done))
     assert stage.client.copy_object("b", "k", "c", "s").etag == "e"
+    stage.done()
+    # Nothing says whether this one was performed.
+    stage = Stage(ok(""))
+    with pytest.raises(MalformedResponse, match="unknown"):
+        stage.client.copy_object("b", "k", "c", "s")
     stage.done()
     stage = Stage(ok(slow), ok(slow), ok(slow))
     with pytest.raises(S3Error) as caught:
@@ -604,7 +610,7 @@ def test_errors_of_head_are_told_by_their_status() -> None:
         (304, NotModified),
     ):
         with pytest.raises(kind) as caught:
-            Stage(fault(status)).client.head_object("b", "k")
+            Stage(fault(status), ok(b"")).client.head_object("b", "k")
         assert caught.value.code
     with pytest.raises(NoSuchBucket):
         Stage(fault(404)).client.head_bucket("b")
@@ -1070,7 +1076,7 @@ def test_nothing_is_logged_unless_asked_for(caplog: pytest.LogCaptureFixture) ->
 
 
 def test_an_error_leaves_no_circle_behind() -> None:
-    stage = Stage(fault(404))
+    stage = Stage(fault(404), ok(b""))
     gc.collect()
     gc.disable()
     try:
@@ -1244,7 +1250,8 @@ class Refreshing(Keys):
     def get(self) -> Credentials | None:
         return self.credentials[min(self.invalidated, len(self.credentials) - 1)]
 
-    def invalidate(self) -> bool:
+    def invalidate(self, credentials: Credentials) -> bool:
+        assert credentials == self.get()
         self.invalidated += 1
         return self.can
 
@@ -1322,3 +1329,235 @@ def test_a_bucket_that_is_gone_has_no_region_any_more() -> None:
         stage.client.get_object("b", "k")
     stage.client.get_object("b", "k", stream=False)
     assert [sent.region for sent in stage.sent] == ["us-east-1", "eu-west-1", "us-east-1"]
+
+
+# Missing keys and missing buckets
+
+
+def test_a_miss_asks_for_the_bucket_once() -> None:
+    stage = Stage(fault(404), ok(b""), fault(404), fault(404))
+    for _ in range(3):
+        with pytest.raises(NoSuchKey):
+            stage.client.head_object("b", "k")
+    assert [sent.target for sent in stage.sent] == ["/b/k", "/b", "/b/k", "/b/k"]
+    stage.done()
+
+
+def test_a_miss_in_a_missing_bucket_says_so() -> None:
+    stage = Stage(fault(404, x_amz_request_id="R1"), fault(404))
+    with pytest.raises(NoSuchBucket) as caught:
+        stage.client.head_object("b", "k")
+    error = caught.value
+    assert (error.operation, error.bucket, error.key, error.attempts) == (
+        "head_object",
+        "b",
+        "k",
+        1,
+    )
+    assert error.request_id == "R1"
+
+
+def test_a_miss_that_cannot_be_explained_is_not_found() -> None:
+    stage = Stage(fault(404), fault(403))
+    with pytest.raises(NotFound, match="the key or the bucket") as caught:
+        stage.client.head_object("b", "k", headers={"x-amz-request-payer": "requester"})
+    assert type(caught.value) is NotFound
+    assert stage.sent[1].headers["x-amz-request-payer"] == "requester"
+
+
+def test_a_bucket_that_was_seen_is_not_asked_for() -> None:
+    stage = Stage(ok(b"", 200), fault(404), ok(b"", 204), fault(404), fault(404))
+    stage.client.create_bucket("b")
+    with pytest.raises(NoSuchKey):
+        stage.client.head_object("b", "k")
+    stage.client.delete_bucket("b")
+    with pytest.raises(NoSuchBucket):
+        stage.client.head_object("b", "k")
+    stage.done()
+
+
+# Stores without DeleteObjects
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        fault(501, "NotImplemented"),
+        fault(405, "MethodNotAllowed"),
+        fault(400, "InvalidArgument"),
+        fault(400),
+    ],
+)
+def test_without_delete_objects_keys_are_deleted_one_by_one(refusal: Response) -> None:
+    stage = Stage(
+        refusal,
+        ok(b"", 204),
+        fault(403, "AccessDenied"),
+        fault(404, "NoSuchKey"),
+        # Learned: it is not asked for again.
+        ok(b"", 204),
+    )
+    result = stage.client.delete_objects("b", ["a", "b", ("c", "v1")])
+    assert [(done.key, done.version_id) for done in result.deleted] == [("a", None), ("c", "v1")]
+    assert [(error.key, error.code) for error in result.errors] == [("b", "AccessDenied")]
+    assert stage.client.delete_objects("b", ["d"], quiet=True).deleted == ()
+    assert [sent.method for sent in stage.sent] == ["POST", *["DELETE"] * 4]
+    assert stage.sent[3].target == "/b/c?versionId=v1"
+    stage.done()
+
+
+def test_a_store_that_deletes_nothing_says_what_it_said_first() -> None:
+    stage = Stage(fault(400, "InvalidArgument"), fault(400, "InvalidArgument"))
+    with pytest.raises(S3Error, match="delete_objects"):
+        stage.client.delete_objects("b", ["a"])
+    stage = Stage(fault(400, "MalformedXML"))
+    with pytest.raises(S3Error, match="MalformedXML"):
+        stage.client.delete_objects("b", ["a"])
+    stage.done()
+
+
+# Uploads that may have been begun
+
+
+def uploads(*ids: str, initiated: str = "2027-01-01T00:00:00Z") -> Response:
+    entries = "".join(
+        f"<Upload><Key>k</Key><UploadId>{each}</UploadId><Initiated>{initiated}</Initiated></Upload>"
+        for each in ids
+    )
+    return ok(
+        "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>"
+        f"{entries}</ListMultipartUploadsResult>"
+    )
+
+
+BEGUN = "<InitiateMultipartUploadResult><UploadId>new</UploadId></InitiateMultipartUploadResult>"
+
+
+def test_an_unreadable_answer_to_create_leaves_no_upload_open() -> None:
+    stage = Stage(ok('{"uploadId": "u1"}'), uploads("u0", "u1"), ok(b"", 204))
+    with pytest.raises(MalformedResponse, match="it may have begun upload u0, which is still open"):
+        stage.client.create_multipart_upload("b", "k")
+    assert stage.sent[2].method == "DELETE"
+    assert stage.sent[2].query == {"uploadId=u1"}
+    stage.done()
+
+
+def test_uploads_of_before_are_not_suspected() -> None:
+    stage = Stage(ok("?"), uploads("u0", initiated="2020-01-01T00:00:00Z"))
+    with pytest.raises(MalformedResponse) as caught:
+        stage.client.create_multipart_upload("b", "k")
+    assert "u0" not in str(caught.value)
+    stage.done()
+
+
+def test_a_lost_answer_to_create_is_told_and_asked_again(caplog: pytest.LogCaptureFixture) -> None:
+    stage = Stage(ConnectionFailed("reset"), uploads("u0"), ok(BEGUN))
+    assert stage.client.create_multipart_upload("b", "k").upload_id == "new"
+    assert "upload u0 of s3://b/'k' may be open" in caplog.text
+    stage.done()
+
+
+def test_lost_answers_to_create_end() -> None:
+    lost = [ConnectionFailed("reset"), uploads("u0")]
+    stage = Stage(*lost * 3)
+    with pytest.raises(ConnectionFailed, match="it may have begun upload u0"):
+        stage.client.create_multipart_upload("b", "k")
+    stage.done()
+    stage = Stage(ConnectionFailed("reset"), fault(403, "AccessDenied"), ok(BEGUN))
+    assert stage.client.create_multipart_upload("b", "k").upload_id == "new"
+    stage.done()
+
+
+# Headers and text that cannot be right
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-amz-checksum-algorithm": "CRC32"},
+        {"X-Amz-Sdk-Checksum-Algorithm": "SHA256"},
+        {"x-amz-sdk-checksum-algorithm": "CRC32", "x-amz-checksum-sha256": "abc="},
+        {"content-encoding": "aws-chunked"},
+        {"expect": "100-continue"},
+        {"x-amz-date": "20260101T000000Z"},
+        {"x-amz-content-sha256": "UNSIGNED-PAYLOAD"},
+        {"x-amz-trailer": "x-amz-checksum-crc32"},
+    ],
+    ids=str,
+)
+def test_headers_that_would_be_refused_late_are_refused_at_once(headers: dict[str, str]) -> None:
+    client = Stage().client
+    for call in (
+        lambda: client.put_object("b", "k", b"x", headers=headers),
+        lambda: client.upload_part("b", "k", "u", 1, b"x", headers=headers),
+    ):
+        with pytest.raises(ConfigError, match=r"x-amz|expect|aws-chunked"):
+            call()
+
+
+def test_a_checksum_that_comes_with_its_name_is_sent() -> None:
+    stage = Stage(ok(etag='"e"'))
+    named = {"x-amz-sdk-checksum-algorithm": "CRC32", "x-amz-checksum-crc32": "AAAAAA=="}
+    stage.client.put_object("b", "k", b"x", headers=named)
+    assert stage.sent[0].headers["x-amz-checksum-crc32"] == "AAAAAA=="
+
+
+SURROGATE = "a\udc80"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.get_object("b", "k", version_id=SURROGATE),
+        lambda client: client.head_object("b", "k", version_id=SURROGATE),
+        lambda client: client.delete_object("b", "k", version_id=SURROGATE),
+        lambda client: client.delete_objects("b", [("k", SURROGATE)]),
+        lambda client: client.delete_objects("b", [SURROGATE]),
+        lambda client: client.copy_object("b", "k", "b", "k", source_version_id=SURROGATE),
+        lambda client: client.copy_object("b", "k", "b", SURROGATE),
+        lambda client: client.upload_part("b", "k", SURROGATE, 1, b""),
+        lambda client: client.upload_part_copy("b", "k", SURROGATE, 1, "b", "k"),
+        lambda client: client.complete_multipart_upload("b", "k", SURROGATE, [PartInfo(1, "e")]),
+        lambda client: client.complete_multipart_upload("b", "k", "u", [PartInfo(1, SURROGATE)]),
+        lambda client: client.abort_multipart_upload("b", "k", SURROGATE),
+        lambda client: client.list_parts("b", "k", SURROGATE),
+        lambda client: client.list_multipart_uploads("b", upload_id_marker=SURROGATE),
+        lambda client: client.list_multipart_uploads("b", key_marker=SURROGATE),
+        lambda client: client.list_multipart_uploads("b", prefix=SURROGATE),
+        lambda client: client.list_objects_v2("b", continuation_token=SURROGATE),
+        lambda client: client.list_objects_v2("b", start_after=SURROGATE),
+        lambda client: client.list_objects_v2("b", delimiter=SURROGATE),
+        lambda client: client.list_objects("b", marker=SURROGATE),
+        lambda client: client.list_buckets(continuation_token=SURROGATE),
+        lambda client: client.list_buckets(prefix=SURROGATE),
+        lambda client: client.create_bucket("b", region=SURROGATE),
+        lambda client: client.put_object("b", "k", content_type=SURROGATE),
+        lambda client: client.put_object("b", "k", metadata={"a": SURROGATE}),
+        lambda client: client.put_object("b", "k", metadata={SURROGATE: "a"}),
+        lambda client: client.put_object("b", "k", if_match=SURROGATE),
+        lambda client: client.put_object("b", "k", headers={"x-a": SURROGATE}),
+        lambda client: client.put_object("b", "k", headers={SURROGATE: "x"}),
+        lambda client: client.presign("GET", "b", SURROGATE, expires=9),
+        lambda client: client.presign("GET", "b", "k", expires=9, query={"versionId": SURROGATE}),
+        lambda client: client.presign("GET", "b", "k", expires=9, query={SURROGATE: None}),
+        lambda client: client.presign("GET", "b", "k", expires=9, headers={"x-a": SURROGATE}),
+        lambda client: client.presign_post("b", "k", expires=9, fields={"acl": SURROGATE}),
+        lambda client: client.presign_post("b", "k", expires=9, fields={SURROGATE: "x"}),
+    ],
+)
+def test_lone_surrogates_are_refused_everywhere(call: Callable[[Client], object]) -> None:
+    stage = Stage()
+    with pytest.raises(ConfigError):
+        call(stage.client)
+    assert stage.sent == []
+
+
+def test_an_answer_that_does_not_fit_into_memory_is_malformed() -> None:
+    stage = Stage(MemoryError(), MemoryError(), MemoryError())
+    with pytest.raises(MalformedResponse, match="memory"):
+        stage.client.list_objects_v2("b")
+
+
+def test_answers_to_operations_are_bounded() -> None:
+    assert Request("put_object", "PUT", "b", "k").max_body == 32 * 1024 * 1024
+    assert Request("get_object", "GET", "b", "k", max_body=None).max_body is None
