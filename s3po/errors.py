@@ -188,6 +188,20 @@ class ConnectionFailed(TransportError, ConnectionError):
     """The connection could not be made, or broke."""
 
 
+class CertificateError(ConnectionFailed):
+    """The certificate of a server or of a proxy is not trusted."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message, request_sent=False, permanent=True)
+
+
+class ProxyError(ConnectionFailed):
+    """A proxy refused to forward the request, or a tunnel to the store."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message, request_sent=False, permanent="407" in message)
+
+
 class TransportTimeout(TransportError, TimeoutError):
     """Connecting, sending or waiting for bytes took longer than its timeout."""
 

@@ -57,7 +57,7 @@ class BucketOperations(Sender):
             Request("head_bucket", "HEAD", bucket, headers=add_headers({}, headers))
         )
         self._learned.add_bucket(bucket)
-        return BucketInfo(bucket, region=response.headers.get("x-amz-bucket-region"))
+        return BucketInfo(bucket, region=response.lower_headers.get("x-amz-bucket-region"))
 
     def delete_bucket(self, bucket: str, *, headers: Mapping[str, str] | None = None) -> None:
         """Delete an empty bucket; Conflict where it is not empty.

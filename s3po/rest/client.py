@@ -25,7 +25,7 @@ from s3po.errors import (
     TransportError,
     TransportTimeout,
 )
-from s3po.messages import HTTPRequest, Request, Response
+from s3po.messages import Body, BytesLike, Request
 from s3po.models import RetryInfo
 from s3po.rest.buckets import BucketOperations
 from s3po.rest.codec import parse_error
@@ -38,11 +38,11 @@ from s3po.rest.streams import CountedStream, rewind
 from s3po.retry import Backoff, Retries, RetryPolicy, is_throttling, is_unreachable
 from s3po.sigv4 import UNSIGNED_PAYLOAD, Signer, payload_hash
 from s3po.stats import Stats
-from s3po.transport.transport import keep_hub
+from s3po.transport.messages import PreparedRequest, Response
+from s3po.transport.session import S3Session
 
 if TYPE_CHECKING:
     from s3po.credentials import Provider
-    from s3po.transport import Transport
 
 _log = log.logger("rest")
 _is_enabled = _log.isEnabledFor
@@ -53,8 +53,6 @@ _BYTES = (bytes, bytearray, memoryview)
 
 #: SHA-256 of nothing.
 _EMPTY_HASH = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-
-_HASHED_AT_ONCE = 64 * 1024
 
 
 class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOperations):
@@ -71,13 +69,14 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
         "_provider",
         "_retry",
         "_sleep",
+        "_timeout",
         "config",
         "connect_patience",
         "deadline",
         "endpoint",
         "limiter",
+        "session",
         "stats",
-        "transport",
     )
 
     def __init__(
@@ -85,7 +84,7 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
         *,
         endpoint: Endpoint,
         provider: Provider,
-        transport: Transport,
+        session: S3Session,
         config: Config,
         stats: Stats | None = None,
         retry: RetryPolicy | None = None,
@@ -94,7 +93,8 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
     ) -> None:
         self.config = config
         self.endpoint = endpoint
-        self.transport = transport
+        self.session = session
+        self._timeout = (config.connect_timeout, config.read_timeout)
         self.stats = stats if stats is not None else Stats()
         self.limiter: Gate | None = None
         #: When all requests must have ended, as `bind` has it.
@@ -171,7 +171,7 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
                 self._give_up_late(request, attempts - 1, started, None)
             try:
                 response = self._exchange(request, region)
-                if response.status < 300:
+                if response.status_code < 300:
                     parse = request.parse
                     if parse is not None:
                         try:
@@ -179,7 +179,7 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
                         except BaseException as failure:
                             response.close()
                             if isinstance(failure, MalformedResponse):
-                                failure.status = response.status
+                                failure.status = response.status_code
                             raise
                     quota = policy.quota
                     if quota.available < quota.capacity:
@@ -296,9 +296,10 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
         try:
             learned = self._learned
             endpoint = self.endpoint
-            scheme, host, port, host_header, target = endpoint.resolve(
+            scheme, _, _, host_header, target = endpoint.resolve(
                 request.bucket, request.key, request.query, region=region
             )
+            url = f"{scheme}://{host_header}{target}"
             headers = {
                 "host": host_header,
                 "user-agent": self._agent,
@@ -309,7 +310,6 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
             body = request.body
             if body is not None and learned.digests and request.bucket in learned.digests:
                 add_digest(headers, request)
-            message = HTTPRequest(request.method, scheme, host, port, target, headers, body)
             credentials = request.credentials = self._provider.get()
             if credentials is not None:
                 if region is None:
@@ -318,9 +318,11 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
                 if signer is None:
                     signer = learned.signers[region] = Signer(region)
                 signer.sign(
-                    message,
+                    request.method,
+                    url,
+                    headers,
                     credentials,
-                    payload_hash=_EMPTY_HASH if body is None else self._hash(message),
+                    payload_hash=_EMPTY_HASH if body is None else self._hash(body, scheme),
                     now=self._clock() + learned.skew,
                 )
             stats = self.stats
@@ -328,29 +330,44 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
             if body is not None:
                 stats.bytes_sent += len(body) if isinstance(body, _BYTES) else body.length
             debug = _is_enabled(_DEBUG)
+            prepared = PreparedRequest(request.method, url, headers, body)
             if debug:
-                _log.debug("%s: %r", request.operation, message)
-            response = self.transport.send(message, stream=request.stream)
+                _log.debug("%s: %r", request.operation, prepared)
+            response = self.session.send(
+                prepared,
+                stream=request.stream,
+                timeout=self._timeout
+                if request.deadline is None
+                else self._timeout_until(request.deadline),
+                max_body=request.max_body,
+            )
             if response.stream is not None:
                 response.stream = CountedStream(response.stream, request, stats, limiter)
                 held = False
-            elif response.content is not None:
+            else:
                 stats.bytes_received += len(response.content)
             if debug:
-                _log.debug("%s: %d", request.operation, response.status)
+                _log.debug("%s: %d", request.operation, response.status_code)
             return response
         finally:
             if held:
                 limiter.release()  # type: ignore[union-attr]
 
-    def _hash(self, message: HTTPRequest) -> str:
+    def _timeout_until(self, deadline: float) -> tuple[float, float]:
+        """The timeouts of one attempt: none of them reaches beyond the deadline."""
+        left = deadline - self._retry.clock()
+        if left <= 0:
+            raise TransportTimeout("the time was over before anything was sent", request_sent=False)
+        connect, read = self._timeout
+        return min(connect, left), min(read, left)
+
+    def _hash(self, body: BytesLike | Body, scheme: str) -> str:
         """What stands for the body in the signature."""
-        body = message.body
         signing = self.config.payload_signing
         if not body:
             return _EMPTY_HASH
         if signing is None:
-            signing = message.scheme == "http"
+            signing = scheme == "http"
             if signing and not isinstance(body, _BYTES) and not body.rewindable:
                 # To hash it would be to use it up.
                 signing = False
@@ -358,9 +375,6 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
             return UNSIGNED_PAYLOAD
         if not isinstance(body, _BYTES) and not body.rewindable:
             raise ConfigError("a body that can be read only once cannot be signed beforehand")
-        if not isinstance(body, bytes) or len(body) > _HASHED_AT_ONCE:
-            # Hashing gives others their turn, which may be the first thing that this thread does with gevent.
-            keep_hub()
         return payload_hash(body)
 
     def _give_up(

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from s3po import log
 from s3po.errors import MalformedResponse, NotFound, S3Error, error_class
-from s3po.messages import Request, Response
+from s3po.messages import Request
 from s3po.models import (
     BucketInfo,
     CompleteMultipartUploadResult,
@@ -34,6 +34,7 @@ from s3po.models import (
     parse_http_date,
     unquote_etag,
 )
+from s3po.transport.messages import Response
 from s3po.xml import Node, can_carry, document, element, glimpse, is_plain, parse
 
 __all__ = ["xml_can_carry"]
@@ -83,7 +84,7 @@ def parse_error(response: Response, request: Request) -> S3Error:
             return _error(found, response, request)
         except MalformedResponse as malformed:
             message = malformed.message
-    status = response.status
+    status = response.status_code
     if status == 404:
         if message or request.bucket is None:
             # A page that is not S3's says nothing about what S3 holds.
@@ -118,7 +119,7 @@ def _error(root: Node, response: Response, request: Request | None = None) -> S3
         for child in root.children
         if not child.name.startswith(("Signature", "CanonicalRequest", "Token"))
     }
-    code = fields.pop("Code", "").strip() or _CODES.get(response.status, "")
+    code = fields.pop("Code", "").strip() or _CODES.get(response.status_code, "")
     message = fields.pop("Message", "")
     if code == "NoSuchKey" and request is not None and request.key is None:
         # No key was asked for: what is named so is the bucket, below a path that the store took for one.
@@ -134,11 +135,11 @@ def _make_error(
     fields: dict[str, str],
     kind: type[S3Error] | None = None,
 ) -> S3Error:
-    headers = response.headers
-    return (kind or error_class(response.status, code))(
+    headers = response.lower_headers
+    return (kind or error_class(response.status_code, code))(
         " ".join(message.split())[:1000],
         code=code[:100],
-        status=response.status,
+        status=response.status_code,
         request_id=headers.get("x-amz-request-id") or fields.pop("RequestId", None),
         host_id=headers.get("x-amz-id-2") or fields.pop("HostId", None),
         headers=headers,
@@ -434,14 +435,14 @@ def parse_list_objects_v1(response: Response) -> ListObjectsResult:
 def parse_put_object(response: Response) -> PutObjectResult:
     if response.content:
         check_done(response)
-    if "etag" not in response.headers:
+    if "etag" not in response.lower_headers:
         raise MalformedResponse("an answer without an ETag: whoever sent it stored nothing")
-    return PutObjectResult(response.headers)
+    return PutObjectResult(response.lower_headers)
 
 
 def parse_head_object(response: Response) -> HeadObjectResult:
-    _check_object(response.headers)
-    return HeadObjectResult(response.headers)
+    _check_object(response.lower_headers)
+    return HeadObjectResult(response.lower_headers)
 
 
 _is_content_range = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})").fullmatch
@@ -455,8 +456,8 @@ def _check_object(headers: Mapping[str, str]) -> None:
 
 def parse_get_object(response: Response) -> GetObjectResult:
     """The whole object: any part of it would be taken for all of it."""
-    headers = response.headers
-    if response.status == 206 or "content-range" in headers:
+    headers = response.lower_headers
+    if response.status_code == 206 or "content-range" in headers:
         raise MalformedResponse("a part of an object where all of it was asked for")
     _check_object(headers)
     _parse_length(headers)
@@ -465,12 +466,12 @@ def parse_get_object(response: Response) -> GetObjectResult:
 
 def parse_get_range(response: Response) -> GetObjectResult:
     """A range or a part of an object, or the whole of it from a store that knows no ranges."""
-    headers = response.headers
+    headers = response.lower_headers
     _check_object(headers)
     length = _parse_length(headers)
     content_range = headers.get("content-range")
     if content_range is None:
-        if response.status == 206:
+        if response.status_code == 206:
             raise MalformedResponse("a part of an object that does not say which part it is")
     else:
         found = _is_content_range(content_range)
@@ -497,7 +498,7 @@ def parse_copy_object(response: Response) -> CopyObjectResult:
     return CopyObjectResult(
         etag=unquote_etag(root.required("ETag")),
         last_modified=parse_time(root.findtext("LastModified")),
-        version_id=response.headers.get("x-amz-version-id"),
+        version_id=response.lower_headers.get("x-amz-version-id"),
     )
 
 
@@ -590,13 +591,13 @@ def parse_complete_multipart_upload(response: Response) -> CompleteMultipartUplo
     root = parse_result(response, "CompleteMultipartUploadResult", "ETag")
     return CompleteMultipartUploadResult(
         etag=unquote_etag(root.required("ETag")),
-        version_id=response.headers.get("x-amz-version-id"),
+        version_id=response.lower_headers.get("x-amz-version-id"),
     )
 
 
 def parse_upload_part(response: Response, part_number: int, size: int) -> PartInfo:
     check_done(response)
-    etag = unquote_etag(response.headers.get("etag", ""))
+    etag = unquote_etag(response.lower_headers.get("etag", ""))
     if not etag:
         raise MalformedResponse("a part without an ETag, by which it would be named")
     return PartInfo(part_number, etag, size)

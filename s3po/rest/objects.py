@@ -46,6 +46,8 @@ _UNKNOWN_REQUEST_CODES = frozenset(
     {"", "BadRequest", "InvalidArgument", "InvalidRequest", "MethodNotAllowed", "NotImplemented"}
 )
 
+_ANY_SIZE = 1 << 62
+
 
 class ObjectOperations(Sender):
     __slots__ = ()
@@ -144,7 +146,8 @@ class ObjectOperations(Sender):
                 if part_number is not None or "range" in sent
                 else codec.parse_get_object,
                 stream=stream,
-                max_body=None,
+                # It is asked for: whatever its size.
+                max_body=_ANY_SIZE,
             )
         ).result
         return result
@@ -262,8 +265,8 @@ class ObjectOperations(Sender):
             )
         )
         return DeleteObjectResult(
-            version_id=response.headers.get("x-amz-version-id"),
-            delete_marker=response.headers.get("x-amz-delete-marker") == "true",
+            version_id=response.lower_headers.get("x-amz-version-id"),
+            delete_marker=response.lower_headers.get("x-amz-delete-marker") == "true",
         )
 
     def delete_objects(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from s3po.endpoint import check_bucket, check_key
 from s3po.errors import ConfigError, CredentialsError
-from s3po.messages import HTTPRequest, Query
+from s3po.messages import Query
 from s3po.models import Credentials, PresignedPost
 from s3po.rest.checks import add_headers, check_int, check_name, check_text
 from s3po.rest.sender import Sender
@@ -51,14 +51,16 @@ class PresignOperations(Sender):
             check_key(key)
         query = _pairs(query)
         credentials, region, now = self._presigning(bucket, expires)
-        scheme, host, port, host_header, target = self.endpoint.resolve(
-            bucket, key, query, region=region
+        scheme, _, _, host_header, target = self.endpoint.resolve(bucket, key, query, region=region)
+        return Signer(region or self.endpoint.region).presign(
+            method.upper(),
+            f"{scheme}://{host_header}{target}",
+            # Any other header may be bound, if SigV4 signs it: content-length, too.
+            add_headers({"host": host_header}, headers, reserved=("host",)),
+            credentials,
+            expires=expires,
+            now=now,
         )
-        message = HTTPRequest(
-            method.upper(), scheme, host, port, target, add_headers({"host": host_header}, headers)
-        )
-        signer = Signer(region or self.endpoint.region)
-        return signer.presign(message, credentials, expires=expires, now=now)
 
     def presign_post(
         self,
