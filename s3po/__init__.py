@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         ObjectInfo,
         PartInfo,
         PresignedPost,
+        RetryInfo,
         UploadResult,
     )
     from s3po.rest import Client
@@ -120,6 +121,7 @@ _HOMES = {
         "ObjectInfo",
         "PartInfo",
         "PresignedPost",
+        "RetryInfo",
         "UploadResult",
     ),
     "rest": ("Client",),
@@ -168,6 +170,7 @@ __all__ = [
     "PartInfo",
     "PreconditionFailed",
     "PresignedPost",
+    "RetryInfo",
     "S3Error",
     "S3poError",
     "ServerError",

@@ -14,7 +14,7 @@ from s3po.batch import Batch
 from s3po.config import Config
 from s3po.credentials import make_context, resolve_provider, resolve_settings
 from s3po.endpoint import Endpoint
-from s3po.errors import ConfigError, NotFound, S3poError
+from s3po.errors import ConfigError, NoSuchBucket, NotFound, S3poError
 from s3po.models import (
     CopyObjectResult,
     DeleteObjectResult,
@@ -113,10 +113,10 @@ class Connection:
                 endpoint_url=endpoint_url,
                 region=region_name,
                 addressing_style=config.addressing_style,
-                use_fips=config.use_fips_endpoint or False,
-                use_dualstack=config.use_dualstack_endpoint or False,
-                use_accelerate=config.use_accelerate_endpoint or False,
-                us_east_1_regional=config.us_east_1_regional_endpoint or "regional",
+                use_fips=config.use_fips_endpoint,
+                use_dualstack=config.use_dualstack_endpoint,
+                use_accelerate=config.use_accelerate_endpoint,
+                us_east_1_regional=config.us_east_1_regional_endpoint,
                 provider=config.provider,
             ),
             provider=provider,
@@ -361,9 +361,14 @@ class Connection:
         version_id: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> bool:
-        """Whether there is an object of that key. AccessDenied where the store will not say."""
+        """True where there is an object of that key.
+
+        Raises NoSuchBucket where the bucket is missing, AccessDenied where the store will not say.
+        """
         try:
             self.client.head_object(bucket, key, version_id=version_id, headers=headers)
+        except NoSuchBucket:
+            raise
         except NotFound:
             return False
         return True
