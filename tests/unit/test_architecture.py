@@ -35,12 +35,11 @@ LAYERS = {
     "file": 5,
     "connection": 6,
     "batch": 6,
-    "progress": 5,
     "slim": 8,
     "__main__": 8,
 }
 #: Of two packages of one layer, the first may use the second.
-PEERS = {("file", "transfer"), ("connection", "batch"), ("batch", "connection")}
+PEERS = {("file", "transfer"), ("connection", "batch")}
 #: Packages beside the layers, and all that they may import of them.
 INDEPENDENT = {
     # It writes its own documents and signatures: a bug that it shared with the client could not be seen.
