@@ -10,6 +10,7 @@ import inspect
 import os
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Unpack, overload
 
@@ -61,16 +62,17 @@ class Verb:
 
 
 class Operation:
-    """A method of the low-level client."""
+    """A method of the low-level client, and its signature, which counts `self`."""
 
-    __slots__ = ("method", "name")
+    __slots__ = ("method", "name", "signature")
 
     #: Its arguments were checked against its signature.
     required: frozenset[str] = frozenset()
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, signature: inspect.Signature) -> None:
         self.name = name
         self.method = attrgetter(f"client.{name}")
+        self.signature = signature
 
     def check(self, options: Mapping[str, Any]) -> None:
         """Nothing is left to check."""
@@ -290,39 +292,32 @@ class Verbs:
         Raises ConfigError for a name that the client does not have, and TypeError for arguments that
         the method does not take.
         """
-        method = _find_operation(self._scheduler.connection.client, operation)
-        signature = inspect.signature(method)
-        # Positional arguments are counted and names checked before there is a call.
-        named = signature.bind(*args, **kwargs).arguments
-        if "stream" in signature.parameters:
-            stream = named.get("stream", False)
-            kwargs = kwargs if "stream" in named else {**kwargs, "stream": False}
-            if stream:
-                if callback is None:
-                    raise ConfigError("stream=True needs a callback, which reads the body")
+        if not isinstance(operation, str):
+            raise ConfigError(f"operation must be a str, not {type(operation).__name__}")
+        client: Any = type(self._scheduler.connection.client)
+        target = _find_operation(client, operation)
+        named = target.signature.bind(None, *args, **kwargs).arguments
+        if "stream" in target.signature.parameters:
+            if not named.get("stream", False):
+                kwargs["stream"] = False
+            elif callback is None:
+                raise ConfigError("stream=True needs a callback, which reads the body")
+            else:
                 callback = _closing_body(callback)
         return self._scheduler.submit(
-            Operation(operation),
-            named.get("bucket"),
-            named.get("key"),
-            args,
-            kwargs,
-            callback,
-            errback,
+            target, named.get("bucket"), named.get("key"), args, kwargs, callback, errback
         )
 
 
-def _find_operation(client: Any, operation: object) -> Any:
-    """The client's public method of that name."""
-    if not isinstance(operation, str):
-        raise ConfigError(f"operation must be a str, not {type(operation).__name__}")
-    kind = type(client)
-    method = None if operation.startswith("_") else getattr(kind, operation, None)
+@lru_cache(maxsize=1024)
+def _find_operation(client: type, operation: str) -> Operation:
+    """The public method of that name."""
+    method = None if operation.startswith("_") else getattr(client, operation, None)
     if not inspect.isroutine(method):
         names = [
             name
-            for name in dir(kind)
-            if not name.startswith("_") and inspect.isroutine(getattr(kind, name))
+            for name in dir(client)
+            if not name.startswith("_") and inspect.isroutine(getattr(client, name))
         ]
         close = get_close_matches(operation, names, 1, 0.3)
         hint = f": did you mean {close[0]!r}?" if close else ""
@@ -331,7 +326,7 @@ def _find_operation(client: Any, operation: object) -> Any:
         raise ConfigError(
             f"{operation} returns an iterator, whose requests would be made outside of the call"
         )
-    return getattr(client, operation)
+    return Operation(operation, inspect.signature(method))
 
 
 def _closing_body(callback: Callback[Any]) -> Callback[Any]:
