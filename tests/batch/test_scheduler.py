@@ -35,7 +35,7 @@ class Ledger:
             self.early.append(number)
 
 
-@pytest.mark.parametrize("poolsize", [1, 7, 50])
+@pytest.mark.parametrize("poolsize", [1, 50])
 def test_no_callback_runs_before_its_verb_has_returned(
     any_conn: s3po.Connection, poolsize: int
 ) -> None:
@@ -160,3 +160,26 @@ def test_a_producer_that_yields_in_a_verb_makes_its_call_though_the_block_ends_m
     producer.get()
     assert batch.stats.done == 1
     assert handles[0].successful()
+
+
+def test_a_callback_of_the_event_loop_makes_calls_while_there_is_capacity(
+    conn: s3po.Connection, watched: Any, until: Any
+) -> None:
+    gate = watched.hold("HEAD")
+    outcomes: list[Any] = []
+
+    def call() -> None:
+        try:
+            outcomes.append(batch.exists("bucket", "key"))
+        except s3po.ConfigError as error:
+            outcomes.append(error)
+
+    with conn.batch(2) as batch:
+        time.sleep(0.006)
+        for _ in range(3):
+            gevent.get_hub().loop.run_callback(call)
+        until(lambda: len(outcomes) == 3)
+        gate.open()
+    assert [type(each) for each in outcomes] == [s3po.Handle, s3po.Handle, s3po.ConfigError]
+    assert "event loop" in str(outcomes[2])
+    assert batch.stats.done == 2
