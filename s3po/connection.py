@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TextIO, cast, overload
 # What is used in threads is loaded here: in a program that gevent has patched, imports in several threads
 # at once can fail.
 from s3po.batch import Batch
+from s3po.batch.verbs import adopt_signatures
 from s3po.config import Config
 from s3po.credentials import make_context, resolve_provider, resolve_settings
 from s3po.endpoint import Endpoint
@@ -823,3 +824,7 @@ def _sts_signer(region: str) -> Signer:
 
 def _remake(cls: type[Connection], arguments: dict[str, Any]) -> Connection:
     return cls(**arguments)
+
+
+# The verbs of Batch take their arguments from here.
+adopt_signatures(Connection)
