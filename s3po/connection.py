@@ -25,7 +25,7 @@ from s3po.models import (
     UploadResult,
 )
 from s3po.rest import Client
-from s3po.rest.client import Gate
+from s3po.rest.sender import Gate
 from s3po.stats import BatchStats, Stats
 from s3po.transfer.copy import copy as _copy
 from s3po.transfer.delete import delete_many as _delete_many
