@@ -244,7 +244,7 @@ def test_never_more_than_poolsize_requests_in_flight(
         batch.download("bucket", "generator", sink)
         with open(tmp_path / "up", "w+b") as file:
             batch.download("bucket", "pipe", file)
-            batch.copy("bucket", "copy", "bucket", "stream")
+            batch.copy("bucket", "copy", source_bucket="bucket", source_key="stream")
             batch.delete("bucket", "small-0")
             batch.wait()
             file.seek(0)

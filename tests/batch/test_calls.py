@@ -60,7 +60,14 @@ def test_arguments_arrive(conn: s3po.Connection, tmp_path: Path) -> None:
         taken = batch.upload_file("bucket", "two", path, if_none_match="*")
         text = batch.download("bucket", "one", encoding="utf-16-le")
         into = batch.download("bucket", "two", tmp_path / "into")
-        copy = batch.copy("bucket", "three", "bucket", "one", content_type="text/z", metadata={})
+        copy = batch.copy(
+            "bucket",
+            "three",
+            source_bucket="bucket",
+            source_key="one",
+            content_type="text/z",
+            metadata={},
+        )
         kept = batch.delete("bucket", "two", if_match='"another"')
     assert isinstance(taken.exception, s3po.PreconditionFailed)
     assert text.value == "text"

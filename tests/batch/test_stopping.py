@@ -193,7 +193,7 @@ def test_everything_stops(
             batch.download("bucket", "stall-download"),
             batch.download("bucket", "amid-bytes"),
             batch.download_file("bucket", "amid-file", tmp_path / "file"),
-            batch.copy("bucket", "stall-copy", "bucket", "source"),
+            batch.copy("bucket", "stall-copy", source_bucket="bucket", source_key="source"),
         ]
         until(lambda: server.hanging == 6)
         until(lambda: os.listdir(tmp_path))
