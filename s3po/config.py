@@ -76,11 +76,17 @@ class Config(_Recorder):
     - `multipart_threshold`: uploads of this size and more go up as multipart, downloads as parallel ranges.
     - `part_size`: of a part and of a range; parts grow by themselves where 10,000 would not suffice.
     - `max_concurrency`: parts (or ranges) of one transfer that are under way at once.
-    - `check_etags`: compare what was downloaded with its ETag where that is an MD5.
+    - `check_etags`: compare what was downloaded, and what was uploaded, with its ETag where that is an MD5.
     - `response_checksum_validation`: "when_supported" asks for an object's checksum with each download, and
       compares it where it is of the whole object. CRC32, SHA1 and SHA256 cost less than the MD5; CRC64NVME and
       CRC32C have no C code in Python, and cost many times as much. boto3's name; unlike boto3's default,
       nothing that a store may not know is sent unasked.
+
+    - `resolve_timeout`: how long to look whether a completion, a copy or a conditional write was performed
+      whose answer was lost, before OutcomeUnknown is raised.
+    - `mark_writes`: give conditional writes and uploads in parts a random `x-amz-meta-s3po-write-id`, by which
+      such a look tells two writers of the same bytes apart.
+    - `guess_content_type`: of `upload_file` and `open`, by the key's extension, where none is given.
 
     The store:
 
@@ -117,6 +123,9 @@ class Config(_Recorder):
     max_concurrency: int = 4
     check_etags: bool = True
     response_checksum_validation: Literal["when_supported", "when_required"] = "when_required"
+    resolve_timeout: float = 60.0
+    mark_writes: bool = False
+    guess_content_type: bool = True
     addressing_style: Literal["auto", "path", "virtual"] = "auto"
     provider: str | None = None
     payload_signing: bool | None = None
@@ -149,7 +158,13 @@ class Config(_Recorder):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ConfigError(f"{name} must be a whole number of 1 or more, not {value!r}")
-        for name in ("retry_base", "retry_max", "retry_base_throttled", "connect_patience"):
+        for name in (
+            "retry_base",
+            "retry_max",
+            "retry_base_throttled",
+            "connect_patience",
+            "resolve_timeout",
+        ):
             value = getattr(self, name)
             if not _is_number(value) or value < 0:
                 raise ConfigError(f"{name} must be 0 or more seconds, not {value!r}")
@@ -197,7 +212,7 @@ class Config(_Recorder):
             provider_named(self.provider)
 
     def _check_kinds(self) -> None:
-        for name in ("check_etags",):
+        for name in ("check_etags", "mark_writes", "guess_content_type"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{name} must be True or False, not {getattr(self, name)!r}")
         if self.retry_mode not in ("standard", "adaptive"):
