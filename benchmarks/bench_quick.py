@@ -241,7 +241,7 @@ def _path(name: str, url: str, ca: str) -> Callable[[int], None]:
     page = list_page(encoding=True).encode()
 
     def read_page(count: int) -> None:
-        from s3po.messages import Response
+        from s3po.transport.messages import Response
         from s3po.rest.codec import parse_list_objects
 
         for _ in range(count):

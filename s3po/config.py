@@ -43,6 +43,8 @@ class Config:
 
     - `connect_timeout`: for a connection, its TLS handshake included.
     - `read_timeout`: longest wait for the next byte of an answer, and for the store to take the next of ours.
+    - `min_rate`: bytes a second that a body must come or go by; less, seen over 10 s, fails the attempt like a timeout.
+      0, the default, allows any rate.
     - `max_idle`: a kept-alive connection that was idle for longer is not used again.
 
     Transfers:
@@ -97,6 +99,7 @@ class Config:
     cert: str | tuple[str, str] | None = None
     proxies: dict[str, str] | None = None
     max_idle: float = 55.0
+    min_rate: float = 0.0
     user_agent_extra: str = ""
 
     def __post_init__(self) -> None:
@@ -108,6 +111,8 @@ class Config:
             value = getattr(self, name)
             if not _is_number(value) or value < 0:
                 raise ConfigError(f"{name} must be 0 or more seconds, not {value!r}")
+        if not _is_number(self.min_rate) or self.min_rate < 0:
+            raise ConfigError(f"min_rate must be 0 or more bytes a second, not {self.min_rate!r}")
         for name in ("connect_timeout", "read_timeout", "max_idle"):
             value = getattr(self, name)
             if not _is_number(value) or value <= 0:

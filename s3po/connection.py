@@ -33,7 +33,7 @@ from s3po.transfer.download import download as _download
 from s3po.transfer.download import download_file as _download_file
 from s3po.transfer.source import Progress
 from s3po.transfer.upload import upload as _upload
-from s3po.transport import Transport
+from s3po.transport import S3Session
 
 if TYPE_CHECKING:
     from s3po.file import BinaryReader, BinaryWriter, TextReader, TextWriter
@@ -107,7 +107,7 @@ class Connection:
                 provider=config.provider,
             ),
             provider=provider,
-            transport=Transport(config),
+            session=S3Session(config),
             config=config,
         )
         self._real = self.client
@@ -619,7 +619,7 @@ class Connection:
 
     def close(self) -> None:
         """Close the sockets. The connection can be used again, and opens new ones then."""
-        self.client.transport.close()
+        self.client.session.close()
 
     def __enter__(self) -> Self:
         return self
@@ -688,20 +688,20 @@ class Mock:
         )
         real = connection._real
         # No proxy stands between a test and its mock.
-        transport = Transport(replace(real.config, proxies={}))
+        session = S3Session(replace(real.config, proxies={}))
         server: Server | None = None
         if self._serve:
             server = app.serve()
             url = server.url
         else:
             url = _MOCK_URL
-            transport.mount(url, WSGIAdapter(cast(Any, app)))
+            session.mount(url, WSGIAdapter(cast(Any, app)))
         client = Client(
             endpoint=Endpoint(
                 endpoint_url=url, region=real.endpoint.region, addressing_style="path"
             ),
             provider=provider,
-            transport=transport,
+            session=session,
             config=real.config,
             stats=real.stats,
         )
@@ -724,7 +724,7 @@ class Mock:
         inner = mocks[-1]._client if mocks else None
         connection.client = inner if inner is not None else connection._real
         try:
-            client.transport.close()
+            client.session.close()
         finally:
             if server is not None:
                 server.stop()

@@ -167,6 +167,8 @@ class TransportError(S3poError):
     request_sent: bool = True
     #: True where a kept-alive connection turned out to be closed before any byte of an answer came.
     stale: bool = False
+    #: True where the same request would fail in the same way: it is not sent again.
+    permanent: bool = False
 
     def __init__(
         self, message: str = "", *, request_sent: bool = True, stale: bool = False
@@ -178,6 +180,24 @@ class TransportError(S3poError):
 
 class ConnectionFailed(TransportError, ConnectionError):
     """The connection could not be made, or broke."""
+
+
+class CertificateError(ConnectionFailed):
+    """The certificate of a server or of a proxy is not trusted."""
+
+    request_sent = False
+    permanent = True
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message, request_sent=False)
+
+
+class ProxyError(ConnectionFailed):
+    """A proxy refused to forward the request, or a tunnel to the store."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message, request_sent=False)
+        self.permanent = "407" in message
 
 
 class TransportTimeout(TransportError, TimeoutError):

@@ -54,7 +54,7 @@ class BucketOperations(Sender):
         response = self.send(
             Request("head_bucket", "HEAD", bucket, headers=add_headers({}, headers))
         )
-        return BucketInfo(bucket, region=response.headers.get("x-amz-bucket-region"))
+        return BucketInfo(bucket, region=response.lower_headers.get("x-amz-bucket-region"))
 
     def delete_bucket(self, bucket: str, *, headers: Mapping[str, str] | None = None) -> None:
         """Delete an empty bucket; Conflict where it is not empty.

@@ -23,7 +23,7 @@ from s3po.errors import (
     S3poError,
     TransportError,
 )
-from s3po.messages import HTTPRequest, Request, Response
+from s3po.messages import Body, BytesLike, Request
 from s3po.rest.buckets import BucketOperations
 from s3po.rest.codec import parse_error
 from s3po.rest.corrections import Learned, add_digest, correct
@@ -35,11 +35,11 @@ from s3po.rest.streams import CountedStream, rewind
 from s3po.retry import Retries, RetryPolicy
 from s3po.sigv4 import UNSIGNED_PAYLOAD, Signer, payload_hash
 from s3po.stats import Stats
-from s3po.transport.transport import keep_hub
+from s3po.transport.messages import PreparedRequest, Response
+from s3po.transport.session import S3Session
 
 if TYPE_CHECKING:
     from s3po.credentials import Provider
-    from s3po.transport import Transport
 
 _log = log.logger("rest")
 _is_enabled = _log.isEnabledFor
@@ -50,8 +50,6 @@ _BYTES = (bytes, bytearray, memoryview)
 
 #: SHA-256 of nothing.
 _EMPTY_HASH = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-
-_HASHED_AT_ONCE = 64 * 1024
 
 
 class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOperations):
@@ -68,11 +66,12 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
         "_provider",
         "_retry",
         "_sleep",
+        "_timeout",
         "config",
         "endpoint",
         "limiter",
+        "session",
         "stats",
-        "transport",
     )
 
     def __init__(
@@ -80,7 +79,7 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
         *,
         endpoint: Endpoint,
         provider: Provider,
-        transport: Transport,
+        session: S3Session,
         config: Config,
         stats: Stats | None = None,
         retry: RetryPolicy | None = None,
@@ -89,7 +88,8 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
     ) -> None:
         self.config = config
         self.endpoint = endpoint
-        self.transport = transport
+        self.session = session
+        self._timeout = (config.connect_timeout, config.read_timeout)
         self.stats = stats if stats is not None else Stats()
         self.limiter: Gate | None = None
         self._provider = provider
@@ -133,7 +133,7 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
                 region = regions.get(request.bucket)
             try:
                 response = self._exchange(request, region)
-                if response.status < 300:
+                if response.status_code < 300:
                     parse = request.parse
                     if parse is not None:
                         try:
@@ -141,7 +141,7 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
                         except BaseException as failure:
                             response.close()
                             if isinstance(failure, MalformedResponse):
-                                failure.status = response.status
+                                failure.status = response.status_code
                             raise
                     return response
                 error: S3poError = parse_error(response, request)
@@ -200,7 +200,7 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
         held = limiter is not None
         try:
             learned = self._learned
-            url, target, origin = self.endpoint.resolve(
+            url, origin = self.endpoint.resolve(
                 request.bucket, request.key, request.query, region=region
             )
             headers = {
@@ -213,9 +213,6 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
             body = request.body
             if body is not None and learned.digests and request.bucket in learned.digests:
                 add_digest(headers, request)
-            message = HTTPRequest(
-                request.method, origin.scheme, origin.host, origin.port, target, headers, body
-            )
             credentials = self._provider.get()
             if credentials is not None:
                 signer = learned.signers.get(origin.signing_scope)
@@ -228,7 +225,7 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
                     url,
                     headers,
                     credentials,
-                    payload_hash=_EMPTY_HASH if body is None else self._hash(message),
+                    payload_hash=_EMPTY_HASH if body is None else self._hash(body, origin.scheme),
                     now=self._clock() + learned.skew,
                 )
             stats = self.stats
@@ -236,29 +233,34 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
             if body is not None:
                 stats.bytes_sent += len(body) if isinstance(body, _BYTES) else body.length
             debug = _is_enabled(_DEBUG)
+            prepared = PreparedRequest(request.method, url, headers, body)
             if debug:
-                _log.debug("%s: %r", request.operation, message)
-            response = self.transport.send(message, stream=request.stream)
+                _log.debug("%s: %r", request.operation, prepared)
+            response = self.session.send(
+                prepared,
+                stream=request.stream,
+                timeout=self._timeout,
+                max_body=request.max_body,
+            )
             if response.stream is not None:
                 response.stream = CountedStream(response.stream, request, stats, limiter)
                 held = False
-            elif response.content is not None:
+            else:
                 stats.bytes_received += len(response.content)
             if debug:
-                _log.debug("%s: %d", request.operation, response.status)
+                _log.debug("%s: %d", request.operation, response.status_code)
             return response
         finally:
             if held:
                 limiter.release()  # type: ignore[union-attr]
 
-    def _hash(self, message: HTTPRequest) -> str:
+    def _hash(self, body: BytesLike | Body, scheme: str) -> str:
         """What stands for the body in the signature."""
-        body = message.body
         signing = self.config.payload_signing
         if not body:
             return _EMPTY_HASH
         if signing is None:
-            signing = message.scheme == "http"
+            signing = scheme == "http"
             if signing and not isinstance(body, _BYTES) and not body.rewindable:
                 # To hash it would be to use it up.
                 signing = False
@@ -266,9 +268,6 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
             return UNSIGNED_PAYLOAD
         if not isinstance(body, _BYTES) and not body.rewindable:
             raise ConfigError("a body that can be read only once cannot be signed beforehand")
-        if not isinstance(body, bytes) or len(body) > _HASHED_AT_ONCE:
-            # Hashing gives others their turn, which may be the first thing that this thread does with gevent.
-            keep_hub()
         return payload_hash(body)
 
     def _give_up(

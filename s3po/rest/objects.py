@@ -35,6 +35,8 @@ from s3po.rest.checks import (
 )
 from s3po.rest.sender import Sender
 
+_ANY_SIZE = 1 << 62
+
 
 class ObjectOperations(Sender):
     __slots__ = ()
@@ -131,6 +133,8 @@ class ObjectOperations(Sender):
                 headers=sent,
                 parse=codec.parse_get_object,
                 stream=stream,
+                # It is asked for: whatever its size.
+                max_body=_ANY_SIZE,
             )
         ).result
         return result
@@ -202,8 +206,8 @@ class ObjectOperations(Sender):
             )
         )
         return DeleteObjectResult(
-            version_id=response.headers.get("x-amz-version-id"),
-            delete_marker=response.headers.get("x-amz-delete-marker") == "true",
+            version_id=response.lower_headers.get("x-amz-version-id"),
+            delete_marker=response.lower_headers.get("x-amz-delete-marker") == "true",
         )
 
     def delete_objects(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from s3po.messages import Request, Response
+from s3po.messages import Request
+from s3po.transport.messages import Response
 
 if TYPE_CHECKING:
     from s3po.endpoint import Endpoint

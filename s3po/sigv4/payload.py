@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Protocol
 
 from s3po.messages import Body, BytesLike
+from s3po.transport.hubs import yield_to_loop
 
 #: In place of a hash: the signature does not cover the body.
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
@@ -72,12 +73,3 @@ class _YieldingHasher:
                 with flat[start : start + _CHUNK] as chunk:
                     self._hasher.update(chunk)
                     self._since_yield += len(chunk)
-
-
-def yield_to_loop() -> None:
-    """Let the other greenlets of this thread run, those that wait for timers and sockets too."""
-    # Here, so that hashing small things does not load gevent.
-    import gevent
-
-    # sleep(0) comes back before the loop has looked at timers and sockets.
-    gevent.sleep(1e-9)

@@ -1,15 +1,15 @@
-"""TLS over a gevent socket through memory BIOs: fewer system calls and exceptions than an SSLSocket needs."""
+"""TLS over a `Socket` through memory BIOs: fewer system calls and exceptions than an SSLSocket needs."""
 
 from __future__ import annotations
 
 import ssl
 import sys
-import weakref
 from typing import TYPE_CHECKING, Any, cast
 
-import gevent.socket
 import gevent.ssl
-from gevent.hub import get_hub
+from gevent.monkey import get_original
+
+from s3po.transport.sockets import Socket, make_file
 
 if TYPE_CHECKING:
     from urllib3.util.ssltransport import SSLTransport
@@ -19,16 +19,18 @@ _RECEIVE = 256 * 1024
 # A write of this much is encrypted at once: its ciphertext is still in the cache when it is sent.
 _SEND = 64 * 1024
 
+#: Native, also where gevent has patched it.
+_thread_local = get_original("_thread", "_local")()
 
-# Ciphertext is received into this and copied at once, so that one for each hub will do.
-_scratches: weakref.WeakKeyDictionary[Any, bytearray] = weakref.WeakKeyDictionary()
 
-
-def _scratch(hub: Any) -> bytearray:
+def _scratch() -> tuple[bytearray, memoryview]:
+    """What ciphertext is received into and copied from at once: one for each thread will do."""
     try:
-        return _scratches[hub]
-    except KeyError:
-        return _scratches.setdefault(hub, bytearray(_RECEIVE))
+        found: tuple[bytearray, memoryview] = _thread_local.scratch
+    except AttributeError:
+        buffer = bytearray(_RECEIVE)
+        found = _thread_local.scratch = buffer, memoryview(buffer)
+    return found
 
 
 class TLSContext(gevent.ssl.SSLContext):  # type: ignore[misc]
@@ -51,6 +53,9 @@ class TLSContext(gevent.ssl.SSLContext):  # type: ignore[misc]
         tls = TLSSocket(sock, self, server_hostname)
         try:
             tls.do_handshake()
+        except TimeoutError:
+            tls.close()
+            raise TimeoutError("the TLS handshake timed out") from None
         except BaseException:
             tls.close()
             raise
@@ -64,7 +69,9 @@ def build_context(verify: bool | str, cert: str | tuple[str, str] | None) -> TLS
     context.options |= ssl.OP_NO_COMPRESSION
     context.set_alpn_protocols(["http/1.1"])
     if sys.version_info >= (3, 13):
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
+        # As ssl.create_default_context has it since 3.13, but for VERIFY_X509_STRICT: many private CAs
+        # have no key usage, and serve boto3 and older Pythons well.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     if verify is False:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -88,20 +95,18 @@ def build_context(verify: bool | str, cert: str | tuple[str, str] | None) -> TLS
 
 
 class TLSSocket:
-    """What urllib3, http.client and our exchange ask of a socket, over a gevent one.
+    """TLS on a `Socket`, with the same methods.
 
-    Its timeout is the socket's own; with a timeout of 0 it raises BlockingIOError like a plain one.
+    TLS within TLS (to a proxy that speaks it too) has another TLSSocket below.
     """
 
-    def __init__(
-        self, sock: gevent.socket.socket, context: ssl.SSLContext, server_hostname: str | None
-    ) -> None:
+    def __init__(self, sock: Socket, context: ssl.SSLContext, server_hostname: str | None) -> None:
         incoming = ssl.MemoryBIO()
         outgoing = ssl.MemoryBIO()
         tls = context.wrap_bio(incoming, outgoing, server_hostname=server_hostname)
         self._set(sock, tls, incoming, outgoing)
-        self._recv_raw = sock._sock.recv_into
-        self._send_raw = sock._sock.send
+        self._recv_raw: Any = sock.recv_now
+        self._send_raw: Any = sock.send_now
 
     def _set(
         self, sock: Any, tls: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO
@@ -119,12 +124,14 @@ class TLSSocket:
         self.behind = False
         #: Ciphertext that the socket would not take yet.
         self._pending: memoryview | None = None
-        self._scratch = _scratch(get_hub())
-        self._view = memoryview(self._scratch)
         self._inner: TLSSocket | None = None
         self._ended = False
-        self._io_refs = 0
-        self._closed = False
+        self.base: Socket = sock if isinstance(sock, Socket) else sock.base
+        # Of the socket at the bottom, without another call.
+        self.wait = self.base.wait
+        self.count = self.base.count
+        self.is_readable = self.base.is_readable
+        self.watch_rate = self.base.watch_rate
 
     @classmethod
     def adopt(cls, transport: SSLTransport) -> TLSSocket:
@@ -240,9 +247,10 @@ class TLSSocket:
                     # A key update or a renegotiation may want to answer.
                     if self._outgoing.pending:
                         self.flush_now()
-            received = self._recv_raw(self._scratch)
+            scratch, view = _scratch()
+            received = self._recv_raw(scratch)
             if received:
-                incoming.write(self._view[:received])
+                incoming.write(view[:received])
             else:
                 self._ended = True
                 incoming.write_eof()
@@ -263,6 +271,11 @@ class TLSSocket:
                 self._ended = True
         return count
 
+    def recv_bytes_now(self, size: int) -> bytes:
+        """At most `size` decrypted bytes, as `recv_now`."""
+        buffer = bytearray(size)
+        return bytes(memoryview(buffer)[: self.recv_now(buffer)])
+
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         """Decrypt into `buffer`; 0 when the peer closed in due form, SSLEOFError when it just went."""
         del flags
@@ -277,9 +290,8 @@ class TLSSocket:
                 self._fill()
 
     def recv(self, size: int = 65536, flags: int = 0) -> bytes:
-        del flags
         buffer = bytearray(size)
-        return bytes(memoryview(buffer)[: self.recv_into(buffer)])
+        return bytes(memoryview(buffer)[: self.recv_into(buffer, 0, flags)])
 
     @property
     def buffered(self) -> bool:
@@ -289,15 +301,27 @@ class TLSSocket:
     def fileno(self) -> int:
         return cast(int, self.sock.fileno())
 
+    def has_unread(self) -> bool:
+        """True if something came that was not asked for. Session tickets are no such thing."""
+        if not self.buffered and not self.is_readable():
+            return False
+        try:
+            self.recv_now(bytearray(1))
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass
+        return True
+
     def settimeout(self, value: float | None) -> None:
-        self.sock.settimeout(value)
+        self.base.timeout = value
 
     def gettimeout(self) -> float | None:
-        return cast("float | None", self.sock.gettimeout())
+        return self.base.timeout
 
     @property
     def timeout(self) -> float | None:
-        return cast("float | None", self.sock.timeout)
+        return self.base.timeout
 
     def setsockopt(self, *args: Any) -> None:
         self.sock.setsockopt(*args)
@@ -318,29 +342,18 @@ class TLSSocket:
         return self._tls.selected_alpn_protocol()
 
     def makefile(self, mode: str = "r", buffering: int | None = None, **_: Any) -> Any:
-        """For http.client, which reads answers through a buffered file."""
-        import io
-        import socket
-
-        del mode
-        raw = socket.SocketIO(cast(Any, self), "r")
-        self._io_refs += 1
-        if buffering == 0:
-            return raw
-        return io.BufferedReader(
-            raw, io.DEFAULT_BUFFER_SIZE if not buffering or buffering < 0 else buffering
-        )
+        """For http.client, which reads a proxy's answer through a buffered file."""
+        return make_file(self, mode, buffering)
 
     def _decref_socketios(self) -> None:
-        self._io_refs -= 1
-        if self._closed and self._io_refs <= 0:
-            self.sock.close()
+        self.base._decref_socketios()
+
+    def add_io_ref(self) -> None:
+        self.base.add_io_ref()
 
     def shutdown(self, how: int) -> None:
-        self.sock.shutdown(how)
+        self.base.shutdown(how)
 
     def close(self) -> None:
         """Close the socket without a close_notify: every length is known, and nobody waits for it."""
-        self._closed = True
-        if self._io_refs <= 0:
-            self.sock.close()
+        self.base.close()

@@ -149,7 +149,7 @@ class Store:
             config=s3po.Config(**values),
         )
         if self.kind == "in process":
-            conn.conn.transport.mount(self.url, WSGIAdapter(self._app))
+            conn.conn.session.mount(self.url, WSGIAdapter(self._app))
         return self._opened.enter_context(conn)
 
     def fetch(

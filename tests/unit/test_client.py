@@ -33,24 +33,28 @@ from s3po.errors import (
     ServerError,
     TransportTimeout,
 )
-from s3po.messages import HTTPRequest, Request, Response
+from s3po.messages import Request
 from s3po.models import Credentials, PartInfo
 from s3po.rest import Client
 from s3po.retry import RetryPolicy
 from s3po.stats import Stats
+from s3po.transport.messages import PreparedRequest, Response
 
 URL = "http://s3.test:9000"
 KEY = Credentials("AKID", "sEcReT", None)
 
 
 class Sent:
-    """A message as it went out; the client may use its own again."""
+    """A request as it went out; the client may use its own again."""
 
-    def __init__(self, message: HTTPRequest, stream: bool) -> None:
-        self.method, self.host, self.scheme = message.method, message.host, message.scheme
-        self.target, self.stream = message.target, stream
-        self.headers = dict(message.headers)
-        body = message.body
+    def __init__(self, request: PreparedRequest, stream: bool) -> None:
+        assert request.url is not None
+        self.method, self.stream = request.method, stream
+        self.scheme, _, rest = request.url.partition("://")
+        netloc, _, target = rest.partition("/")
+        self.host, self.target = netloc.partition(":")[0], f"/{target}"
+        self.headers = dict(request.lower_headers)
+        body = request.body
         if body is None or isinstance(body, (bytes, bytearray, memoryview)):
             self.body = None if body is None else bytes(body)
         else:
@@ -66,14 +70,14 @@ class Sent:
 
 
 class Script:
-    """A transport that plays its part line by line: an answer, an error, or what a call makes."""
+    """A session that plays its part line by line: an answer, an error, or what a call makes."""
 
     def __init__(self, *lines: object) -> None:
         self.lines = list(lines)
         self.sent: list[Sent] = []
 
-    def send(self, message: HTTPRequest, *, stream: bool = False) -> Response:
-        self.sent.append(Sent(message, stream))
+    def send(self, request: PreparedRequest, *, stream: bool = False, **_: Any) -> Response:
+        self.sent.append(Sent(request, stream))
         line: Any = self.lines.pop(0)
         if isinstance(line, BaseException):
             raise line
@@ -115,13 +119,13 @@ class Stage:
         provider: Any = None,
         **options: Any,
     ) -> None:
-        self.transport = Script(*lines)
+        self.session = Script(*lines)
         self.clock = Clock()
         config = Config(**options)
         self.client = Client(
             endpoint=Endpoint(endpoint_url=url, region=region),
             provider=provider or Keys(*keys),
-            transport=self.transport,  # type: ignore[arg-type]
+            session=self.session,  # type: ignore[arg-type]
             config=config,
             retry=RetryPolicy(config, random=lambda: 1.0),
             clock=self.clock,
@@ -130,11 +134,11 @@ class Stage:
 
     @property
     def sent(self) -> list[Sent]:
-        return self.transport.sent
+        return self.session.sent
 
     def done(self) -> None:
         """All lines were played."""
-        assert self.transport.lines == []
+        assert self.session.lines == []
 
 
 def ok(content: bytes | str = b"", status: int = 200, **headers: str) -> Response:
@@ -521,7 +525,7 @@ def test_conditional_reads_are_tried_again() -> None:
         fault(307, "TemporaryRedirect", more="<Endpoint>b.s3.eu-west-1.amazonaws.com</Endpoint>"),
         fault(307, location="https://b.s3-eu-west-1.amazonaws.com/k"),
     ],
-    ids=lambda answer: f"{answer.status}-{sorted(answer.headers)}",
+    ids=lambda answer: f"{answer.status_code}-{sorted(answer.lower_headers)}",
 )
 def test_the_region_is_learned_once_and_kept(answer: Response) -> None:
     stage = Stage(answer, ok(b"x"), ok(b"y"), ok(b"z"), url=None)
@@ -752,7 +756,9 @@ def test_a_stream_counts_what_is_read_and_keeps_its_place_until_it_is_closed() -
 
 def test_a_stream_that_breaks_tells_whose_it_was() -> None:
     class Cut(Wire):
-        def read(self, _: int = -1, /) -> bytes:
+        remaining = 5
+
+        def readinto(self, _: memoryview, /) -> int:
             raise IncompleteBody("5 bytes are missing")
 
     answer = Response(200, {"content-length": "5", "etag": '"e"'}, None, Cut(b""))
@@ -804,7 +810,7 @@ def test_an_end_from_outside_is_not_tried_again_and_gives_its_place_back(
 
 def test_a_stream_whose_head_is_malformed_is_closed() -> None:
     answer, wire = streaming(b"hello")
-    answer.status = 206
+    answer.status_code = 206
     good, _ = streaming(b"hello")
     stage = Stage(answer, good)
     places = Places()
@@ -1150,7 +1156,7 @@ def test_the_log_tells_each_attempt_and_no_secret(caplog: pytest.LogCaptureFixtu
     with caplog.at_level(logging.DEBUG, logger="s3po.rest"):
         stage.client.get_object("b", "k", headers={"x-amz-foo": "bar"}, stream=False)
     text = caplog.text
-    assert text.count("GET http://s3.test:9000/b/k") == 2
+    assert text.count("[GET] http://s3.test:9000/b/k") == 2
     assert "InternalError" in text
     signature = stage.sent[0].headers["authorization"].partition("Signature=")[2]
     for secret in ("sEcReT", "t0ken", signature):

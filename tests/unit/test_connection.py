@@ -279,4 +279,4 @@ def test_bound_connections_share_all_but_their_bounds() -> None:
         assert stats.requests == 2
         assert conn.stats.requests == before
         assert (limiter.held, limiter.most) == (0, 1)
-        assert bound.client.transport is conn.client.transport
+        assert bound.client.session is conn.client.session

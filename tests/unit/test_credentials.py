@@ -1120,22 +1120,22 @@ def test_keys_that_rotate_under_a_client_at_work(home: Path, clock: Clock) -> No
     from s3po.endpoint import Endpoint
     from s3po.mock import MockS3
     from s3po.rest import Client
-    from s3po.transport import Transport, WSGIAdapter
+    from s3po.transport import S3Session, WSGIAdapter
 
     path = home / ".aws" / "credentials"
     path.write_text(pair(1))
     config = s3po.Config()
-    transport = Transport(config)
+    session = S3Session(config)
     url = "http://mock.s3po.invalid"
     client = Client(
         endpoint=Endpoint(endpoint_url=url, region="us-east-1", addressing_style="path"),
         provider=provider(clock=clock),
-        transport=transport,
+        session=session,
         config=config,
     )
-    transport.mount(url, WSGIAdapter(MockS3(credentials={"A1": "hush1"})))
+    session.mount(url, WSGIAdapter(MockS3(credentials={"A1": "hush1"})))
     client.create_bucket("bucket")
-    transport.mount(
+    session.mount(
         url,
         WSGIAdapter(MockS3(credentials={"A2": "hush2"})),
     )
