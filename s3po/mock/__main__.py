@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from s3po.mock.app import MockS3
+from s3po.mock.bucket_defaults import BUCKET_DEFAULTS
 from s3po.mock.store import Account
 
 
@@ -57,6 +58,13 @@ def read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--max-object-size", type=int, metavar="BYTES", help="larger uploads get EntityTooLarge"
     )
     parser.add_argument(
+        "--defaults",
+        choices=sorted(BUCKET_DEFAULTS),
+        default="acls",
+        help="settings of new buckets: as S3 makes them today, so but with ACLs, or as before 2023 "
+        "(default: acls)",
+    )
+    parser.add_argument(
         "--anonymous-is-owner",
         action="store_true",
         help="let unsigned requests do all that the first account may",
@@ -87,6 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             max_object_size=given.max_object_size,
             domains=["localhost", *given.domain],
             log_limit=1000,
+            defaults=given.defaults,
             max_clock_skew=given.max_clock_skew if given.max_clock_skew > 0 else None,
             anonymous_is_owner=given.anonymous_is_owner,
         )

@@ -36,7 +36,7 @@ def get_object_attributes(call: Call) -> Answer:
     lines = []
     if "ETag" in wanted:
         lines.append(element("ETag", version.etag))
-    if "Checksum" in wanted and version.checksums:
+    if "Checksum" in wanted and version.checksum_algorithms:
         inner = "".join(
             element("Checksum" + name.upper(), value.partition("-")[0])
             for name, value in version.checksums.items()

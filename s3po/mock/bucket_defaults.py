@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from s3po.mock.checksum_types import ALGORITHMS
+
 OWNERSHIPS = ("BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter")
 
 
@@ -24,10 +26,12 @@ class BucketDefaults(NamedTuple):
     checksum: str = ""
 
 
-#: The two states of S3 that have a name.
+#: What S3 does today, what it did before 2023, and what most test suites assume: as today, but with
+#: ACLs and without a public access block, because their fixtures make buckets and objects public.
 BUCKET_DEFAULTS = {
+    "current": BucketDefaults("BucketOwnerEnforced", True, True, "crc64nvme"),
+    "acls": BucketDefaults("", False, True, "crc64nvme"),
     "legacy": BucketDefaults(),
-    "2023": BucketDefaults("BucketOwnerEnforced", True, True, "crc64nvme"),
 }
 
 
@@ -39,6 +43,8 @@ def read_defaults(value: BucketDefaults | str) -> BucketDefaults:
                 f"{value!r} is not one of the defaults {', '.join(map(repr, BUCKET_DEFAULTS))}"
             )
         return BUCKET_DEFAULTS[value]
+    if value.checksum not in ("", *ALGORITHMS):
+        raise ValueError(f"{value.checksum!r} is not one of {', '.join(ALGORITHMS)}")
     if value.object_ownership not in ("", *OWNERSHIPS):
         raise ValueError(f"{value.object_ownership!r} is not one of {', '.join(OWNERSHIPS)}")
     return value

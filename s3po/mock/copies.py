@@ -145,11 +145,12 @@ def copy_object(call: Call) -> Answer:
         for piece in source.blob.pieces:
             digest.update(piece)
         version.etag = digest.hexdigest()
-    if algorithm is None and source.checksums:
-        algorithm = next(iter(source.checksums))
+    if algorithm is None and not source.default_checksum:
+        algorithm = next(iter(source.checksum_algorithms), None)
     if algorithm is not None:
         version.checksums = _checksums(source, algorithm)
     answer = store_version(call, bucket, version)
+    found = {} if version.default_checksum else version.checksums
     if source_bucket.versioning:
         answer.append(("x-amz-copy-source-version-id", source.version_id))
     answer = [pair for pair in answer if pair[0] != "ETag"]
@@ -157,15 +158,17 @@ def copy_object(call: Call) -> Answer:
         "CopyObjectResult",
         element("LastModified", iso_time(version.modified)),
         element("ETag", f'"{version.etag}"'),
-        *(element("Checksum" + name.upper(), value) for name, value in version.checksums.items()),
-        element("ChecksumType", "FULL_OBJECT" if version.checksums else None),
+        *(element("Checksum" + name.upper(), value) for name, value in found.items()),
+        element("ChecksumType", "FULL_OBJECT" if found else None),
     )
     return xml_answer(document, answer)
 
 
 def _checksums(source: Version, algorithm: str) -> dict[str, str]:
-    known = source.checksums.get(algorithm)
-    if known is not None and source.checksum_type == "FULL_OBJECT":
+    known = None
+    if source.checksum_type == "FULL_OBJECT" and algorithm in source.checksum_algorithms:
+        known = source.checksums.get(algorithm)
+    if known is not None:
         return {algorithm: known}
     hasher = checksum_types.new(algorithm)
     for piece in source.blob.pieces:

@@ -71,7 +71,9 @@ def _owner(version: Version) -> str:
 
 
 def _contents(version: Version, encode: _Encoder, owner: bool) -> str:
-    algorithms = "".join(element("ChecksumAlgorithm", name.upper()) for name in version.checksums)
+    algorithms = "".join(
+        element("ChecksumAlgorithm", name.upper()) for name in version.checksum_algorithms
+    )
     if algorithms:
         algorithms += element("ChecksumType", version.checksum_type)
     return (
@@ -279,7 +281,8 @@ def list_object_versions(call: Call) -> Answer:
                 inner += (
                     f"<ETag>&quot;{version.etag}&quot;</ETag>"
                     + "".join(
-                        element("ChecksumAlgorithm", name.upper()) for name in version.checksums
+                        element("ChecksumAlgorithm", name.upper())
+                        for name in version.checksum_algorithms
                     )
                     + element("Size", version.blob.size)
                     + element("StorageClass", version.storage_class)

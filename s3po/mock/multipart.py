@@ -380,8 +380,9 @@ def complete_multipart_upload(call: Call) -> Answer:
         # S3 answers a Complete that is sent again as it answered the first.
         version = bucket.find(key, done[2]) if done[2] != "null" else bucket.current(key)
         if version is not None and version.etag == done[1]:
-            kind = version.checksum_type if version.checksums else None
-            return _completed(call, bucket.name, key, done[1], version.checksums, kind)
+            found = {} if version.default_checksum else version.checksums
+            kind = version.checksum_type if found else None
+            return _completed(call, bucket.name, key, done[1], found, kind)
     upload = _upload(call)
     root = parse(call.body, "CompleteMultipartUpload", "CompleteMultipartUploadResult")
     if upload.algorithm is not None or encryption.customer_key(call.headers):

@@ -93,18 +93,19 @@ def get_object(call: Call) -> Answer:
     part = call.query.get("partNumber")
     header = given.get("range")
     window: tuple[int, int] | None = None
-    found = version.checksums
+    checksummed = given.get("x-amz-checksum-mode", "").upper() == "ENABLED"
+    found = version.checksums if checksummed and part is None else {}
     if part is not None:
         if header is not None:
             raise S3Failure(
                 "InvalidRequest", "Cannot specify both Range header and partNumber query parameter"
             )
-        window, found = _part_window(version, part, headers)
+        window, found = _part_window(version, part, headers, checksummed)
     elif header is not None and _if_range(given.get("if-range"), version):
         window = conditions.parse_range(header, size)
         if window != (0, size):
             found = {}
-    if found and given.get("x-amz-checksum-mode", "").upper() == "ENABLED":
+    if checksummed and found:
         headers += checksum_headers(found, version.checksum_type)
     if window is None:
         return Answer(200, headers, version.blob.pieces, size)
@@ -122,7 +123,7 @@ def _if_range(value: str | None, version: Version) -> bool:
 
 
 def _part_window(
-    version: Version, text: str, headers: Headers
+    version: Version, text: str, headers: Headers, checksummed: bool
 ) -> tuple[tuple[int, int] | None, dict[str, str]]:
     number = read_part_number(text)
     parts = version.parts
@@ -130,13 +131,13 @@ def _part_window(
         if number != 1:
             raise S3Failure("InvalidPartNumber", PartNumberRequested=text, ActualPartCount="1")
         size = version.blob.size
-        return ((0, size) if size else None), version.checksums
+        return ((0, size) if size else None), version.checksums if checksummed else {}
     headers.append(("x-amz-mp-parts-count", str(len(parts))))
     start = 0
     for index, (_, size, found) in enumerate(parts, 1):
         if index == number:
             if version.checksum_type == "FULL_OBJECT":
-                found = version.checksums if len(parts) == 1 else {}
+                found = version.checksums if checksummed and len(parts) == 1 else {}
             return ((start, start + size) if size else None), found
         start += size
     raise S3Failure("InvalidPartNumber", PartNumberRequested=text, ActualPartCount=str(len(parts)))

@@ -110,6 +110,8 @@ def new_version(
 
 def store_version(call: Call, bucket: Bucket, version: Version) -> Headers:
     """Store a version and say what was stored."""
+    if not version.checksum_algorithms:
+        version.default_checksum = call.app.defaults.checksum
     version.version_id = bucket.new_version_id()
     version.modified = call.now
     bucket.add(version)

@@ -8,6 +8,8 @@ import urllib.request
 
 import pytest
 
+from s3po.mock.bucket_defaults import BUCKET_DEFAULTS
+
 from .conftest import MAIN, make_client
 
 CASES = {
@@ -60,7 +62,11 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_put_get_delete(s3, bucket, refused, name):
+def test_put_get_delete(s3, server, refused, monkeypatch, name):
+    # Today's buckets have an encryption of their own.
+    monkeypatch.setattr(server.mock, "defaults", BUCKET_DEFAULTS["legacy"])
+    bucket = "bucket"
+    s3.create_bucket(Bucket=bucket)
     arguments, field, missing = CASES[name]
     get = getattr(s3, f"get_{name}")
     assert refused(get, Bucket=bucket).code == missing
