@@ -32,7 +32,7 @@ from s3po.models import (
 from s3po.stats import BatchStats
 from s3po.transfer.limiter import CallLimiter, Limiter
 from s3po.transfer.source import Progress
-from s3po.transport.transport import keep_hub
+from s3po.transport.hubs import keep_hub
 
 if TYPE_CHECKING:
     from s3po.connection import Connection

@@ -8,6 +8,7 @@
     ├── TransportError                        no complete answer came
     │   ├── ConnectionFailed (ConnectionError)
     │   ├── TransportTimeout (TimeoutError)
+    │   │   └── DeadlineExceeded              the whole call took longer than its `timeout=`
     │   └── IncompleteBody (ConnectionError)  the answer began, its body was cut
     ├── S3Error                               the store answered with an error
     │   ├── NotFound (FileNotFoundError)      NoSuchKey, NoSuchBucket, NoSuchUpload
@@ -18,6 +19,7 @@
     ├── MalformedResponse                     an answer that is not what S3 says it is
     ├── IntegrityError                        bytes that differ from what they should be
     ├── TransferError                         many requests that act as one: which of them gave up
+    │   └── OutcomeUnknown                    whether the store has performed it could not be learned
     ├── DeleteErrors, BatchError              many failures at once, `.failures` in call order
     └── Cancelled                             a call of a batch that was told to stop
 
@@ -39,6 +41,7 @@ __all__ = [
     "Conflict",
     "ConnectionFailed",
     "CredentialsError",
+    "DeadlineExceeded",
     "DeleteErrors",
     "Failure",
     "IncompleteBody",
@@ -50,6 +53,7 @@ __all__ = [
     "NoSuchUpload",
     "NotFound",
     "NotModified",
+    "OutcomeUnknown",
     "PreconditionFailed",
     "S3Error",
     "S3poError",
@@ -163,6 +167,8 @@ class TransportError(S3poError):
     request_sent: bool = True
     #: True where a kept-alive connection turned out to be closed before any byte of an answer came.
     stale: bool = False
+    #: True where the same request would fail in the same way: it is not sent again.
+    permanent: bool = False
 
     def __init__(
         self, message: str = "", *, request_sent: bool = True, stale: bool = False
@@ -176,8 +182,33 @@ class ConnectionFailed(TransportError, ConnectionError):
     """The connection could not be made, or broke."""
 
 
+class CertificateError(ConnectionFailed):
+    """The certificate of a server or of a proxy is not trusted."""
+
+    request_sent = False
+    permanent = True
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message, request_sent=False)
+
+
+class ProxyError(ConnectionFailed):
+    """A proxy refused to forward the request, or a tunnel to the store."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message, request_sent=False)
+        self.permanent = "407" in message
+
+
 class TransportTimeout(TransportError, TimeoutError):
     """Connecting, sending or waiting for bytes took longer than its timeout."""
+
+
+class DeadlineExceeded(TransportTimeout):
+    """A whole call, its retries included, took longer than its `timeout=` allows.
+
+    The message says what was under way; `__cause__` is the last failure, where there was one.
+    """
 
 
 class IncompleteBody(TransportError, ConnectionError):
@@ -292,6 +323,34 @@ class TransferError(S3poError):
     def __init__(self, message: str = "", *, part: int | None = None) -> None:
         super().__init__(message)
         self.part = part
+
+
+class OutcomeUnknown(TransferError):
+    """Whether the store performed a completion, a copy or a conditional write could not be learned.
+
+    Neither an abort nor a repeat was sent: the object may be there, or come to be there later.
+    `upload_id` is the multipart upload's, for a look at it by `list_parts` (None where there is none);
+    `seen` is a sentence on what was found when it was looked for.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        part: int | None = None,
+        upload_id: str | None = None,
+        seen: str = "",
+    ) -> None:
+        super().__init__(message, part=part)
+        self.upload_id = upload_id
+        self.seen = seen
+
+    def _what(self) -> str:
+        what = super()._what()
+        return f"{what}; {self.seen}" if self.seen else what
+
+    def _details(self) -> list[str]:
+        return super()._details() + ([f"upload {self.upload_id}"] if self.upload_id else [])
 
 
 class DeleteErrors(S3poError):

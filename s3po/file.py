@@ -21,7 +21,7 @@ from s3po.errors import (
     TransferError,
     TransportError,
 )
-from s3po.messages import Response
+from s3po.messages import ObjectBody
 from s3po.models import UploadResult
 from s3po.rest import Client
 from s3po.transfer.plan import concurrency_for, next_part_size
@@ -82,7 +82,7 @@ class ObjectReader(io.RawIOBase):
         self._key = key
         self._headers = headers
         self._position = 0
-        self._response: Response | None = None
+        self._response: ObjectBody | None = None
         #: Where the response's next byte lies, and where it ends.
         self._at = 0
         self._until = 0
@@ -187,7 +187,7 @@ class ObjectReader(io.RawIOBase):
                 self._drop()
             return count
 
-    def _open(self, wanted: int) -> Response:
+    def _open(self, wanted: int) -> ObjectBody:
         in_order = self._at == self._position and self._at > 0
         self._drop()
         start = self._position

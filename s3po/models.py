@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from s3po.errors import MalformedResponse
 
 if TYPE_CHECKING:
-    from s3po.messages import Response
+    from s3po.messages import ObjectBody
 
 
 def unquote_etag(etag: str) -> str:
@@ -54,6 +54,8 @@ class Credentials:
     token: str | None = field(default=None, repr=False)
     #: Where it was found: "explicit", "environment", "profile 'x' of ~/.aws/credentials", ...
     source: str = "explicit"
+    #: When they end, aware; None where that is not known, or never.
+    expires: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +176,8 @@ class GetObjectResult(HeadObjectResult):
 
     __slots__ = ("body",)
 
-    def __init__(self, body: Response) -> None:
-        self._headers = body.headers
+    def __init__(self, body: ObjectBody) -> None:
+        self._headers = body.lower_headers
         self.body = body
 
     @property
@@ -194,7 +196,7 @@ class GetObjectResult(HeadObjectResult):
         if content_range is not None:
             first, _, last = content_range[6:].partition("/")[0].partition("-")
             return int(last) - int(first) + 1
-        return None if self.body.content is None else len(self.body.content)
+        return None if self.body.stream is not None else len(self.body.content)
 
     @property
     def start(self) -> int:

@@ -124,6 +124,22 @@ def _header_actions(call: Call, bucket: Bucket) -> Iterator[str]:
         yield "s3:PutObjectLegalHold"
 
 
+def check_copied_tags(
+    call: Call, source_bucket: Bucket, source: Version, bucket: Bucket, key: str
+) -> None:
+    """AccessDenied where a copy would take tags along that it may not read or not write.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+    """
+    if not source.tags:
+        return
+    action = "s3:GetObjectTagging"
+    if not may_object(call, source_bucket, source, action, "") or not may_write(
+        call, bucket, "s3:PutObjectTagging", key
+    ):
+        raise S3Failure("AccessDenied")
+
+
 def may_write(call: Call, bucket: Bucket, action: str, key: str | None) -> bool:
     """Whether the call may do `action`, which the ACL's WRITE allows, to `key`."""
     decision = _decide(call, bucket, action, key, None)
@@ -189,6 +205,7 @@ def check_object(
 
     Who may not list the bucket is told AccessDenied rather than NoSuchKey.
     """
+    own = bucket is None
     if bucket is None:
         bucket = call.bucket
         key = call.key
@@ -209,7 +226,9 @@ def check_object(
                 raise S3Failure("NoSuchVersion", Key=key, VersionId=version_id)
             raise S3Failure("NoSuchKey", Key=key)
         headers = [("x-amz-delete-marker", "true"), ("x-amz-version-id", version.version_id)]
-        if version_id is not None:
+        # Of a delete marker that is the latest, S3 says NoSuchKey to those who read the object or its ACL.
+        reads = call.method in ("GET", "HEAD") and not action.endswith(_MARKED)
+        if version_id is not None or (own and not reads):
             raise S3Failure(
                 "MethodNotAllowed",
                 headers=[*headers, ("Allow", "DELETE")],
@@ -220,6 +239,10 @@ def check_object(
     if not may_object(call, bucket, version, action, permission):
         raise S3Failure("AccessDenied")
     return version
+
+
+#: What reads say MethodNotAllowed of a delete marker, though no version was named.
+_MARKED = ("Tagging", "Retention", "LegalHold")
 
 
 def _may_know(call: Call, bucket: Bucket, action: str, key: str) -> bool:

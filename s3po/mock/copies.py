@@ -91,6 +91,8 @@ def copy_object(call: Call) -> Answer:
     algorithm = None if named is None else checksum_types.read_algorithm(named)
     replace = _directive(call, "x-amz-metadata-directive")
     replace_tags = _directive(call, "x-amz-tagging-directive")
+    if not replace_tags:
+        access.check_copied_tags(call, source_bucket, source, bucket, key)
     conditions.check_write(call, bucket, key)
     if source.blob.size > MAX_PUT:
         raise S3Failure(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from s3po import checksums
 from s3po.mock import access, auth, conditions, tagging, writes
@@ -239,12 +239,6 @@ def post_object(call: Call) -> Answer:
             ArgumentValue="",
         )
     call.key = key
-    access.check_write(call)
-    limit = call.app.max_object_size
-    if limit is not None and len(form.data) > limit:
-        raise S3Failure(
-            "EntityTooLarge", ProposedSize=str(len(form.data)), MaxSizeAllowed=str(limit)
-        )
     headers = {
         name: value.encode("utf-8").decode("latin-1")
         for name, value in fields.items()
@@ -252,15 +246,21 @@ def post_object(call: Call) -> Answer:
     }
     if "acl" in headers:
         headers["x-amz-acl"] = headers.pop("acl")
+    if headers.pop("tagging", None) is not None:
+        tags = tagging.from_document(fields["tagging"].encode("utf-8", "replace"))
+        headers["x-amz-tagging"] = urlencode(tags)
+    # A bucket policy asks for them as for a PUT's.
+    call.headers = {**call.headers, **{n: v for n, v in headers.items() if n[:6] == "x-amz-"}}
+    access.check_write(call)
+    limit = call.app.max_object_size
+    if limit is not None and len(form.data) > limit:
+        raise S3Failure(
+            "EntityTooLarge", ProposedSize=str(len(form.data)), MaxSizeAllowed=str(limit)
+        )
     if "content-type" not in headers and form.content_type and "policy" not in fields:
         headers["content-type"] = form.content_type
-    tags = fields.get("tagging")
     conditions.check_write(call, bucket, key)
     answer = writes.put_received(call, bucket, key, headers, _received(fields, form.data))
-    if tags is not None:
-        version = bucket.latest(key)
-        assert version is not None
-        version.tags = tagging.from_document(tags.encode())
     return _answer(call, key, fields, answer)
 
 

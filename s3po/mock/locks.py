@@ -10,8 +10,8 @@ from s3po.mock.answers import Answer, Headers, S3Failure, xml_answer
 from s3po.mock.call import Call
 from s3po.mock.checksum_types import named_checksum
 from s3po.mock.dates import parse_iso
-from s3po.mock.document import element, page, parse
-from s3po.mock.schema import Schema, check, count, one_of
+from s3po.mock.document import Node, element, page, parse
+from s3po.mock.schema import Schema, check, count, one_of, text
 from s3po.mock.store import Bucket, Version
 
 _DAY = 86400
@@ -107,20 +107,6 @@ def echo(version: Version) -> Headers:
     return headers
 
 
-def read_bypass(call: Call, bucket: Bucket) -> bool:
-    """Whether a delete asks to bypass governance; InvalidArgument in a bucket without locks."""
-    value = call.headers.get(_BYPASS)
-    if value is None:
-        return False
-    if not bucket.object_lock:
-        raise S3Failure(
-            "InvalidArgument",
-            f"{_BYPASS} is only applicable to Object Lock enabled buckets.",
-            ArgumentName=_BYPASS,
-        )
-    return value.lower() == "true"
-
-
 def check_delete(call: Call, bucket: Bucket, version: Version, bypass: bool) -> None:
     """AccessDenied where a lock forbids to delete this version for good."""
     denied = S3Failure("AccessDenied", "Access Denied because object protected by object lock.")
@@ -143,11 +129,20 @@ def _locked_bucket(call: Call) -> Bucket:
     return bucket
 
 
+def _refuse_event_holds(root: Node) -> None:
+    """NotImplemented for a document with an event hold."""
+    for child in root.children:
+        if child.tag in ("EventHold", "EventHoldDuration", "DefaultEventHold"):
+            raise S3Failure("NotImplemented", f"{child.tag} is not implemented by this mock")
+        _refuse_event_holds(child)
+
+
 def put_object_lock_configuration(call: Call) -> Answer:
     bucket = call.bucket
     if not call.body:
         raise S3Failure("MissingRequestBodyError")
     root = parse(call.body, "ObjectLockConfiguration")
+    _refuse_event_holds(root)
     check(root, _CONFIGURATION)
     if not bucket.object_lock:
         if bucket.versioning != "Enabled":
@@ -193,12 +188,16 @@ def get_object_lock_configuration(call: Call) -> Answer:
 def put_object_retention(call: Call) -> Answer:
     _locked_bucket(call)
     version = check_object(call, "s3:PutObjectRetention", "")
+    if not call.body:
+        raise S3Failure("MissingRequestBodyError")
     root = parse(call.body, "Retention")
+    _refuse_event_holds(root)
+    check(root, {"Mode?": one_of(*_MODES), "RetainUntilDate?": text})
     mode, until = root.get("Mode"), root.get("RetainUntilDate")
     bypass = call.headers.get(_BYPASS, "").lower() == "true"
     wanted: tuple[str, float] | None = None
     if mode or until:
-        if mode not in _MODES or until is None:
+        if not mode or until is None:
             raise S3Failure("MalformedXML")
         when = parse_iso(until)
         if when is None:
@@ -242,9 +241,11 @@ def get_object_retention(call: Call) -> Answer:
 def put_object_legal_hold(call: Call) -> Answer:
     _locked_bucket(call)
     version = check_object(call, "s3:PutObjectLegalHold", "")
-    status = parse(call.body, "LegalHold").get("Status")
-    if status not in ("ON", "OFF"):
-        raise S3Failure("MalformedXML")
+    if not call.body:
+        raise S3Failure("MissingRequestBodyError")
+    root = parse(call.body, "LegalHold")
+    check(root, {"Status": one_of("ON", "OFF")})
+    status = root.need("Status")
     version.legal_hold = status
     version.head = None
     return Answer()

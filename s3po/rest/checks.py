@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import ItemsView, Mapping
+from collections.abc import Container, ItemsView, Mapping
 
 from s3po.config import MAX_PARTS, MAX_PUT_SIZE
 from s3po.errors import ConfigError
@@ -86,14 +86,18 @@ def _items(name: str, given: Mapping[str, str]) -> ItemsView[str, str]:
     return found
 
 
-def add_headers(headers: dict[str, str], extra: Mapping[str, str] | None) -> dict[str, str]:
+def add_headers(
+    headers: dict[str, str],
+    extra: Mapping[str, str] | None,
+    reserved: Container[str] = _RESERVED,
+) -> dict[str, str]:
     """`headers` with the caller's own, names in lower case."""
     if extra is not None:
         for name, value in _items("headers", extra):
             if not isinstance(name, str) or _is_token(name) is None:
                 raise ConfigError(f"not a header name: {name!r}")
             lower = name.lower()
-            if lower in _RESERVED:
+            if lower in reserved:
                 raise ConfigError(f"the header {lower} cannot be set")
             headers[lower] = check_value(f"header {lower}", value)
     return headers

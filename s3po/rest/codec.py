@@ -11,7 +11,7 @@ from itertools import repeat
 from urllib.parse import unquote_to_bytes
 
 from s3po.errors import MalformedResponse, S3Error, error_class
-from s3po.messages import Request, Response
+from s3po.messages import Request
 from s3po.models import (
     BucketInfo,
     CompleteMultipartUploadResult,
@@ -32,6 +32,7 @@ from s3po.models import (
     PutObjectResult,
     unquote_etag,
 )
+from s3po.transport.messages import Response
 from s3po.xml import Node, can_carry, document, element, is_plain, parse
 
 __all__ = ["xml_can_carry"]
@@ -73,7 +74,7 @@ def parse_error(response: Response, request: Request) -> S3Error:
             return _error(parse(response.content, "Error"), response)
         except MalformedResponse as malformed:
             message = malformed.message
-    status = response.status
+    status = response.status_code
     if status == 404:
         if message or request.bucket is None:
             # A page that is not S3's says nothing about what S3 holds.
@@ -96,16 +97,16 @@ def _error(root: Node, response: Response) -> S3Error:
         for child in root.children
         if not child.name.startswith(("Signature", "CanonicalRequest", "Token"))
     }
-    code = fields.pop("Code", "") or _CODES.get(response.status, "")
+    code = fields.pop("Code", "") or _CODES.get(response.status_code, "")
     return _make_error(response, code, fields.pop("Message", ""), fields)
 
 
 def _make_error(response: Response, code: str, message: str, fields: dict[str, str]) -> S3Error:
-    headers = response.headers
-    return error_class(response.status, code)(
+    headers = response.lower_headers
+    return error_class(response.status_code, code)(
         " ".join(message.split())[:1000],
         code=code,
-        status=response.status,
+        status=response.status_code,
         request_id=headers.get("x-amz-request-id") or fields.pop("RequestId", None),
         host_id=headers.get("x-amz-id-2") or fields.pop("HostId", None),
         headers=headers,
@@ -362,14 +363,14 @@ def parse_list_objects_v1(response: Response) -> ListObjectsResult:
 def parse_put_object(response: Response) -> PutObjectResult:
     if response.content:
         check_done(response)
-    if "etag" not in response.headers:
+    if "etag" not in response.lower_headers:
         raise MalformedResponse("an answer without an ETag: whoever sent it stored nothing")
-    return PutObjectResult(response.headers)
+    return PutObjectResult(response.lower_headers)
 
 
 def parse_head_object(response: Response) -> HeadObjectResult:
-    _check_object(response.headers)
-    result = HeadObjectResult(response.headers)
+    _check_object(response.lower_headers)
+    result = HeadObjectResult(response.lower_headers)
     result.size  # noqa: B018 - raises where it is missing
     return result
 
@@ -384,14 +385,14 @@ def _check_object(headers: Mapping[str, str]) -> None:
 
 
 def parse_get_object(response: Response) -> GetObjectResult:
-    headers = response.headers
+    headers = response.lower_headers
     _check_object(headers)
     length = headers.get("content-length")
     if length is not None and not (length.isdigit() and length.isascii() and len(length) < 20):
         raise MalformedResponse(f"not a length: {length[:40]!a}")
     content_range = headers.get("content-range")
     if content_range is None:
-        if response.status == 206:
+        if response.status_code == 206:
             raise MalformedResponse("a part of an object that does not say which part it is")
     else:
         found = _is_content_range(content_range)
@@ -405,7 +406,7 @@ def parse_copy_object(response: Response) -> CopyObjectResult:
     return CopyObjectResult(
         etag=unquote_etag(root.required("ETag")),
         last_modified=parse_time(root.findtext("LastModified")),
-        version_id=response.headers.get("x-amz-version-id"),
+        version_id=response.lower_headers.get("x-amz-version-id"),
     )
 
 
@@ -483,13 +484,13 @@ def parse_complete_multipart_upload(response: Response) -> CompleteMultipartUplo
     root = parse_result(response, "CompleteMultipartUploadResult")
     return CompleteMultipartUploadResult(
         etag=unquote_etag(root.required("ETag")),
-        version_id=response.headers.get("x-amz-version-id"),
+        version_id=response.lower_headers.get("x-amz-version-id"),
     )
 
 
 def parse_upload_part(response: Response, part_number: int, size: int) -> PartInfo:
     check_done(response)
-    etag = unquote_etag(response.headers.get("etag", ""))
+    etag = unquote_etag(response.lower_headers.get("etag", ""))
     if not etag:
         raise MalformedResponse("a part without an ETag, by which it would be named")
     return PartInfo(part_number, etag, size)

@@ -35,6 +35,8 @@ from s3po.rest.checks import (
 )
 from s3po.rest.sender import Sender
 
+_ANY_SIZE = 1 << 62
+
 
 class ObjectOperations(Sender):
     __slots__ = ()
@@ -131,6 +133,8 @@ class ObjectOperations(Sender):
                 headers=sent,
                 parse=codec.parse_get_object,
                 stream=stream,
+                # It is asked for: whatever its size.
+                max_body=_ANY_SIZE,
             )
         ).result
         return result
@@ -202,8 +206,8 @@ class ObjectOperations(Sender):
             )
         )
         return DeleteObjectResult(
-            version_id=response.headers.get("x-amz-version-id"),
-            delete_marker=response.headers.get("x-amz-delete-marker") == "true",
+            version_id=response.lower_headers.get("x-amz-version-id"),
+            delete_marker=response.lower_headers.get("x-amz-delete-marker") == "true",
         )
 
     def delete_objects(
@@ -306,8 +310,16 @@ def check_version(item: object) -> tuple[str, str | None]:
 
 
 def copy_source(bucket: str, key: str, version_id: str | None) -> str:
-    """The value of `x-amz-copy-source`, percent-encoded as S3 wants it."""
-    source = f"/{check_bucket(bucket)}/{quote(check_key(key), safe='/~')}"
+    """The value of `x-amz-copy-source`, percent-encoded as S3 wants it.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+    """
+    encoded = quote(check_key(key), safe="/~")
+    if check_bucket(bucket).startswith("arn:"):
+        # An object by its access point.
+        source = f"{quote(bucket, safe='/~')}/object/{encoded}"
+    else:
+        source = f"/{bucket}/{encoded}"
     if version_id is not None:
         source += "?versionId=" + quote(check_text("source_version_id", version_id), safe="~")
     return source

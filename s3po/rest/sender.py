@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from s3po.messages import Request, Response
+from s3po.messages import Request
+from s3po.transport.messages import Response
 
 if TYPE_CHECKING:
     from s3po.endpoint import Endpoint
+
+
+class Gate(Protocol):
+    """Bounds how many exchanges are under way: a batch's `CallLimiter`, or a gevent Semaphore."""
+
+    def acquire(self) -> object: ...
+
+    def release(self) -> object: ...
 
 
 class Sender:

@@ -20,7 +20,7 @@ from s3po.errors import (
     TransferError,
     TransportError,
 )
-from s3po.messages import Response
+from s3po.messages import ObjectBody
 from s3po.models import DownloadResult, GetObjectResult
 from s3po.rest import Client
 from s3po.transfer.sink import CHUNK, MemorySink, Sink, open_path, open_sink
@@ -90,12 +90,12 @@ def download(
     if file is None:
         check_progress(progress)
         found = get_verifiable(client, bucket, key, version_id=version_id, headers=headers)
-        data = found.body.content
-        if data is None or found.body.stream is not None:
+        if found.body.stream is not None:
             memory = MemorySink()
             _Download(client, bucket, key, memory, version_id, headers, progress).run(found)
             data = memory.getvalue()
         else:
+            data = found.body.content
             # Small and whole: nothing else to do but look.
             etag = found.headers.get("etag", "")[1:33]
             if (
@@ -254,8 +254,8 @@ class _Download:
         return self._size
 
     def _fetch_part(
-        self, start: int, response: Response | None, buffer: memoryview | None
-    ) -> Response | None:
+        self, start: int, response: ObjectBody | None, buffer: memoryview | None
+    ) -> ObjectBody | None:
         """One part, hashed by itself where that is of use; see `_fetch`."""
         stop = min(start + self._step, self._size)
         verifier = self._verifier
@@ -265,7 +265,7 @@ class _Download:
             verifier.add_part(start, stop - start, hasher)
         return response
 
-    def _read_to_end(self, response: Response, hasher: Any) -> int:
+    def _read_to_end(self, response: ObjectBody, hasher: Any) -> int:
         """A body that ends when it ends; there is no telling where to go on after a break."""
         position = 0
         try:
@@ -276,7 +276,7 @@ class _Download:
             raise self._error(f"broke after {position} bytes: {error}") from error
         return position
 
-    def _read_parts(self, response: Response, parts: int, concurrency: int) -> None:
+    def _read_parts(self, response: ObjectBody, parts: int, concurrency: int) -> None:
         """The body at hand gives the parts from the front; the others come from the back by ranges.
 
         So no byte is asked for twice, and the first answer is used for all that it is good for.
@@ -285,7 +285,7 @@ class _Download:
         with TaskGroup(concurrency) as group:
             for _ in range(min(concurrency, parts) - 1):
                 group.start(self._read_from_back)
-            current: Response | None = response
+            current: ObjectBody | None = response
             buffer = self._buffer()
             while self._front < self._back:
                 number = self._front
@@ -308,10 +308,10 @@ class _Download:
         self,
         start: int,
         stop: int,
-        response: Response | None,
+        response: ObjectBody | None,
         buffer: memoryview | None,
         hasher: Any,
-    ) -> Response | None:
+    ) -> ObjectBody | None:
         """Bytes `start` to `stop` into the sink; goes on where a body breaks.
 
         Returns the response if it has more to give.
@@ -386,7 +386,7 @@ class _Download:
             return None
         return response
 
-    def _open(self, start: int, stop: int) -> Response:
+    def _open(self, start: int, stop: int) -> ObjectBody:
         """The answer to a range, if it is that range, and of the same object."""
         try:
             found = self._client.get_object(
@@ -464,7 +464,7 @@ class _Download:
         )
 
 
-def _skip(response: Response, count: int) -> None:
+def _skip(response: ObjectBody, count: int) -> None:
     buffer = memoryview(bytearray(min(CHUNK, count)))
     while count:
         got = response.readinto(buffer[: min(count, len(buffer))])

@@ -17,7 +17,7 @@ from s3po.config import KiB
 from s3po.errors import ConfigError, IntegrityError
 from s3po.messages import Body, BytesLike
 from s3po.transfer.plan import check_size
-from s3po.transport.transport import keep_hub
+from s3po.transport.hubs import keep_hub
 
 Progress = Callable[[int], object]
 

@@ -9,7 +9,7 @@ from typing import Self
 import gevent
 from gevent.event import Event
 
-from s3po.transport.transport import keep_hub
+from s3po.transport.hubs import keep_hub
 
 
 class TaskGroup:

@@ -797,6 +797,59 @@ def test_headers_need_the_permission_of_what_they_do(s3, alt, bucket, refused, a
         assert refused(call).code == "AccessDenied"
 
 
+def test_a_copy_needs_the_permissions_of_the_tags_that_it_takes_along(s3, alt, bucket, refused):
+    s3.put_object(Bucket=bucket, Key="tagged", Body=b"", Tagging="a=b")
+    s3.put_object(Bucket=bucket, Key="bare", Body=b"")
+
+    def copy(key: str, **named: Any) -> Any:
+        return alt.copy_object(Bucket=bucket, Key="new", CopySource=f"{bucket}/{key}", **named)
+
+    both = ["s3:GetObject", "s3:PutObject"]
+    for actions in (both, [*both, "s3:GetObjectTagging"], [*both, "s3:PutObjectTagging"]):
+        set_policy(s3, allow(actions))
+        assert refused(lambda: copy("tagged")).code == "AccessDenied"
+        copy("bare")
+        copy("tagged", TaggingDirective="REPLACE")
+    set_policy(s3, allow([*both, "s3:GetObjectTagging", "s3:PutObjectTagging"]))
+    copy("tagged")
+
+
+@pytest.mark.parametrize(
+    ("action", "field", "value"),
+    [
+        ("s3:PutObjectAcl", "acl", "public-read"),
+        (
+            "s3:PutObjectTagging",
+            "tagging",
+            "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>",
+        ),
+    ],
+)
+def test_fields_of_a_form_need_the_permission_of_what_they_do(send, action, field, value):
+    def post(*fields: tuple[str, str]) -> int:
+        pieces = [
+            f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n'
+            for name, text in [*fields, ("file", "body")]
+        ]
+        kind = {"content-type": "multipart/form-data; boundary=b", "authorization": None}
+        return send("POST", "/bucket", "".join([*pieces, "--b--"]).encode(), kind).status
+
+    def policy(*statements: Any) -> None:
+        assert send("PUT", "/bucket?policy", document(*statements).encode()).status == 204
+
+    policy(allow("s3:PutObject"))
+    assert post(("key", "key")) == 204
+    assert post(("key", "key"), (field, value)) == 403
+    policy(allow(["s3:PutObject", action]))
+    assert post(("key", "key"), (field, value)) == 204
+    if field == "tagging":
+        assert b"<Key>a</Key><Value>b</Value>" in send("GET", "/bucket/key?tagging").body
+        assert post(("key", "other"), (field, "no xml")) == 400
+        assert send("GET", "/bucket/other").status == 404
+    else:
+        assert send("GET", "/bucket/key", headers={"authorization": None}).status == 200
+
+
 def test_object_lock_headers_need_their_permissions(s3, alt, refused):
     s3.create_bucket(Bucket="bucket", ObjectLockEnabledForBucket=True)
     lock = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": "2090-01-01T00:00:00Z"}

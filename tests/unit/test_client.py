@@ -10,6 +10,7 @@ import pickle
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import gevent
 import pytest
@@ -32,24 +33,28 @@ from s3po.errors import (
     ServerError,
     TransportTimeout,
 )
-from s3po.messages import HTTPRequest, Request, Response
+from s3po.messages import Request
 from s3po.models import Credentials, PartInfo
 from s3po.rest import Client
 from s3po.retry import RetryPolicy
 from s3po.stats import Stats
+from s3po.transport.messages import PreparedRequest, Response
 
 URL = "http://s3.test:9000"
 KEY = Credentials("AKID", "sEcReT", None)
 
 
 class Sent:
-    """A message as it went out; the client may use its own again."""
+    """A request as it went out; the client may use its own again."""
 
-    def __init__(self, message: HTTPRequest, stream: bool) -> None:
-        self.method, self.host, self.scheme = message.method, message.host, message.scheme
-        self.target, self.stream = message.target, stream
-        self.headers = dict(message.headers)
-        body = message.body
+    def __init__(self, request: PreparedRequest, stream: bool) -> None:
+        assert request.url is not None
+        self.method, self.stream = request.method, stream
+        self.scheme, _, rest = request.url.partition("://")
+        netloc, _, target = rest.partition("/")
+        self.host, self.target = netloc.partition(":")[0], f"/{target}"
+        self.headers = dict(request.lower_headers)
+        body = request.body
         if body is None or isinstance(body, (bytes, bytearray, memoryview)):
             self.body = None if body is None else bytes(body)
         else:
@@ -65,14 +70,14 @@ class Sent:
 
 
 class Script:
-    """A transport that plays its part line by line: an answer, an error, or what a call makes."""
+    """A session that plays its part line by line: an answer, an error, or what a call makes."""
 
     def __init__(self, *lines: object) -> None:
         self.lines = list(lines)
         self.sent: list[Sent] = []
 
-    def send(self, message: HTTPRequest, *, stream: bool = False) -> Response:
-        self.sent.append(Sent(message, stream))
+    def send(self, request: PreparedRequest, *, stream: bool = False, **_: Any) -> Response:
+        self.sent.append(Sent(request, stream))
         line: Any = self.lines.pop(0)
         if isinstance(line, BaseException):
             raise line
@@ -114,13 +119,13 @@ class Stage:
         provider: Any = None,
         **options: Any,
     ) -> None:
-        self.transport = Script(*lines)
+        self.session = Script(*lines)
         self.clock = Clock()
         config = Config(**options)
         self.client = Client(
             endpoint=Endpoint(endpoint_url=url, region=region),
             provider=provider or Keys(*keys),
-            transport=self.transport,  # type: ignore[arg-type]
+            session=self.session,  # type: ignore[arg-type]
             config=config,
             retry=RetryPolicy(config, random=lambda: 1.0),
             clock=self.clock,
@@ -129,11 +134,11 @@ class Stage:
 
     @property
     def sent(self) -> list[Sent]:
-        return self.transport.sent
+        return self.session.sent
 
     def done(self) -> None:
         """All lines were played."""
-        assert self.transport.lines == []
+        assert self.session.lines == []
 
 
 def ok(content: bytes | str = b"", status: int = 200, **headers: str) -> Response:
@@ -520,7 +525,7 @@ def test_conditional_reads_are_tried_again() -> None:
         fault(307, "TemporaryRedirect", more="<Endpoint>b.s3.eu-west-1.amazonaws.com</Endpoint>"),
         fault(307, location="https://b.s3-eu-west-1.amazonaws.com/k"),
     ],
-    ids=lambda answer: f"{answer.status}-{sorted(answer.headers)}",
+    ids=lambda answer: f"{answer.status_code}-{sorted(answer.lower_headers)}",
 )
 def test_the_region_is_learned_once_and_kept(answer: Response) -> None:
     stage = Stage(answer, ok(b"x"), ok(b"y"), ok(b"z"), url=None)
@@ -608,6 +613,101 @@ def test_errors_of_head_are_told_by_their_status() -> None:
         Stage(fault(404)).client.head_bucket("b")
 
 
+ARN = "arn:aws:s3:us-west-2:123456789012:accesspoint/myap"
+LAMBDA = "arn:aws:s3-object-lambda:us-west-2:123456789012:accesspoint/mylap"
+
+
+@pytest.mark.parametrize(
+    ("bucket", "host", "scope"),
+    [
+        (ARN, "myap-123456789012.s3-accesspoint.us-west-2.amazonaws.com", "us-west-2/s3"),
+        (
+            LAMBDA,
+            "mylap-123456789012.s3-object-lambda.us-west-2.amazonaws.com",
+            "us-west-2/s3-object-lambda",
+        ),
+        (
+            "logs--use1-az4--x-s3",
+            "logs--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com",
+            "us-east-1/s3express",
+        ),
+    ],
+)
+def test_access_points_and_directory_buckets_are_signed_for_what_they_are(
+    bucket: str, host: str, scope: str
+) -> None:
+    stage = Stage(ok(etag='"x"'), ok("body"), url=None)
+    stage.client.put_object(bucket, "a key", b"x")
+    stage.client.get_object(bucket, "a key")
+    for sent in stage.sent:
+        assert (sent.host, sent.target) == (host, "/a%20key")
+        assert f"/{scope}/aws4_request," in sent.headers["authorization"]
+    url = urlsplit(stage.client.presign("GET", bucket, "a key", expires=60))
+    assert url.hostname == host
+    assert f"%2F{scope.replace('/', '%2F')}%2Faws4_request" in url.query
+
+
+def test_an_access_point_is_the_source_of_a_copy_by_its_arn() -> None:
+    stage = Stage(ok('<CopyObjectResult><ETag>"x"</ETag></CopyObjectResult>'), url=None)
+    stage.client.copy_object("b", "k", source_bucket=ARN, source_key="a b/c")
+    # Recorded from botocore.
+    assert stage.sent[0].headers["x-amz-copy-source"] == (
+        "arn%3Aaws%3As3%3Aus-west-2%3A123456789012%3Aaccesspoint/myap/object/a%20b/c"
+    )
+
+
+def test_a_bucket_cannot_be_made_behind_an_access_point() -> None:
+    stage = Stage(url=None)
+    with pytest.raises(ConfigError, match="not an access point"):
+        stage.client.create_bucket(ARN)
+
+
+def test_no_region_is_learned_for_an_access_point() -> None:
+    stage = Stage(fault(301, "PermanentRedirect", x_amz_bucket_region="eu-west-1"), url=None)
+    with pytest.raises(S3Error):
+        stage.client.get_object(ARN, "k")
+    stage.done()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        fault(307, "TemporaryRedirect", location="https://b.s3-eu-west-1.amazonaws.com/k"),
+        fault(307, location="https://b.s3.dualstack.eu-west-1.amazonaws.com/k?x"),
+        fault(301, "PermanentRedirect", more="<Endpoint>b.s3.eu-west-1.amazonaws.com</Endpoint>"),
+        fault(
+            301, location="https://b.s3.eu-west-1.evil.example/", x_amz_bucket_region="eu-west-1"
+        ),
+    ],
+)
+def test_a_redirect_tells_a_region_and_never_a_host(answer: Response) -> None:
+    stage = Stage(answer, ok("body"), url=None)
+    stage.client.get_object("photos", "k")
+    assert stage.sent[1].host == "photos.s3.eu-west-1.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        *["https://b.s3.eu-west-1.amazonaws.com.evil.example/k", "https://evil.example/k"],
+        *["http://[bad", "https://evil.example/s3.eu-west-1.amazonaws.com/"],
+    ],
+)
+def test_a_redirect_to_a_strange_host_is_not_followed(location: str) -> None:
+    stage = Stage(fault(307, "TemporaryRedirect", location=location), url=None)
+    with pytest.raises(S3Error):
+        stage.client.get_object("b", "k")
+    stage.done()
+
+
+def test_a_bucket_in_another_partition_gets_no_signature() -> None:
+    moved = fault(301, "PermanentRedirect", x_amz_bucket_region="cn-north-1")
+    stage = Stage(moved, url=None)
+    with pytest.raises(ConfigError, match=r"partition aws-cn.*a connection of its own"):
+        stage.client.get_object("b", "k")
+    stage.done()
+
+
 def test_a_bucket_tells_its_region() -> None:
     info = Stage(ok(x_amz_bucket_region="eu-west-1")).client.head_bucket("b")
     assert (info.name, info.region) == ("b", "eu-west-1")
@@ -656,7 +756,9 @@ def test_a_stream_counts_what_is_read_and_keeps_its_place_until_it_is_closed() -
 
 def test_a_stream_that_breaks_tells_whose_it_was() -> None:
     class Cut(Wire):
-        def read(self, _: int = -1, /) -> bytes:
+        remaining = 5
+
+        def readinto(self, _: memoryview, /) -> int:
             raise IncompleteBody("5 bytes are missing")
 
     answer = Response(200, {"content-length": "5", "etag": '"e"'}, None, Cut(b""))
@@ -708,7 +810,7 @@ def test_an_end_from_outside_is_not_tried_again_and_gives_its_place_back(
 
 def test_a_stream_whose_head_is_malformed_is_closed() -> None:
     answer, wire = streaming(b"hello")
-    answer.status = 206
+    answer.status_code = 206
     good, _ = streaming(b"hello")
     stage = Stage(answer, good)
     places = Places()
@@ -1054,7 +1156,7 @@ def test_the_log_tells_each_attempt_and_no_secret(caplog: pytest.LogCaptureFixtu
     with caplog.at_level(logging.DEBUG, logger="s3po.rest"):
         stage.client.get_object("b", "k", headers={"x-amz-foo": "bar"}, stream=False)
     text = caplog.text
-    assert text.count("GET http://s3.test:9000/b/k") == 2
+    assert text.count("[GET] http://s3.test:9000/b/k") == 2
     assert "InternalError" in text
     signature = stage.sent[0].headers["authorization"].partition("Signature=")[2]
     for secret in ("sEcReT", "t0ken", signature):

@@ -27,9 +27,11 @@ from s3po.errors import (
     ServerError,
     Throttled,
 )
-from s3po.messages import Request, Response
+from s3po.messages import Request
 from s3po.models import BucketInfo, ListObjectsResult, ObjectInfo, PartInfo
 from s3po.rest import codec
+from s3po.transport.bodies import BytesBody
+from s3po.transport.messages import Response
 
 NS = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 TIME = "2026-01-02T03:04:05.000Z"
@@ -516,7 +518,7 @@ def test_the_head_of_a_range() -> None:
     chunked = codec.parse_get_object(answer(b"abc", etag='"e"'))
     assert (chunked.length, chunked.size) == (3, 3)
     unknown = codec.parse_get_object(
-        Response(200, {"last-modified": "Wed, 12 Oct 2009 17:50:00 GMT"})
+        Response(200, {"last-modified": "Wed, 12 Oct 2009 17:50:00 GMT"}, None, BytesBody(b"abc"))
     )
     assert unknown.length is None
     with pytest.raises(MalformedResponse):

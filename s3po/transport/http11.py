@@ -1,15 +1,17 @@
-"""HTTP/1.1 heads, as bytes and back. Pure: no socket here."""
+"""HTTP/1.1: heads as bytes and back, and the framing of bodies. Pure: no socket here."""
 
 from __future__ import annotations
 
 import sys
 
 from s3po.errors import ConfigError, MalformedResponse
-from s3po.messages import HTTPRequest
 
-#: An answer's head may be this long, and have this many lines.
+#: A response's head may be this long. S3 sends up to 2 KB of metadata, in any number of entries.
 MAX_HEAD = 64 * 1024
-MAX_HEADERS = 200
+#: Trailer fields of a chunked body.
+MAX_TRAILERS = 200
+#: Informational responses (1xx) before the final one.
+MAX_INTERIM_RESPONSES = 100
 
 # What may surround a value; str.strip would take no-break spaces along.
 _BLANK = " \t"
@@ -24,19 +26,20 @@ def _is_token(name: str) -> bool:
     return bool(name) and _TOKEN.issuperset(name)
 
 
-def build_head(request: HTTPRequest, length: int | None, prefix: str, extra: str) -> bytes:
-    """The request line and the headers. `prefix` goes before the target (absolute form, for a proxy);
-    `extra` holds whole header lines, each with its line break. Raises ConfigError for what would not stay one head."""
-    method = request.method
-    target = request.target
-    headers = request.headers
-    lines = [f"{method} {prefix}{target} HTTP/1.1"]
+def build_head(
+    method: str, target: str, headers: dict[str, str], length: int | None, extra: str = ""
+) -> bytes:
+    """The request line and the header fields, as they go onto the wire.
+
+    `headers` have names in lower case, `host` among them. `target` is the origin form, or the absolute
+    one for a proxy. `extra` holds whole lines, each with its line break. Raises ConfigError for what
+    would not stay one head.
+    """
+    lines = [f"{method} {target} HTTP/1.1"]
     if not headers.keys() <= _sendable:
         _check_names(headers)
     for name, value in headers.items():
         lines.append(f"{name}: {value}")
-    if "host" not in headers:
-        lines.append(f"host: {host_header(request)}")
     if "accept-encoding" not in headers:
         lines.append("accept-encoding: identity")
     if length is not None:
@@ -56,18 +59,19 @@ def build_head(request: HTTPRequest, length: int | None, prefix: str, extra: str
         or not target.isprintable()
         or not _is_token(method)
     ):
-        raise ConfigError(_complaint(request))
+        raise ConfigError(_complaint(method, headers))
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError:
         raise ConfigError("a header holds a lone surrogate, which has no bytes") from None
 
 
-def host_header(request: HTTPRequest) -> str:
-    host = f"[{request.host}]" if ":" in request.host else request.host
-    if request.port == (443 if request.scheme == "https" else 80):
-        return host
-    return f"{host}:{request.port}"
+def host_header(scheme: str, host: str, port: int) -> str:
+    """The value of `host` for an origin."""
+    literal = f"[{host}]" if ":" in host else host
+    if port == (443 if scheme == "https" else 80):
+        return literal
+    return f"{literal}:{port}"
 
 
 def _check_names(headers: dict[str, str]) -> None:
@@ -81,12 +85,12 @@ def _check_names(headers: dict[str, str]) -> None:
                 _sendable.add(name)
 
 
-def _complaint(request: HTTPRequest) -> str:
-    for name, value in request.headers.items():
+def _complaint(method: str, headers: dict[str, str]) -> str:
+    for name, value in headers.items():
         if any(letter in str(value) for letter in "\r\n\0"):
             return f"header {name!r} holds a line break or a NUL"
-    if not _is_token(request.method):
-        return f"not a legal method: {request.method!r}"
+    if not _is_token(method):
+        return f"not a legal method: {method!r}"
     return "the target holds a character that must be percent-encoded"
 
 
@@ -115,8 +119,6 @@ def parse_head(data: str) -> tuple[int, dict[str, str], bool]:
         raise MalformedResponse(f"the answer is not HTTP: it begins with {first[:40]!r}")
     breaks = len(lines) - 1
     status = int(code)
-    if breaks > MAX_HEADERS:
-        raise MalformedResponse(f"the answer has more than {MAX_HEADERS} headers", status=status)
     if data.count("\n") != breaks or data.count("\r") != breaks or "\0" in data:
         raise MalformedResponse("the answer's head has a stray line break or NUL", status=status)
     headers: dict[str, str] = {}

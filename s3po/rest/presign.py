@@ -1,0 +1,135 @@
+"""URLs and forms by which others may use the store for a while; nothing here sends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from s3po.endpoint import check_bucket, check_key
+from s3po.errors import ConfigError, CredentialsError
+from s3po.messages import Query
+from s3po.models import Credentials, PresignedPost
+from s3po.rest.checks import add_headers, check_int, check_name, check_text
+from s3po.rest.corrections import Learned
+from s3po.rest.sender import Sender
+from s3po.sigv4 import Signer
+
+if TYPE_CHECKING:
+    from s3po.credentials import Provider
+    from s3po.sigv4 import Condition
+
+_METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE")
+
+#: Seven days, the most that SigV4 allows.
+MAX_EXPIRES = 7 * 24 * 3600
+
+
+class PresignOperations(Sender):
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        _provider: Provider
+        _learned: Learned
+        _clock: Callable[[], float]
+
+    def presign(
+        self,
+        method: str,
+        bucket: str,
+        key: str | None,
+        *,
+        expires: int,
+        query: Mapping[str, str | None] | Iterable[tuple[str, str | None]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> str:
+        """A URL that anyone may use for `expires` seconds (at most seven days). Sends nothing.
+
+        `headers` must be sent with it as they are given here.
+        https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+        """
+        if not isinstance(method, str) or method.upper() not in _METHODS:
+            raise ConfigError(f"method must be one of {', '.join(_METHODS)}, not {method!r}")
+        check_bucket(bucket)
+        if key is not None:
+            check_key(key)
+        query = _pairs(query)
+        credentials, region, now = self._presigning(bucket, expires)
+        url, _, origin = self.endpoint.resolve(bucket, key, query, region=region)
+        return Signer(origin.signing_region, origin.signing_service).presign(
+            method.upper(),
+            url,
+            # Any other header may be bound, if SigV4 signs it: content-length, too.
+            add_headers({"host": origin.host_header}, headers, reserved=("host",)),
+            credentials,
+            expires=expires,
+            now=now,
+        )
+
+    def presign_post(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        expires: int,
+        fields: Mapping[str, str] | None = None,
+        conditions: Sequence[Condition] = (),
+    ) -> PresignedPost:
+        """A form by which a browser may upload for `expires` seconds (at most seven days). Sends nothing.
+
+        `key` may end with `${filename}`, for which the store puts the file's own name. `fields` go
+        into the form as they are (`acl`, `Content-Type`, `success_action_status`, `x-amz-meta-...`),
+        each bound to its value by the policy. `conditions` bind more, as S3 writes them:
+        `["content-length-range", 1, 1048576]`, `["starts-with", "$Content-Type", "image/"]`.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-UsingHTTPPOST.html
+        """
+        check_bucket(bucket)
+        check_key(key)
+        for condition in conditions:
+            if not isinstance(condition, Mapping) and (
+                isinstance(condition, str) or len(condition) != 3
+            ):
+                raise ConfigError(
+                    "a condition is a mapping, or three values such as "
+                    f'["starts-with", "$key", "photos/"], not {condition!r}'
+                )
+        given = {
+            check_text("a field's name", name): check_name(f"field {name!r}", value)
+            for name, value in (fields or {}).items()
+        }
+        credentials, region, now = self._presigning(bucket, expires)
+        stem = key.removesuffix("${filename}")
+        policy: list[Condition] = [
+            {"bucket": bucket},
+            {"key": key} if stem == key else ["starts-with", "$key", stem],
+            *({name: value} for name, value in given.items()),
+            *conditions,
+        ]
+        url, _, origin = self.endpoint.resolve(bucket, None, region=region)
+        signer = Signer(origin.signing_region, origin.signing_service)
+        form = signer.sign_policy(
+            policy, credentials, expires=expires, now=now, fields={"key": key, **given}
+        )
+        return PresignedPost(url, form)
+
+    def _presigning(self, bucket: str, expires: int) -> tuple[Credentials, str | None, float]:
+        """Who signs, for which region where that was learned, and the store's time."""
+        check_int("expires", expires, 1, MAX_EXPIRES)
+        credentials = self._provider.get()
+        if credentials is None:
+            raise CredentialsError("an anonymous client cannot sign URLs or forms")
+        return credentials, self._learned.regions.get(bucket), self._clock() + self._learned.skew
+
+
+def _pairs(query: Mapping[str, str | None] | Iterable[tuple[str, str | None]]) -> Query:
+    """A query as it was given, as pairs of str."""
+    given = query.items() if isinstance(query, Mapping) else query
+    try:
+        pairs = tuple((name, value) for name, value in given)
+    except (TypeError, ValueError):
+        raise ConfigError(f"query must be a mapping or pairs of str, not {query!r}") from None
+    for name, value in pairs:
+        check_text("a name in query", name)
+        if value is not None:
+            check_name(f"query {name!r}", value)
+    return pairs
