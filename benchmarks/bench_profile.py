@@ -31,7 +31,7 @@ LAYERS = {
     "s3po/models.py": "rest: the request, the loop that sends, the result",
     "s3po/messages.py": "rest: the request, the loop that sends, the result",
     "s3po/xml.py": "xml",
-    "s3po/endpoint.py": "endpoint: where it goes",
+    "s3po/endpoint/": "endpoint: where it goes",
     "s3po/credentials/": "sigv4 and credentials",
     "s3po/sigv4/": "sigv4 and credentials",
     "s3po/transport/wire.py": "transport: head built and parsed",

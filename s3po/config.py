@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Self
 
 from s3po.errors import ConfigError
+from s3po.providers import provider_named
 
 KiB = 1024
 MiB = 1024 * KiB
@@ -75,10 +76,13 @@ class Config(_Recorder):
 
     The store:
 
-    - `addressing_style`: the bucket in the "path" or in a "virtual" host; "auto" is virtual on AWS, path elsewhere.
+    - `addressing_style`: the bucket in the "path" or in a "virtual" host; "auto" is virtual on AWS, and
+      elsewhere path or what the provider needs.
     - `use_fips_endpoint`, `use_dualstack_endpoint`, `use_accelerate_endpoint`: AWS's other hosts. None is off.
     - `us_east_1_regional_endpoint`: "legacy" uses s3.amazonaws.com for us-east-1; None is "regional", where boto3's
       default is "legacy".
+    - `provider`: the store, by its name in `s3po.providers` ("r2", "b2", "garage", ...), for what it does
+      differently; None recognises it by the endpoint's host.
     - `payload_signing`: sign the body's SHA-256 as well; None does so over plain HTTP and trusts TLS elsewhere.
     - `verify`: of TLS certificates: True, False, or the path of a CA bundle; None honours AWS_CA_BUNDLE and
       REQUESTS_CA_BUNDLE.
@@ -105,10 +109,12 @@ class Config(_Recorder):
     use_dualstack_endpoint: bool | None = None
     use_accelerate_endpoint: bool | None = None
     us_east_1_regional_endpoint: Literal["regional", "legacy"] | None = None
+    provider: str | None = None
     payload_signing: bool | None = None
     verify: bool | str | None = None
     cert: str | tuple[str, str] | None = None
-    proxies: dict[str, str] | None = None
+    # Not shown: a proxy's URL may hold a password.
+    proxies: dict[str, str] | None = field(default=None, repr=False)
     max_idle: float = 55.0
     min_rate: float = 0.0
     user_agent_extra: str = ""
@@ -170,6 +176,8 @@ class Config(_Recorder):
                 "us_east_1_regional_endpoint must be 'regional', 'legacy' or None, "
                 f"not {self.us_east_1_regional_endpoint!r}"
             )
+        if self.provider is not None:
+            provider_named(self.provider)
 
     def _check_kinds(self) -> None:
         if not isinstance(self.check_etags, bool):
@@ -361,6 +369,7 @@ SETTINGS: tuple[Setting, ...] = (
         "The bucket in the path or in a virtual host; auto is virtual on AWS, path elsewhere.",
         choices={"auto": "auto", "path": "path", "virtual": "virtual"},
     ),
+    Setting("provider", sentence="The store by its name, for what it does differently."),
     Setting(
         "payload_signing",
         (),

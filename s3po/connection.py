@@ -37,9 +37,9 @@ from s3po.transfer.upload import upload as _upload
 from s3po.transport import S3Session
 
 if TYPE_CHECKING:
+    from s3po.auth import S3Auth
     from s3po.file import BinaryReader, BinaryWriter, TextReader, TextWriter
-    from s3po.mock.app import MockS3
-    from s3po.mock.server import Server
+    from s3po.mock import MockS3, Server
     from s3po.sigv4 import Condition
 
 
@@ -113,6 +113,11 @@ class Connection:
                 endpoint_url=endpoint_url,
                 region=region_name,
                 addressing_style=config.addressing_style,
+                use_fips=config.use_fips_endpoint or False,
+                use_dualstack=config.use_dualstack_endpoint or False,
+                use_accelerate=config.use_accelerate_endpoint or False,
+                us_east_1_regional=config.us_east_1_regional_endpoint or "regional",
+                provider=config.provider,
             ),
             provider=provider,
             session=S3Session(config),
@@ -615,6 +620,15 @@ class Connection:
     def conn(self) -> Client:
         """The low-level client: one method for each S3 operation, by S3's own name."""
         return self.client
+
+    @property
+    def auth(self) -> S3Auth:
+        """Signs requests that are not s3po's own: `requests.get(url, auth=conn.auth)`.
+
+        It is a `requests.auth.AuthBase`. It uses the credentials of this connection, and its region for
+        hosts that name none.
+        """
+        return self.client.auth
 
     @property
     def config(self) -> Config:

@@ -6,6 +6,7 @@ import hashlib
 import re
 from base64 import b64encode
 
+from s3po.endpoint import region_of_host
 from s3po.errors import S3Error
 from s3po.messages import Request
 from s3po.models import parse_http_date
@@ -16,7 +17,6 @@ _BYTES = (bytes, bytearray, memoryview)
 _UPLOADS = frozenset({"put_object", "upload_part"})
 
 _is_region = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?").fullmatch
-_region_of_host = re.compile(r"\bs3[.-]([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?\b").search
 
 
 class Learned:
@@ -29,6 +29,7 @@ class Learned:
         self.digests: set[str | None] = set()
         #: Buckets that turned out to be in another region than the endpoint's.
         self.regions: dict[str | None, str] = {}
+        #: By region and service, as in `Origin.signing_scope`.
         self.signers: dict[str, Signer] = {}
         #: Seconds that the store's clock is ahead of ours.
         self.skew = 0.0
@@ -64,6 +65,8 @@ def correct(
     if (
         error.status not in (301, 302, 307, 400, 403)
         or bucket is None
+        # An access point is in the region that its ARN names.
+        or bucket.startswith("arn:")
         or request.region is not None
         or "region" in corrected
     ):
@@ -81,11 +84,9 @@ def _named_region(error: S3Error) -> str | None:
     """The region that an answer names: in a header, a field, or the host that it points to."""
     region = error.headers.get("x-amz-bucket-region") or error.fields.get("Region")
     if not region:
-        for place in (error.headers.get("location", ""), error.fields.get("Endpoint", "")):
-            found = _region_of_host(place)
-            if found is not None:
-                region = found[1]
-                break
+        region = region_of_host(error.headers.get("location", "")) or region_of_host(
+            error.fields.get("Endpoint", "")
+        )
     return region if region and _is_region(region) else None
 
 

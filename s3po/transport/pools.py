@@ -33,6 +33,7 @@ from s3po.transport.connection import (
     GeventHTTPConnection,
     GeventHTTPSConnection,
     Head,
+    TunnelRefused,
     open_body,
 )
 from s3po.transport.http11 import is_tls_error, reason
@@ -44,6 +45,7 @@ from s3po.transport.sockets import TooSlow
 MAX_POOLS = 64
 
 #: Errors of a process, or a machine, that has no file descriptor left.
+_STATUS_TEXTS = {403: "Forbidden", 407: "Proxy Authentication Required", 502: "Bad Gateway"}
 _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 #: Seconds between two looks for a connection that came back, where no other can be opened.
 _RETURN_INTERVAL = 0.01
@@ -136,23 +138,21 @@ class Pool:
     proxy_lines = ""
     close: Callable[[], None]
 
-    def set_up(self, connections: Connections) -> None:
+    def set_up(self, connections: Connections, forwards: bool) -> None:
         """Bind a new pool to its adapter's connections."""
         self.connections = connections
         self.idle = self.pool.idle
+        self.forwards = forwards
         literal = f"[{self.host}]" if ":" in self.host else self.host
         self.peer = f"{literal}:{self.port}"
         if self.proxy is not None:
             proxy = f"the proxy {self.proxy.host}:{self.proxy.port}"
-            if self.scheme != "http":
-                self.peer += f" by {proxy}"
-            else:
-                # One pool for all that is behind it.
-                self.peer = proxy
-                self.forwards = True
-                self.proxy_lines = "".join(
-                    f"{name}: {value}\r\n" for name, value in self.proxy_headers.items()
-                )
+            # One pool for all to which a proxy forwards.
+            self.peer = proxy if forwards else f"{self.peer} by {proxy}"
+        if forwards:
+            self.proxy_lines = "".join(
+                f"{name}: {value}\r\n" for name, value in self.proxy_headers.items()
+            )
         connections.pools.add(self)
 
     def exchange(
@@ -291,13 +291,12 @@ class Pool:
     def _connect(self, connect_timeout: float | None) -> Any:
         connection: Any = self._new_conn()
         self.connections.add(connection)
+        connection.timeout = connect_timeout
         try:
-            if self.proxy is not None and self.scheme == "https":
-                connection.timeout = connect_timeout
+            if self.proxy is not None and not self.forwards:
                 self._prepare_proxy(connection)
-                connection.finish_opening()
             else:
-                connection.open(connect_timeout)
+                connection.connect()
         except (urllib3_errors.HTTPError, OSError) as error:
             connection.close()
             raise self._connect_failure(error, connect_timeout) from error
@@ -314,8 +313,6 @@ class Pool:
         cause: BaseException = error
         while isinstance(cause, urllib3_errors.HTTPError) and cause.__cause__ is not None:
             cause = cause.__cause__
-        if isinstance(cause, urllib3_errors.ProxyError):
-            cause = cause.original_error
         if isinstance(cause, TimeoutError):
             if "handshake" in str(cause):
                 what = f"the TLS handshake with {self.peer}"
@@ -333,13 +330,14 @@ class Pool:
             return ConnectionFailed(
                 f"the TLS handshake with {self.peer} failed: {reason(cause)}", request_sent=False
             )
-        text = reason(cause)
-        if text.startswith("Tunnel connection failed: "):
+        if isinstance(cause, TunnelRefused):
             return ProxyError(
                 f"the proxy {self.proxy.host}:{self.proxy.port} refused a tunnel to "
-                f"{self.host}:{self.port}: {text.partition(': ')[2]}"
+                f"{self.host}:{self.port}: {cause.status} {_STATUS_TEXTS.get(cause.status, '')}"
             )
-        return ConnectionFailed(f"cannot connect to {self.peer}: {text}", request_sent=False)
+        return ConnectionFailed(
+            f"cannot connect to {self.peer}: {reason(cause)}", request_sent=False
+        )
 
     def _close_older(self) -> None:
         """A kept-alive connection was dead: those that are no longer alive are closed too."""

@@ -86,6 +86,12 @@ def test_what_was_given_is_remembered() -> None:
         Config(nothing=1)  # type: ignore[call-arg]
 
 
+def test_a_config_does_not_show_the_password_of_a_proxy() -> None:
+    config = Config(proxies={"https": "http://me:hush@proxy.example:3128"})
+    assert "hush" not in repr(config)
+    assert "hush" not in repr(s3po.Connection("A", "s", config=config))
+
+
 def test_a_pickled_connection_reads_its_new_places_settings(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
