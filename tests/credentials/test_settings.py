@@ -111,7 +111,6 @@ region = eu-west-3
 output = json
 max_attempts = 9
 ca_bundle = ~/ca.pem
-use_fips_endpoint = true
 use_dualstack_endpoint = True
 response_checksum_validation = WHEN_SUPPORTED
 s3_us_east_1_regional_endpoint = legacy
@@ -136,7 +135,6 @@ s3 =
     } == {
         "max_attempts": 9,
         "verify": str(home / "ca.pem"),
-        "use_fips_endpoint": True,
         "use_dualstack_endpoint": True,
         "response_checksum_validation": "when_supported",
         "us_east_1_regional_endpoint": "legacy",
