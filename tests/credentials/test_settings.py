@@ -123,7 +123,7 @@ s3 =
     multipart_chunksize = 16MB
     max_bandwidth = 50MB/s
     use_accelerate_endpoint = true
-    addressing_style = path
+    addressing_style = virtual
     payload_signing_enabled = true
 """,
     )
@@ -142,7 +142,7 @@ s3 =
         "multipart_threshold": 64 * MiB,
         "part_size": 16 * MiB,
         "use_accelerate_endpoint": True,
-        "addressing_style": "path",
+        "addressing_style": "virtual",
         "payload_signing": True,
     }
     assert resolve_settings(None).region == "eu-west-3"
