@@ -1589,3 +1589,71 @@ def test_an_answer_that_does_not_fit_into_memory_is_malformed() -> None:
 
 def test_answers_to_operations_are_bounded() -> None:
     assert Request("put_object", "PUT", "b", "k").max_body == 64 * 1024 * 1024
+
+
+# The way out
+
+
+def test_any_request_can_be_sent_signed_and_tried_again() -> None:
+    stage = Stage(fault(503, "SlowDown"), ok(b"{}", x_amz_meta_a="b"))
+    answer = stage.client.request(
+        "post",
+        "b",
+        "a key",
+        query={"x-id": "New", "new": None},
+        headers={"X-Amz-Foo": "bar"},
+        body=b"y",
+    )
+    assert answer.content == b"{}"
+    sent = stage.sent[1]
+    assert (sent.method, sent.target, sent.body) == ("POST", "/b/a%20key?x-id=New&new", b"y")
+    assert "x-amz-foo" in sent.headers["authorization"]
+    stage.done()
+
+
+def test_any_request_tells_errors_in_a_200_but_not_in_objects() -> None:
+    document = "<Error><Code>AccessDenied</Code></Error>"
+    with pytest.raises(AccessDenied):
+        Stage(ok(document)).client.request("PUT", "b", query={"new": None}, body=b"")
+    # It may be what was stored.
+    assert Stage(ok(document)).client.request("GET", "b", "k").content == document.encode()
+    with pytest.raises(NotFound):
+        Stage(fault(404, "NoSuchThing")).client.request("GET", "b", query={"new": None})
+
+
+def test_a_post_of_ones_own_is_not_repeated_blindly() -> None:
+    stage = Stage(ConnectionFailed("reset"))
+    with pytest.raises(ConnectionFailed, match="unknown"):
+        stage.client.request("POST", "b", query={"new": None}, body=b"")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.request("PATCH", "b"),
+        lambda client: client.request("GET", "b", query=[("a",)]),
+        lambda client: client.request("GET", "b", query={"a": 1}),
+        lambda client: client.request("GET", None, "k"),
+        lambda client: client.request("GET", "b/c"),
+        lambda client: client.request("PUT", "b", "k", body="text"),
+        lambda client: client.request("GET", "b", headers={"host": "x"}),
+    ],
+)
+def test_any_request_is_checked_first(call: Callable[[Client], object]) -> None:
+    stage = Stage()
+    with pytest.raises(ConfigError):
+        call(stage.client)
+    assert stage.sent == []
+
+
+def test_operations_of_the_table_go_the_same_way() -> None:
+    tags = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"
+    stage = Stage(fault(500), ok(tags, x_amz_version_id="v"))
+    found = stage.client.get_object_tagging("b", "k", VersionId="v")
+    assert found == {"VersionId": "v", "TagSet": [{"Key": "a", "Value": "b"}]}
+    assert stage.sent[1].query == {"tagging", "versionId=v"}
+    with pytest.raises(NotFound) as caught:
+        Stage(fault(404, "NoSuchCORSConfiguration")).client.get_bucket_cors("b")
+    assert (caught.value.operation, caught.value.bucket) == ("get_bucket_cors", "b")
+    assert "API_GetBucketCors" in (Client.get_bucket_cors.__doc__ or "")
+    assert "API_GetBucketCors" in (stage.client.get_bucket_cors.__doc__ or "")
