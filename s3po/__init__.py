@@ -78,9 +78,10 @@ logging.getLogger("s3po").addHandler(logging.NullHandler())
 #: Where each name lives: imported when it is first asked for, so that `import s3po` costs next to
 #: nothing and opens nothing.
 _HOMES = {
-    "batch": ("Batch", "Handle"),
+    "batch": ("Handle",),
     "config": ("Config", "GiB", "KiB", "MiB"),
-    "connection": ("Connection", "Mock"),
+    # Batch has its full signatures when Connection is loaded.
+    "connection": ("Batch", "Connection", "Mock"),
     "errors": (
         "AccessDenied",
         "BatchError",

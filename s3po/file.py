@@ -21,8 +21,7 @@ from s3po.errors import (
     TransferError,
     TransportError,
 )
-from s3po.messages import ObjectBody
-from s3po.models import UploadResult
+from s3po.models import ObjectBody, UploadResult
 from s3po.rest import Client
 from s3po.transfer.plan import concurrency_for, next_part_size
 from s3po.transfer.source import as_bytes, check_encoding

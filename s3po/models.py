@@ -5,15 +5,12 @@ ETags are without quotes, times are aware UTC datetimes, sizes are bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import Any, Protocol, Self
 
 from s3po.errors import MalformedResponse, S3poError
-
-if TYPE_CHECKING:
-    from s3po.messages import ObjectBody
 
 
 def unquote_etag(etag: str) -> str:
@@ -54,6 +51,8 @@ class Credentials:
     token: str | None = field(default=None, repr=False)
     #: Where it was found: "explicit", "environment", "profile 'x' of ~/.aws/credentials", ...
     source: str = "explicit"
+    #: When they end, aware; None where that is not known, or never.
+    expires: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +179,35 @@ class HeadObjectResult(_HeadersResult):
         headers = self._headers
         size = headers.get("content-range", headers.get("content-length", "?")).rpartition("/")[2]
         return f"{type(self).__name__}(size={size}, etag={self.etag!r})"
+
+
+class ObjectBody(Protocol):
+    """The body of an object's response: in memory, or still on its connection."""
+
+    #: The response's headers, names in lower case.
+    lower_headers: dict[str, str]
+    #: None where all of it is in `content`, and once it is closed.
+    stream: Any
+
+    @property
+    def content(self) -> bytes:
+        """All of it; read now, where it is still on its connection."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """The next at most `size` bytes, all of the rest when negative; empty at the end."""
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Fill `buffer` as far as one read goes; 0 at the end."""
+
+    def iter_chunks(self, size: int = 256 * 1024) -> Iterator[bytes]:
+        """The body in pieces of at most `size` bytes."""
+
+    def close(self) -> None:
+        """Give the connection back to its pool, or close it where bytes are left."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *args: object) -> None: ...
 
 
 class GetObjectResult(HeadObjectResult):

@@ -24,11 +24,10 @@ class BucketOperations(Sender):
         Raises Conflict where the name is taken.
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
         """
-        check_bucket(bucket)
+        check_bucket(bucket, arn=False)
         if region is not None:
             check_value("region", check_text("region", region))
-        host = self.endpoint.resolve(bucket, None).host
-        on_aws = host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+        on_aws = self.endpoint.provider.name == "aws"
         if on_aws and region is None:
             region = self.endpoint.region
         # us-east-1 is the one region that must not be named.

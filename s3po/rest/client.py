@@ -44,6 +44,7 @@ from s3po.transport.messages import PreparedRequest, Response
 from s3po.transport.session import S3Session
 
 if TYPE_CHECKING:
+    from s3po.auth import S3Auth
     from s3po.credentials import Provider
 
 _log = log.logger("rest")
@@ -344,13 +345,11 @@ class Client(
         held = limiter is not None
         try:
             learned = self._learned
-            endpoint = self.endpoint
-            scheme, _, _, host_header, target = endpoint.resolve(
+            url, _, origin = self.endpoint.resolve(
                 request.bucket, request.key, request.query, region=region
             )
-            url = f"{scheme}://{host_header}{target}"
             headers = {
-                "host": host_header,
+                "host": origin.host_header,
                 "user-agent": self._agent,
                 # Bytes come as they are stored: nothing between may compress them.
                 "accept-encoding": "identity",
@@ -361,17 +360,17 @@ class Client(
                 add_digest(headers, request)
             credentials = request.credentials = self._provider.get()
             if credentials is not None:
-                if region is None:
-                    region = endpoint.region
-                signer = learned.signers.get(region)
+                signer = learned.signers.get(origin.signing_scope)
                 if signer is None:
-                    signer = learned.signers[region] = Signer(region)
+                    signer = learned.signers[origin.signing_scope] = Signer(
+                        origin.signing_region, origin.signing_service
+                    )
                 signer.sign(
                     request.method,
                     url,
                     headers,
                     credentials,
-                    payload_hash=_EMPTY_HASH if body is None else self._hash(body, scheme),
+                    payload_hash=_EMPTY_HASH if body is None else self._hash(body, origin.scheme),
                     now=self._clock() + learned.skew,
                 )
             stats = self.stats
@@ -444,6 +443,21 @@ class Client(
             raise error
         finally:
             del error
+
+    @property
+    def auth(self) -> S3Auth:
+        """Signs requests of requests that are not s3po's own."""
+        from s3po.auth import S3Auth
+
+        learned = self._learned
+
+        def region_of(host: str) -> str:
+            for bucket, region in list(learned.regions.items()):
+                if bucket and host.startswith(f"{bucket}."):
+                    return region
+            return self.endpoint.region
+
+        return S3Auth(self._provider.get, region_of, lambda: self._clock() + learned.skew)
 
     def _give_up_late(
         self, request: Request, attempts: int, started: float, error: S3poError | None

@@ -7,6 +7,7 @@ import re
 from base64 import b64encode
 from typing import TYPE_CHECKING
 
+from s3po.endpoint import region_of_host
 from s3po.errors import S3Error
 from s3po.messages import Request
 from s3po.models import parse_http_date
@@ -37,7 +38,6 @@ _TOLERATED_SKEW = 240.0
 _EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
 
 _is_region = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?").fullmatch
-_region_of_host = re.compile(r"\bs3[.-]([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?\b").search
 
 
 class Learned:
@@ -54,6 +54,7 @@ class Learned:
         self.buckets: set[str] = set()
         #: Whether the store has no DeleteObjects.
         self.deletes_singly = False
+        #: By region and service, as in `Origin.signing_scope`.
         self.signers: dict[str, Signer] = {}
         #: Seconds that the store's clock is ahead of ours.
         self.skew = 0.0
@@ -135,7 +136,8 @@ def _correct_digest(learned: Learned, error: S3Error, request: Request) -> bool:
 
 def _correct_region(learned: Learned, error: S3Error, request: Request, used: str) -> bool:
     bucket = request.bucket
-    if bucket is None or request.region is not None:
+    # An access point is in the region that its ARN names.
+    if bucket is None or bucket.startswith("arn:") or request.region is not None:
         return False
     if error.status not in (301, 302, 307, 400, 403):
         return False
@@ -151,11 +153,9 @@ def _named_region(error: S3Error) -> str | None:
     """The region that an answer names: in a header, a field, or the host that it points to."""
     region = error.headers.get("x-amz-bucket-region") or error.fields.get("Region")
     if not region:
-        for place in (error.headers.get("location", ""), error.fields.get("Endpoint", "")):
-            found = _region_of_host(place)
-            if found is not None:
-                region = found[1]
-                break
+        region = region_of_host(error.headers.get("location", "")) or region_of_host(
+            error.fields.get("Endpoint", "")
+        )
     return region if region and _is_region(region) else None
 
 

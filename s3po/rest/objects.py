@@ -410,8 +410,16 @@ def check_version(item: object) -> tuple[str, str | None]:
 
 
 def copy_source(bucket: str, key: str, version_id: str | None) -> str:
-    """The value of `x-amz-copy-source`, percent-encoded as S3 wants it."""
-    source = f"/{check_bucket(bucket)}/{quote(check_key(key), safe='/~')}"
+    """The value of `x-amz-copy-source`, percent-encoded as S3 wants it.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+    """
+    encoded = quote(check_key(key), safe="/~")
+    if check_bucket(bucket).startswith("arn:"):
+        # An object by its access point.
+        source = f"{quote(bucket, safe='/~')}/object/{encoded}"
+    else:
+        source = f"/{bucket}/{encoded}"
     if version_id is not None:
         source += "?versionId=" + quote(check_text("source_version_id", version_id), safe="~")
     return source

@@ -50,12 +50,12 @@ class PresignOperations(Sender):
             check_key(key)
         query = check_query(query)
         credentials, region, now = self._presigning(bucket, expires)
-        scheme, _, _, host_header, target = self.endpoint.resolve(bucket, key, query, region=region)
-        return Signer(region or self.endpoint.region).presign(
+        url, _, origin = self.endpoint.resolve(bucket, key, query, region=region)
+        return Signer(origin.signing_region, origin.signing_service).presign(
             method.upper(),
-            f"{scheme}://{host_header}{target}",
+            url,
             # Any other header may be bound, if SigV4 signs it: content-length, too.
-            add_headers({"host": host_header}, headers, reserved=("host",)),
+            add_headers({"host": origin.host_header}, headers, reserved=("host",)),
             credentials,
             expires=expires,
             now=now,
@@ -101,12 +101,12 @@ class PresignOperations(Sender):
             *({name: value} for name, value in given.items()),
             *conditions,
         ]
-        signer = Signer(region or self.endpoint.region)
+        url, _, origin = self.endpoint.resolve(bucket, None, region=region)
+        signer = Signer(origin.signing_region, origin.signing_service)
         form = signer.sign_policy(
             policy, credentials, expires=expires, now=now, fields={"key": key, **given}
         )
-        address = self.endpoint.resolve(bucket, None, region=region)
-        return PresignedPost(f"{address.scheme}://{address.host_header}{address.target}", form)
+        return PresignedPost(url, form)
 
     def _presigning(self, bucket: str, expires: int) -> tuple[Credentials, str | None, float]:
         """Who signs, for which region where that was learned, and the store's time."""

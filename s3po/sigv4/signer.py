@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 Condition = Mapping[str, str] | Sequence[str | int]
 
 
+#: Access points of Object Lambda and directory buckets are signed for services of their own.
+_S3_SERVICES = frozenset({"s3", "s3-object-lambda", "s3express"})
+
+
 class Signer:
     """Signs requests to one service in one region. Safe to share between greenlets and threads.
 
@@ -138,7 +142,7 @@ class Signer:
     def _load(self) -> type[HeaderAuth]:
         from s3po.sigv4.auth import HeaderAuth, S3HeaderAuth
 
-        self._header_auth = S3HeaderAuth if self._service == "s3" else HeaderAuth
+        self._header_auth = S3HeaderAuth if self._service in _S3_SERVICES else HeaderAuth
         return self._header_auth
 
     def _signing_key(self, credentials: Credentials, timestamp: str) -> HMAC:
@@ -151,7 +155,7 @@ class Signer:
         return kept[2]
 
     def _check_service(self) -> None:
-        if self._service != "s3":
+        if self._service not in _S3_SERVICES:
             raise ConfigError(f"URLs and forms are signed for S3 only, not for {self._service}")
 
 

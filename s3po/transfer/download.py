@@ -20,8 +20,7 @@ from s3po.errors import (
     TransferError,
     TransportError,
 )
-from s3po.messages import ObjectBody
-from s3po.models import DownloadResult, GetObjectResult
+from s3po.models import DownloadResult, GetObjectResult, ObjectBody
 from s3po.rest import Client
 from s3po.transfer.sink import CHUNK, MemorySink, Sink, open_path, open_sink
 from s3po.transfer.source import Progress, check_encoding

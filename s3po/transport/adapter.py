@@ -34,8 +34,9 @@ from s3po.errors import (
     TransportTimeout,
 )
 from s3po.transport.connection import build_request
+from s3po.transport.managers import direct_manager, proxy_manager
 from s3po.transport.messages import PreparedRequest, complete, to_lean
-from s3po.transport.pools import MAX_POOLS, Connections, Pool, direct_manager, proxy_manager
+from s3po.transport.pools import MAX_POOLS, Connections, Pool
 from s3po.transport.settings import proxies_for, proxy_for, verify_of
 from s3po.transport.tls import TLSContext, build_context
 
@@ -170,14 +171,17 @@ class GeventAdapter(HTTPAdapter):
             config.cert if cert is CONFIGURED or cert is None else cert,
         )
         found = proxies_for(origin, config) if proxies is CONFIGURED else dict(proxies or {})
-        manager = self._manager(proxy_for(origin, found), tls)
-        settings = {"ssl_context": self._context(tls)} if scheme == "https" else {}
+        proxy = proxy_for(origin, found)
+        forwards = proxy is not None and scheme == "http" and proxy[:5].lower() != "socks"
+        secure = scheme == "https" or (forwards and _is_https(proxy))
+        settings = {"ssl_context": self._context(tls)} if secure else {}
+        manager = self._manager(proxy, tls)
         pool: Any = manager.connection_from_host(host, port, scheme, pool_kwargs=settings)
         if pool.pool is None:
             manager.clear()
             pool = manager.connection_from_host(host, port, scheme, pool_kwargs=settings)
         if not hasattr(pool, "connections"):
-            pool.set_up(self._connections)
+            pool.set_up(self._connections, forwards)
         return pool  # type: ignore[no-any-return]
 
     def _manager(self, proxy: str | None, tls: tuple[Any, Any]) -> Any:
@@ -187,8 +191,7 @@ class GeventAdapter(HTTPAdapter):
             if proxy is None:
                 manager = direct_manager()
             else:
-                secure = proxy[:6].lower() == "https:"
-                manager = proxy_manager(proxy, self._context(tls) if secure else None)
+                manager = proxy_manager(proxy, self._context(tls) if _is_https(proxy) else None)
             self._managers[key] = manager
         return manager
 
@@ -217,6 +220,10 @@ class GeventAdapter(HTTPAdapter):
 
     def _after_fork(self, dead: int) -> None:
         self._connections.after_fork(dead)
+
+
+def _is_https(url: str | None) -> bool:
+    return url is not None and url[:6].lower() == "https:"
 
 
 def _parse_origin(origin: str) -> tuple[str, str, int]:

@@ -10,14 +10,13 @@ import errno
 import os
 import socket as _socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from time import monotonic
 from typing import Any, cast
 
 from urllib3 import exceptions as urllib3_errors
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.response import HTTPResponse
-from urllib3.util.ssltransport import SSLTransport
 from urllib3.util.util import to_str
 
 from s3po.errors import IncompleteBody, IntegrityError, MalformedResponse
@@ -50,6 +49,14 @@ _HAS_SENDFILE = hasattr(os, "sendfile")
 Head = tuple[int, dict[str, str], bool, bytes]
 
 
+class TunnelRefused(OSError):
+    """A proxy made no tunnel; `status` is its answer."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the proxy answered {status}")
+        self.status = status
+
+
 class BodyFailed(Exception):
     """The caller's body failed, not the connection: `error` is what it raised."""
 
@@ -68,8 +75,15 @@ class ConnectionMixin:
     source_address: tuple[str, int] | None
     socket_options: Any
     _dns_host: str
-    default_port: int
-    connect: Callable[[], None]
+    proxy: Any
+    proxy_config: Any
+    ssl_context: Any
+    _tunnel_host: Any
+    _tunnel_port: Any
+    _tunnel_headers: Any
+
+    is_tls = False
+    is_verified = False
 
     #: Responses received.
     exchanges = 0
@@ -108,19 +122,35 @@ class ConnectionMixin:
         sock.deadline = end
         return sock
 
-    def open(self, connect_timeout: float | None) -> None:
-        """Connect, with TLS and a proxy's tunnel where they are due, within `connect_timeout` seconds."""
-        self.timeout = connect_timeout
-        self.connect()
-        self.finish_opening()
+    def connect(self) -> None:
+        """Connect to the origin, or to a proxy and through its tunnel; with TLS where it is due."""
+        sock = self._new_conn()
+        try:
+            if self.proxy is not None and self.proxy.scheme == "https":
+                sock = self.proxy_config.ssl_context.wrap_socket(sock, server_hostname=self.host)
+            self.sock = sock
+            if self._tunnel_host:
+                self._tunnel()
+            if self.is_tls and (self._tunnel_host or self.proxy is None):
+                context = self.ssl_context
+                sock = context.wrap_socket(sock, server_hostname=self._tunnel_host or self.host)
+                self.is_verified = context.verify_mode == ssl.CERT_REQUIRED
+        except BaseException:
+            sock.close()
+            raise
+        self.sock = sock
+        self.base_socket.deadline = None
 
-    def finish_opening(self) -> None:
-        """Make a connection ready for exchanges that `connect` or a tunnel has opened."""
-        sock = self.sock
-        if isinstance(sock, SSLTransport):
-            sock = self.sock = TLSSocket.adopt(sock)
-        base = sock.base if isinstance(sock, TLSSocket) else sock
-        base.deadline = None
+    def _tunnel(self) -> None:
+        """Ask a proxy for a tunnel, as http.client does; TunnelRefused."""
+        host = f"[{self._tunnel_host}]" if ":" in self._tunnel_host else self._tunnel_host
+        headers = {name.lower(): value for name, value in self._tunnel_headers.items()}
+        authority = f"{host}:{self._tunnel_port}"
+        headers["host"] = authority
+        self.send_bytes(http11.build_head("CONNECT", authority, headers, None))
+        status = self.read_head()[0]
+        if not 200 <= status < 300:
+            raise TunnelRefused(status)
 
     def close(self) -> None:
         self._rest = b""
@@ -176,7 +206,7 @@ class ConnectionMixin:
         if sent < len(data) and not self._send_rest(memoryview(data)[sent:]):
             return False
         if type(sock) is TLSSocket and sock.behind:
-            self._flush()
+            sock.flush()
         return True
 
     def _send_rest(self, view: memoryview) -> bool:
@@ -197,14 +227,6 @@ class ConnectionMixin:
             view = view[sent:]
             sock.count(sent)
         return True
-
-    def _flush(self) -> None:
-        while True:
-            try:
-                self.sock.flush_now()
-                return
-            except BlockingIOError:
-                self.sock.wait(WRITE)
 
     def _send_body(self, head: bytes, body: Body, length: int) -> bool:
         # TLS encrypts here, not in the kernel.
@@ -346,6 +368,7 @@ class ConnectionMixin:
         data, self._rest = self._rest, b""
         interim = 0
         base = self.base_socket
+        deadline = base.deadline
         try:
             while True:
                 end = data.find(b"\r\n\r\n")
@@ -365,7 +388,7 @@ class ConnectionMixin:
                     start = max(0, len(data) - 3)
                     data += bytes(memoryview(buffer)[:count])
                     end = data.find(b"\r\n\r\n", start)
-                base.deadline = None
+                base.deadline = deadline
                 if end > http11.MAX_HEAD:
                     raise MalformedResponse(f"the response's head exceeds {http11.MAX_HEAD} bytes")
                 status, headers, keep = http11.parse_head(http11.decode(data[:end]))
@@ -382,13 +405,9 @@ class ConnectionMixin:
                         status=status,
                     )
         finally:
-            base.deadline = None
+            base.deadline = deadline
 
     # urllib3's API, for its own `urlopen`
-
-    def send(self, data: Any) -> None:
-        """http.client's hook, for the CONNECT to a proxy."""
-        self.sock.sendall(data)
 
     def request(
         self,
@@ -404,7 +423,7 @@ class ConnectionMixin:
     ) -> None:
         """Send a request, as urllib3 asks for it."""
         if self.sock is None:
-            self.open(self.timeout)
+            self.connect()
         self.sock.settimeout(self.timeout)
         self._options = {
             "preload_content": preload_content,
@@ -416,7 +435,7 @@ class ConnectionMixin:
         fields = {name.lower(): to_str(value) for name, value in (headers or {}).items()}
         if "host" not in fields:
             fields["host"] = http11.host_header(
-                "https" if self.default_port == 443 else "http", self.host, self.port
+                "https" if self.is_tls else "http", self.host, self.port
             )
         coding = fields.pop("transfer-encoding", None)
         if chunked or coding is not None:
@@ -510,20 +529,7 @@ class GeventHTTPConnection(ConnectionMixin, HTTPConnection):  # type: ignore[mis
 class GeventHTTPSConnection(ConnectionMixin, HTTPSConnection):  # type: ignore[misc]
     """The same with TLS, by the pool's `TLSContext`."""
 
-    def connect(self) -> None:
-        """Connect and make the handshake."""
-        if self.proxy is not None:
-            super().connect()
-            return
-        # urllib3's own may wait for a native lock (in its look for HTTP/2), and so stop the hub.
-        sock = self._new_conn()
-        context: Any = self.ssl_context
-        try:
-            self.sock = context.wrap_socket(sock, server_hostname=self.host)
-        except BaseException:
-            sock.close()
-            raise
-        self.is_verified = context.verify_mode == ssl.CERT_REQUIRED
+    is_tls = True
 
 
 def _read(body: Body, size: int) -> bytes | memoryview:

@@ -7,15 +7,13 @@ import queue
 import socket as _socket
 import time
 import weakref
-from base64 import b64encode
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
 from typing import Any, cast
-from urllib.parse import unquote, urlsplit
 
 import gevent
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3 import exceptions as urllib3_errors
 
 from s3po.errors import (
@@ -33,6 +31,7 @@ from s3po.transport.connection import (
     GeventHTTPConnection,
     GeventHTTPSConnection,
     Head,
+    TunnelRefused,
     open_body,
 )
 from s3po.transport.http11 import is_tls_error, reason
@@ -44,6 +43,7 @@ from s3po.transport.sockets import TooSlow
 MAX_POOLS = 64
 
 #: Errors of a process, or a machine, that has no file descriptor left.
+_STATUS_TEXTS = {403: "Forbidden", 407: "Proxy Authentication Required", 502: "Bad Gateway"}
 _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 #: Seconds between two looks for a connection that came back, where no other can be opened.
 _RETURN_INTERVAL = 0.01
@@ -136,23 +136,21 @@ class Pool:
     proxy_lines = ""
     close: Callable[[], None]
 
-    def set_up(self, connections: Connections) -> None:
+    def set_up(self, connections: Connections, forwards: bool) -> None:
         """Bind a new pool to its adapter's connections."""
         self.connections = connections
         self.idle = self.pool.idle
+        self.forwards = forwards
         literal = f"[{self.host}]" if ":" in self.host else self.host
         self.peer = f"{literal}:{self.port}"
         if self.proxy is not None:
             proxy = f"the proxy {self.proxy.host}:{self.proxy.port}"
-            if self.scheme != "http":
-                self.peer += f" by {proxy}"
-            else:
-                # One pool for all that is behind it.
-                self.peer = proxy
-                self.forwards = True
-                self.proxy_lines = "".join(
-                    f"{name}: {value}\r\n" for name, value in self.proxy_headers.items()
-                )
+            # One pool for all to which a proxy forwards.
+            self.peer = proxy if forwards else f"{self.peer} by {proxy}"
+        if forwards:
+            self.proxy_lines = "".join(
+                f"{name}: {value}\r\n" for name, value in self.proxy_headers.items()
+            )
         connections.pools.add(self)
 
     def exchange(
@@ -291,13 +289,12 @@ class Pool:
     def _connect(self, connect_timeout: float | None) -> Any:
         connection: Any = self._new_conn()
         self.connections.add(connection)
+        connection.timeout = connect_timeout
         try:
-            if self.proxy is not None and self.scheme == "https":
-                connection.timeout = connect_timeout
+            if self.proxy is not None and not self.forwards:
                 self._prepare_proxy(connection)
-                connection.finish_opening()
             else:
-                connection.open(connect_timeout)
+                connection.connect()
         except (urllib3_errors.HTTPError, OSError) as error:
             connection.close()
             raise self._connect_failure(error, connect_timeout) from error
@@ -314,8 +311,6 @@ class Pool:
         cause: BaseException = error
         while isinstance(cause, urllib3_errors.HTTPError) and cause.__cause__ is not None:
             cause = cause.__cause__
-        if isinstance(cause, urllib3_errors.ProxyError):
-            cause = cause.original_error
         if isinstance(cause, TimeoutError):
             if "handshake" in str(cause):
                 what = f"the TLS handshake with {self.peer}"
@@ -333,13 +328,14 @@ class Pool:
             return ConnectionFailed(
                 f"the TLS handshake with {self.peer} failed: {reason(cause)}", request_sent=False
             )
-        text = reason(cause)
-        if text.startswith("Tunnel connection failed: "):
+        if isinstance(cause, TunnelRefused):
             return ProxyError(
                 f"the proxy {self.proxy.host}:{self.proxy.port} refused a tunnel to "
-                f"{self.host}:{self.port}: {text.partition(': ')[2]}"
+                f"{self.host}:{self.port}: {cause.status} {_STATUS_TEXTS.get(cause.status, '')}"
             )
-        return ConnectionFailed(f"cannot connect to {self.peer}: {text}", request_sent=False)
+        return ConnectionFailed(
+            f"cannot connect to {self.peer}: {reason(cause)}", request_sent=False
+        )
 
     def _close_older(self) -> None:
         """A kept-alive connection was dead: those that are no longer alive are closed too."""
@@ -408,72 +404,6 @@ class GeventHTTPSConnectionPool(Pool, HTTPSConnectionPool):  # type: ignore[misc
 
 
 POOL_CLASSES = {"http": GeventHTTPConnectionPool, "https": GeventHTTPSConnectionPool}
-
-
-def direct_manager() -> PoolManager:
-    """urllib3's manager of pools that lead straight to their origins."""
-    manager = PoolManager(num_pools=MAX_POOLS, maxsize=1)
-    manager.pool_classes_by_scheme = POOL_CLASSES
-    return manager
-
-
-def proxy_manager(proxy: str, context: Any) -> PoolManager:
-    """urllib3's manager of pools that lead through `proxy`, a URL. `context` is for a proxy's own TLS.
-
-    ConfigError for a URL that names no proxy.
-    """
-    parts = _parse_proxy(proxy)
-    if parts.scheme.startswith("socks"):
-        return _socks_manager(proxy, parts.scheme)
-    settings: dict[str, Any] = {}
-    if parts.scheme == "https":
-        settings["proxy_ssl_context"] = context
-    manager = ProxyManager(
-        proxy, num_pools=MAX_POOLS, maxsize=1, proxy_headers=_proxy_headers(proxy), **settings
-    )
-    manager.pool_classes_by_scheme = POOL_CLASSES
-    return manager
-
-
-def _socks_manager(proxy: str, scheme: str) -> PoolManager:
-    try:
-        from s3po.transport.socks import socks_manager
-    except ImportError:
-        raise ConfigError(
-            f"a {scheme}:// proxy needs PySocks, which the extra s3po[socks] installs"
-        ) from None
-    manager: PoolManager = socks_manager(proxy, MAX_POOLS)
-    return manager
-
-
-_PROXY_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
-
-
-def _parse_proxy(proxy: str) -> Any:
-    # The URL is not shown: it may hold a password.
-    try:
-        parts = urlsplit(proxy)
-        port = parts.port
-        host = parts.hostname
-    except ValueError as error:
-        raise ConfigError(f"the URL of a proxy is broken: {error}") from None
-    if parts.scheme not in _PROXY_SCHEMES:
-        raise ConfigError(
-            f"the URL of a proxy must begin with one of {', '.join(_PROXY_SCHEMES)}, "
-            f"not with {parts.scheme!a}"
-        )
-    if not host or any(letter <= " " or letter == "\x7f" for letter in proxy) or port == 0:
-        raise ConfigError("the URL of a proxy names no host, or a port that is none")
-    return parts
-
-
-def _proxy_headers(proxy: str) -> dict[str, str]:
-    """The user that a proxy's URL names, as a header."""
-    parts = urlsplit(proxy)
-    if not parts.username:
-        return {}
-    text = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return {"Proxy-Authorization": "Basic " + b64encode(text.encode("utf-8")).decode()}
 
 
 def _is_broken(error: OSError) -> bool:

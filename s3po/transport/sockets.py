@@ -7,7 +7,6 @@ may be made in one thread and used in another, and a thread that only sends requ
 
 from __future__ import annotations
 
-import io
 import os
 import select
 import socket as _socket
@@ -20,7 +19,7 @@ import gevent.select
 import gevent.socket
 from gevent.monkey import get_original
 
-from s3po.forks import fork_generation, in_forked_child
+from s3po.forks import fork_generation, in_forked_child, suspend_copy
 from s3po.transport.hubs import BYTES_PER_TURN, get_hub_if_exists, yield_to_loop
 
 READ, WRITE = 1, 2
@@ -51,16 +50,14 @@ class TooSlow(TimeoutError):
 
 
 class Socket:
-    """A connected socket. `recv_now` and `send_now` never wait; `recv`, `send` and the like do.
+    """A connected socket: `recv_now` and `send_now` raise BlockingIOError where `wait` would wait.
 
     A wait lasts at most `timeout` seconds (None: no limit), and not beyond `deadline` (of `monotonic`).
     """
 
     __slots__ = (
         "__weakref__",
-        "_closed",
         "_hub",
-        "_io_refs",
         "_poll",
         "_timer",
         "_timer_seconds",
@@ -101,8 +98,6 @@ class Socket:
         self._timer: Any = None
         self._timer_seconds = -1.0
         self._poll: Any = None
-        self._io_refs = 0
-        self._closed = False
 
     # Waiting
 
@@ -158,11 +153,13 @@ class Socket:
                 timer.again(_expire, hub, watcher)
                 try:
                     hub.wait(watcher)
+                except TimeoutError:
+                    if not in_forked_child(self.generation):
+                        raise
                 finally:
                     timer.stop()
         if in_forked_child(self.generation):
-            # This greenlet was copied by a fork; the one that goes on is the parent's.
-            raise gevent.GreenletExit
+            suspend_copy()
 
     def _wait_in_poll(self, events: int, seconds: float | None) -> None:
         poll = _native_poll()
@@ -197,77 +194,18 @@ class Socket:
             self.bytes_since_wait = 0
             yield_to_loop()
             if in_forked_child(self.generation):
-                raise gevent.GreenletExit
+                suspend_copy()
 
-    # What urllib3, http.client and ssl ask of a socket
-
-    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        del flags
-        view = memoryview(buffer)[: nbytes or None]
-        while True:
-            try:
-                count: int = self.recv_now(view)
-            except BlockingIOError:
-                self.wait(READ)
-            else:
-                return count
-
-    def recv(self, size: int = 65536, flags: int = 0) -> bytes:
-        buffer = bytearray(size)
-        return bytes(memoryview(buffer)[: self.recv_into(buffer, 0, flags)])
-
-    def send(self, data: Any, flags: int = 0) -> int:
-        del flags
-        while True:
-            try:
-                count: int = self.send_now(data)
-            except BlockingIOError:
-                self.wait(WRITE)
-            else:
-                return count
-
-    def sendall(self, data: Any, flags: int = 0) -> None:
-        view = memoryview(data).cast("B")
-        while len(view):
-            view = view[self.send(view, flags) :]
+    # What urllib3 asks of a socket
 
     def settimeout(self, value: float | None) -> None:
         self.timeout = value
-
-    def gettimeout(self) -> float | None:
-        return self.timeout
-
-    def setsockopt(self, *args: Any) -> None:
-        self.native.setsockopt(*args)
-
-    def getpeername(self) -> Any:
-        return self.native.getpeername()
 
     def fileno(self) -> int:
         number: int = self.native.fileno()
         return number
 
-    def shutdown(self, how: int) -> None:
-        self.native.shutdown(how)
-
-    def makefile(self, mode: str = "r", buffering: int | None = None, **_: Any) -> Any:
-        """For http.client, which reads a proxy's answer through a buffered file."""
-        return make_file(self, mode, buffering)
-
-    def _decref_socketios(self) -> None:
-        self._io_refs -= 1
-        if self._closed and self._io_refs <= 0:
-            self._close()
-
-    def add_io_ref(self) -> None:
-        self._io_refs += 1
-
     def close(self) -> None:
-        self._closed = True
-        if self._io_refs <= 0:
-            self._close()
-
-    def _close(self) -> None:
         if self._hub is not None:
             if self._hub is get_hub_if_exists() and self._hub.loop is not None:
                 for watcher in self._watchers.values():
@@ -293,18 +231,6 @@ class Socket:
 
 def _expire(hub: Any, watcher: Any) -> None:
     hub.cancel_wait(watcher, TimeoutError("timed out"))
-
-
-def make_file(sock: Any, mode: str, buffering: int | None) -> Any:
-    """A file that reads from `sock`, which stays open as long as the file."""
-    del mode
-    raw = _socket.SocketIO(sock, "r")
-    sock.add_io_ref()
-    if buffering == 0:
-        return raw
-    return io.BufferedReader(
-        raw, io.DEFAULT_BUFFER_SIZE if not buffering or buffering < 0 else buffering
-    )
 
 
 # Connecting
@@ -396,7 +322,7 @@ def _race(
             seconds = max(0.0, min(limits) - monotonic()) if limits else None
             ready = poll.poll(None if seconds is None else seconds * 1000)
             if in_forked_child(generation):
-                raise gevent.GreenletExit
+                suspend_copy()
             for number, _ in ready:
                 poll.unregister(number)
                 sock, address = under_way.pop(number)

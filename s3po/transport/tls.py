@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import ssl
 import sys
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import gevent.ssl
 from gevent.monkey import get_original
 
-from s3po.transport.sockets import Socket, make_file
-
-if TYPE_CHECKING:
-    from urllib3.util.ssltransport import SSLTransport
+from s3po.transport.sockets import READ, WRITE, Socket
 
 # One TLS record holds at most 16 KiB; one receive takes many of them.
 _RECEIVE = 256 * 1024
@@ -100,53 +97,35 @@ class TLSSocket:
     TLS within TLS (to a proxy that speaks it too) has another TLSSocket below.
     """
 
-    def __init__(self, sock: Socket, context: ssl.SSLContext, server_hostname: str | None) -> None:
-        incoming = ssl.MemoryBIO()
-        outgoing = ssl.MemoryBIO()
-        tls = context.wrap_bio(incoming, outgoing, server_hostname=server_hostname)
-        self._set(sock, tls, incoming, outgoing)
-        self._recv_raw: Any = sock.recv_now
-        self._send_raw: Any = sock.send_now
-
-    def _set(
-        self, sock: Any, tls: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO
+    def __init__(
+        self, sock: Socket | TLSSocket, context: ssl.SSLContext, server_hostname: str | None
     ) -> None:
-        self.sock = sock
-        self._tls = tls
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._tls = context.wrap_bio(
+            self._incoming, self._outgoing, server_hostname=server_hostname
+        )
         # Behind SSLObject's methods, which do nothing but call these.
-        inner = getattr(tls, "_sslobj", tls)
+        inner = getattr(self._tls, "_sslobj", self._tls)
         self._decrypted: Any = inner.pending
         self._decrypt: Any = inner.read
         self._encrypt: Any = inner.write
-        self._incoming = incoming
-        self._outgoing = outgoing
-        #: Whether there may be something for `flush_now` to do.
-        self.behind = False
         #: Ciphertext that the socket would not take yet.
         self._pending: memoryview | None = None
-        self._inner: TLSSocket | None = None
         self._ended = False
+        self._recv_raw: Any = sock.recv_now
+        self._send_raw: Any = sock.send_now
+        self._below = sock if isinstance(sock, TLSSocket) else None
+        #: True if there may be something for `flush_now` to do.
+        self.behind = self._below is not None
         self.base: Socket = sock if isinstance(sock, Socket) else sock.base
         # Of the socket at the bottom, without another call.
         self.wait = self.base.wait
         self.count = self.base.count
         self.is_readable = self.base.is_readable
         self.watch_rate = self.base.watch_rate
-
-    @classmethod
-    def adopt(cls, transport: SSLTransport) -> TLSSocket:
-        """What urllib3 made for TLS within TLS (a proxy that speaks it too), as one of ours."""
-        self = cls.__new__(cls)
-        # Its attributes have no types.
-        made: Any = transport
-        inner: TLSSocket = made.socket
-        self._set(inner, made.sslobj, made.incoming, made.outgoing)
-        self._inner = inner
-        # What it holds back is not for us to know.
-        self.behind = True
-        self._recv_raw = inner.recv_now
-        self._send_raw = inner.send_now
-        return self
+        self.fileno = self.base.fileno
+        self.settimeout = self.base.settimeout
 
     def do_handshake(self) -> None:
         while True:
@@ -154,7 +133,7 @@ class TLSSocket:
                 self._tls.do_handshake()
             except ssl.SSLWantReadError:
                 self.flush()
-                self._fill()
+                self._receive()
             except ssl.SSLError:
                 # The alert tells the server why.
                 try:
@@ -166,43 +145,48 @@ class TLSSocket:
                 self.flush()
                 return
 
-    def _fill(self) -> None:
-        """Take what the socket has; waits for it as the timeout says."""
-        data = self.sock.recv(_RECEIVE)
-        if data:
-            self._incoming.write(data)
+    def _receive(self) -> None:
+        """Take some ciphertext from the socket, waiting for it."""
+        scratch, view = _scratch()
+        while True:
+            try:
+                received = self._recv_raw(scratch)
+            except BlockingIOError:
+                self.wait(READ)
+            else:
+                break
+        if received:
+            self._incoming.write(view[:received])
         else:
             self._incoming.write_eof()
 
     def flush(self) -> None:
-        """Send all ciphertext; waits as the timeout says."""
-        self._flush(self.sock.send)
+        """Send all ciphertext, waiting for the socket to take it."""
+        while True:
+            try:
+                self.flush_now()
+                return
+            except BlockingIOError:
+                self.wait(WRITE)
 
     def flush_now(self) -> None:
         """Send all ciphertext. BlockingIOError when the socket takes no more."""
-        if self._pending is not None or self._outgoing.pending:
-            self._flush(self._send_raw)
-        if self._inner is not None:
-            self._inner.flush_now()
+        while self._pending is not None or self._outgoing.pending:
+            # Kept until it is sent: an exception must not tear the stream of records.
+            pending = self._pending or memoryview(self._outgoing.read())
+            self._pending = pending
+            sent = self._send_raw(pending)
+            self._pending = pending[sent:] if sent < len(pending) else None
+        if self._below is not None:
+            self._below.flush_now()
         else:
             self.behind = False
-
-    def _flush(self, send: Any) -> None:
-        while True:
-            pending = self._pending
-            if pending is None:
-                if not self._outgoing.pending:
-                    return
-                # Kept until it is sent: an exception must not tear the stream of records.
-                pending = self._pending = memoryview(self._outgoing.read())
-            sent = send(pending)
-            self._pending = pending[sent:] if sent < len(pending) else None
 
     def send_now(self, data: Any) -> int:
         """Encrypt and send some, without waiting. The count is of plaintext: its tail may be left to
         `flush_now`. BlockingIOError when ciphertext of before is still to go."""
         if self._pending is not None:
-            self._flush(self._send_raw)
+            self.flush_now()
         if len(data) > _SEND:
             data = memoryview(data)[:_SEND]
         sent: int = self._encrypt(data)
@@ -215,21 +199,6 @@ class TLSSocket:
             self._pending = memoryview(cipher)[count:]
             self.behind = True
         return sent
-
-    def send(self, data: Any, flags: int = 0) -> int:
-        """Encrypt and send some; waits as the timeout says."""
-        del flags
-        view = memoryview(data).cast("B")[:_SEND]
-        sent = self._tls.write(view) if len(view) else 0
-        self.flush()
-        return sent
-
-    def sendall(self, data: Any, flags: int = 0) -> None:
-        del flags
-        view = memoryview(data).cast("B")
-        while len(view):
-            view = view[self.send(view) :]
-        self.flush()
 
     def recv_now(self, buffer: Any) -> int:
         """Decrypt into `buffer` what is here, without waiting: as many records as it holds.
@@ -276,30 +245,10 @@ class TLSSocket:
         buffer = bytearray(size)
         return bytes(memoryview(buffer)[: self.recv_now(buffer)])
 
-    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        """Decrypt into `buffer`; 0 when the peer closed in due form, SSLEOFError when it just went."""
-        del flags
-        size = nbytes or len(buffer)
-        read = self._tls.read
-        while True:
-            try:
-                return cast(int, read(size, buffer))
-            except ssl.SSLWantReadError:
-                if self._outgoing.pending or self._pending is not None:
-                    self.flush()
-                self._fill()
-
-    def recv(self, size: int = 65536, flags: int = 0) -> bytes:
-        buffer = bytearray(size)
-        return bytes(memoryview(buffer)[: self.recv_into(buffer, 0, flags)])
-
     @property
     def buffered(self) -> bool:
-        """Whether bytes were received that are not read yet."""
+        """True if bytes were received that are not read yet."""
         return bool(self._incoming.pending or self._decrypted())
-
-    def fileno(self) -> int:
-        return cast(int, self.sock.fileno())
 
     def has_unread(self) -> bool:
         """True if something came that was not asked for. Session tickets are no such thing."""
@@ -313,46 +262,9 @@ class TLSSocket:
             pass
         return True
 
-    def settimeout(self, value: float | None) -> None:
-        self.base.timeout = value
-
-    def gettimeout(self) -> float | None:
-        return self.base.timeout
-
     @property
     def timeout(self) -> float | None:
         return self.base.timeout
-
-    def setsockopt(self, *args: Any) -> None:
-        self.sock.setsockopt(*args)
-
-    def getpeername(self) -> Any:
-        return self.sock.getpeername()
-
-    def getpeercert(self, binary_form: bool = False) -> Any:
-        return self._tls.getpeercert(binary_form)
-
-    def version(self) -> str | None:
-        return self._tls.version()
-
-    def cipher(self) -> Any:
-        return self._tls.cipher()
-
-    def selected_alpn_protocol(self) -> str | None:
-        return self._tls.selected_alpn_protocol()
-
-    def makefile(self, mode: str = "r", buffering: int | None = None, **_: Any) -> Any:
-        """For http.client, which reads a proxy's answer through a buffered file."""
-        return make_file(self, mode, buffering)
-
-    def _decref_socketios(self) -> None:
-        self.base._decref_socketios()
-
-    def add_io_ref(self) -> None:
-        self.base.add_io_ref()
-
-    def shutdown(self, how: int) -> None:
-        self.base.shutdown(how)
 
     def close(self) -> None:
         """Close the socket without a close_notify: every length is known, and nobody waits for it."""

@@ -10,6 +10,7 @@ import pickle
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import gevent
 import pytest
@@ -622,6 +623,101 @@ def test_errors_of_head_are_told_by_their_status() -> None:
         assert caught.value.code
     with pytest.raises(NoSuchBucket):
         Stage(fault(404)).client.head_bucket("b")
+
+
+ARN = "arn:aws:s3:us-west-2:123456789012:accesspoint/myap"
+LAMBDA = "arn:aws:s3-object-lambda:us-west-2:123456789012:accesspoint/mylap"
+
+
+@pytest.mark.parametrize(
+    ("bucket", "host", "scope"),
+    [
+        (ARN, "myap-123456789012.s3-accesspoint.us-west-2.amazonaws.com", "us-west-2/s3"),
+        (
+            LAMBDA,
+            "mylap-123456789012.s3-object-lambda.us-west-2.amazonaws.com",
+            "us-west-2/s3-object-lambda",
+        ),
+        (
+            "logs--use1-az4--x-s3",
+            "logs--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com",
+            "us-east-1/s3express",
+        ),
+    ],
+)
+def test_access_points_and_directory_buckets_are_signed_for_what_they_are(
+    bucket: str, host: str, scope: str
+) -> None:
+    stage = Stage(ok(etag='"x"'), ok("body"), url=None)
+    stage.client.put_object(bucket, "a key", b"x")
+    stage.client.get_object(bucket, "a key")
+    for sent in stage.sent:
+        assert (sent.host, sent.target) == (host, "/a%20key")
+        assert f"/{scope}/aws4_request," in sent.headers["authorization"]
+    url = urlsplit(stage.client.presign("GET", bucket, "a key", expires=60))
+    assert url.hostname == host
+    assert f"%2F{scope.replace('/', '%2F')}%2Faws4_request" in url.query
+
+
+def test_an_access_point_is_the_source_of_a_copy_by_its_arn() -> None:
+    stage = Stage(ok('<CopyObjectResult><ETag>"x"</ETag></CopyObjectResult>'), url=None)
+    stage.client.copy_object("b", "k", source_bucket=ARN, source_key="a b/c")
+    # Recorded from botocore.
+    assert stage.sent[0].headers["x-amz-copy-source"] == (
+        "arn%3Aaws%3As3%3Aus-west-2%3A123456789012%3Aaccesspoint/myap/object/a%20b/c"
+    )
+
+
+def test_a_bucket_cannot_be_made_behind_an_access_point() -> None:
+    stage = Stage(url=None)
+    with pytest.raises(ConfigError, match="not an access point"):
+        stage.client.create_bucket(ARN)
+
+
+def test_no_region_is_learned_for_an_access_point() -> None:
+    stage = Stage(fault(301, "PermanentRedirect", x_amz_bucket_region="eu-west-1"), url=None)
+    with pytest.raises(S3Error):
+        stage.client.get_object(ARN, "k")
+    stage.done()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        fault(307, "TemporaryRedirect", location="https://b.s3-eu-west-1.amazonaws.com/k"),
+        fault(307, location="https://b.s3.dualstack.eu-west-1.amazonaws.com/k?x"),
+        fault(301, "PermanentRedirect", more="<Endpoint>b.s3.eu-west-1.amazonaws.com</Endpoint>"),
+        fault(
+            301, location="https://b.s3.eu-west-1.evil.example/", x_amz_bucket_region="eu-west-1"
+        ),
+    ],
+)
+def test_a_redirect_tells_a_region_and_never_a_host(answer: Response) -> None:
+    stage = Stage(answer, ok("body"), url=None)
+    stage.client.get_object("photos", "k")
+    assert stage.sent[1].host == "photos.s3.eu-west-1.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        *["https://b.s3.eu-west-1.amazonaws.com.evil.example/k", "https://evil.example/k"],
+        *["http://[bad", "https://evil.example/s3.eu-west-1.amazonaws.com/"],
+    ],
+)
+def test_a_redirect_to_a_strange_host_is_not_followed(location: str) -> None:
+    stage = Stage(fault(307, "TemporaryRedirect", location=location), url=None)
+    with pytest.raises(S3Error):
+        stage.client.get_object("b", "k")
+    stage.done()
+
+
+def test_a_bucket_in_another_partition_gets_no_signature() -> None:
+    moved = fault(301, "PermanentRedirect", x_amz_bucket_region="cn-north-1")
+    stage = Stage(moved, url=None)
+    with pytest.raises(ConfigError, match=r"partition aws-cn.*a connection of its own"):
+        stage.client.get_object("b", "k")
+    stage.done()
 
 
 def test_a_bucket_tells_its_region() -> None:

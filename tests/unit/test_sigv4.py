@@ -723,6 +723,19 @@ def test_secrets_are_in_no_repr() -> None:
     assert SECRET not in repr(EXAMPLE)
 
 
+def test_a_secret_without_bytes_is_refused() -> None:
+    signer = Signer("us-east-1")
+    credentials = Credentials(AKID, "hush\ud800")
+    for call in (
+        lambda: sign(signer, get(), credentials),
+        lambda: presign(signer, get(), credentials),
+        lambda: signer.sign_policy([], credentials, expires=60, now=MAY_24),
+    ):
+        with pytest.raises(ConfigError, match="lone surrogate") as caught:
+            call()
+        assert "hush" not in str(caught.value)
+
+
 @pytest.mark.parametrize("place", ["value", "target"])
 def test_text_without_bytes_is_refused(place: str) -> None:
     message = get()
@@ -876,6 +889,30 @@ def test_botocore_is_imported_when_something_is_signed() -> None:
     run(COLD)
 
 
+AT_EXIT = """
+import atexit, threading
+from s3po.models import Credentials
+from s3po.sigv4 import Signer
+
+def sign():
+    headers = {"host": "h"}
+    Signer("r").sign("GET", "https://h/", headers, Credentials("a", "b"), payload_hash="x", now=1e9)
+    print(headers["authorization"].count("Signature="))
+
+def outlive():
+    threading.main_thread().join()
+    sign()
+
+"""
+
+
+@pytest.mark.parametrize(
+    "last", ["atexit.register(sign)", "threading.Thread(target=outlive).start()"]
+)
+def test_botocore_can_be_imported_when_the_interpreter_ends(last: str) -> None:
+    assert run(AT_EXIT + last) == "1\n"
+
+
 DATALESS = """
 import sys
 from pathlib import Path
@@ -915,7 +952,7 @@ def test_botocores_data_is_not_needed(tmp_path: Path) -> None:
 
 
 def test_a_signature_costs_a_fraction_of_botocores() -> None:
-    """A fifth, without coverage measuring this side of it."""
+    """At most 10 us where botocore takes 49."""
     signer = Signer("eu-central-1")
     host = "photos.s3.eu-central-1.amazonaws.com"
     headers = {"host": host, "user-agent": "s3po/1.0 python/3.11.7", "range": "bytes=0-1023"}
@@ -935,4 +972,4 @@ def test_a_signature_costs_a_fraction_of_botocores() -> None:
     pairs = [
         (timeit.timeit(ours, number=50), timeit.timeit(botocores, number=50)) for _ in range(30)
     ]
-    assert min(pair[0] for pair in pairs) < 0.4 * min(pair[1] for pair in pairs)
+    assert min(pair[0] for pair in pairs) < 10 / 49 * min(pair[1] for pair in pairs)
