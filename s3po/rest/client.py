@@ -287,9 +287,12 @@ class Client(
             if policy.rate is not None and isinstance(error, S3Error):
                 policy.rate.record(is_throttling(error))
             delay: float | None
-            if isinstance(error, S3Error) and correct(
-                self._learned, error, request, region, corrected, self._clock(), self._provider
-            ):
+            if (
+                isinstance(error, S3Error)
+                and correct(
+                    self._learned, error, request, region, corrected, self._clock(), self._provider
+                )
+            ) or self._look_for_region(error, request, region, corrected):
                 delay = 0.0
             else:
                 delay = retries.delay(error, request)
@@ -308,6 +311,31 @@ class Client(
         finally:
             # The error's traceback holds this frame, too.
             del error
+
+    def _look_for_region(
+        self, error: S3poError, request: Request, region: str, corrected: list[str]
+    ) -> bool:
+        """Ask where a bucket is, once: a HEAD signed for another region gets a 400 without a word."""
+        bucket = request.bucket
+        if (
+            not isinstance(error, S3Error)
+            or error.status != 400
+            or request.method != "HEAD"
+            or bucket is None
+            or request.region is not None
+            or not self.endpoint.is_aws
+            or "location" in corrected
+        ):
+            return False
+        corrected.append("location")
+        try:
+            self.get_bucket_location(bucket)
+        except S3poError:
+            return False
+        if self._learned.regions.get(bucket, region) != region:
+            return True
+        # Or it was a token that has expired, which that request was told.
+        return self._provider.get() != request.credentials
 
     def _tell(self, error: S3poError, request: Request, attempts: int, delay: float) -> None:
         """Let others see that a request is tried again."""

@@ -294,7 +294,7 @@ class ObjectOperations(Sender):
             (check_key(item), None) if isinstance(item, str) else check_version(item)
             for item in keys
         ]
-        if self._learned.deletes_singly:
+        if self._learned.deletes_singly or self.endpoint.provider.delete_objects is False:
             return self._delete_each(bucket, pairs, quiet, headers)
         body = codec.build_delete_objects(pairs, quiet=quiet)
         sent = add_headers({"content-type": "application/xml"}, headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import gc
 import hashlib
 import logging
@@ -1753,3 +1754,48 @@ def test_operations_of_the_table_go_the_same_way() -> None:
     assert (caught.value.operation, caught.value.bucket) == ("get_bucket_cors", "b")
     assert "API_GetBucketCors" in (Client.get_bucket_cors.__doc__ or "")
     assert "API_GetBucketCors" in (stage.client.get_bucket_cors.__doc__ or "")
+
+
+def test_a_head_that_is_refused_without_a_word_asks_where_the_bucket_is() -> None:
+    wrong = fault(400, "AuthorizationHeaderMalformed", more="<Region>eu-central-1</Region>")
+    where = ok("<LocationConstraint>eu-central-1</LocationConstraint>")
+    stage = Stage(fault(400), wrong, where, ok(b"", etag='"e"', content_length="1"), url=None)
+    assert stage.client.head_object("b", "k").size == 1
+    assert [sent.method for sent in stage.sent] == ["HEAD", "GET", "GET", "HEAD"]
+    assert stage.sent[3].region == "eu-central-1"
+    stage.done()
+    # Where the bucket is at home it was something else.
+    stage = Stage(fault(400), ok("<LocationConstraint/>"), url=None)
+    with pytest.raises(S3Error, match="400"):
+        stage.client.head_object("b", "k")
+    stage.done()
+
+
+def test_a_region_that_only_the_message_names_is_learned() -> None:
+    message = "the region 'us-east-1' is wrong; expecting 'eu-west-3'"
+    stage = Stage(fault(400, "AuthorizationHeaderMalformed", message), ok(b"x"), url=None)
+    stage.client.get_object("b", "k", stream=False)
+    assert stage.sent[1].region == "eu-west-3"
+
+
+def test_a_store_that_is_known_to_have_no_delete_objects_is_not_asked_for_it() -> None:
+    stage = Stage(ok(b"", 204))
+    endpoint = stage.client.endpoint
+    endpoint.provider = dataclasses.replace(endpoint.provider, delete_objects=False)
+    stage.client.delete_objects("b", ["a"])
+    assert [sent.method for sent in stage.sent] == ["DELETE"]
+
+
+def test_a_head_with_an_expired_token_gets_a_new_one() -> None:
+    provider = Refreshing(OLD, NEW)
+    stage = Stage(
+        fault(400),
+        fault(400, "ExpiredToken"),
+        ok("<LocationConstraint/>"),
+        ok(b"", etag='"e"', content_length="1"),
+        url=None,
+        provider=provider,
+    )
+    assert stage.client.head_object("b", "k").size == 1
+    assert provider.invalidated == 1
+    stage.done()
