@@ -46,7 +46,7 @@ def measure_start() -> bool:
     imported, made = (min(each) for each in zip(*found, strict=True))
     print(f"import s3po.mock             {imported:8.1f} ms CPU")
     print(f"MockS3()                     {made:8.3f} ms CPU   (bar: {START_BAR:g} ms)")
-    return made < START_BAR
+    return bool(made < START_BAR)
 
 
 def signed_request(target: str) -> dict[str, str]:

@@ -241,8 +241,8 @@ def _path(name: str, url: str, ca: str) -> Callable[[int], None]:
     page = list_page(encoding=True).encode()
 
     def read_page(count: int) -> None:
-        from s3po.transport.messages import Response
         from s3po.rest.codec import parse_list_objects
+        from s3po.transport.messages import Response
 
         for _ in range(count):
             found = parse_list_objects(Response(200, {}, page), v2=True)

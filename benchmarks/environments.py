@@ -98,7 +98,14 @@ def _make(client: str) -> None:
 
 
 def _pip(client: str, *arguments: str) -> None:
-    command = [python(client), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    command = [
+        str(python(client)),
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "install",
+        "--quiet",
+    ]
     result = subprocess.run([*command, *arguments], capture_output=True, text=True)
     if result.returncode:
         raise SystemExit(f"{client} could not be installed:\n{result.stderr}")
@@ -129,7 +136,7 @@ def size(client: str) -> int:
 def slim() -> str:
     """Make `s3po-slim`, as README says; returns why not where it cannot be."""
     prepare("s3po-slim")
-    command = [python("s3po-slim"), "-m", "s3po.slim", "--apply"]
+    command = [str(python("s3po-slim")), "-m", "s3po.slim", "--apply"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=120)
     if result.returncode:
         return (result.stderr.strip().splitlines() or ["s3po.slim failed"])[-1]

@@ -98,8 +98,8 @@ def judge(result: Result) -> list[Line]:
                     most < result.work.memory,
                 )
             )
-    if result.work.name == "delete" and (entry := result.ours()) is not None:
-        sample = result.samples[entry][0]
+    if result.work.name == "delete" and (ours := result.ours()) is not None:
+        sample = result.samples[ours][0]
         due = -(-sample.operations // 1000)
         lines.append(
             Line(

@@ -88,7 +88,7 @@ def _small(verb: str, tls: bool) -> Work:
         bars = [Bar(0.7, "obstore"), Bar(0.2, "minio"), Bar(0.06, "boto3")]
     else:
         bars = [Bar(0.9, "obstore"), Bar(0.08, "boto3")]
-    notes = ()
+    notes: tuple[str, ...] = ()
     if verb == "PUT":
         notes = (
             (

@@ -215,7 +215,7 @@ class Figures:
         print(f"done     {step}: {objects} objects in {seconds:.1f} s", flush=True)
 
     def total(self) -> Row:
-        return Row("all", *(sum(column) for column in list(zip(*self.rows, strict=True))[1:]))  # type: ignore[arg-type]
+        return Row("all", *(sum(column) for column in list(zip(*self.rows, strict=True))[1:]))
 
     def show(self) -> None:
         print(f"\n{'':20}{'objects':>8}{'MiB':>9}{'seconds':>9}{'requests':>10}{'retries':>9}")

@@ -123,7 +123,7 @@ def test_neither_source_nor_progress_of_a_call_runs_before_its_verb_has_returned
                 "bucket",
                 "key",
                 source(number),
-                progress=lambda _, number=number: seen.append(number in handles),
+                progress=lambda _, number=number: seen.append(number in handles),  # type: ignore[misc]
             )
     assert len(seen) == 100
     assert all(seen)

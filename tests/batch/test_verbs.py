@@ -80,7 +80,7 @@ def test_positional_arguments_and_results_have_the_types_of_connection(verb: str
     for name in {*ours} - {"callback", "errback", "options", "return"}:
         assert ours[name] == theirs[name], f"{verb}: {name}"
     if verb != "download":
-        assert ours["return"] == s3po.Handle[theirs["return"]]
+        assert ours["return"] == s3po.Handle[theirs["return"]]  # type: ignore[valid-type]
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -144,7 +144,7 @@ help(batch.upload)
         assert "Unpack" not in text
         # The text of Connection's method is there as well.
         assert "several at once, each retried by itself" in text
-    whole = pydoc.render_doc(s3po.Batch, renderer=pydoc.plaintext)
+    whole = pydoc.render_doc(s3po.Batch, renderer=pydoc.plaintext)  # type: ignore[attr-defined]
     assert "Unpack" not in whole
     assert "source_bucket: 'str'" in whole
 

@@ -150,6 +150,7 @@ class Store:
             config=s3po.Config(**values),
         )
         if self.kind == "in process":
+            assert self._app is not None
             conn.conn.session.mount(self.url, WSGIAdapter(self._app))
         return self._opened.enter_context(conn)
 

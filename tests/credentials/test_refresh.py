@@ -367,7 +367,7 @@ def test_errors_and_logs_hold_no_secret(
     source.now += 9000
     with pytest.raises(CredentialsError) as caught:
         chain.get()
-    assert "hush" not in caplog.text + str(caught.value) + repr(chain) + repr(chain.get.__self__)
+    assert "hush" not in caplog.text + str(caught.value) + repr(chain) + repr(chain.get.__self__)  # type: ignore[attr-defined]
 
 
 def test_when_nothing_is_due_it_costs_next_to_nothing(source: Scripted) -> None:

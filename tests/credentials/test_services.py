@@ -491,7 +491,7 @@ def verify(text: str, url: str) -> None:
     assert json.loads(decode(claims))["htu"] == url
     numbers = (int.from_bytes(decode(jwk[name])) for name in ("x", "y"))
     raw = decode(signature)
-    ec.EllipticCurvePublicNumbers(*numbers, ec.SECP256R1()).public_key().verify(
+    ec.EllipticCurvePublicNumbers(next(numbers), next(numbers), ec.SECP256R1()).public_key().verify(
         utils.encode_dss_signature(int.from_bytes(raw[:32]), int.from_bytes(raw[32:])),
         f"{head}.{claims}".encode(),
         ec.ECDSA(hashes.SHA256()),

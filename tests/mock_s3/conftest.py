@@ -38,7 +38,7 @@ def mock(server: Server) -> MockS3:
 _clients: dict[Any, Any] = {}
 
 
-def make_client(server: Server, account: Account | None, **config: Any) -> Any:
+def make_client(server: Any, account: Account | None, **config: Any) -> Any:
     known = (server.url, account, repr(config))
     if known not in _clients:
         options: dict[str, Any] = {

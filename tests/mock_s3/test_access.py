@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from s3po.mock.access import account_number
+from s3po.mock.accounts import account_number
 
 ALL_USERS = "http://acs.amazonaws.com/groups/global/AllUsers"
 ALT_ID = "b" * 64

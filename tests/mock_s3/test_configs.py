@@ -5,6 +5,7 @@ import hashlib
 import json
 import urllib.error
 import urllib.request
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from s3po.mock.bucket_defaults import BUCKET_DEFAULTS
 
 from .conftest import MAIN, make_client
 
-CASES = {
+CASES: dict[str, Any] = {
     "bucket_cors": (
         {
             "CORSConfiguration": {

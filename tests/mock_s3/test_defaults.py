@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ class Client:
         self.app = MockS3(buckets=["bucket"], **options)
 
     def __call__(self, method, target, body=b"", headers=None):
-        answer = call_wsgi(self.app, method, target, {**signed(), **(headers or {})}, body)
+        answer: Any = call_wsgi(self.app, method, target, {**signed(), **(headers or {})}, body)
         answer.code = answer.body.partition(b"<Code>")[2].partition(b"<")[0].decode()
         return answer
 

@@ -265,8 +265,8 @@ def test_unused_faults_are_told(open_mock):
         {"operation": "GetObject", "action": "reset soon"},
         {"operation": "GetObject", "action": Error(200)},
         {"operation": "GetObject", "action": Error(503, retry_after=-1)},
-        {"operation": "GetObject", "action": Reset("soon")},
-        {"operation": "GetObject", "action": Redirect(status=302)},
+        {"operation": "GetObject", "action": Reset("soon")},  # type: ignore[arg-type]
+        {"operation": "GetObject", "action": Redirect(status=302)},  # type: ignore[arg-type]
         {"operation": "GetObject", "action": Stall(-1)},
         {"operation": "GetObject", "action": Trickle(0)},
         {"operation": "GetObject", "action": CutBody(-1)},

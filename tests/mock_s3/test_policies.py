@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3po.mock import MockS3
-from s3po.mock.access import account_number
+from s3po.mock.accounts import account_number
 
 from .conftest import ALT, MAIN, call_wsgi, make_client, signed
 

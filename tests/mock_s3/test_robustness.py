@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import random
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from s3po.mock import MockS3
 from .conftest import call_wsgi, signed
 
 
-class Broken(dict):
+class Broken(dict[Any, Any]):
     """Buckets that fail with an error that nobody expects."""
 
     def __getitem__(self, name):

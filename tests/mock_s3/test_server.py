@@ -239,7 +239,7 @@ def test_command(number):
     try:
 
         class Address:
-            pass
+            url: str
 
         address = Address()
         address.url = url

@@ -86,9 +86,14 @@ def make_inputs() -> list[dict[str, Any]]:
     add("photos.2026", region="us-east-1", us_east_1_regional="legacy")
     add(None, None, region="us-east-1", us_east_1_regional="legacy")
     add(region="us-west-2", us_east_1_regional="legacy")
-    for flags in ("use_dualstack", "use_fips", "use_accelerate"):
-        add(region="us-east-1", us_east_1_regional="legacy", **{flags: True})
-        add(region="aws-global", **{flags: True})
+    flags: tuple[dict[str, Any], ...] = (
+        {"use_dualstack": True},
+        {"use_fips": True},
+        {"use_accelerate": True},
+    )
+    for flag in flags:
+        add(region="us-east-1", us_east_1_regional="legacy", **flag)
+        add(region="aws-global", **flag)
     add(region="aws-global")
     add(region="aws-global", addressing_style="path")
     add(None, None, region="aws-global")
@@ -177,8 +182,8 @@ def make_inputs() -> list[dict[str, Any]]:
     add("Photos", region="us-west-2", endpoint_url=STORE, addressing_style="virtual")
     add(region="us-west-2", endpoint_url=VPCE, addressing_style="virtual")
     add(region="us-west-2", endpoint_url="http://127.0.0.1:9000", addressing_style="virtual")
-    for flags in ("use_dualstack", "use_fips", "use_accelerate"):
-        add(region="us-west-2", endpoint_url=TLS_STORE, **{flags: True})
+    for flag in flags:
+        add(region="us-west-2", endpoint_url=TLS_STORE, **flag)
     # AWS by its own name
     add(region="us-west-2", endpoint_url="https://s3.us-west-2.amazonaws.com")
     add(region="us-west-2", endpoint_url="https://s3.amazonaws.com")

@@ -237,7 +237,7 @@ def test_what_is_not_there(conn: s3po.Connection, tmp_path: Path) -> None:
 
 
 def make_sink(kind: str, folder: Path) -> Any:
-    return {
+    return {  # type: ignore[operator]
         "bytes": lambda: None,
         "path": lambda: folder / "file",
         "file": lambda: open(folder / "file", "w+b"),

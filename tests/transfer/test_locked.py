@@ -6,7 +6,6 @@ import base64
 import hashlib
 import io
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ RULE = b"""<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnable
 
 
 @pytest.fixture
-def locked(conn: s3po.Connection, mock: Any) -> Iterator[str]:
+def locked(conn: s3po.Connection, mock: Any) -> str:
     conn.conn.create_bucket("locked", headers={"x-amz-bucket-object-lock-enabled": "true"})
     conn.conn.send(
         Request(

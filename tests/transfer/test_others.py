@@ -112,7 +112,7 @@ def test_each_key_that_failed_is_named_in_call_order(conn: s3po.Connection, mock
     failed = [failure.key for failure in caught.value.failures]
     assert "\x01" in failed
     assert len(failed) in (500, 1001)
-    assert failed == sorted(failed, key=keys.index)
+    assert failed == sorted(failed, key=keys.index)  # type: ignore[arg-type]
     assert all(isinstance(failure, s3po.AccessDenied) for failure in caught.value.failures)
 
 

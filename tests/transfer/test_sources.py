@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 import requests
+import urllib3
 
 import s3po
 from s3po.errors import ConfigError, IntegrityError
@@ -310,8 +311,8 @@ def test_an_answer_that_is_cut_short_is_not_stored(
         # The source's own error, or ours where it says nothing.
         with (
             pytest.raises(
-                (IntegrityError, http.client.HTTPException, requests.urllib3.exceptions.HTTPError)
-            ),  # type: ignore[attr-defined]
+                (IntegrityError, http.client.HTTPException, urllib3.exceptions.HTTPError)
+            ),
             SOURCES[kind](DATA[:length], tmp_path / "file", origin) as source,
         ):
             conn.upload("bucket", "key", source)

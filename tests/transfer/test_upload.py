@@ -318,7 +318,7 @@ def test_a_source_that_fails_aborts(conn: s3po.Connection) -> None:
     with pytest.raises(KeyError, match="mine"):
         conn.upload("bucket", "key", chunks())
     with pytest.raises(ConfigError, match="bytes"):
-        conn.upload("bucket", "key", iter([LARGE, "text"]))
+        conn.upload("bucket", "key", iter([LARGE, "text"]))  # type: ignore[arg-type]
     assert not uploads_left(conn)
     assert not conn.exists("bucket", "key")
 

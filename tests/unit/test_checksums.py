@@ -35,7 +35,7 @@ def test_published_check_values():
 
 
 @pytest.mark.parametrize("size", [0, 1, 2047, 2048, 2049, 5000, 65536, 300_001])
-def test_lanes_are_the_loop(size):
+def test_strips_give_the_same_as_the_loop(size):
     data = random.Random(size).randbytes(size)
     # zlib's CRC32 by our way: the same code with another polynomial.
     assert checksums._crc(0xEDB88320, 4, data, 0xFFFFFFFF) ^ 0xFFFFFFFF == zlib.crc32(data)

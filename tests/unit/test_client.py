@@ -132,7 +132,7 @@ class Stage:
         config = Config(**options)
         self.client = Client(
             endpoint=Endpoint(endpoint_url=url, region=region),
-            provider=provider or Keys(*keys),
+            provider=provider or Keys(*keys),  # type: ignore[arg-type]
             session=self.session,  # type: ignore[arg-type]
             config=config,
             retry=RetryPolicy(config, random=lambda: 1.0, clock=self.clock, sleep=self.clock.sleep),
@@ -744,7 +744,8 @@ class Places:
 
 def streaming(content: bytes) -> tuple[Response, Wire]:
     wire = Wire(content)
-    return Response(200, {"content-length": str(len(content)), "etag": '"e"'}, None, wire), wire
+    headers = {"content-length": str(len(content)), "etag": '"e"'}
+    return Response(200, headers, None, wire), wire  # type: ignore[arg-type]
 
 
 def test_a_stream_counts_what_is_read_and_keeps_its_place_until_it_is_closed() -> None:
@@ -774,7 +775,8 @@ def test_a_stream_that_breaks_tells_whose_it_was() -> None:
         def readinto(self, _: memoryview, /) -> int:
             raise IncompleteBody("5 bytes are missing")
 
-    answer = Response(200, {"content-length": "5", "etag": '"e"'}, None, Cut(b""))
+    headers = {"content-length": "5", "etag": '"e"'}
+    answer = Response(200, headers, None, Cut(b""))  # type: ignore[arg-type]
     body = Stage(answer).client.get_object("b", "k").body
     for read in (lambda: body.read(), lambda: body.readinto(memoryview(bytearray(3)))):
         with pytest.raises(IncompleteBody, match="get_object s3://b/k: 5 bytes are missing"):

@@ -27,7 +27,7 @@ def test_a_config_is_a_value() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         config.max_attempts = 1  # type: ignore[misc]
     with pytest.raises(TypeError):
-        Config(7)  # type: ignore[misc]
+        Config(7)  # type: ignore[call-arg]
     assert "max_attempts" in Config.option_names()
 
 

@@ -40,7 +40,7 @@ DATA = bytes(range(200))
 def response(request: pytest.FixtureRequest) -> Response:
     if request.param == "content":
         return Response(200, {}, DATA)
-    return Response(200, {}, None, Stream(DATA))
+    return Response(200, {}, None, Stream(DATA))  # type: ignore[arg-type]
 
 
 def test_read_all(response: Response) -> None:
@@ -76,7 +76,7 @@ def test_chunks(streamed: bool, size: int, data: bytes) -> None:
 
 def test_close() -> None:
     stream = Stream(DATA)
-    with Response(200, {}, None, stream) as response:
+    with Response(200, {}, None, stream) as response:  # type: ignore[arg-type]
         assert response.read(5) == DATA[:5]
     response.close()
     assert stream.closed == 1

@@ -146,7 +146,7 @@ def test_requests_are_those_of_botocore(name: str, full: bool) -> None:
         assert isinstance(request.body, bytes)
         assert canonical(request.body) == canonical(body)
     else:
-        assert bytes(request.body or b"") == (
+        assert bytes(request.body or b"") == (  # type: ignore[arg-type]
             body.encode() if isinstance(body, str) else body or b""
         )
 

@@ -412,7 +412,11 @@ def test_forms_are_those_of_botocore(token: str | None) -> None:
     ]
     fields = {"key": "é/${filename}", "acl": "private"}
     made = Signer("eu-west-1").sign_policy(
-        conditions, credentials, expires=3600, now=MAY_24 + 0.5, fields=fields
+        conditions,  # type: ignore[arg-type]
+        credentials,
+        expires=3600,
+        now=MAY_24 + 0.5,
+        fields=fields,
     )
 
     request = AWSRequest()

@@ -109,6 +109,7 @@ def test_a_body_that_cannot_be_read_twice_gets_a_connection_that_was_looked_at(
     class Once:
         length = 5
         rewindable = False
+        data: bytes
 
         def read(self, size):
             data, self.data = self.data[:size], self.data[size:]

@@ -100,7 +100,7 @@ class Canned(BaseAdapter):
         self.answer = answer
         self.requests = []
 
-    def send(self, request, **settings):
+    def send(self, request, **settings):  # type: ignore[override]
         self.requests.append((request, settings))
         if isinstance(self.answer, Exception):
             raise self.answer

@@ -136,7 +136,7 @@ BAD = {
 def test_what_would_not_stay_one_head_is_not_sent(serve, session, request_to, name):
     server = serve([OK])
     with pytest.raises(ConfigError) as caught:
-        session.send(request_to(server, **BAD[name]))
+        session.send(request_to(server, **BAD[name]))  # type: ignore[arg-type]
     assert "secret" not in str(caught.value)
     assert server.connections == 0
 
@@ -155,7 +155,7 @@ def test_a_body_arrives_whole(serve, session, request_to, kind, size):
             file.flush()
             body = Slice(file, 6, size)
         elif kind == "step":
-            body = Source(data, step=max(1, size // 7))
+            body = Source(data, step=max(1, size // 7))  # type: ignore[assignment]
         else:
             body = kind(data)
         response = session.send(request_to(server, "PUT", body=body))
