@@ -75,9 +75,9 @@ __version__ = "0.1.0"
 # A library leaves it to its host whether and where anything is logged.
 logging.getLogger("s3po").addHandler(logging.NullHandler())
 
-#: Where each name lives: imported when it is first asked for, so that `import s3po` costs next to
+#: Module -> its public names: imported when it is first asked for, so that `import s3po` costs next to
 #: nothing and opens nothing.
-_HOMES = {
+_MODULES = {
     "batch": ("Handle",),
     "config": ("Config", "GiB", "KiB", "MiB"),
     # Batch has its full signatures when Connection is loaded.
@@ -128,7 +128,7 @@ _HOMES = {
     "rest": ("Client",),
     "stats": ("BatchStats", "Stats"),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_HOME_OF = {name: home for home, names in _MODULES.items() for name in names}
 
 __all__ = [
     "AccessDenied",

@@ -1,9 +1,9 @@
 """S3's checksums: CRC32, CRC32C, CRC64NVME, SHA1, SHA256
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html).
 
-CRC32C and CRC64NVME have no C code in Python's library. Here the bytes are cut into lanes which
-advance side by side: one step for all lanes is a few `bytes.translate` and big-integer XORs, which
-run at C's speed; at the end the lanes' remainders are put together. That is some 100 MB/s where a
+CRC32C and CRC64NVME have no C code in Python's library. Here the bytes are cut into strips which
+advance side by side: one step for all strips is a few `bytes.translate` and big-integer XORs, which
+run at C's speed; at the end the strips' remainders are put together. That is some 100 MB/s where a
 plain loop over a table makes 10.
 """
 
@@ -27,13 +27,13 @@ _CRC32 = 0xEDB88320
 _CRC32C = 0x82F63B78
 _CRC64NVME = 0x9A6C9329AC4BC9B5
 
-# Below this a loop over the table costs less than setting up lanes.
+# Below this a loop over the table costs less than setting up strips.
 _LANES_FROM = 2048
-_MOST_LANES = 8192
+_MOST_STRIPS = 8192
 
 
 class Hasher(Protocol):
-    """What `new` gives: fed in order, asked once."""
+    """A checksum under way: bytes are given in order, then the value is read once."""
 
     def update(self, data: bytes | bytearray | memoryview, /) -> None: ...
 
@@ -97,7 +97,7 @@ def _advance(polynomial: int, width: int, length: int) -> list[int]:
 
 @cache
 def _advance_tables(polynomial: int, width: int, length: int) -> tuple[tuple[int, ...], ...]:
-    """`_advance` by tables of bytes; kept for the few lengths that lanes have."""
+    """`_advance` by tables of bytes; kept for the few lengths that strips have."""
     images = _advance(polynomial, width, length)
     return tuple(
         tuple(_times(images[8 * place : 8 * place + 8], value) for value in range(256))
@@ -115,29 +115,29 @@ def _crc(polynomial: int, width: int, data: bytes | bytearray | memoryview, regi
     table = _table(polynomial)
     view = memoryview(data).cast("B")
     while len(view) >= _LANES_FROM:
-        # Lanes of a power of two of bytes: few different lengths, whose tables are kept.
-        lanes = min(_MOST_LANES, 1 << (len(view) // 32).bit_length() - 1)
-        rows = min(1 << (len(view) // lanes).bit_length() - 1, 1024)
-        taken = lanes * rows
-        register = _lanes(polynomial, width, bytes(view[:taken]), lanes, rows, register)
+        # Strips of a power of two of bytes: few different lengths, whose tables are kept.
+        strips = min(_MOST_STRIPS, 1 << (len(view) // 32).bit_length() - 1)
+        rows = min(1 << (len(view) // strips).bit_length() - 1, 1024)
+        taken = strips * rows
+        register = _strips(polynomial, width, bytes(view[:taken]), strips, rows, register)
         view = view[taken:]
     return _loop(table, view, register)
 
 
-def _lanes(polynomial: int, width: int, data: bytes, lanes: int, rows: int, register: int) -> int:
+def _strips(polynomial: int, width: int, data: bytes, strips: int, rows: int, register: int) -> int:
     tables = _byte_tables(polynomial, width)
     from_bytes = int.from_bytes
-    # planes[i] holds byte i of every lane's register, as one integer with the lane as its place.
-    planes = [0] * width
+    # pstrips[i] holds byte i of every strip's register, as one integer with the strip as its place.
+    pstrips = [0] * width
     for row in range(rows):
-        index = (planes[0] ^ from_bytes(data[row::rows], "little")).to_bytes(lanes, "little")
+        index = (pstrips[0] ^ from_bytes(data[row::rows], "little")).to_bytes(strips, "little")
         images = [from_bytes(index.translate(each), "little") for each in tables]
         for place in range(width - 1):
-            images[place] ^= planes[place + 1]
-        planes = images
-    columns = [plane.to_bytes(lanes, "little") for plane in planes]
+            images[place] ^= pstrips[place + 1]
+        pstrips = images
+    columns = [plane.to_bytes(strips, "little") for plane in pstrips]
     advance = _advance_tables(polynomial, width, rows)
-    joined = bytearray(lanes * width)
+    joined = bytearray(strips * width)
     for place, column in enumerate(columns if sys.byteorder == "little" else columns[::-1]):
         joined[place::width] = column
     if width == 4:

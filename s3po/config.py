@@ -46,7 +46,7 @@ class _Recorder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config(_Recorder):
-    """How a Connection behaves. Sizes are bytes, times are seconds.
+    """Settings of a Connection. Sizes are bytes, times are seconds.
 
     What is not given here is taken from the environment, else from the profile of the shared config
     file, else it has the default; `SETTINGS` has the names. `conn.config` shows what came out.
@@ -82,10 +82,10 @@ class Config(_Recorder):
       CRC32C have no C code in Python, and cost many times as much. boto3's name; unlike boto3's default,
       nothing that a store may not know is sent unasked.
 
-    - `resolve_timeout`: how long to look whether a completion, a copy or a conditional write was performed
+    - `resolve_timeout`: how long the store is asked whether a completion, a copy or a conditional write was performed
       whose answer was lost, before OutcomeUnknown is raised.
     - `mark_writes`: give conditional writes and uploads in parts a random `x-amz-meta-s3po-write-id`, by which
-      such a look tells two writers of the same bytes apart.
+      that tells two writers of the same bytes apart.
     - `guess_content_type`: of `upload_file` and `open`, by the key's extension, where none is given.
 
     The store:

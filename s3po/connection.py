@@ -1115,7 +1115,7 @@ class Mock:
 
         connection = self.connection
         given = connection._arguments
-        # Neither files nor the environment nor a metadata service is asked: a mock is a closed room.
+        # Neither files nor the environment nor a metadata service is asked: a mock needs nothing from outside.
         access_key = given["aws_access_key_id"] or "mock-access-key"
         secret_key = given["aws_secret_access_key"] or "mock-secret-key"
         provider = resolve_provider(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from s3po.models import Credentials
 
-#: What goes into a message at once; anything larger or not in memory is a `Body`.
+#: Content that goes into a message at once; anything larger or not in memory is a `Body`.
 BytesLike = bytes | bytearray | memoryview
 
 #: Bytes that the response of an operation may have: a page of 1,000 keys of 1,024 bytes, each percent-
@@ -107,7 +107,7 @@ class Request:
         self.max_body = max_body
         #: The time of `time.monotonic` at which the whole call must have ended; None is never.
         self.deadline: float | None = None
-        #: What the last attempt was signed with.
+        #: The credentials that the last attempt was signed with.
         self.credentials: Credentials | None = None
 
     def __repr__(self) -> str:

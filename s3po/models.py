@@ -1,4 +1,4 @@
-"""What operations return: `...Result` is an answer, `...Info` describes a thing.
+"""Results of operations: `...Result` is an answer, `...Info` a description.
 
 ETags are without quotes, times are aware UTC datetimes, sizes are bytes.
 """
@@ -142,7 +142,7 @@ class _HeadersResult:
 
 
 class HeadObjectResult(_HeadersResult):
-    """What is known of an object without reading it."""
+    """Properties of an object, known without reading it."""
 
     __slots__ = ()
 
@@ -248,7 +248,7 @@ class GetObjectResult(HeadObjectResult):
 
 
 class PutObjectResult(_HeadersResult):
-    """What a PUT stored."""
+    """Result of a PUT: properties of the object that it stored."""
 
     __slots__ = ()
 
@@ -339,7 +339,7 @@ class CompleteMultipartUploadResult:
 
 @dataclass(frozen=True, slots=True)
 class UploadResult:
-    """What an upload stored. `parts` is 0 for one PUT."""
+    """Result of an upload. `parts` is 0 for one PUT."""
 
     bucket: str
     key: str
@@ -351,7 +351,7 @@ class UploadResult:
 
 @dataclass(frozen=True, slots=True)
 class DownloadResult:
-    """What a download into a file wrote: `size` bytes."""
+    """Result of a download into a file: `size` bytes were written."""
 
     bucket: str
     key: str

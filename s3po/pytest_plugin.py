@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _ACCESS_KEY = "s3po-test-key"
 _SECRET_KEY = "s3po-test-secret"
 _REGION = "us-east-1"
-#: What would send a client elsewhere, or sign with other keys.
+#: Variables that would send a client elsewhere, or sign with other keys.
 _UNSET = (
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_S3",

@@ -43,7 +43,7 @@ _EXTRA = re.compile(r"""extra\s*==\s*['"]([^'"]+)['"]""")
 
 @dataclass(frozen=True, slots=True)
 class Surplus:
-    """What a dependency has and s3po never uses."""
+    """Files of a dependency that s3po never uses."""
 
     owner: str
     what: str
@@ -56,7 +56,7 @@ class Surplus:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What `find` tells."""
+    """Result of `find`."""
 
     surplus: tuple[Surplus, ...]
     """The largest first."""
@@ -66,7 +66,7 @@ class Findings:
 
 @dataclass(slots=True)
 class Removal:
-    """What `remove` did."""
+    """Result of `remove`."""
 
     files: int = 0
     size: int = 0
@@ -93,7 +93,7 @@ class _Package:
         self.record = distribution.read_text("RECORD")
 
     def files(self) -> Iterator[PurePosixPath]:
-        """What an installer put into its packages, if it is there. Byte code is not among it."""
+        """Files that an installer put into its packages and that are there. Byte code is not among them."""
         folders: dict[PurePosixPath, bool] = {}
         for row in csv.reader((self.record or "").splitlines()):
             path = PurePosixPath(row[0] if row else "")
@@ -129,7 +129,7 @@ class _Package:
         return None
 
     def imports_one_of(self, modules: Iterable[str]) -> bool:
-        """Whether its own code does."""
+        """True if its own code imports one of them."""
         for path in self.files():
             if path.suffix == ".py":
                 source = self.root.joinpath(path).read_bytes()
@@ -237,7 +237,7 @@ def _dependencies(installed: dict[str, _Package]) -> list[str]:
 
 
 def _is_of_this_environment(package: _Package) -> bool:
-    """What a virtual environment borrows from the system serves others, who cannot be asked."""
+    """False for packages of the system that a virtual environment sees: they serve others, who cannot be asked."""
     prefix = Path(sys.prefix).resolve()
     return sys.prefix == sys.base_prefix or package.root.resolve().is_relative_to(prefix)
 
@@ -288,7 +288,7 @@ def _test_modules(paths: Iterable[PurePosixPath]) -> set[str]:
 
 
 def find(path: Sequence[str] | None = None) -> Findings:
-    """What could go of what is installed (in the folders of `path`, or in this Python)."""
+    """Find what may be deleted of what is installed (in the folders of `path`, or in this Python)."""
     installed = _installed(path)
     if "s3po" not in installed:
         raise LookupError("s3po is not installed here, so its dependencies are not known")

@@ -31,7 +31,7 @@ _FLAGS = ("use_fips_endpoint", "use_dualstack_endpoint", "use_accelerate_endpoin
 
 
 class Settings(NamedTuple):
-    """How addresses are made. `make_settings` makes and checks them."""
+    """Settings that addresses are made by. `make_settings` makes and checks them."""
 
     #: Of the store, without a bucket.
     url: URL
@@ -49,7 +49,7 @@ class Settings(NamedTuple):
 
     @property
     def follows_aws(self) -> bool:
-        """Whether buckets are AWS's, whatever the URL: behind a VPC endpoint for example."""
+        """True if buckets are AWS's, whatever the URL: behind a VPC endpoint for example."""
         return self.provider.name == "aws"
 
     def aws_host(self, service: str, region: str, zone: str = "") -> str:
