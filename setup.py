@@ -37,6 +37,7 @@ setup(
     ],
     extras_require={
         "progress": ["tqdm>=4.60"],
+        "socks": ["PySocks>=1.7"],
         "test": [
             "coverage>=7.6",
             "cryptography",
