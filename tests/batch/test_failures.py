@@ -73,7 +73,8 @@ def test_the_error_is_a_group_and_one_of_ours(conn: s3po.Connection) -> None:
     assert isinstance(again, s3po.BatchError)
     assert str(again) == str(error)
     assert [(each.verb, each.bucket, each.key) for each in again.failures] == [
-        (each.verb, each.bucket, each.key) for each in error.failures
+        (each.verb, each.bucket, each.key)
+        for each in error.failures  # type: ignore[attr-defined]
     ]
     assert list(map(type, again.exceptions)) == list(map(type, error.exceptions))
     assert again.failures[0].exception is again.exceptions[0]
