@@ -37,6 +37,7 @@ from works import (
     COLD_CLIENTS,
     COLD_LIMITS,
     IMPORT_LIMIT,
+    MEMORY_LIMITS,
     PROGRAMS,
     SLIM_LIMIT,
     WORKS,
@@ -358,15 +359,16 @@ class Bench:
             self.lines.append(
                 Line("installed size", f"slimmed at most {SLIM_LIMIT / 1e6:.0f} MB", trouble, None)
             )
-        if "minio" in memory and "s3po" in memory:
-            self.lines.append(
-                Line(
-                    "RSS after the first GET",
-                    "at most minio's",
-                    f"{memory['s3po'] / MiB:.1f} MiB, minio {memory['minio'] / MiB:.1f}",
-                    memory["s3po"] <= memory["minio"],
+        for client, limit in MEMORY_LIMITS.items():
+            if client in memory and "s3po" in memory:
+                self.lines.append(
+                    Line(
+                        "RSS after the first GET",
+                        f"at most {limit:g} x {client}",
+                        f"{memory['s3po'] / MiB:.1f} MiB, {client} {memory[client] / MiB:.1f}",
+                        memory["s3po"] <= limit * memory[client],
+                    )
                 )
-            )
         note = "An environment with the client alone, without pip and setuptools, byte code included, as du counts."
         self.extra.append((title, table, [note]))
         self._print(title, table)
