@@ -7,11 +7,14 @@ import threading
 from typing import Any
 
 import gevent
+
+# Loaded in good time: once the interpreter has begun to end, it cannot be imported any more.
+import gevent.threadpool
 from gevent._hub_local import get_hub_if_exists
 from gevent.hub import get_hub
 from gevent.monkey import get_original
 
-__all__ = ["get_hub_if_exists", "keep_hub", "yield_to_loop"]
+__all__ = ["can_start_threads", "get_hub_if_exists", "keep_hub", "yield_to_loop"]
 
 #: Native, also where gevent has patched them.
 _local = get_original("_thread", "_local")
@@ -50,6 +53,11 @@ class _HubOwner:
 
 
 _threads = _local()
+
+
+def can_start_threads() -> bool:
+    """False once the interpreter has begun to end: Python 3.12 and newer start no thread then."""
+    return threading.main_thread().is_alive()
 
 
 def keep_hub() -> None:
