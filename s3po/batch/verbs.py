@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Unpack, overload
@@ -54,7 +53,7 @@ class Verb:
         """Raise the TypeError that the method would raise, before there is a call."""
         for name in options:
             if name not in self.options:
-                close = get_close_matches(name, self.options, 1)
+                close = _get_close_matches(name, self.options, 1)
                 hint = f". Did you mean {close[0]!r}?" if close else ""
                 raise TypeError(f"{self.name}() got an unexpected keyword argument {name!r}{hint}")
         for name in sorted(self.required.difference(options)):
@@ -319,7 +318,7 @@ def _find_operation(client: type, operation: str) -> Operation:
             for name in dir(client)
             if not name.startswith("_") and inspect.isroutine(getattr(client, name))
         ]
-        close = get_close_matches(operation, names, 1, 0.3)
+        close = _get_close_matches(operation, names, 1, 0.3)
         hint = f": did you mean {close[0]!r}?" if close else ""
         raise ConfigError(f"the client has no operation {operation!r}{hint}")
     if inspect.isgeneratorfunction(method):
@@ -327,6 +326,15 @@ def _find_operation(client: type, operation: str) -> Operation:
             f"{operation} returns an iterator, whose requests would be made outside of the call"
         )
     return Operation(operation, inspect.signature(method))
+
+
+def _get_close_matches(
+    name: str, names: Iterable[str], count: int, cutoff: float = 0.6
+) -> list[str]:
+    # Loaded only for a mistake.
+    from difflib import get_close_matches
+
+    return get_close_matches(name, list(names), count, cutoff)
 
 
 def _closing_body(callback: Callback[Any]) -> Callback[Any]:
