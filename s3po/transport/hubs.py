@@ -48,8 +48,11 @@ class _HubOwner:
         self.hub = hub
 
     def __del__(self) -> None:
-        if not sys.is_finalizing() and self.hub.loop is not None:
-            self.hub.destroy()
+        hub = self.hub
+        if not sys.is_finalizing() and hub.loop is not None:
+            hub.destroy()
+            # It is left suspended, and greenlets of threads that ended are never freed: end it too.
+            hub.throw(gevent.GreenletExit)
 
 
 _threads = _local()
