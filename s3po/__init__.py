@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         TransportError,
         TransportTimeout,
     )
+    from s3po.mock import Faults, MockS3, Requests
     from s3po.models import (
         BucketInfo,
         CopyObjectResult,
@@ -110,6 +111,7 @@ _HOMES = {
         "TransportError",
         "TransportTimeout",
     ),
+    "mock": ("Faults", "MockS3", "Requests"),
     "models": (
         "BucketInfo",
         "CopyObjectResult",
@@ -148,6 +150,7 @@ __all__ = [
     "DeleteObjectResult",
     "DownloadResult",
     "Failure",
+    "Faults",
     "GiB",
     "Handle",
     "HeadObjectResult",
@@ -158,6 +161,7 @@ __all__ = [
     "MalformedResponse",
     "MiB",
     "Mock",
+    "MockS3",
     "NoSuchBucket",
     "NoSuchKey",
     "NoSuchUpload",
@@ -168,6 +172,7 @@ __all__ = [
     "PartInfo",
     "PreconditionFailed",
     "PresignedPost",
+    "Requests",
     "S3Error",
     "S3poError",
     "ServerError",

@@ -76,7 +76,10 @@ def _choose_region(call: Call, constraint: str | None) -> str:
     The endpoint's region is the signature's. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
     """
     endpoint = call.region
-    if endpoint in _GLOBAL:
+    if not constraint and endpoint == call.app.region:
+        # The region that the mock was told to make buckets in needs no naming.
+        return endpoint
+    if endpoint in _GLOBAL or not _REGION.match(endpoint):
         if not constraint:
             return call.app.region
         if constraint == "EU":
