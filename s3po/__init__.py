@@ -65,6 +65,7 @@ if TYPE_CHECKING:
         ObjectInfo,
         PartInfo,
         PresignedPost,
+        RetryInfo,
         UploadResult,
     )
     from s3po.rest import Client
@@ -78,9 +79,10 @@ logging.getLogger("s3po").addHandler(logging.NullHandler())
 #: Where each name lives: imported when it is first asked for, so that `import s3po` costs next to
 #: nothing and opens nothing.
 _HOMES = {
-    "batch": ("Batch", "Handle"),
+    "batch": ("Handle",),
     "config": ("Config", "GiB", "KiB", "MiB"),
-    "connection": ("Connection", "Mock"),
+    # Batch has its full signatures when Connection is loaded.
+    "connection": ("Batch", "Connection", "Mock"),
     "errors": (
         "AccessDenied",
         "BatchError",
@@ -122,6 +124,7 @@ _HOMES = {
         "ObjectInfo",
         "PartInfo",
         "PresignedPost",
+        "RetryInfo",
         "UploadResult",
     ),
     "rest": ("Client",),
@@ -173,6 +176,7 @@ __all__ = [
     "PreconditionFailed",
     "PresignedPost",
     "Requests",
+    "RetryInfo",
     "S3Error",
     "S3poError",
     "ServerError",

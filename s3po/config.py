@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from s3po.errors import ConfigError
 from s3po.providers import provider_named
+
+if TYPE_CHECKING:
+    from s3po.models import RetryInfo
 
 KiB = 1024
 MiB = 1024 * KiB
@@ -51,9 +54,14 @@ class Config(_Recorder):
     Retries:
 
     - `max_attempts`: tries of one request in all; 1 turns retries off.
+    - `retry_mode`: "standard", or "adaptive", which also holds requests back once the store has asked for fewer
+      (one rate for all greenlets and threads of a connection).
     - `retry_base`: the first delay is random between 0 and this; it doubles with each further try ...
     - `retry_max`: ... up to this.
     - `retry_base_throttled`: the first delay's bound when the store asks for fewer requests.
+    - `connect_patience`: for how long a transfer tries to reach an endpoint that refuses connections or does not
+      answer; a single request tries for 5 s of it at most. Such tries are not counted as attempts.
+    - `on_retry`: called with a `RetryInfo` before each further try.
 
     Time:
 
@@ -68,19 +76,22 @@ class Config(_Recorder):
     - `multipart_threshold`: uploads of this size and more go up as multipart, downloads as parallel ranges.
     - `part_size`: of a part and of a range; parts grow by themselves where 10,000 would not suffice.
     - `max_concurrency`: parts (or ranges) of one transfer that are under way at once.
-    - `check_etags`: compare what was downloaded with its ETag where that is an MD5.
+    - `check_etags`: compare what was downloaded, and what was uploaded, with its ETag where that is an MD5.
     - `response_checksum_validation`: "when_supported" asks for an object's checksum with each download, and
       compares it where it is of the whole object. CRC32, SHA1 and SHA256 cost less than the MD5; CRC64NVME and
       CRC32C have no C code in Python, and cost many times as much. boto3's name; unlike boto3's default,
       nothing that a store may not know is sent unasked.
 
+    - `resolve_timeout`: how long to look whether a completion, a copy or a conditional write was performed
+      whose answer was lost, before OutcomeUnknown is raised.
+    - `mark_writes`: give conditional writes and uploads in parts a random `x-amz-meta-s3po-write-id`, by which
+      such a look tells two writers of the same bytes apart.
+    - `guess_content_type`: of `upload_file` and `open`, by the key's extension, where none is given.
+
     The store:
 
     - `addressing_style`: the bucket in the "path" or in a "virtual" host; "auto" is virtual on AWS, and
       elsewhere path or what the provider needs.
-    - `use_fips_endpoint`, `use_dualstack_endpoint`, `use_accelerate_endpoint`: AWS's other hosts. None is off.
-    - `us_east_1_regional_endpoint`: "legacy" uses s3.amazonaws.com for us-east-1; None is "regional", where boto3's
-      default is "legacy".
     - `provider`: the store, by its name in `s3po.providers` ("r2", "b2", "garage", ...), for what it does
       differently; None recognises it by the endpoint's host.
     - `payload_signing`: sign the body's SHA-256 as well; None does so over plain HTTP and trusts TLS elsewhere.
@@ -99,9 +110,12 @@ class Config(_Recorder):
     """
 
     max_attempts: int = 3
-    retry_base: float = 0.1
+    retry_mode: Literal["standard", "adaptive"] = "standard"
+    retry_base: float = 0.05
     retry_max: float = 20.0
     retry_base_throttled: float = 1.0
+    connect_patience: float = 120.0
+    on_retry: Callable[[RetryInfo], object] | None = None
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
     multipart_threshold: int = 8 * MiB
@@ -109,11 +123,10 @@ class Config(_Recorder):
     max_concurrency: int = 4
     check_etags: bool = True
     response_checksum_validation: Literal["when_supported", "when_required"] = "when_required"
+    resolve_timeout: float = 60.0
+    mark_writes: bool = False
+    guess_content_type: bool = True
     addressing_style: Literal["auto", "path", "virtual"] = "auto"
-    use_fips_endpoint: bool | None = None
-    use_dualstack_endpoint: bool | None = None
-    use_accelerate_endpoint: bool | None = None
-    us_east_1_regional_endpoint: Literal["regional", "legacy"] | None = None
     provider: str | None = None
     payload_signing: bool | None = None
     verify: bool | str | None = None
@@ -145,7 +158,13 @@ class Config(_Recorder):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ConfigError(f"{name} must be a whole number of 1 or more, not {value!r}")
-        for name in ("retry_base", "retry_max", "retry_base_throttled"):
+        for name in (
+            "retry_base",
+            "retry_max",
+            "retry_base_throttled",
+            "connect_patience",
+            "resolve_timeout",
+        ):
             value = getattr(self, name)
             if not _is_number(value) or value < 0:
                 raise ConfigError(f"{name} must be 0 or more seconds, not {value!r}")
@@ -176,21 +195,7 @@ class Config(_Recorder):
         self._check_kinds()
 
     def _check_endpoint(self) -> None:
-        for name in ("use_fips_endpoint", "use_dualstack_endpoint", "use_accelerate_endpoint"):
-            value = getattr(self, name)
-            if value is not None and not isinstance(value, bool):
-                raise ConfigError(f"{name} must be True, False or None, not {value!r}")
-        if self.us_east_1_regional_endpoint not in ("regional", "legacy", None):
-            raise ConfigError(
-                "us_east_1_regional_endpoint must be 'regional', 'legacy' or None, "
-                f"not {self.us_east_1_regional_endpoint!r}"
-            )
-        if self.provider is not None:
-            provider_named(self.provider)
-
-    def _check_kinds(self) -> None:
         for name in (
-            "check_etags",
             "use_fips_endpoint",
             "use_dualstack_endpoint",
             "use_accelerate_endpoint",
@@ -203,6 +208,19 @@ class Config(_Recorder):
                 "us_east_1_regional_endpoint must be 'regional' or 'legacy', "
                 f"not {self.us_east_1_regional_endpoint!r}"
             )
+        if self.provider is not None:
+            provider_named(self.provider)
+
+    def _check_kinds(self) -> None:
+        for name in ("check_etags", "mark_writes", "guess_content_type"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{name} must be True or False, not {getattr(self, name)!r}")
+        if self.retry_mode not in ("standard", "adaptive"):
+            raise ConfigError(
+                f"retry_mode must be 'standard' or 'adaptive', not {self.retry_mode!r}"
+            )
+        if self.on_retry is not None and not callable(self.on_retry):
+            raise ConfigError(f"on_retry must be callable or None, not {self.on_retry!r}")
         if self.payload_signing is not None and not isinstance(self.payload_signing, bool):
             raise ConfigError(
                 f"payload_signing must be True, False or None, not {self.payload_signing!r}"
