@@ -1179,6 +1179,10 @@ class Mock:
             if server is not None:
                 server.stop()
 
+    def __call__(self, *, serve: bool = False, app: MockS3 | None = None) -> Mock:
+        """Another mock of the same connection, as `Connection.mock` makes one."""
+        return type(self)(self.connection, serve=serve, app=app)
+
     def __enter__(self) -> Self:
         return self.start()
 
