@@ -201,9 +201,10 @@ def _find_operation(call: Call) -> tuple[Operation | None, S3Failure]:
         call.locate()
         if call.query:
             call.apply_query_headers()
-        sts.read_form(call)
-        if call.sts_body is not None:
-            return _STS_OPERATIONS[sts.find_action(call)], _NO_FAILURE
+        if call.bucket_name is None:
+            sts.read_form(call)
+            if call.sts_body is not None:
+                return _STS_OPERATIONS[sts.find_action(call)], _NO_FAILURE
         return find_operation(call), _NO_FAILURE
     except S3Failure as failure:
         return None, failure

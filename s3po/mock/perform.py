@@ -22,6 +22,8 @@ _UNSUPPORTED_HEADERS = frozenset(
         "x-amz-write-offset-bytes",
     )
 )
+#: Operations that have none of them.
+_READS = frozenset(("GetObject", "HeadObject"))
 
 
 def perform(call: Call, operation: Operation) -> Answer:
@@ -35,7 +37,7 @@ def perform(call: Call, operation: Operation) -> Answer:
     lock = call.app.store.lock
     if handler is None:
         raise S3Failure("NotImplemented", f"{operation.name} is not implemented by this mock")
-    if not _UNSUPPORTED_HEADERS.isdisjoint(call.headers):
+    if operation.name not in _READS and not _UNSUPPORTED_HEADERS.isdisjoint(call.headers):
         named = sorted(_UNSUPPORTED_HEADERS & call.headers.keys())
         raise S3Failure("NotImplemented", Header=named[0])
     body = operation.body

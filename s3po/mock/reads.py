@@ -79,11 +79,7 @@ def get_object(call: Call) -> Answer:
         if name in given:
             conditions.check_read(given, version)
             break
-    if (
-        version.encryption
-        or encryption.SSE in given
-        or "x-amz-server-side-encryption-customer-algorithm" in given
-    ):
+    if encryption.concerns_read(given, version):
         encryption.check_read(given, version)
     if version.storage_class in ("GLACIER", "DEEP_ARCHIVE") and call.method == "GET":
         raise S3Failure("InvalidObjectState", StorageClass=version.storage_class)

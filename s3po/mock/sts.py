@@ -35,9 +35,7 @@ _DURATIONS = (900, 43_200, 3600)
 
 
 def read_form(call: Call) -> None:
-    """Read the body of a request to STS, which goes to no bucket, into `sts_body`."""
-    if call.bucket_name is not None:
-        return
+    """Read the body of a request to STS into `sts_body`, if the request, which names no bucket, is one."""
     if call.method == "POST" and call.headers.get("content-type", "").startswith(_FORM):
         length = content_length(call)
         if length is None:
