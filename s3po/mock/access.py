@@ -44,7 +44,7 @@ def _decide(
 
 
 def may_bucket(call: Call, bucket: Bucket, action: str, permission: str) -> bool:
-    """Whether the call may do `action` to the bucket; `permission` is the ACL's name for it, if any."""
+    """Tell whether the call may do `action` to the bucket; `permission` is the ACL's name for it, if any."""
     decision = _decide(call, bucket, action, None, None)
     who = call.identity
     if who is not None and who.id == bucket.owner.id:
@@ -60,7 +60,7 @@ def may_bucket(call: Call, bucket: Bucket, action: str, permission: str) -> bool
 
 
 def _owner_may(bucket: Bucket, permission: str) -> bool:
-    """Whether a bucket's ACL lets its owner, who can always read and write the ACL itself."""
+    """Tell whether a bucket's ACL lets its owner, who can always read and write the ACL itself."""
     if permission not in ("READ", "WRITE") or acl.enforced(bucket):
         return True
     return acl.allows(bucket.acl, bucket.owner, permission)
@@ -72,7 +72,7 @@ def _ignores_public(bucket: Bucket) -> bool:
 
 
 def _restricted(bucket: Bucket, call: Call) -> bool:
-    """Whether a public policy's permission does not count, because the bucket is kept from the public."""
+    """Tell whether a public policy's permission does not count, because the bucket is kept from the public."""
     block = bucket.rules.get("publicAccessBlock")
     if not (block and block.get("RestrictPublicBuckets")):
         return False
@@ -141,7 +141,7 @@ def check_copied_tags(
 
 
 def may_write(call: Call, bucket: Bucket, action: str, key: str | None) -> bool:
-    """Whether the call may do `action`, which the ACL's WRITE allows, to `key`."""
+    """Tell whether the call may do `action`, which the ACL's WRITE allows, to `key`."""
     decision = _decide(call, bucket, action, key, None)
     who = call.identity
     if decision is not None:
@@ -154,7 +154,7 @@ def may_write(call: Call, bucket: Bucket, action: str, key: str | None) -> bool:
 
 
 def may_object(call: Call, bucket: Bucket, version: Version, action: str, permission: str) -> bool:
-    """Whether the call may do `action` to an object that is there."""
+    """Tell whether the call may do `action` to an object that is there."""
     who = call.identity
     if bucket.rules:
         decision = _decide(call, bucket, action, version.key, version)
@@ -241,7 +241,7 @@ def check_object(
     return version
 
 
-#: What reads say MethodNotAllowed of a delete marker, though no version was named.
+#: Actions of reads that are refused (MethodNotAllowed) for a delete marker that is the latest.
 _MARKED = ("Tagging", "Retention", "LegalHold")
 
 

@@ -146,7 +146,7 @@ def _from_node(call: Call, grantee: Node, permission: str) -> Grant:
 
 
 def for_request(call: Call, current: Acl, bucket_owner: Owner) -> Acl:
-    """What a PutBucketAcl or PutObjectAcl asks for: by headers or by document, not both."""
+    """The ACL that a PutBucketAcl or PutObjectAcl gives: by headers or by document, not both."""
     data = call.body
     named = from_headers(call, call.headers, current.owner, bucket_owner)
     if named is not None:
@@ -192,7 +192,7 @@ def owner_xml(tag: str, owner: Owner) -> str:
 
 
 def allows(acl: Acl, who: Owner | None, permission: str, *, ignore_public: bool = False) -> bool:
-    """Whether the ACL grants `permission` to an account, or to anyone (None)."""
+    """Tell whether the ACL grants `permission` to an account, or to anyone (None)."""
     for grant in acl.grants:
         if grant.permission not in (permission, "FULL_CONTROL"):
             continue
@@ -211,10 +211,10 @@ def is_public(acl: Acl) -> bool:
 
 
 def grants_others(acl: Acl, owner: Owner) -> bool:
-    """Whether an ACL grants anything to anyone but the owner."""
+    """Tell whether an ACL grants anything to anyone but the owner."""
     return any(grant.kind == "Group" or grant.who != owner.id for grant in acl.grants)
 
 
 def enforced(bucket: Bucket) -> bool:
-    """Whether the bucket's ownership setting turns ACLs off."""
+    """Tell whether the bucket's ownership setting turns ACLs off."""
     return bucket.ownership == "BucketOwnerEnforced"

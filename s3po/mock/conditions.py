@@ -9,7 +9,7 @@ from s3po.mock.store import Bucket, Version
 
 
 def etag_matches(header: str, etag: str) -> bool:
-    """Whether one of the header's ETags, or its `*`, is the object's."""
+    """Tell whether one of the header's ETags, or its `*`, is the object's."""
     for each in header.split(","):
         text = each.strip()
         if text == "*" or text.removeprefix("W/").strip('"') == etag:

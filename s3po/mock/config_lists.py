@@ -108,7 +108,7 @@ _MOST_DAYS = 730
 
 
 def _check_filter(root: Node) -> None:
-    """More than one predicate of a filter stand in its And."""
+    """Check that a filter has one predicate, or an And of several."""
     where = root.find("Filter")
     if where is None:
         return

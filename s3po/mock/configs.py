@@ -233,7 +233,7 @@ def _logging(root: Node, bucket: Bucket, call: Call) -> Any:
 
 
 def _takes_logs(target: Bucket, prefix: str) -> bool:
-    """Whether the service that delivers logs may write them to the bucket.
+    """Tell whether the service that delivers logs may write them to the bucket.
 
     With ACLs disabled S3 does not look: a policy that allows it may come later. Nor does it where
     the request has grants of its own.

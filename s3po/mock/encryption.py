@@ -36,7 +36,7 @@ _SCHEMA: Schema = {
 
 
 class DefaultEncryption(NamedTuple):
-    """What a bucket encrypts with where a write says nothing."""
+    """The encryption of objects whose write names none."""
 
     algorithm: str
     key_id: str | None = None

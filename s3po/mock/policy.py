@@ -56,7 +56,7 @@ class Statement(NamedTuple):
     allow: bool
     #: (kind, name) each; ("AWS", "*") is everyone.
     principals: Principals
-    #: Whether `principals` are those that it is not about.
+    #: True where `principals` are those that it is not about.
     not_principals: bool
     #: In lower case.
     actions: tuple[str, ...]
@@ -307,7 +307,7 @@ def evaluate(
 
 
 def is_public(statements: list[Statement]) -> bool:
-    """Whether a statement allows just anyone, without a condition that narrows it."""
+    """Tell whether a statement allows just anyone, without a condition that narrows it."""
     return any(
         each.allow and ("AWS", "*") in each.principals and not any(map(narrows, each.conditions))
         for each in statements
@@ -317,7 +317,7 @@ def is_public(statements: list[Statement]) -> bool:
 def allows_service(
     statements: list[Statement], service: str, action: str, bucket: Bucket, key: str
 ) -> bool:
-    """Whether a statement allows an AWS service `action` on a key, conditions aside."""
+    """Tell whether a statement allows an AWS service `action` on a key, conditions aside."""
     arn = f"{_prefix(bucket)}{bucket.name}/{key}"
     word = action.lower().removeprefix("s3:")
     return any(

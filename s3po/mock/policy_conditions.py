@@ -355,7 +355,7 @@ FIXING_KEYS = frozenset(
 
 
 def narrows(condition: Condition) -> bool:
-    """Whether a condition keeps everyone out but a fixed set.
+    """Tell whether a condition keeps everyone out but a fixed set.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html#access-control-block-public-access-policy-status
     """
@@ -382,7 +382,7 @@ def _is_narrow(text: str) -> bool:
 
 
 class PolicyRequest:
-    """What a policy is asked: may the call do `action` to the bucket, or to `key` in it?"""
+    """A question to a policy: may the call do `action` to the bucket, or to `key` in it?"""
 
     __slots__ = ("action", "bucket", "call", "key", "version")
 
@@ -433,7 +433,7 @@ def _header(name: str) -> Callable[[PolicyRequest], str | None]:
 
 
 def _is_creation(request: PolicyRequest) -> str:
-    """Whether the request would make an object: UploadPart, for one, would not."""
+    """Tell whether the request would make an object: UploadPart, for one, would not."""
     call = request.call
     if "uploadId" in call.query:
         return "true" if call.method == "POST" else "false"
