@@ -71,7 +71,7 @@ class Received:
         self.checksums = found
 
 
-class Call:
+class Request:
     """A request taken apart; operations read it, `app` is the mock it came to."""
 
     __slots__ = (
