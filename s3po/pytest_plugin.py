@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from s3po.mock import MockS3
 
     class MockedConnection(Connection):
-        """What `s3po_mock` and `s3po_mock_all` give: a Connection whose `mock` is the mock that it has."""
+        """A Connection whose `mock` is the mock that it has: `s3po_mock` and `s3po_mock_all` give one."""
 
         mock: Mock
 

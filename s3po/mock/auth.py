@@ -1,4 +1,4 @@
-"""Who sends a request: its signature is found, verified, and names an account.
+"""Authentication of requests and forms: a signature is found, verified, and names an account.
 
 Nothing here comes from the code that signs."""
 

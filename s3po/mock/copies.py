@@ -69,7 +69,7 @@ def copy_source(request: Request) -> tuple[Bucket, Version, bool]:
 
 
 def _directive(request: Request, name: str) -> bool:
-    """Whether a directive says REPLACE."""
+    """True if a directive says REPLACE."""
     value = request.headers.get(name, "COPY")
     if value not in ("COPY", "REPLACE"):
         raise S3Failure(

@@ -318,7 +318,7 @@ _FOREIGN = ("ec2:sourceinstancearn", "lambda:sourcefunctionarn")
 
 
 def _find_key(key: str) -> _Applies:
-    """Which actions a key applies to; MalformedPolicy for one that S3 does not know.
+    """The actions that a key applies to; MalformedPolicy for one that S3 does not know.
 
     S3 takes any key that begins with `aws:`.
     """
@@ -382,7 +382,7 @@ def _is_narrow(text: str) -> bool:
 
 
 class PolicyContext:
-    """A question to a policy: may the call do `action` to the bucket, or to `key` in it?"""
+    """A question to a policy: may the request do `action` to the bucket, or to `key` in it?"""
 
     __slots__ = ("action", "bucket", "key", "request", "version")
 

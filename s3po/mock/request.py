@@ -211,7 +211,7 @@ class Request:
 
     @property
     def owner(self) -> Owner:
-        """Who will own what is made now; anonymous uploads belong to nobody in particular."""
+        """The owner of what the request makes; anonymous uploads belong to nobody in particular."""
         return self.identity if self.identity is not None else ANONYMOUS
 
     @property

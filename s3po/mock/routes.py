@@ -1,4 +1,4 @@
-"""Which operation a request is: method, level (service, bucket, object) and subresource."""
+"""Operations of S3, found by method, level (service, bucket, object) and subresource."""
 
 from __future__ import annotations
 
