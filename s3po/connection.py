@@ -42,7 +42,7 @@ from s3po.transport import S3Session
 if TYPE_CHECKING:
     from s3po.auth import S3Auth
     from s3po.file import BinaryReader, BinaryWriter, TextReader, TextWriter
-    from s3po.mock import MockS3, Server
+    from s3po.mock import Faults, MockS3, Requests, Server
     from s3po.sigv4 import Condition
     from s3po.transfer.body import Range
     from s3po.transfer.headers import Expires
@@ -1027,14 +1027,15 @@ class Connection:
         """
         return Batch(self, poolsize, raise_errors=raise_errors, collect=collect, progress=progress)
 
-    def mock(self, *, serve: bool = False) -> Mock:
+    def mock(self, *, serve: bool = False, app: MockS3 | None = None) -> Mock:
         """An S3 in memory in place of the real one, for tests: `with conn.mock() as mock:`.
 
         `mock.start()` and `mock.stop()` do the same for a `setUp` and `tearDown`. Each has a store
         of its own that is gone when it stops; they nest. With `serve=True` it is reached over a
-        loopback socket, so that `mock.url` and presigned URLs serve any other client too.
+        loopback socket, so that `mock.url` and presigned URLs serve any other client too. `app` is a
+        `MockS3` of one's own, which several connections may share and whose store stays.
         """
-        return Mock(self, serve=serve)
+        return Mock(self, serve=serve, app=app)
 
     @property
     def conn(self) -> Client:
@@ -1096,18 +1097,21 @@ class Connection:
 class Mock:
     """A mock S3 that takes the place of a connection's store while it is on."""
 
-    __slots__ = ("_app", "_client", "_serve", "_server", "connection")
+    __slots__ = ("_app", "_client", "_given", "_serve", "_server", "connection")
 
-    def __init__(self, connection: Connection, *, serve: bool = False) -> None:
+    def __init__(
+        self, connection: Connection, *, serve: bool = False, app: MockS3 | None = None
+    ) -> None:
         #: Whose store it stands in for.
         self.connection = connection
         self._serve = serve
+        self._given = app
         self._app: MockS3 | None = None
         self._server: Server | None = None
         self._client: Client | None = None
 
     def start(self) -> Self:
-        """Put it in place, empty. Returns itself."""
+        """Put it in place, empty unless an app was given. Returns itself."""
         if self._app is not None:
             raise ConfigError("the mock is on already")
         from s3po.mock import MockS3
@@ -1115,9 +1119,11 @@ class Mock:
 
         connection = self.connection
         given = connection._arguments
-        # Neither files nor the environment nor a metadata service is asked: a mock is a closed room.
-        access_key = given["aws_access_key_id"] or "mock-access-key"
-        secret_key = given["aws_secret_access_key"] or "mock-secret-key"
+        app = self._given
+        known = None if app is None else app.accounts.first
+        # Neither files nor the environment nor a metadata service is asked for keys.
+        access_key = given["aws_access_key_id"] or (known or _MOCK_KEYS)[0]
+        secret_key = given["aws_secret_access_key"] or (known or _MOCK_KEYS)[1]
         provider = resolve_provider(
             access_key=None if given["anonymous"] else access_key,
             secret_key=None if given["anonymous"] else secret_key,
@@ -1125,10 +1131,12 @@ class Mock:
             profile_name=None,
             anonymous=given["anonymous"],
         )
-        app = MockS3(
-            credentials=None if given["anonymous"] else {access_key: secret_key},
-        )
         real = connection._real
+        if app is None:
+            app = MockS3(
+                credentials=None if given["anonymous"] else {access_key: secret_key},
+                region=real.endpoint.region or "us-east-1",
+            )
         # No proxy stands between a test and its mock.
         session = S3Session(replace(real.config, proxies={}))
         server: Server | None = None
@@ -1171,6 +1179,10 @@ class Mock:
             if server is not None:
                 server.stop()
 
+    def __call__(self, *, serve: bool = False, app: MockS3 | None = None) -> Mock:
+        """Another mock of the same connection, as `Connection.mock` makes one."""
+        return type(self)(self.connection, serve=serve, app=app)
+
     def __enter__(self) -> Self:
         return self.start()
 
@@ -1190,18 +1202,18 @@ class Mock:
         return self._app
 
     @property
-    def faults(self) -> Any:
-        """What is to go wrong, as data; see `s3po.mock`."""
+    def faults(self) -> Faults:
+        """The faults that are to be done to requests, as data; see `s3po.mock`."""
         return self.app.faults
 
     @property
-    def requests(self) -> Any:
+    def requests(self) -> Requests:
         """The log of the requests that came."""
         return self.app.requests
 
     @property
     def url(self) -> str:
-        """Where the mock is: a socket with `serve=True`, else a name that only this connection knows."""
+        """The mock's URL: a socket's with `serve=True`, else a name that only this connection knows."""
         self.app  # noqa: B018 - raises where it is off
         return self._server.url if self._server is not None else _MOCK_URL
 
@@ -1212,6 +1224,8 @@ class Mock:
 #: Reached by an adapter, never by name: the domain is one that cannot exist
 #: (https://www.rfc-editor.org/rfc/rfc6761#section-6.4).
 _MOCK_URL = "http://mock.s3po.invalid"
+#: The keys that a mock knows where the connection has none of its own.
+_MOCK_KEYS = ("mock-access-key", "mock-secret-key")
 
 
 def _add_context(error: S3poError, operation: str, bucket: object, key: object) -> None:
