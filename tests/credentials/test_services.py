@@ -8,6 +8,7 @@ import logging
 import re
 import stat
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,11 @@ def refused(asked: Provider) -> str:
     assert "hush" not in said
     assert "\n" not in said
     assert said.isprintable()
+    # Nor is any in what a report with local variables would show.
+    assert caught.value.__context__ is None
+    for frame, _ in traceback.walk_tb(caught.value.__traceback__):
+        if "s3po/credentials" in frame.f_code.co_filename:
+            assert "hush" not in repr(frame.f_locals)
     return said
 
 
