@@ -23,8 +23,8 @@ import s3po
 
 #: Where a function is -> its layer; the first that fits.
 LAYERS = {
-    "s3po/batch.py": "batch: calls, workers, limiter",
-    "s3po/transfer/pool.py": "batch: calls, workers, limiter",
+    "s3po/batch/": "batch: calls, workers, limiter",
+    "s3po/transfer/limiter.py": "batch: calls, workers, limiter",
     "s3po/connection.py": "face and transfer: Connection, MD5 of the body",
     "s3po/transfer/": "face and transfer: Connection, MD5 of the body",
     "s3po/rest/": "rest: the request, the loop that sends, the result",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from s3po.errors import ConfigError
 from s3po.providers import provider_named
+
+if TYPE_CHECKING:
+    from s3po.models import RetryInfo
 
 KiB = 1024
 MiB = 1024 * KiB
@@ -51,9 +54,14 @@ class Config(_Recorder):
     Retries:
 
     - `max_attempts`: tries of one request in all; 1 turns retries off.
+    - `retry_mode`: "standard", or "adaptive", which also holds requests back once the store has asked for fewer
+      (one rate for all greenlets and threads of a connection).
     - `retry_base`: the first delay is random between 0 and this; it doubles with each further try ...
     - `retry_max`: ... up to this.
     - `retry_base_throttled`: the first delay's bound when the store asks for fewer requests.
+    - `connect_patience`: for how long a transfer tries to reach an endpoint that refuses connections or does not
+      answer; a single request tries for 5 s of it at most. Such tries are not counted as attempts.
+    - `on_retry`: called with a `RetryInfo` before each further try.
 
     Time:
 
@@ -68,19 +76,21 @@ class Config(_Recorder):
     - `multipart_threshold`: uploads of this size and more go up as multipart, downloads as parallel ranges.
     - `part_size`: of a part and of a range; parts grow by themselves where 10,000 would not suffice.
     - `max_concurrency`: parts (or ranges) of one transfer that are under way at once.
-    - `check_etags`: compare what was downloaded with its ETag where that is an MD5.
+    - `check_etags`: compare what was downloaded, and what was uploaded, with its ETag where that is an MD5.
     - `response_checksum_validation`: "when_supported" asks for an object's checksum with each download, and
       compares it where it is of the whole object. CRC32, SHA1 and SHA256 cost less than the MD5; CRC64NVME and
       CRC32C have no C code in Python, and cost many times as much. boto3's name; unlike boto3's default,
       nothing that a store may not know is sent unasked.
+    - `resolve_timeout`: how long to look whether a completion, a copy or a conditional write was performed
+      whose answer was lost, before OutcomeUnknown is raised.
+    - `mark_writes`: give conditional writes and uploads in parts a random `x-amz-meta-s3po-write-id`, by which
+      such a look tells two writers of the same bytes apart.
+    - `guess_content_type`: of `upload_file` and `open`, by the key's extension, where none is given.
 
     The store:
 
     - `addressing_style`: the bucket in the "path" or in a "virtual" host; "auto" is virtual on AWS, and
       elsewhere path or what the provider needs.
-    - `use_fips_endpoint`, `use_dualstack_endpoint`, `use_accelerate_endpoint`: AWS's other hosts. None is off.
-    - `us_east_1_regional_endpoint`: "legacy" uses s3.amazonaws.com for us-east-1; None is "regional", where boto3's
-      default is "legacy".
     - `provider`: the store, by its name in `s3po.providers` ("r2", "b2", "garage", ...), for what it does
       differently; None recognises it by the endpoint's host.
     - `payload_signing`: sign the body's SHA-256 as well; None does so over plain HTTP and trusts TLS elsewhere.
@@ -89,14 +99,21 @@ class Config(_Recorder):
     - `cert`: a client certificate: a path, or (certificate, key).
     - `proxies`: {"http": url, "https": url}; None honours HTTP_PROXY, HTTPS_PROXY and NO_PROXY.
     - `user_agent_extra`: appended to the User-Agent header.
+    - `use_fips_endpoint`: endpoints of AWS that are validated for FIPS 140.
+    - `use_dualstack_endpoint`: endpoints of AWS that have IPv6 addresses as well.
+    - `use_accelerate_endpoint`: S3 Transfer Acceleration.
+    - `us_east_1_regional_endpoint`: "legacy" sends requests for us-east-1 to the global s3.amazonaws.com.
 
     Raises ConfigError for what cannot be right.
     """
 
     max_attempts: int = 3
-    retry_base: float = 0.1
+    retry_mode: Literal["standard", "adaptive"] = "standard"
+    retry_base: float = 0.05
     retry_max: float = 20.0
     retry_base_throttled: float = 1.0
+    connect_patience: float = 120.0
+    on_retry: Callable[[RetryInfo], object] | None = None
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
     multipart_threshold: int = 8 * MiB
@@ -104,11 +121,10 @@ class Config(_Recorder):
     max_concurrency: int = 4
     check_etags: bool = True
     response_checksum_validation: Literal["when_supported", "when_required"] = "when_required"
+    resolve_timeout: float = 60.0
+    mark_writes: bool = False
+    guess_content_type: bool = True
     addressing_style: Literal["auto", "path", "virtual"] = "auto"
-    use_fips_endpoint: bool | None = None
-    use_dualstack_endpoint: bool | None = None
-    use_accelerate_endpoint: bool | None = None
-    us_east_1_regional_endpoint: Literal["regional", "legacy"] | None = None
     provider: str | None = None
     payload_signing: bool | None = None
     verify: bool | str | None = None
@@ -118,6 +134,10 @@ class Config(_Recorder):
     max_idle: float = 55.0
     min_rate: float = 0.0
     user_agent_extra: str = ""
+    use_fips_endpoint: bool = False
+    use_dualstack_endpoint: bool = False
+    use_accelerate_endpoint: bool = False
+    us_east_1_regional_endpoint: Literal["regional", "legacy"] = "regional"
     #: Names of the settings that code gave. Kept by itself, not to be passed.
     _given: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
 
@@ -136,7 +156,13 @@ class Config(_Recorder):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ConfigError(f"{name} must be a whole number of 1 or more, not {value!r}")
-        for name in ("retry_base", "retry_max", "retry_base_throttled"):
+        for name in (
+            "retry_base",
+            "retry_max",
+            "retry_base_throttled",
+            "connect_patience",
+            "resolve_timeout",
+        ):
             value = getattr(self, name)
             if not _is_number(value) or value < 0:
                 raise ConfigError(f"{name} must be 0 or more seconds, not {value!r}")
@@ -168,20 +194,26 @@ class Config(_Recorder):
 
     def _check_endpoint(self) -> None:
         for name in ("use_fips_endpoint", "use_dualstack_endpoint", "use_accelerate_endpoint"):
-            value = getattr(self, name)
-            if value is not None and not isinstance(value, bool):
-                raise ConfigError(f"{name} must be True, False or None, not {value!r}")
-        if self.us_east_1_regional_endpoint not in ("regional", "legacy", None):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{name} must be True or False, not {getattr(self, name)!r}")
+        if self.us_east_1_regional_endpoint not in ("regional", "legacy"):
             raise ConfigError(
-                "us_east_1_regional_endpoint must be 'regional', 'legacy' or None, "
+                "us_east_1_regional_endpoint must be 'regional' or 'legacy', "
                 f"not {self.us_east_1_regional_endpoint!r}"
             )
         if self.provider is not None:
             provider_named(self.provider)
 
     def _check_kinds(self) -> None:
-        if not isinstance(self.check_etags, bool):
-            raise ConfigError(f"check_etags must be True or False, not {self.check_etags!r}")
+        for name in ("check_etags", "mark_writes", "guess_content_type"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{name} must be True or False, not {getattr(self, name)!r}")
+        if self.retry_mode not in ("standard", "adaptive"):
+            raise ConfigError(
+                f"retry_mode must be 'standard' or 'adaptive', not {self.retry_mode!r}"
+            )
+        if self.on_retry is not None and not callable(self.on_retry):
+            raise ConfigError(f"on_retry must be callable or None, not {self.on_retry!r}")
         if self.payload_signing is not None and not isinstance(self.payload_signing, bool):
             raise ConfigError(
                 f"payload_signing must be True, False or None, not {self.payload_signing!r}"
@@ -285,7 +317,16 @@ SETTINGS: tuple[Setting, ...] = (
         "Tries of one request in all; 1 turns retries off.",
     ),
     Setting(
-        "retry_base", kind="number", default=0.1, sentence="Bound of the first delay, seconds."
+        "retry_mode",
+        ("AWS_RETRY_MODE",),
+        ("retry_mode",),
+        "choice",
+        "standard",
+        "standard, or adaptive, which also holds requests back; legacy of other tools is standard.",
+        choices={"standard": "standard", "adaptive": "adaptive", "legacy": "standard"},
+    ),
+    Setting(
+        "retry_base", kind="number", default=0.05, sentence="Bound of the first delay, seconds."
     ),
     Setting("retry_max", kind="number", default=20.0, sentence="Bound of every delay, seconds."),
     Setting(
@@ -294,6 +335,13 @@ SETTINGS: tuple[Setting, ...] = (
         default=1.0,
         sentence="Bound of the first delay when the store asks for fewer requests, seconds.",
     ),
+    Setting(
+        "connect_patience",
+        kind="number",
+        default=120.0,
+        sentence="For how long a transfer tries to reach an endpoint that is away, seconds.",
+    ),
+    Setting("on_retry", sentence="Called with a RetryInfo before each further try."),
     # Time
     Setting(
         "connect_timeout",
@@ -359,6 +407,24 @@ SETTINGS: tuple[Setting, ...] = (
         "Whether a download asks for the object's checksum unasked.",
         choices={"when_supported": "when_supported", "when_required": "when_required"},
     ),
+    Setting(
+        "resolve_timeout",
+        kind="number",
+        default=60.0,
+        sentence="For how long to look whether a write was performed whose answer was lost, seconds.",
+    ),
+    Setting(
+        "mark_writes",
+        kind="bool",
+        default=False,
+        sentence="Give conditional writes and uploads in parts a random id in their metadata.",
+    ),
+    Setting(
+        "guess_content_type",
+        kind="bool",
+        default=True,
+        sentence="Of upload_file and open, by the key's extension.",
+    ),
     # The store
     Setting(
         "addressing_style",
@@ -394,7 +460,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("AWS_USE_FIPS_ENDPOINT",),
         ("use_fips_endpoint",),
         "bool",
-        None,
+        False,
         "Endpoints of AWS that are validated for FIPS 140.",
     ),
     Setting(
@@ -402,7 +468,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("AWS_USE_DUALSTACK_ENDPOINT",),
         ("s3.use_dualstack_endpoint", "use_dualstack_endpoint"),
         "bool",
-        None,
+        False,
         "Endpoints of AWS that have IPv6 addresses as well.",
     ),
     Setting(
@@ -410,7 +476,7 @@ SETTINGS: tuple[Setting, ...] = (
         (),
         ("s3.use_accelerate_endpoint",),
         "bool",
-        None,
+        False,
         "S3 Transfer Acceleration.",
     ),
     Setting(
@@ -418,7 +484,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("AWS_S3_US_EAST_1_REGIONAL_ENDPOINT",),
         ("s3_us_east_1_regional_endpoint", "s3.us_east_1_regional_endpoint"),
         "choice",
-        None,
+        "regional",
         "legacy sends requests for us-east-1 to the global endpoint.",
         choices={"regional": "regional", "legacy": "legacy"},
     ),

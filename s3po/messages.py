@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, Protocol, Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from s3po.models import Credentials
 
 #: What goes into a message at once; anything larger or not in memory is a `Body`.
 BytesLike = bytes | bytearray | memoryview
@@ -47,41 +50,14 @@ class BodyStream(Protocol):
         """Give the connection back where the body was read to its end, else close it."""
 
 
-class ObjectBody(Protocol):
-    """The body of an object's response: in memory, or still on its connection."""
-
-    #: The response's headers, names in lower case.
-    lower_headers: dict[str, str]
-    #: None where all of it is in `content`, and once it is closed.
-    stream: Any
-
-    @property
-    def content(self) -> bytes:
-        """All of it; read now, where it is still on its connection."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """The next at most `size` bytes, all of the rest when negative; empty at the end."""
-
-    def readinto(self, buffer: memoryview, /) -> int:
-        """Fill `buffer` as far as one read goes; 0 at the end."""
-
-    def iter_chunks(self, size: int = 256 * 1024) -> Iterator[bytes]:
-        """The body in pieces of at most `size` bytes."""
-
-    def close(self) -> None:
-        """Give the connection back to its pool, or close it where bytes are left."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *args: object) -> None: ...
-
-
 class Request:
     """One S3 operation, before it is resolved and signed; `Client.send` takes it through."""
 
     __slots__ = (
         "body",
         "bucket",
+        "credentials",
+        "deadline",
         "headers",
         "idempotent",
         "key",
@@ -129,6 +105,10 @@ class Request:
         self.region = region
         #: Bytes of a 2xx response that are read into memory; more is a MalformedResponse.
         self.max_body = max_body
+        #: The time of `time.monotonic` at which the whole call must have ended; None is never.
+        self.deadline: float | None = None
+        #: What the last attempt was signed with.
+        self.credentials: Credentials | None = None
 
     def __repr__(self) -> str:
         return f"<Request {self.operation} {self.method} {self.bucket!r} {self.key!r}>"

@@ -44,6 +44,7 @@ class BucketOperations(Sender):
                 region=region if on_aws else None,
             )
         )
+        self._learned.add_bucket(bucket)
 
     def head_bucket(self, bucket: str, *, headers: Mapping[str, str] | None = None) -> BucketInfo:
         """Ask whether a bucket is there and may be used; NoSuchBucket or AccessDenied if not.
@@ -54,6 +55,7 @@ class BucketOperations(Sender):
         response = self.send(
             Request("head_bucket", "HEAD", bucket, headers=add_headers({}, headers))
         )
+        self._learned.add_bucket(bucket)
         return BucketInfo(bucket, region=response.lower_headers.get("x-amz-bucket-region"))
 
     def delete_bucket(self, bucket: str, *, headers: Mapping[str, str] | None = None) -> None:
@@ -62,6 +64,7 @@ class BucketOperations(Sender):
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucket.html
         """
         check_bucket(bucket)
+        self._learned.buckets.discard(bucket)
         self.send(
             Request(
                 "delete_bucket",

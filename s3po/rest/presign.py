@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from s3po.endpoint import check_bucket, check_key
@@ -10,7 +10,6 @@ from s3po.errors import ConfigError, CredentialsError
 from s3po.messages import Query
 from s3po.models import Credentials, PresignedPost
 from s3po.rest.checks import add_headers, check_int, check_name, check_text
-from s3po.rest.corrections import Learned
 from s3po.rest.sender import Sender
 from s3po.sigv4 import Signer
 
@@ -29,8 +28,6 @@ class PresignOperations(Sender):
 
     if TYPE_CHECKING:
         _provider: Provider
-        _learned: Learned
-        _clock: Callable[[], float]
 
     def presign(
         self,

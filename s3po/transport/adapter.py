@@ -34,8 +34,9 @@ from s3po.errors import (
     TransportTimeout,
 )
 from s3po.transport.connection import build_request
+from s3po.transport.managers import direct_manager, proxy_manager
 from s3po.transport.messages import PreparedRequest, complete, to_lean
-from s3po.transport.pools import MAX_POOLS, Connections, Pool, direct_manager, proxy_manager
+from s3po.transport.pools import MAX_POOLS, Connections, Pool
 from s3po.transport.settings import proxies_for, proxy_for, verify_of
 from s3po.transport.tls import TLSContext, build_context
 

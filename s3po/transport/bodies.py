@@ -6,15 +6,12 @@ A response's body is raw: nothing decodes it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
 from s3po.errors import IncompleteBody, MalformedResponse, TransportTimeout
 from s3po.messages import Body, BytesLike
 from s3po.transport import http11
 from s3po.transport.http11 import reason
-
-if TYPE_CHECKING:
-    from s3po.transport.pools import Pool
 
 _READ_CHUNK = 1024 * 1024
 #: Bytes of a file that goes out in chunks.
@@ -94,12 +91,23 @@ class BytesBody(RawBody):
         self.remaining = 0
 
 
+class BodyOwner(Protocol):
+    """The pool, as a body needs it, that a connection goes back to."""
+
+    #: Where the pool leads, for messages.
+    peer: str
+
+    def release(self, connection: Any, keep: bool) -> None: ...
+    def discard(self, connection: Any) -> None: ...
+    def timeout_message(self, connection: Any, awaited: str, error: BaseException) -> str: ...
+
+
 class ConnectionBody(RawBody):
     """A body that is still on its connection, which goes back to its pool at the end."""
 
     __slots__ = ("_connection", "_keep", "_pool", "_rest", "remaining")
 
-    def __init__(self, pool: Pool, connection: Any, keep: bool, rest: bytes) -> None:
+    def __init__(self, pool: BodyOwner, connection: Any, keep: bool, rest: bytes) -> None:
         self._pool = pool
         self._connection = connection
         self._keep = keep
@@ -161,7 +169,9 @@ class LengthBody(ConnectionBody):
 
     __slots__ = ()
 
-    def __init__(self, pool: Pool, connection: Any, keep: bool, rest: bytes, size: int) -> None:
+    def __init__(
+        self, pool: BodyOwner, connection: Any, keep: bool, rest: bytes, size: int
+    ) -> None:
         super().__init__(pool, connection, keep, rest)
         self.remaining: int | None = size
 
@@ -185,7 +195,7 @@ class UntilCloseBody(ConnectionBody):
 
     __slots__ = ()
 
-    def __init__(self, pool: Pool, connection: Any, rest: bytes) -> None:
+    def __init__(self, pool: BodyOwner, connection: Any, rest: bytes) -> None:
         super().__init__(pool, connection, False, rest)
         self.remaining: int | None = None
 
@@ -204,7 +214,7 @@ class ChunkedBody(ConnectionBody):
 
     __slots__ = ("_left", "_started")
 
-    def __init__(self, pool: Pool, connection: Any, keep: bool, rest: bytes) -> None:
+    def __init__(self, pool: BodyOwner, connection: Any, keep: bool, rest: bytes) -> None:
         super().__init__(pool, connection, keep, rest)
         self.remaining: int | None = None
         #: Bytes left of this chunk.

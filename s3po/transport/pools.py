@@ -7,15 +7,13 @@ import queue
 import socket as _socket
 import time
 import weakref
-from base64 import b64encode
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
 from typing import Any, cast
-from urllib.parse import unquote, urlsplit
 
 import gevent
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3 import exceptions as urllib3_errors
 
 from s3po.errors import (
@@ -406,72 +404,6 @@ class GeventHTTPSConnectionPool(Pool, HTTPSConnectionPool):  # type: ignore[misc
 
 
 POOL_CLASSES = {"http": GeventHTTPConnectionPool, "https": GeventHTTPSConnectionPool}
-
-
-def direct_manager() -> PoolManager:
-    """urllib3's manager of pools that lead straight to their origins."""
-    manager = PoolManager(num_pools=MAX_POOLS, maxsize=1)
-    manager.pool_classes_by_scheme = POOL_CLASSES
-    return manager
-
-
-def proxy_manager(proxy: str, context: Any) -> PoolManager:
-    """urllib3's manager of pools that lead through `proxy`, a URL. `context` is for a proxy's own TLS.
-
-    ConfigError for a URL that names no proxy.
-    """
-    parts = _parse_proxy(proxy)
-    if parts.scheme.startswith("socks"):
-        return _socks_manager(proxy, parts.scheme)
-    settings: dict[str, Any] = {}
-    if parts.scheme == "https":
-        settings["proxy_ssl_context"] = context
-    manager = ProxyManager(
-        proxy, num_pools=MAX_POOLS, maxsize=1, proxy_headers=_proxy_headers(proxy), **settings
-    )
-    manager.pool_classes_by_scheme = POOL_CLASSES
-    return manager
-
-
-def _socks_manager(proxy: str, scheme: str) -> PoolManager:
-    try:
-        from s3po.transport.socks import socks_manager
-    except ImportError:
-        raise ConfigError(
-            f"a {scheme}:// proxy needs PySocks, which the extra s3po[socks] installs"
-        ) from None
-    manager: PoolManager = socks_manager(proxy, MAX_POOLS)
-    return manager
-
-
-_PROXY_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
-
-
-def _parse_proxy(proxy: str) -> Any:
-    # The URL is not shown: it may hold a password.
-    try:
-        parts = urlsplit(proxy)
-        port = parts.port
-        host = parts.hostname
-    except ValueError as error:
-        raise ConfigError(f"the URL of a proxy is broken: {error}") from None
-    if parts.scheme not in _PROXY_SCHEMES:
-        raise ConfigError(
-            f"the URL of a proxy must begin with one of {', '.join(_PROXY_SCHEMES)}, "
-            f"not with {parts.scheme!a}"
-        )
-    if not host or any(letter <= " " or letter == "\x7f" for letter in proxy) or port == 0:
-        raise ConfigError("the URL of a proxy names no host, or a port that is none")
-    return parts
-
-
-def _proxy_headers(proxy: str) -> dict[str, str]:
-    """The user that a proxy's URL names, as a header."""
-    parts = urlsplit(proxy)
-    if not parts.username:
-        return {}
-    text = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return {"Proxy-Authorization": "Basic " + b64encode(text.encode("utf-8")).decode()}
 
 
 def _is_broken(error: OSError) -> bool:

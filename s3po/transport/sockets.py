@@ -19,7 +19,7 @@ import gevent.select
 import gevent.socket
 from gevent.monkey import get_original
 
-from s3po.forks import fork_generation, in_forked_child
+from s3po.forks import fork_generation, in_forked_child, suspend_copy
 from s3po.transport.hubs import BYTES_PER_TURN, get_hub_if_exists, yield_to_loop
 
 READ, WRITE = 1, 2
@@ -153,11 +153,13 @@ class Socket:
                 timer.again(_expire, hub, watcher)
                 try:
                     hub.wait(watcher)
+                except TimeoutError:
+                    if not in_forked_child(self.generation):
+                        raise
                 finally:
                     timer.stop()
         if in_forked_child(self.generation):
-            # This greenlet was copied by a fork; the one that goes on is the parent's.
-            raise gevent.GreenletExit
+            suspend_copy()
 
     def _wait_in_poll(self, events: int, seconds: float | None) -> None:
         poll = _native_poll()
@@ -192,7 +194,7 @@ class Socket:
             self.bytes_since_wait = 0
             yield_to_loop()
             if in_forked_child(self.generation):
-                raise gevent.GreenletExit
+                suspend_copy()
 
     # What urllib3 asks of a socket
 
@@ -320,7 +322,7 @@ def _race(
             seconds = max(0.0, min(limits) - monotonic()) if limits else None
             ready = poll.poll(None if seconds is None else seconds * 1000)
             if in_forked_child(generation):
-                raise gevent.GreenletExit
+                suspend_copy()
             for number, _ in ready:
                 poll.unregister(number)
                 sock, address = under_way.pop(number)

@@ -82,7 +82,7 @@ class Watched:
         try:
             for gate in self._gates:
                 gate.pass_through(message)
-            # As over a socket, others have their turn.
+            # As over a socket, other greenlets run.
             gevent.sleep(0)
             response = self._transport.send(message, stream=stream)
             gevent.sleep(0)

@@ -39,7 +39,7 @@ def test_the_error_is_a_group_and_one_of_ours(conn: s3po.Connection) -> None:
         with conn.batch() as batch:
             batch.download("bucket", "missing")
             batch.upload_file("bucket", "key", "/nowhere/at/all")
-            batch.copy("bucket", "key", "bucket", "missing as well")
+            batch.copy("bucket", "key", source_bucket="bucket", source_key="missing as well")
             batch.exists("bucket", "key", callback=lambda _: 1 / 0)
 
     with pytest.raises(s3po.S3poError) as caught:

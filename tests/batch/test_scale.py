@@ -44,13 +44,15 @@ class Ledger:
         #: Callbacks that ran, by the number of their call.
         self.told: collections.Counter[int] = collections.Counter()
 
-    def add(self, batch: s3po.Batch, verb: str, key: str, data: bytes, *args: Any) -> None:
+    def add(
+        self, batch: s3po.Batch, verb: str, key: str, data: bytes, *args: Any, **kwargs: Any
+    ) -> None:
         number = len(self.calls)
 
         def tell(_: object) -> None:
             self.told[number] += 1
 
-        handle = getattr(batch, verb)(self.bucket, key, *args, callback=tell)
+        handle = getattr(batch, verb)(self.bucket, key, *args, **kwargs, callback=tell)
         self.calls.append((verb, key, data, handle))
 
     def check(self, conn: s3po.Connection, batch: s3po.Batch, folder: Path) -> None:
@@ -147,7 +149,7 @@ def fill_and_work(
             if verb == "upload":
                 ledger.add(batch, verb, key, data, data)
             elif verb == "copy":
-                ledger.add(batch, verb, key, copied, bucket, "copied")
+                ledger.add(batch, verb, key, copied, source_bucket=bucket, source_key="copied")
             elif verb == "upload_file":
                 (folder / "up" / key).write_bytes(data)
                 ledger.add(batch, verb, key, data, folder / "up" / key)

@@ -25,7 +25,7 @@ def test_every_verb(conn: s3po.Connection, bucket: str, key: str, tmp_path: Path
         head = batch.head(bucket, f"{key}-1")
         there = batch.exists(bucket, f"{key}-1")
         missing = batch.exists(bucket, f"{key}-9")
-        copy = batch.copy(bucket, f"{key}-3", bucket, f"{key}-1")
+        copy = batch.copy(bucket, f"{key}-3", source_bucket=bucket, source_key=f"{key}-1")
     assert data.get() == b"text"
     assert text.get() == "text"
     assert file.get().size == 11

@@ -202,6 +202,11 @@ def test_values_that_cannot_be_right(home: Path, line: str, said: str) -> None:
     assert "hushhushh" not in str(caught.value)
 
 
+def test_the_retry_mode_of_old_is_the_standard_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_RETRY_MODE", "legacy")
+    assert resolved().retry_mode == "standard"
+
+
 def test_variables_that_cannot_be_right(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (
         ("AWS_MAX_ATTEMPTS", "0"),
@@ -236,6 +241,8 @@ SAME: list[tuple[str, str, dict[str, str], str]] = [
     ("us_east_1_regional_endpoint", "s3/us_east_1_regional_endpoint", {"AWS_S3_US_EAST_1_REGIONAL_ENDPOINT": "legacy"}, ""),
     ("us_east_1_regional_endpoint", "s3/us_east_1_regional_endpoint", {}, "s3_us_east_1_regional_endpoint = legacy"),
     ("us_east_1_regional_endpoint", "s3/us_east_1_regional_endpoint", {}, "s3 =\n  us_east_1_regional_endpoint = legacy"),
+    ("retry_mode", "retry_mode", {"AWS_RETRY_MODE": "adaptive"}, "retry_mode = standard"),
+    ("retry_mode", "retry_mode", {}, "retry_mode = adaptive"),
     ("verify", "ca_bundle", {"AWS_CA_BUNDLE": "/ca.pem"}, "ca_bundle = /other.pem"),
     ("verify", "ca_bundle", {}, "ca_bundle = /other.pem"),
     ("response_checksum_validation", "response_checksum_validation", {"AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required"}, ""),

@@ -48,12 +48,11 @@ LAYERS = {
     "file": 5,
     "connection": 6,
     "batch": 6,
-    "progress": 5,
     "slim": 8,
     "__main__": 8,
 }
 #: Of two packages of one layer, the first may use the second.
-PEERS = {("file", "transfer"), ("connection", "batch"), ("batch", "connection")}
+PEERS = {("file", "transfer"), ("connection", "batch")}
 #: Packages beside the layers, and all that they may import of them.
 INDEPENDENT = {
     # It writes its own documents and signatures: a bug that it shared with the client could not be seen.
@@ -124,23 +123,6 @@ def test_imports_go_downwards(module: str) -> None:
             ), where
 
 
-#: Import cycles that are still there, each as the set of its modules. Temporary: the aim is none.
-TEMPORARY_CYCLES = {
-    frozenset({"s3po.batch", "s3po.connection"}),
-    frozenset({"s3po.sigv4.reference", "s3po.sigv4.signer"}),
-    frozenset({"s3po.transport.session", "s3po.transport.transport"}),
-    frozenset(
-        {
-            "s3po.transport.exchange",
-            "s3po.transport.managers",
-            "s3po.transport.pools",
-            "s3po.transport.sockets",
-            "s3po.transport.streams",
-        }
-    ),
-}
-
-
 def modules_imported_by(module: str) -> set[str]:
     """The modules of s3po that a module imports: at its top, in functions, for the type checker."""
     imported = set()
@@ -184,10 +166,7 @@ def find_cycles() -> set[frozenset[str]]:
 
 def test_no_cycles() -> None:
     found = find_cycles()
-    assert [sorted(cycle) for cycle in found - TEMPORARY_CYCLES] == [], "new import cycles"
-    assert [sorted(cycle) for cycle in TEMPORARY_CYCLES - found] == [], (
-        "no cycles any more: take them out of TEMPORARY_CYCLES"
-    )
+    assert [sorted(cycle) for cycle in found] == []
 
 
 @pytest.mark.parametrize("module", MODULES)

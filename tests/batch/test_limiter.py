@@ -1,4 +1,4 @@
-"""The one bound of a batch: calls that wait, requests in flight, bytes of streams in memory."""
+"""The limits of a batch: calls that wait, requests in flight, bytes of streams in memory."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_producer_is_never_more_than_the_pool_ahead(
     assert watched.most == poolsize
 
 
-def test_several_greenlets_share_the_room(conn: s3po.Connection, watched: Any) -> None:
+def test_several_greenlets_share_the_capacity(conn: s3po.Connection, watched: Any) -> None:
     def produce(number: int) -> None:
         for each in range(50):
             batch.upload("bucket", f"{number}-{each}", b"data")
@@ -63,7 +63,7 @@ def test_several_greenlets_share_the_room(conn: s3po.Connection, watched: Any) -
 
 
 @pytest.mark.parametrize("poolsize", [1, 2])
-def test_calls_that_wait_for_room_when_the_block_ends_are_made(
+def test_calls_that_wait_for_capacity_when_the_block_ends_are_made(
     conn: s3po.Connection, watched: Any, until: Any, poolsize: int
 ) -> None:
     gate = watched.hold("PUT")
@@ -244,7 +244,7 @@ def test_never_more_than_poolsize_requests_in_flight(
         batch.download("bucket", "generator", sink)
         with open(tmp_path / "up", "w+b") as file:
             batch.download("bucket", "pipe", file)
-            batch.copy("bucket", "copy", "bucket", "stream")
+            batch.copy("bucket", "copy", source_bucket="bucket", source_key="stream")
             batch.delete("bucket", "small-0")
             batch.wait()
             file.seek(0)
@@ -337,7 +337,7 @@ def test_what_a_failed_stream_held_is_given_back(
         assert watched.now == 0
         mock.faults.clear()
         assert fault.used
-        # There is room for as much as before.
+        # There is as much capacity as before.
         gate = watched.hold("PUT", "partNumber")
         batch.upload("bucket", "after", iter([LARGE]))
         until(lambda: len(gate.waiting) == 4)
