@@ -91,6 +91,9 @@ class Config(_Recorder):
 
     - `addressing_style`: the bucket in the "path" or in a "virtual" host; "auto" is virtual on AWS, and
       elsewhere path or what the provider needs.
+    - `use_fips_endpoint`, `use_dualstack_endpoint`, `use_accelerate_endpoint`: AWS's other hosts. None is off.
+    - `us_east_1_regional_endpoint`: "legacy" uses s3.amazonaws.com for us-east-1; None is "regional", where boto3's
+      default is "legacy".
     - `provider`: the store, by its name in `s3po.providers` ("r2", "b2", "garage", ...), for what it does
       differently; None recognises it by the endpoint's host.
     - `payload_signing`: sign the body's SHA-256 as well; None does so over plain HTTP and trusts TLS elsewhere.
@@ -99,10 +102,6 @@ class Config(_Recorder):
     - `cert`: a client certificate: a path, or (certificate, key).
     - `proxies`: {"http": url, "https": url}; None honours HTTP_PROXY, HTTPS_PROXY and NO_PROXY.
     - `user_agent_extra`: appended to the User-Agent header.
-    - `use_fips_endpoint`: endpoints of AWS that are validated for FIPS 140.
-    - `use_dualstack_endpoint`: endpoints of AWS that have IPv6 addresses as well.
-    - `use_accelerate_endpoint`: S3 Transfer Acceleration.
-    - `us_east_1_regional_endpoint`: "legacy" sends requests for us-east-1 to the global s3.amazonaws.com.
 
     Raises ConfigError for what cannot be right.
     """
@@ -125,6 +124,10 @@ class Config(_Recorder):
     mark_writes: bool = False
     guess_content_type: bool = True
     addressing_style: Literal["auto", "path", "virtual"] = "auto"
+    use_fips_endpoint: bool | None = None
+    use_dualstack_endpoint: bool | None = None
+    use_accelerate_endpoint: bool | None = None
+    us_east_1_regional_endpoint: Literal["regional", "legacy"] | None = None
     provider: str | None = None
     payload_signing: bool | None = None
     verify: bool | str | None = None
@@ -134,10 +137,6 @@ class Config(_Recorder):
     max_idle: float = 55.0
     min_rate: float = 0.0
     user_agent_extra: str = ""
-    use_fips_endpoint: bool = False
-    use_dualstack_endpoint: bool = False
-    use_accelerate_endpoint: bool = False
-    us_east_1_regional_endpoint: Literal["regional", "legacy"] = "regional"
     #: Names of the settings that code gave. Kept by itself, not to be passed.
     _given: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
 
@@ -194,11 +193,12 @@ class Config(_Recorder):
 
     def _check_endpoint(self) -> None:
         for name in ("use_fips_endpoint", "use_dualstack_endpoint", "use_accelerate_endpoint"):
-            if not isinstance(getattr(self, name), bool):
-                raise ConfigError(f"{name} must be True or False, not {getattr(self, name)!r}")
-        if self.us_east_1_regional_endpoint not in ("regional", "legacy"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, bool):
+                raise ConfigError(f"{name} must be True, False or None, not {value!r}")
+        if self.us_east_1_regional_endpoint not in ("regional", "legacy", None):
             raise ConfigError(
-                "us_east_1_regional_endpoint must be 'regional' or 'legacy', "
+                "us_east_1_regional_endpoint must be 'regional', 'legacy' or None, "
                 f"not {self.us_east_1_regional_endpoint!r}"
             )
         if self.provider is not None:
@@ -460,7 +460,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("AWS_USE_FIPS_ENDPOINT",),
         ("use_fips_endpoint",),
         "bool",
-        False,
+        None,
         "Endpoints of AWS that are validated for FIPS 140.",
     ),
     Setting(
@@ -468,7 +468,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("AWS_USE_DUALSTACK_ENDPOINT",),
         ("s3.use_dualstack_endpoint", "use_dualstack_endpoint"),
         "bool",
-        False,
+        None,
         "Endpoints of AWS that have IPv6 addresses as well.",
     ),
     Setting(
@@ -476,7 +476,7 @@ SETTINGS: tuple[Setting, ...] = (
         (),
         ("s3.use_accelerate_endpoint",),
         "bool",
-        False,
+        None,
         "S3 Transfer Acceleration.",
     ),
     Setting(
@@ -484,7 +484,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("AWS_S3_US_EAST_1_REGIONAL_ENDPOINT",),
         ("s3_us_east_1_regional_endpoint", "s3.us_east_1_regional_endpoint"),
         "choice",
-        "regional",
+        None,
         "legacy sends requests for us-east-1 to the global endpoint.",
         choices={"regional": "regional", "legacy": "legacy"},
     ),

@@ -123,15 +123,15 @@ def build_tagging(tags: object) -> str:
 def _http_date(expires: object) -> str:
     if isinstance(expires, str):
         return check_value("expires", check_text("expires", expires))
-    if isinstance(expires, timedelta):
-        expires = datetime.now(UTC) + expires
-    if not isinstance(expires, datetime):
+    if not isinstance(expires, (datetime, timedelta)):
         raise ConfigError(f"expires must be a datetime, timedelta or str, not {expires!r}")
-    if expires.tzinfo is None:
-        raise ConfigError("expires must be an aware datetime: say its time zone")
     try:
+        if isinstance(expires, timedelta):
+            expires = datetime.now(UTC) + expires
+        if expires.tzinfo is None:
+            raise ConfigError("expires must be an aware datetime: say its time zone")
         return format_datetime(expires.astimezone(UTC), usegmt=True)
-    except (OverflowError, ValueError) as error:
+    except OverflowError as error:
         raise ConfigError(f"expires is out of range: {error}") from None
 
 

@@ -50,7 +50,7 @@ def test_a_config_is_a_value() -> None:
         {"addressing_style": "virtual"},
         {"use_fips_endpoint": True},
         {"use_dualstack_endpoint": False},
-        {"use_accelerate_endpoint": True},
+        {"use_accelerate_endpoint": None},
         {"us_east_1_regional_endpoint": "legacy"},
         {"provider": "r2"},
         {"user_agent_extra": "app/1.0 (it is mine)"},
