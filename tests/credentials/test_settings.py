@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pickle
 from pathlib import Path
 from typing import Any
@@ -312,6 +313,16 @@ def test_region_and_endpoint_as_botocore_has_them(
     assert settings.endpoint_url == (None if "amazonaws" in theirs else theirs)
 
 
+@functools.cache
+def rules_of(service: str) -> botocore.endpoint_provider.EndpointProvider:
+    """What botocore knows of a service's hosts."""
+    loader = botocore.session.Session().get_component("data_loader")
+    return botocore.endpoint_provider.EndpointProvider(
+        loader.load_service_model(service.replace("_", "-"), "endpoint-rule-set-1"),
+        loader.load_data("partitions"),
+    )
+
+
 REGIONS = [
     "us-east-1",
     "us-west-2",
@@ -345,11 +356,7 @@ def test_hosts_of_services_as_botocore_has_them(
         monkeypatch.setenv("AWS_USE_DUALSTACK_ENDPOINT", "true")
     if "legacy" in variant:
         monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", "legacy")
-    loader = botocore.session.Session().get_component("data_loader")
-    theirs = botocore.endpoint_provider.EndpointProvider(
-        loader.load_service_model(service.replace("_", "-"), "endpoint-rule-set-1"),
-        loader.load_data("partitions"),
-    ).resolve_endpoint(
+    theirs = rules_of(service).resolve_endpoint(
         Region=region,
         UseFIPS="fips" in variant,
         UseDualStack="dualstack" in variant,
