@@ -1,4 +1,4 @@
-"""The face: one object, short verbs."""
+"""The public API: one object, short verbs."""
 
 from __future__ import annotations
 
@@ -29,10 +29,12 @@ from s3po.rest import Client
 from s3po.rest.sender import Gate
 from s3po.sigv4 import Signer
 from s3po.stats import BatchStats, Stats
+from s3po.transfer.content_types import guess_content_type
 from s3po.transfer.copy import copy as _copy
 from s3po.transfer.delete import delete_many as _delete_many
 from s3po.transfer.download import download as _download
 from s3po.transfer.download import download_file as _download_file
+from s3po.transfer.headers import build_customer_key, build_headers
 from s3po.transfer.source import Progress
 from s3po.transfer.upload import upload as _upload
 from s3po.transport import S3Session
@@ -42,10 +44,16 @@ if TYPE_CHECKING:
     from s3po.file import BinaryReader, BinaryWriter, TextReader, TextWriter
     from s3po.mock import MockS3, Server
     from s3po.sigv4 import Condition
+    from s3po.transfer.body import Range
+    from s3po.transfer.headers import Expires
+    from s3po.transfer.sink import Target
+    from s3po.transfer.source import Data
+
+    Checksum = Literal["crc32", "crc32c", "crc64nvme", "sha1", "sha256"]
 
 
 class Connection:
-    """A store, and who we are to it.
+    """A store, and the credentials that requests to it are signed with.
 
     The first two arguments are an access key id and its secret; without them the AWS_* variables
     and the shared files are asked, then the services that give AWS's credentials, when the first
@@ -114,10 +122,10 @@ class Connection:
                 endpoint_url=endpoint_url,
                 region=region_name,
                 addressing_style=config.addressing_style,
-                use_fips=config.use_fips_endpoint,
-                use_dualstack=config.use_dualstack_endpoint,
-                use_accelerate=config.use_accelerate_endpoint,
-                us_east_1_regional=config.us_east_1_regional_endpoint,
+                use_fips=config.use_fips_endpoint or False,
+                use_dualstack=config.use_dualstack_endpoint or False,
+                use_accelerate=config.use_accelerate_endpoint or False,
+                us_east_1_regional=config.us_east_1_regional_endpoint or "regional",
                 provider=config.provider,
             ),
             provider=provider,
@@ -134,13 +142,24 @@ class Connection:
         self,
         bucket: str,
         key: str,
-        data: object,
+        data: Data,
         *,
         encoding: str | None = None,
         size: int | None = None,
         content_type: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        cache_control: str | None = None,
+        content_disposition: str | None = None,
+        content_encoding: str | None = None,
+        content_language: str | None = None,
+        expires: Expires | None = None,
         storage_class: str | None = None,
+        acl: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        sse: str | None = None,
+        sse_kms_key_id: str | None = None,
+        sse_customer_key: bytes | None = None,
+        checksum: Checksum | None = None,
         if_match: str | None = None,
         if_none_match: str | None = None,
         part_size: int | None = None,
@@ -160,17 +179,67 @@ class Connection:
         tell it. At most `Config.max_concurrency` parts of a stream are in memory; a file on disk is
         not read into memory.
 
+        `content_type`, `cache_control`, `content_disposition`, `content_encoding`,
+        `content_language`, `expires` (an aware datetime, a timedelta from now, or a str),
+        `storage_class`, `acl` ("private", "public-read", ...), `sse` ("AES256", "aws:kms") and
+        `sse_kms_key_id` are the headers of those names; `metadata` and `tags` are mappings of str;
+        `sse_customer_key` is 32 bytes. `headers` has room for all else, and goes before them.
+
+        `checksum` ("crc32", "crc32c", "crc64nvme", "sha1", "sha256") is computed of what is sent,
+        compared by the store, and kept with the object: for parts, of the whole object with a CRC,
+        of the parts' checksums with SHA. The ETag that comes back is compared with what was sent
+        where it is an MD5 (`Config.check_etags`).
+
         `if_none_match="*"` stores it only where there is nothing yet, `if_match=etag` only over that
         ETag. `progress` is called with the number of bytes as they go out, a negative one when some
         have to go again.
 
         Raises ConfigError before anything is sent, an S3Error or TransportError for one PUT,
-        PreconditionFailed, TransferError for parts, IntegrityError where a file changes meanwhile.
+        PreconditionFailed, TransferError for parts, IntegrityError where a file changes meanwhile or
+        the store has other bytes, OutcomeUnknown where a completion or a conditional write may have
+        been performed (`Config.resolve_timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
         """
         try:
+            sent = None
+            if (
+                content_type is not None
+                or metadata is not None
+                or cache_control is not None
+                or content_disposition is not None
+                or content_encoding is not None
+                or content_language is not None
+                or expires is not None
+                or storage_class is not None
+                or acl is not None
+                or tags is not None
+                or sse is not None
+                or sse_kms_key_id is not None
+                or sse_customer_key is not None
+                or if_match is not None
+                or if_none_match is not None
+                or headers is not None
+            ):
+                sent = build_headers(
+                    content_type=content_type,
+                    metadata=metadata,
+                    cache_control=cache_control,
+                    content_disposition=content_disposition,
+                    content_encoding=content_encoding,
+                    content_language=content_language,
+                    expires=expires,
+                    storage_class=storage_class,
+                    acl=acl,
+                    tags=tags,
+                    sse=sse,
+                    sse_kms_key_id=sse_kms_key_id,
+                    sse_customer_key=sse_customer_key,
+                    if_match=if_match,
+                    if_none_match=if_none_match,
+                    headers=headers,
+                )
             return _upload(
                 self.client,
                 bucket,
@@ -178,13 +247,9 @@ class Connection:
                 data,
                 encoding=encoding,
                 size=size,
-                content_type=content_type,
-                metadata=metadata,
-                storage_class=storage_class,
-                if_match=if_match,
-                if_none_match=if_none_match,
                 part_size=part_size,
-                headers=headers,
+                checksum=checksum,
+                headers=sent,
                 progress=progress,
             )
         except S3poError as error:
@@ -199,34 +264,74 @@ class Connection:
         *,
         content_type: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        cache_control: str | None = None,
+        content_disposition: str | None = None,
+        content_encoding: str | None = None,
+        content_language: str | None = None,
+        expires: Expires | None = None,
         storage_class: str | None = None,
+        acl: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        sse: str | None = None,
+        sse_kms_key_id: str | None = None,
+        sse_customer_key: bytes | None = None,
+        checksum: Checksum | None = None,
         if_match: str | None = None,
         if_none_match: str | None = None,
         part_size: int | None = None,
         headers: Mapping[str, str] | None = None,
         progress: Progress | None = None,
     ) -> UploadResult:
-        """Store the file at `path`, as `upload`. Raises OSError where it cannot be read."""
+        """Store the file at `path`, as `upload`. Raises OSError where it cannot be read.
+
+        Its Content-Type is guessed by the key's extension unless it is given
+        (`Config.guess_content_type`).
+        """
         from s3po.transfer.sink import path_of
 
         try:
+            sent = build_headers(
+                content_type=content_type,
+                metadata=metadata,
+                cache_control=cache_control,
+                content_disposition=content_disposition,
+                content_encoding=content_encoding,
+                content_language=content_language,
+                expires=expires,
+                storage_class=storage_class,
+                acl=acl,
+                tags=tags,
+                sse=sse,
+                sse_kms_key_id=sse_kms_key_id,
+                sse_customer_key=sse_customer_key,
+                if_match=if_match,
+                if_none_match=if_none_match,
+                headers=headers,
+            )
+            self._guess_content_type(key, sent)
             return _upload(
                 self.client,
                 bucket,
                 key,
                 _Path(path_of(path)),
-                content_type=content_type,
-                metadata=metadata,
-                storage_class=storage_class,
-                if_match=if_match,
-                if_none_match=if_none_match,
                 part_size=part_size,
-                headers=headers,
+                checksum=checksum,
+                headers=sent,
                 progress=progress,
             )
         except S3poError as error:
             _add_context(error, "upload_file", bucket, key)
             raise
+
+    def _guess_content_type(self, key: str, headers: dict[str, str]) -> None:
+        if (
+            self.client.config.guess_content_type
+            and isinstance(key, str)
+            and "content-type" not in headers
+        ):
+            guessed = guess_content_type(key, headers)
+            if guessed is not None:
+                headers["content-type"] = guessed
 
     @overload
     def download(
@@ -236,7 +341,12 @@ class Connection:
         file: None = None,
         *,
         encoding: None = None,
+        range: Range | None = None,
+        part_number: int | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
         version_id: str | None = None,
+        sse_customer_key: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         progress: Progress | None = None,
     ) -> bytes: ...
@@ -248,7 +358,12 @@ class Connection:
         file: None = None,
         *,
         encoding: str,
+        range: Range | None = None,
+        part_number: int | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
         version_id: str | None = None,
+        sse_customer_key: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         progress: Progress | None = None,
     ) -> str: ...
@@ -257,10 +372,15 @@ class Connection:
         self,
         bucket: str,
         key: str,
-        file: Any,
+        file: Target,
         *,
         encoding: str | None = None,
+        range: Range | None = None,
+        part_number: int | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
         version_id: str | None = None,
+        sse_customer_key: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         progress: Progress | None = None,
     ) -> DownloadResult: ...
@@ -268,10 +388,15 @@ class Connection:
         self,
         bucket: str,
         key: str,
-        file: Any = None,
+        file: Target | None = None,
         *,
         encoding: str | None = None,
+        range: Range | None = None,  # noqa: A002
+        part_number: int | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
         version_id: str | None = None,
+        sse_customer_key: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         progress: Progress | None = None,
     ) -> bytes | str | DownloadResult:
@@ -283,15 +408,22 @@ class Connection:
         download fails, part of it may have been written.
 
         `Config.multipart_threshold` (8 MiB) and more come by parallel ranges where they have
-        somewhere to go (memory, a regular file); all ranges are of one version, that of the first
-        answer's ETag. A body that breaks is resumed from the byte where it broke.
+        somewhere to go (memory, a regular file that is not open for appending); all ranges are of
+        one version, that of the first answer's ETag. A body that breaks is resumed from the byte
+        where it broke. The bytes are those that are stored: nothing is decompressed.
 
-        Lengths and ranges are checked, and the bytes against the ETag where it is an MD5
-        (`Config.check_etags`). `progress` is called with the number of bytes as they come.
+        `range` is `(start, stop)` in bytes, `stop` exclusive or None, or `(-n, None)` for the last n
+        bytes; `part_number` takes one part of an object that was uploaded in parts. `if_match` and
+        `if_none_match` are ETags. `sse_customer_key` is the key (32 bytes) that the object is
+        encrypted with, where that is the caller's.
 
-        Raises NoSuchKey and other S3Errors, TransportError, TransferError where a range or the rest
-        of a body gave up or the object changed meanwhile, IntegrityError for wrong bytes,
-        UnicodeDecodeError for bytes that are not in `encoding`, OSError for what the file says.
+        Lengths and ranges are checked, and the bytes of a whole object against its ETag where that is
+        an MD5 (`Config.check_etags`). `progress` is called with the number of bytes as they come.
+
+        Raises NoSuchKey and other S3Errors (PreconditionFailed, NotModified, InvalidRange),
+        TransportError, TransferError where a range or the rest of a body gave up or the object
+        changed meanwhile, IntegrityError for wrong bytes, UnicodeDecodeError for bytes that are not
+        in `encoding`, OSError for what the file says.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
         """
@@ -302,8 +434,12 @@ class Connection:
                 key,
                 file,
                 encoding=encoding,
+                range=range,
+                part_number=part_number,
+                if_match=if_match,
+                if_none_match=if_none_match,
                 version_id=version_id,
-                headers=headers,
+                headers=_with_customer_key(sse_customer_key, headers),
                 progress=progress,
             )
         except S3poError as error:
@@ -316,7 +452,12 @@ class Connection:
         key: str,
         path: str | bytes | os.PathLike[Any],
         *,
+        range: Range | None = None,  # noqa: A002
+        part_number: int | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
         version_id: str | None = None,
+        sse_customer_key: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         progress: Progress | None = None,
     ) -> DownloadResult:
@@ -324,7 +465,13 @@ class Connection:
 
         The bytes go into a file beside it that takes its name at the end, and that is removed if
         anything fails. A new file gets the permissions of the umask, one that is replaced passes on
-        its own. Raises as `download` does; OSError where the file cannot be made.
+        its own. Folders that are missing are made.
+
+        A file that cannot be renamed over (a mount point, a file system without rename) gets the
+        bytes at the end, once they are all there. One in a folder that takes no new files is written
+        in place: if the download fails, its old content may be gone.
+
+        Arguments and errors are those of `download`; OSError where the file cannot be made.
         """
         try:
             return _download_file(
@@ -332,8 +479,12 @@ class Connection:
                 bucket,
                 key,
                 path,
+                range=range,
+                part_number=part_number,
+                if_match=if_match,
+                if_none_match=if_none_match,
                 version_id=version_id,
-                headers=headers,
+                headers=_with_customer_key(sse_customer_key, headers),
                 progress=progress,
             )
         except S3poError as error:
@@ -348,7 +499,7 @@ class Connection:
         version_id: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> HeadObjectResult:
-        """What is known of an object: size, etag, last_modified, metadata, ... NoSuchKey if nothing.
+        """An object's size, etag, last_modified, metadata, ...; NoSuchKey where there is none.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
         """
@@ -414,41 +565,151 @@ class Connection:
         self,
         bucket: str,
         key: str,
-        source_bucket: str,
-        source_key: str,
         *,
+        source_key: str,
+        source_bucket: str | None = None,
         source_version_id: str | None = None,
-        if_match: str | None = None,
-        if_none_match: str | None = None,
+        source_sse_customer_key: bytes | None = None,
         content_type: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        cache_control: str | None = None,
+        content_disposition: str | None = None,
+        content_encoding: str | None = None,
+        content_language: str | None = None,
+        expires: Expires | None = None,
         storage_class: str | None = None,
+        acl: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        sse: str | None = None,
+        sse_kms_key_id: str | None = None,
+        sse_customer_key: bytes | None = None,
+        checksum: Checksum | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
         headers: Mapping[str, str] | None = None,
         progress: Progress | None = None,
     ) -> CopyObjectResult:
         """Make `key` a copy of `source_key`, within the store, whatever its size.
 
+        `source_bucket` is `bucket` unless it is given. Content-Type, Cache-Control and the like,
+        metadata and tags come with it; each of `content_type`, `metadata`, `cache_control`, ...,
+        `tags` replaces just that (`metadata` as a whole), whether it is given so or among `headers`.
+        Storage class, ACL and encryption are those of a new object.
+
         `if_match` is the ETag that the source must have; `if_none_match="*"` copies only where there
-        is nothing yet. `content_type` or `metadata` replace the source's, both of them. Objects of
-        more than 5 GiB are copied in parts, and lose their tags.
+        is nothing yet. Objects of more than 5 GiB are copied in parts, several at once, all of the
+        same version of the source; `progress` is called for each.
+
+        Raises OutcomeUnknown where the copy may have been made (`Config.resolve_timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
         """
-        return _copy(
-            self.client,
+        try:
+            sent = build_headers(
+                content_type=content_type,
+                metadata=metadata,
+                cache_control=cache_control,
+                content_disposition=content_disposition,
+                content_encoding=content_encoding,
+                content_language=content_language,
+                expires=expires,
+                storage_class=storage_class,
+                acl=acl,
+                tags=tags,
+                sse=sse,
+                sse_kms_key_id=sse_kms_key_id,
+                sse_customer_key=sse_customer_key,
+                if_match=if_match,
+                if_none_match=if_none_match,
+                headers=headers,
+            )
+            if source_sse_customer_key is not None:
+                sent.update(build_customer_key(source_sse_customer_key, source=True))
+            return _copy(
+                self.client,
+                bucket,
+                key,
+                bucket if source_bucket is None else source_bucket,
+                source_key,
+                source_version_id=source_version_id,
+                checksum=checksum,
+                replace_metadata=metadata is not None,
+                headers=sent,
+                progress=progress,
+            )
+        except S3poError as error:
+            _add_context(error, "copy", bucket, key)
+            raise
+
+    def move(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        source_key: str,
+        source_bucket: str | None = None,
+        source_version_id: str | None = None,
+        source_sse_customer_key: bytes | None = None,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        cache_control: str | None = None,
+        content_disposition: str | None = None,
+        content_encoding: str | None = None,
+        content_language: str | None = None,
+        expires: Expires | None = None,
+        storage_class: str | None = None,
+        acl: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        sse: str | None = None,
+        sse_kms_key_id: str | None = None,
+        sse_customer_key: bytes | None = None,
+        checksum: Checksum | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+    ) -> CopyObjectResult:
+        """Copy `source_key` to `key`, then delete the source. Arguments and errors are those of `copy`.
+
+        Two requests: where the second fails, both objects are there, and its error is raised. Where
+        the source's version is given, just that one is deleted.
+        """
+        if (source_bucket is None or source_bucket == bucket) and source_key == key:
+            raise ConfigError("an object cannot be moved to itself").add_context(
+                operation="move", bucket=bucket, key=key
+            )
+        result = self.copy(
             bucket,
             key,
-            source_bucket,
-            source_key,
+            source_key=source_key,
+            source_bucket=source_bucket,
             source_version_id=source_version_id,
-            if_match=if_match,
-            if_none_match=if_none_match,
+            source_sse_customer_key=source_sse_customer_key,
             content_type=content_type,
             metadata=metadata,
+            cache_control=cache_control,
+            content_disposition=content_disposition,
+            content_encoding=content_encoding,
+            content_language=content_language,
+            expires=expires,
             storage_class=storage_class,
+            acl=acl,
+            tags=tags,
+            sse=sse,
+            sse_kms_key_id=sse_kms_key_id,
+            sse_customer_key=sse_customer_key,
+            checksum=checksum,
+            if_match=if_match,
+            if_none_match=if_none_match,
             headers=headers,
             progress=progress,
         )
+        self.client.delete_object(
+            bucket if source_bucket is None else source_bucket,
+            source_key,
+            version_id=source_version_id,
+        )
+        return result
 
     # Listings
 
@@ -542,6 +803,11 @@ class Connection:
         mode: Literal["r", "rt"] = "r",
         *,
         encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+        range: Range | None = None,
+        version_id: str | None = None,
+        sse_customer_key: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> TextReader: ...
     @overload
@@ -552,6 +818,11 @@ class Connection:
         mode: Literal["rb"],
         *,
         encoding: None = None,
+        errors: None = None,
+        newline: None = None,
+        range: Range | None = None,
+        version_id: str | None = None,
+        sse_customer_key: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> BinaryReader: ...
     @overload
@@ -562,7 +833,27 @@ class Connection:
         mode: Literal["w", "wt", "x", "xt"],
         *,
         encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        cache_control: str | None = None,
+        content_disposition: str | None = None,
+        content_encoding: str | None = None,
+        content_language: str | None = None,
+        expires: Expires | None = None,
+        storage_class: str | None = None,
+        acl: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        sse: str | None = None,
+        sse_kms_key_id: str | None = None,
+        sse_customer_key: bytes | None = None,
+        checksum: Checksum | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        part_size: int | None = None,
         headers: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
     ) -> TextWriter: ...
     @overload
     def open(
@@ -572,7 +863,27 @@ class Connection:
         mode: Literal["wb", "xb"],
         *,
         encoding: None = None,
+        errors: None = None,
+        newline: None = None,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        cache_control: str | None = None,
+        content_disposition: str | None = None,
+        content_encoding: str | None = None,
+        content_language: str | None = None,
+        expires: Expires | None = None,
+        storage_class: str | None = None,
+        acl: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        sse: str | None = None,
+        sse_kms_key_id: str | None = None,
+        sse_customer_key: bytes | None = None,
+        checksum: Checksum | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        part_size: int | None = None,
         headers: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
     ) -> BinaryWriter: ...
     def open(
         self,
@@ -581,17 +892,120 @@ class Connection:
         mode: str = "r",
         *,
         encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+        range: Range | None = None,  # noqa: A002
+        version_id: str | None = None,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        cache_control: str | None = None,
+        content_disposition: str | None = None,
+        content_encoding: str | None = None,
+        content_language: str | None = None,
+        expires: Expires | None = None,
+        storage_class: str | None = None,
+        acl: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        sse: str | None = None,
+        sse_kms_key_id: str | None = None,
+        sse_customer_key: bytes | None = None,
+        checksum: Checksum | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        part_size: int | None = None,
         headers: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
     ) -> TextReader | BinaryReader | TextWriter | BinaryWriter:
         """A file-like reader ("r", "rb") or writer ("w", "wb"; "x", "xb" only where there is nothing).
 
-        Text is UTF-8 unless `encoding` says otherwise. A reader seeks, and fetches what is read. A
-        writer's object appears when it is closed; when its `with` block is left by an exception, or
-        when it is never closed, nothing appears.
-        """
-        from s3po.file import open_object
+        Text is UTF-8 unless `encoding` says otherwise; `errors` and `newline` are those of Python's
+        `open`. A reader seeks, and fetches what is read; `range` and `version_id` are those of
+        `download`. A writer's object appears when it is closed; when its `with` block is left by an
+        exception, or when it is never closed, nothing appears. It takes the keyword arguments of
+        `upload`; its Content-Type is guessed by the key's extension unless it is given
+        (`Config.guess_content_type`).
 
-        return open_object(self.client, bucket, key, mode, encoding=encoding, headers=headers)
+        Its `name` is `s3://bucket/key`, its `mode` the one given. It may be used from any thread, by
+        one at a time.
+        """
+        from s3po.file import check_mode, open_reader, open_writer
+
+        try:
+            reading, _ = check_mode(mode, encoding, errors, newline)
+            if not reading:
+                _refuse("reading", mode, range=range, version_id=version_id)
+                if mode[0] == "x":
+                    if if_match is not None or if_none_match is not None:
+                        raise ConfigError('the mode "x" is a condition by itself')
+                    if_none_match = "*"
+                sent = build_headers(
+                    content_type=content_type,
+                    metadata=metadata,
+                    cache_control=cache_control,
+                    content_disposition=content_disposition,
+                    content_encoding=content_encoding,
+                    content_language=content_language,
+                    expires=expires,
+                    storage_class=storage_class,
+                    acl=acl,
+                    tags=tags,
+                    sse=sse,
+                    sse_kms_key_id=sse_kms_key_id,
+                    sse_customer_key=sse_customer_key,
+                    if_match=if_match,
+                    if_none_match=if_none_match,
+                    headers=headers,
+                )
+                self._guess_content_type(key, sent)
+                return open_writer(
+                    self.client,
+                    bucket,
+                    key,
+                    mode,
+                    encoding=encoding,
+                    errors=errors,
+                    newline=newline,
+                    checksum=checksum,
+                    part_size=part_size,
+                    headers=sent,
+                    progress=progress,
+                )
+            _refuse(
+                "writing",
+                mode,
+                content_type=content_type,
+                metadata=metadata,
+                cache_control=cache_control,
+                content_disposition=content_disposition,
+                content_encoding=content_encoding,
+                content_language=content_language,
+                expires=expires,
+                storage_class=storage_class,
+                acl=acl,
+                tags=tags,
+                sse=sse,
+                sse_kms_key_id=sse_kms_key_id,
+                checksum=checksum,
+                if_match=if_match,
+                if_none_match=if_none_match,
+                part_size=part_size,
+                progress=progress,
+            )
+            return open_reader(
+                self.client,
+                bucket,
+                key,
+                mode,
+                encoding=encoding,
+                errors=errors,
+                newline=newline,
+                range=range,
+                version_id=version_id,
+                headers=_with_customer_key(sse_customer_key, headers),
+            )
+        except S3poError as error:
+            _add_context(error, "open", bucket, key)
+            raise
 
     def batch(
         self,
@@ -804,6 +1218,19 @@ def _add_context(error: S3poError, operation: str, bucket: object, key: object) 
     """Let an error that was found before any request tell what was asked for, too."""
     if isinstance(bucket, str) and isinstance(key, str):
         error.add_context(operation=operation, bucket=bucket, key=key)
+
+
+def _refuse(purpose: str, mode: str, **given: object) -> None:
+    """ConfigError for a keyword argument of `open` that the mode has no use for."""
+    for name, value in given.items():
+        if value is not None:
+            raise ConfigError(f"{name} is for {purpose}, and the mode is {mode!r}")
+
+
+def _with_customer_key(
+    key: bytes | None, headers: Mapping[str, str] | None
+) -> Mapping[str, str] | None:
+    return headers if key is None else {**build_customer_key(key), **(headers or {})}
 
 
 class _Path:

@@ -4,110 +4,165 @@ from __future__ import annotations
 
 import codecs
 import io
-import random
 import warnings
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, cast
 
-import gevent
-
 from s3po.config import KiB
 from s3po.endpoint import check_bucket, check_key
-from s3po.errors import (
-    ConfigError,
-    IncompleteBody,
-    PreconditionFailed,
-    TransferError,
-    TransportError,
-)
-from s3po.models import ObjectBody, UploadResult
+from s3po.errors import ConfigError
+from s3po.messages import BytesLike
+from s3po.models import UploadResult
 from s3po.rest import Client
+from s3po.transfer.body import PinnedObject, Range, ResumableBody, get_first
 from s3po.transfer.plan import concurrency_for, next_part_size
-from s3po.transfer.source import as_bytes, check_encoding
+from s3po.transfer.source import Progress, as_bytes, check_encoding
 from s3po.transfer.tasks import TaskGroup
-from s3po.transfer.upload import MultipartUpload
-from s3po.transfer.verify import get_verifiable, verifier_for
+from s3po.transfer.upload import MultipartUpload, check_progress
+from s3po.transfer.verify import verifier_for
 
-#: What a reader asks the store for after a seek; it doubles as long as the reading goes on in order.
+#: Bytes that a reader asks the store for after a seek; they double as long as the reading goes on in order.
 _FIRST_WINDOW = 256 * KiB
 
-_MODES = ("r", "rt", "rb", "w", "wt", "wb", "x", "xt", "xb")
+MODES = ("r", "rt", "rb", "w", "wt", "wb", "x", "xt", "xb")
 
 
-def open_object(
+def check_mode(
+    mode: object, encoding: object, errors: object, newline: object
+) -> tuple[bool, bool]:
+    """True for a mode that reads, and for one of bytes; ConfigError for what `open` would refuse."""
+    if not isinstance(mode, str) or mode not in MODES:
+        raise ConfigError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
+    binary = mode.endswith("b")
+    for name, value in (("encoding", encoding), ("errors", errors), ("newline", newline)):
+        if binary and value is not None:
+            raise ConfigError(f"a binary file has no {name}")
+    check_encoding(encoding)
+    if newline not in (None, "", "\n", "\r", "\r\n"):
+        raise ConfigError(f"newline must be None, '', '\\n', '\\r' or '\\r\\n', not {newline!r}")
+    if errors is not None:
+        try:
+            codecs.lookup_error(cast(str, errors))
+        except (LookupError, TypeError):
+            raise ConfigError(f"there is no error handler {errors!r}") from None
+    return mode[0] == "r", binary
+
+
+def open_reader(
     client: Client,
     bucket: str,
     key: str,
-    mode: str = "r",
+    mode: str,
     *,
     encoding: str | None = None,
+    errors: str | None = None,
+    newline: str | None = None,
+    range: Range | None = None,  # noqa: A002
+    version_id: str | None = None,
     headers: Mapping[str, str] | None = None,
-) -> TextReader | BinaryReader | TextWriter | BinaryWriter:
-    """A file-like object; see `Connection.open`."""
-    if mode not in _MODES:
-        raise ConfigError(f"mode must be one of {', '.join(_MODES)}, not {mode!r}")
-    binary = mode.endswith("b")
-    if binary and encoding is not None:
-        raise ConfigError("a binary file has no encoding")
-    check_encoding(encoding)
+) -> TextReader | BinaryReader:
+    """A file that reads an object; see `Connection.open`."""
+    raw = ObjectReader(client, bucket, key, range=range, version_id=version_id, headers=headers)
+    reader = BinaryReader(raw)
+    if mode.endswith("b"):
+        return reader
+    text = TextReader(reader, encoding=encoding or "utf-8", errors=errors, newline=newline)
+    text.mode = mode
+    return text
+
+
+def open_writer(
+    client: Client,
+    bucket: str,
+    key: str,
+    mode: str,
+    *,
+    encoding: str | None = None,
+    errors: str | None = None,
+    newline: str | None = None,
+    checksum: str | None = None,
+    part_size: int | None = None,
+    headers: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+) -> TextWriter | BinaryWriter:
+    """A file that writes an object; see `Connection.open`."""
     check_bucket(bucket)
     check_key(key)
-    if mode[0] == "r":
-        reader = BinaryReader(ObjectReader(client, bucket, key, headers))
-        return reader if binary else TextReader(reader, encoding=encoding or "utf-8")
-    parts = MultipartUpload(
-        client, bucket, key, if_none_match="*" if mode[0] == "x" else None, headers=headers
+    check_progress(progress)
+    upload = MultipartUpload(
+        client, bucket, key, headers=headers, checksum=checksum, progress=progress
     )
-    writer = BinaryWriter(parts)
-    if binary:
+    writer = BinaryWriter(upload, part_size=part_size, mode=mode[0] + "b")
+    if mode.endswith("b"):
         return writer
     encoding = encoding or "utf-8"
     if codecs.lookup(encoding).name in ("utf-16", "utf-32"):
         # TextIOWrapper leaves out the byte order mark where it cannot seek.
         writer.write("".encode(encoding))
-    return TextWriter(cast(Any, writer), encoding=encoding, newline="\n")
+    text = TextWriter(cast(Any, writer), encoding=encoding, errors=errors, newline=newline)
+    text.mode = mode
+    return text
 
 
 class ObjectReader(io.RawIOBase):
-    """The bytes of one object, of the version that was there when it was opened."""
+    """The bytes of one object, or of a range of it, of the version that was there when it was opened.
+
+    It may be used from any thread, by one at a time.
+    """
+
+    #: As files of `open` have them.
+    mode = "rb"
 
     def __init__(
-        self, client: Client, bucket: str, key: str, headers: Mapping[str, str] | None = None
+        self,
+        client: Client,
+        bucket: str,
+        key: str,
+        *,
+        range: Range | None = None,  # noqa: A002
+        version_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
-        self._client = client
-        self._bucket = bucket
-        self._key = key
-        self._headers = headers
+        self.name = f"s3://{bucket}/{key}"
         self._position = 0
-        self._response: ObjectBody | None = None
-        #: Where the response's next byte lies, and where it ends.
-        self._at = 0
-        self._until = 0
+        self._body: ResumableBody | None = None
         self._window = _FIRST_WINDOW
         self._content: bytes | None = None
-        # The first answer is the whole object: read in order it is the only one.
-        found = get_verifiable(client, bucket, key, headers=headers)
-        etag = found.headers.get("etag", "")
-        self._etag = "" if etag.startswith("W/") else found.etag
-        length = found.length
-        if length is None:
+        # Without a range the first answer is the whole object: read in order it is the only one.
+        found, headers = get_first(
+            client, bucket, key, range=range, version_id=version_id, headers=headers
+        )
+        source = PinnedObject(
+            client,
+            bucket,
+            key,
+            found,
+            operation="open",
+            range=range,
+            version_id=version_id,
+            headers=headers,
+        )
+        self._source = source
+        if source.size is None:
             # Of unknown length: there is no seeking in it.
             try:
                 self._content = found.body.read()
             finally:
                 found.body.close()
-            length = len(self._content)
-        elif found.body.stream is None:
-            self._content = found.body.content or b""
+            self.size = len(self._content)
         else:
-            self._response = found.body
-            self._until = length
-        self.size = length
+            self.size = source.stop - source.start
+            if found.body.stream is None and not source.ranges_ignored:
+                self._content = found.body.content or b""
+            else:
+                self._body = source.body_of(found)
         self.etag = found.etag
         #: Only what is read in order, from the first byte to the last, can be verified.
-        self._verifier = verifier_for(found, client.config)
+        self._verifier = (
+            verifier_for(found, client.config) if source.whole or source.size is None else None
+        )
         self._hasher: Any = None if self._verifier is None else self._verifier.new()
         self._hashed = 0
 
@@ -148,81 +203,30 @@ class ObjectReader(io.RawIOBase):
             self._hashed += count
             self._hasher.update(view[:count])
             if self._hashed == self.size:
+                source = self._source
                 self._verifier.check(
-                    self._hasher, operation="open", bucket=self._bucket, key=self._key
+                    self._hasher, operation="open", bucket=source.bucket, key=source.key
                 )
         return count
 
     def _receive(self, view: memoryview) -> int:
-        """At least one byte from `position` on; goes on where a body breaks."""
-        stalls = 0
-        while True:
-            response = self._response
-            try:
-                if response is None or self._at != self._position:
-                    response = self._open(len(view))
-                count = response.readinto(view[: self._until - self._at])
-                if not count:
-                    raise IncompleteBody("the body ended early")
-            except TransportError as error:
-                opened = self._response is not None
-                self._drop()
-                if not opened:
-                    raise
-                stalls += 1
-                config = self._client.config
-                if not self._etag or stalls >= config.max_attempts:
-                    raise self._error(f"broke at byte {self._position}: {error}") from error
-                self._client.stats.retries += 1
-                if stalls > 1:
-                    bound = min(config.retry_max, config.retry_base * 2.0 ** (stalls - 2))
-                    gevent.sleep(random.random() * bound)
-                continue
-            except BaseException:
-                self._drop()
-                raise
-            self._at += count
-            if self._at == self._until:
-                self._drop()
-            return count
-
-    def _open(self, wanted: int) -> ObjectBody:
-        in_order = self._at == self._position and self._at > 0
-        self._drop()
-        start = self._position
-        self._window = (
-            min(self._window * 2, self._client.config.part_size) if in_order else _FIRST_WINDOW
-        )
-        stop = min(start + max(self._window, wanted), self.size)
-        try:
-            found = self._client.get_object(
-                self._bucket,
-                self._key,
-                range=(start, stop),
-                if_match=self._etag or None,
-                headers=self._headers,
-            )
-        except PreconditionFailed as error:
-            raise self._error(f"the object changed while it was read: {error}") from error
-        if found.start != start or found.size != self.size or found.length != stop - start:
-            found.body.close()
-            raise self._error(
-                f"asked for bytes {start} to {stop - 1} of {self.size}, was given "
-                f"{found.headers.get('content-range', 'something else')!r}"
-            )
-        self._response = found.body
-        self._at, self._until = start, stop
-        return found.body
+        """At least one byte from the position on."""
+        source = self._source
+        position = source.start + self._position
+        body = self._body
+        if body is None or body.position != position:
+            self._drop()
+            body = self._body = ResumableBody(source, None, position, position)
+            self._window = _FIRST_WINDOW
+        if not body.is_open:
+            body.stop = min(position + max(self._window, len(view)), source.stop)
+            self._window = min(self._window * 2, source.client.config.part_size)
+        return body.readinto(view)
 
     def _drop(self) -> None:
-        response, self._response = self._response, None
-        if response is not None:
-            response.close()
-
-    def _error(self, message: str) -> TransferError:
-        return TransferError(message).add_context(
-            operation="open", bucket=self._bucket, key=self._key
-        )
+        body, self._body = self._body, None
+        if body is not None:
+            body.close()
 
     def _check_open(self) -> None:
         if self.closed:
@@ -246,23 +250,33 @@ class BinaryReader(io.BufferedReader):
 class TextReader(io.TextIOWrapper):
     """A reader of str, with all that Python's text files have."""
 
+    mode: str
+
 
 class BinaryWriter(io.BufferedIOBase):
     """A writer of bytes: in parts as soon as there is enough for one, and an object when it is closed.
 
-    Leaving its `with` block by an exception, `abort()`, or never closing it leaves nothing behind.
+    Leaving its `with` block by an exception, `abort()`, or never closing it leaves nothing behind. It
+    may be used from any thread, by one at a time; in a child of the process that opened it, it stores
+    nothing.
     """
 
-    def __init__(self, parts: MultipartUpload) -> None:
+    def __init__(
+        self, upload: MultipartUpload, *, part_size: int | None = None, mode: str = "wb"
+    ) -> None:
         super().__init__()
-        self._parts = parts
+        self._upload = upload
+        self.name = upload.name
+        self.mode = mode
         self._buffer = bytearray()
         self._written = 0
-        self._step = parts.client.config.part_size
-        self._tasks = TaskGroup(parts.client.config.max_concurrency)
+        config = upload.client.config
+        self._usual_part_size = part_size or config.part_size
+        self._step = self._usual_part_size
+        self._tasks: TaskGroup | None = None
         self._begun = False
         self._ended = False
-        #: What was stored, once it is closed.
+        #: The stored object's ETag and size, once it is closed.
         self.result: UploadResult | None = None
 
     def writable(self) -> bool:
@@ -293,15 +307,18 @@ class BinaryWriter(io.BufferedIOBase):
 
     def _send(self) -> None:
         body, self._buffer = self._buffer, bytearray()
-        parts = self._parts
+        upload = self._upload
         try:
             if not self._begun:
-                parts.begin()
+                upload.begin()
                 self._begun = True
-            self._tasks.start(parts.send, parts.next_number(len(body)), body)
-            config = parts.client.config
-            self._step = next_part_size(parts.planned, config.part_size)
-            self._tasks.size = concurrency_for(self._step, config.part_size, config.max_concurrency)
+            config = upload.client.config
+            if self._tasks is None:
+                self._tasks = TaskGroup(config.max_concurrency)
+            self._tasks.start(upload.send, upload.next_number(len(body)), body)
+            usual = self._usual_part_size
+            self._step = next_part_size(upload.planned, usual)
+            self._tasks.size = concurrency_for(self._step, usual, config.max_concurrency)
             # The next part is gathered when there is room for it.
             self._tasks.wait_for_room()
         except BaseException as error:
@@ -318,9 +335,12 @@ class BinaryWriter(io.BufferedIOBase):
             return
         self._ended = True
         self._buffer = bytearray()
-        self._tasks.kill()
+        if self._upload.forked:
+            return
+        if self._tasks is not None:
+            self._tasks.kill()
         if self._begun:
-            self._parts.abort(error if error is not None else Exception())
+            self._upload.abort(error if error is not None else Exception())
 
     def close(self) -> None:
         if self.closed:
@@ -332,16 +352,21 @@ class BinaryWriter(io.BufferedIOBase):
             super().close()
 
     def _commit(self) -> None:
-        parts = self._parts
-        body = self._buffer
+        upload = self._upload
+        if upload.forked:
+            # The parent process goes on with it.
+            self._ended = True
+            return
+        body: BytesLike = self._buffer
         try:
             if self._begun:
+                assert self._tasks is not None
                 if body:
-                    self._tasks.start(parts.send, parts.next_number(len(body)), body)
+                    self._tasks.start(upload.send, upload.next_number(len(body)), body)
                 self._tasks.wait_for_all()
-                self.result = parts.complete()
+                self.result = upload.complete()
             else:
-                self.result = parts.put(body, len(body))
+                self.result = upload.put(body, len(body))
         except BaseException as error:
             self._abort(error)
             raise
@@ -352,6 +377,8 @@ class BinaryWriter(io.BufferedIOBase):
             raise ValueError("I/O operation on closed file")
         if self._ended:
             raise ValueError("the upload has failed, nothing more can be written")
+        if self._upload.forked:
+            raise ValueError("the file was opened by the parent process, which goes on with it")
 
     def __exit__(
         self,
@@ -365,18 +392,22 @@ class BinaryWriter(io.BufferedIOBase):
 
     def __del__(self) -> None:
         # Python's own would close it, and so store half an object.
-        if not getattr(self, "_ended", True):
+        if getattr(self, "_ended", True):
+            return
+        if not self._upload.forked:
             warnings.warn(
-                "a writer was never closed: its object is not stored",
+                f"the writer of {self.name} was never closed: the object is not stored",
                 ResourceWarning,
                 stacklevel=2,
                 source=self,
             )
-            self.abort()
+        self.abort()
 
 
 class TextWriter(io.TextIOWrapper):
-    """A writer of str; as `BinaryWriter`, nothing appears unless it is closed in good order."""
+    """A writer of str; as with `BinaryWriter`, nothing appears unless it is closed in good order."""
+
+    mode: str
 
     def abort(self) -> None:
         """Drop all that was written; the object stays as it was, or absent."""
@@ -384,8 +415,16 @@ class TextWriter(io.TextIOWrapper):
 
     @property
     def result(self) -> UploadResult | None:
-        """What was stored, once it is closed."""
+        """The stored object's ETag and size, once it is closed."""
         return cast(BinaryWriter, self.buffer).result
+
+    def close(self) -> None:
+        writer = cast(BinaryWriter, self.buffer)
+        if writer._upload.forked:
+            # What is not flushed yet is the parent process's.
+            writer.close()
+        else:
+            super().close()
 
     def __exit__(
         self,

@@ -302,6 +302,10 @@ class PartInfo:
     etag: str
     size: int = 0
     last_modified: datetime | None = None
+    #: By algorithm in lower case, base64; a completion repeats them.
+    checksums: Mapping[str, str] | None = field(default=None, compare=False)
+    #: The answer's, where it was uploaded by this program just now.
+    headers: Mapping[str, str] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

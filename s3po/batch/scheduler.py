@@ -34,6 +34,7 @@ from s3po.errors import Cancelled, ConfigError, Failure
 from s3po.forks import fork_generation, in_forked_child, suspend_copy, wait_in_process
 from s3po.stats import BatchStats, Stats
 from s3po.transfer.limiter import CallLimiter, Limiter
+from s3po.transport.hubs import yield_to_loop
 
 #: Seconds for which a producer may make calls without yielding to the event loop.
 _YIELD_INTERVAL = 0.005
@@ -325,7 +326,7 @@ class Scheduler:
 
     def _yield_to_loop(self) -> None:
         """Let the event loop go round once: calls start, and go on for which an answer has come."""
-        wait_in_process(_sleep_one_iteration, self.generation)
+        wait_in_process(yield_to_loop, self.generation)
         self._last_yield = monotonic()
 
     def _acquire_call(self) -> None:
@@ -584,8 +585,3 @@ def _disable_copied_workers() -> None:
 
 def _ignore(*_: object) -> None:
     """Resume nothing."""
-
-
-def _sleep_one_iteration() -> None:
-    # sleep(0) returns before the loop has looked at sockets.
-    gevent.sleep(1e-6)

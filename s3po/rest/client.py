@@ -373,7 +373,7 @@ class Client(
         held = limiter is not None
         try:
             learned = self._learned
-            url, _, origin = self.endpoint.resolve(
+            url, origin = self.endpoint.resolve(
                 request.bucket, request.key, request.query, region=region
             )
             headers = {

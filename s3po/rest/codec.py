@@ -601,10 +601,19 @@ def build_complete_multipart_upload(parts: Iterable[PartInfo]) -> bytes:
     return document(
         "CompleteMultipartUpload",
         *(
-            f"<Part>{element('ETag', quote_etag(part.etag))}"
+            f"<Part>{element('ETag', quote_etag(part.etag))}{_checksums(part)}"
             f"<PartNumber>{part.part_number}</PartNumber></Part>"
             for part in parts
         ),
+    )
+
+
+def _checksums(part: PartInfo) -> str:
+    if not part.checksums:
+        return ""
+    return "".join(
+        element(f"Checksum{algorithm.upper()}", value)
+        for algorithm, value in part.checksums.items()
     )
 
 
@@ -625,7 +634,7 @@ def parse_upload_part(response: Response, part_number: int, size: int) -> PartIn
     etag = unquote_etag(response.lower_headers.get("etag", ""))
     if not etag:
         raise MalformedResponse("a part without an ETag, by which it would be named")
-    return PartInfo(part_number, etag, size)
+    return PartInfo(part_number, etag, size, headers=response.headers)
 
 
 def parse_upload_part_copy(response: Response, part_number: int, size: int) -> PartInfo:

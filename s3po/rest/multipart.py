@@ -37,7 +37,6 @@ from s3po.rest.checks import (
     check_text,
     check_value,
     etag_condition,
-    is_conditional,
     range_header,
 )
 from s3po.rest.objects import copy_source
@@ -228,8 +227,8 @@ class MultipartOperations(Sender):
     ) -> CompleteMultipartUploadResult:
         """Make the object out of its parts, which may be given in any order.
 
-        A completion whose answer was lost answers NoSuchUpload when it is sent again; the error's
-        `attempts` then are more than 1, and a look at the object tells.
+        Where it is not known whether the store performed it, it is not sent again: a look at the
+        object, or `list_parts`, tells.
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
         """
         check_bucket(bucket)
@@ -251,7 +250,7 @@ class MultipartOperations(Sender):
                 headers=sent,
                 body=codec.build_complete_multipart_upload(_in_order(parts)),
                 parse=codec.parse_complete_multipart_upload,
-                idempotent=not is_conditional(sent),
+                idempotent=False,
             )
         ).result
         return result

@@ -50,7 +50,7 @@ class PresignOperations(Sender):
             check_key(key)
         query = check_query(query)
         credentials, region, now = self._presigning(bucket, expires)
-        url, _, origin = self.endpoint.resolve(bucket, key, query, region=region)
+        url, origin = self.endpoint.resolve(bucket, key, query, region=region)
         return Signer(origin.signing_region, origin.signing_service).presign(
             method.upper(),
             url,
@@ -101,7 +101,7 @@ class PresignOperations(Sender):
             *({name: value} for name, value in given.items()),
             *conditions,
         ]
-        url, _, origin = self.endpoint.resolve(bucket, None, region=region)
+        url, origin = self.endpoint.resolve(bucket, None, region=region)
         signer = Signer(origin.signing_region, origin.signing_service)
         form = signer.sign_policy(
             policy, credentials, expires=expires, now=now, fields={"key": key, **given}

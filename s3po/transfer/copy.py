@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
 from s3po.config import MAX_PUT_SIZE, MiB
-from s3po.errors import S3Error, S3poError
+from s3po.errors import OutcomeUnknown, S3Error, S3poError
+from s3po.messages import Request
 from s3po.models import CopyObjectResult, HeadObjectResult
-from s3po.rest import Client
+from s3po.rest import Client, codec
+from s3po.rest.objects import copy_source
+from s3po.transfer.headers import (
+    build_tagging,
+    carried_headers,
+    headers_of_part,
+    headers_of_part_copy,
+    headers_of_source,
+    is_replaced,
+    take_checksum,
+)
+from s3po.transfer.outcome import Expected, is_unknown, known_size, resolve
 from s3po.transfer.plan import iter_ranges, part_size_for
 from s3po.transfer.source import Progress
 from s3po.transfer.tasks import TaskGroup
@@ -15,15 +29,6 @@ from s3po.transfer.upload import MultipartUpload, check_progress
 
 #: The store copies without us: fewer, larger parts are fewer requests.
 _COPY_PART_SIZE = 256 * MiB
-
-#: What makes an object more than its bytes; a multipart upload has to be told.
-_CARRIED_HEADERS = (
-    "cache-control",
-    "content-disposition",
-    "content-encoding",
-    "content-language",
-    "expires",
-)
 
 
 def copy(
@@ -34,131 +39,271 @@ def copy(
     source_key: str,
     *,
     source_version_id: str | None = None,
-    if_match: str | None = None,
-    if_none_match: str | None = None,
-    content_type: str | None = None,
-    metadata: Mapping[str, str] | None = None,
-    storage_class: str | None = None,
-    headers: Mapping[str, str] | None = None,
+    checksum: str | None = None,
+    replace_metadata: bool = False,
+    headers: dict[str, str] | None = None,
     progress: Progress | None = None,
     max_single: int = MAX_PUT_SIZE,
     part_size: int = _COPY_PART_SIZE,
 ) -> CopyObjectResult:
-    """Copy an object of any size; see `Connection.copy`.
+    """Copy an object of any size; see `Connection.copy`. `headers` are `build_headers`' own.
 
-    More than `max_single` bytes are copied in parts of `part_size`.
+    `if-match` among them is a condition on the source, `if-none-match` one on the target. With
+    `replace_metadata` the metadata is what `headers` have of it, or none. More than `max_single`
+    bytes are copied in parts of `part_size`.
     """
     check_progress(progress)
-    try:
-        result = client.copy_object(
-            bucket,
-            key,
-            source_bucket,
-            source_key,
-            source_version_id=source_version_id,
-            if_match=if_match,
-            if_none_match=if_none_match,
-            content_type=content_type,
-            metadata=metadata,
-            storage_class=storage_class,
-            headers=headers,
-        )
-    except S3Error as error:
-        # The store says so where the source is too large for one request; nearly all are not, so
-        # that looking first would double the cost of each copy.
-        if error.code not in ("InvalidRequest", "InvalidArgument", "EntityTooLarge"):
-            # A 404 is about the source as often as about the bucket that is copied to.
-            error.message = f"{error.message} (from s3://{source_bucket}/{source_key})"
-            raise
-        head = client.head_object(source_bucket, source_key, version_id=source_version_id)
-        if head.size <= max_single:
-            raise
-    else:
-        if progress is not None:
-            head = client.head_object(bucket, key)
-            if head.size:
-                progress(head.size)
-        return result
-    return _copy_parts(
+    task = _Copy(
         client,
         bucket,
         key,
         source_bucket,
         source_key,
-        head,
-        source_version_id=source_version_id,
-        if_match=if_match,
-        if_none_match=if_none_match,
-        content_type=content_type,
-        metadata=metadata,
-        storage_class=storage_class,
-        headers=headers,
-        progress=progress,
-        part_size=part_size,
+        source_version_id,
+        dict(headers or {}),
+        checksum,
+        replace_metadata,
+    )
+    return task.run(progress, max_single, part_size)
+
+
+class _Copy:
+    """One copy on its way."""
+
+    __slots__ = (
+        "_bucket",
+        "_checksum",
+        "_client",
+        "_head",
+        "_headers",
+        "_key",
+        "_replace_metadata",
+        "_source_bucket",
+        "_source_key",
+        "_version_id",
     )
 
+    def __init__(
+        self,
+        client: Client,
+        bucket: str,
+        key: str,
+        source_bucket: str,
+        source_key: str,
+        version_id: str | None,
+        headers: dict[str, str],
+        checksum: str | None,
+        replace_metadata: bool,
+    ) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._key = key
+        self._source_bucket = source_bucket
+        self._source_key = source_key
+        self._version_id = version_id
+        self._checksum = take_checksum(headers, checksum)
+        if "if-match" in headers:
+            headers["x-amz-copy-source-if-match"] = headers.pop("if-match")
+        self._headers = headers
+        self._replace_metadata = replace_metadata
+        #: The source's head, once it was asked for.
+        self._head: HeadObjectResult | None = None
 
-def _copy_parts(
-    client: Client,
-    bucket: str,
-    key: str,
-    source_bucket: str,
-    source_key: str,
-    head: HeadObjectResult,
-    *,
-    source_version_id: str | None,
-    if_match: str | None,
-    if_none_match: str | None,
-    content_type: str | None,
-    metadata: Mapping[str, str] | None,
-    storage_class: str | None,
-    headers: Mapping[str, str] | None,
-    progress: Progress | None,
-    part_size: int,
-) -> CopyObjectResult:
-    sent = dict(headers or {})
-    if content_type is None and metadata is None:
-        # copy_object does this by itself.
-        content_type, metadata = head.content_type, head.metadata
-        for name in _CARRIED_HEADERS:
-            if name in head.headers:
-                sent.setdefault(name, head.headers[name])
-    parts = MultipartUpload(
-        client,
-        bucket,
-        key,
-        content_type=content_type,
-        metadata=metadata,
-        storage_class=storage_class,
-        if_none_match=if_none_match,
-        headers=sent,
-    )
-    size = head.size
-    step = part_size_for(size, part_size)
-
-    def send(number: int, start: int, stop: int) -> None:
+    def run(self, progress: Progress | None, max_single: int, part_size: int) -> CopyObjectResult:
+        # Checked before the first request, whichever that is.
+        copy_source(self._source_bucket, self._source_key, self._version_id)
+        if self._replace_metadata or is_replaced(self._headers) or progress is not None:
+            head = self._head_source()
+            size = known_size(head)
+            if size is not None and size > max_single:
+                return self._copy_parts(head, size, progress, part_size)
         try:
-            part = client.upload_part_copy(
-                bucket,
-                key,
-                parts.upload_id,
-                number,
-                source_bucket,
-                source_key,
-                range=(start, stop),
-                source_version_id=source_version_id,
-                # All parts must be of the same object.
-                if_match=if_match or head.etag or None,
-            )
-        except S3poError as error:
-            raise parts.error(f"part {number} gave up: {error}", part=number) from error
-        parts.add(part)
-        if progress is not None:
-            progress(stop - start)
+            result = self._copy_whole()
+        except S3Error as error:
+            # The store says so where the source is too large for one request; nearly all are not, so
+            # that looking first would double the cost of each copy.
+            if error.code not in ("InvalidRequest", "InvalidArgument", "EntityTooLarge"):
+                self._name_source(error)
+                raise
+            head = self._head_source()
+            size = known_size(head)
+            if size is None or size <= max_single:
+                raise
+            return self._copy_parts(head, size, progress, part_size)
+        if progress is not None and (size := known_size(self._head_source())):
+            progress(size)
+        return result
 
-    with parts, TaskGroup(client.config.max_concurrency) as group:
-        for start, stop in iter_ranges(0, size, step):
-            group.start(send, parts.next_number(stop - start), start, stop)
-        group.wait_for_all()
-        done = parts.complete()
-    return CopyObjectResult(etag=done.etag, version_id=done.version_id)
+    def _name_source(self, error: S3Error) -> None:
+        # A 404 is about the source as often as about the bucket that is copied to.
+        error.message = f"{error.message} (from s3://{self._source_bucket}/{self._source_key})"
+
+    def _head_source(self) -> HeadObjectResult:
+        if self._head is None:
+            try:
+                self._head = self._client.head_object(
+                    self._source_bucket,
+                    self._source_key,
+                    version_id=self._version_id,
+                    headers=headers_of_source(self._headers),
+                )
+            except S3Error as error:
+                self._name_source(error)
+                raise
+        return self._head
+
+    def _source_headers(self, head: HeadObjectResult | None) -> dict[str, str]:
+        """Which object is copied: the one that was looked at, where one was."""
+        sent = {
+            "x-amz-copy-source": copy_source(
+                self._source_bucket, self._source_key, self._version_id
+            )
+        }
+        if head is not None and head.etag and "x-amz-copy-source-if-match" not in self._headers:
+            sent["x-amz-copy-source-if-match"] = codec.quote_etag(head.etag)
+        return sent
+
+    def _copy_whole(self) -> CopyObjectResult:
+        head = self._head
+        sent = self._source_headers(head)
+        if self._replace_metadata or is_replaced(self._headers):
+            assert head is not None
+            sent["x-amz-metadata-directive"] = "REPLACE"
+            sent.update(self._carried(head))
+        if "x-amz-tagging" in self._headers:
+            sent["x-amz-tagging-directive"] = "REPLACE"
+        if self._checksum is not None:
+            sent["x-amz-checksum-algorithm"] = self._checksum.upper()
+        sent.update(self._headers)
+        started = self._client._clock()
+        try:
+            return self._send_whole(sent)
+        except S3poError as error:
+            if not is_unknown(error):
+                raise
+            return self._resolve(sent, error, started)
+
+    def _send_whole(self, sent: Mapping[str, str]) -> CopyObjectResult:
+        # Not by `copy_object`: what is carried over is not put through the rules for callers.
+        result: CopyObjectResult = self._client.send(
+            Request(
+                "copy_object",
+                "PUT",
+                self._bucket,
+                self._key,
+                headers=dict(sent),
+                parse=codec.parse_copy_object,
+                idempotent=False,
+            )
+        ).result
+        return result
+
+    def _resolve(
+        self, sent: Mapping[str, str], error: S3poError, started: float
+    ) -> CopyObjectResult:
+        """The copy that was made though its answer was lost."""
+        client = self._client
+        try:
+            source = self._head_source()
+        except S3poError as failure:
+            raise OutcomeUnknown(
+                f"whether the store performed it is unknown: {error}",
+                seen=f"looking for the source failed: {failure}",
+            ).add_context(operation="copy", bucket=self._bucket, key=self._key) from error
+        expected = Expected(
+            etag=source.etag or None,
+            size=known_size(source) or 0,
+            seconds=client._clock() - started,
+        )
+        conditional = "if-none-match" in sent
+        found: Any = resolve(
+            client,
+            self._bucket,
+            self._key,
+            expected,
+            error,
+            operation="copy",
+            headers=headers_of_part(self._headers),
+            repeat=None if conditional else lambda: self._send_whole(sent),
+        )
+        if isinstance(found, CopyObjectResult):
+            return found
+        return CopyObjectResult(found.etag, found.last_modified, found.version_id)
+
+    def _carried(self, head: HeadObjectResult) -> dict[str, str]:
+        carried = carried_headers(self._headers, head.headers)
+        if self._replace_metadata:
+            carried = {
+                name: value for name, value in carried.items() if not name.startswith("x-amz-meta-")
+            }
+        return carried
+
+    def _copy_parts(
+        self, head: HeadObjectResult, size: int, progress: Progress | None, part_size: int
+    ) -> CopyObjectResult:
+        client = self._client
+        # CopyObject does this by itself.
+        sent = {**self._carried(head), **self._headers}
+        if "x-amz-tagging" not in sent and head.headers.get("x-amz-tagging-count", "0") != "0":
+            sent["x-amz-tagging"] = build_tagging(self._tags_of_source())
+        upload = MultipartUpload(
+            client, self._bucket, self._key, headers=sent, checksum=self._checksum
+        )
+        part_headers = {**self._source_headers(head), **headers_of_part_copy(self._headers)}
+        step = part_size_for(size, part_size)
+
+        def send(number: int, start: int, stop: int) -> None:
+            try:
+                upload.add(self._copy_part(upload.upload_id, number, start, stop, part_headers))
+            except S3poError as error:
+                raise upload.error(f"part {number} gave up: {error}", part=number) from error
+            if progress is not None:
+                progress(stop - start)
+
+        with upload, TaskGroup(client.config.max_concurrency) as group:
+            for start, stop in iter_ranges(0, size, step):
+                group.start(send, upload.next_number(stop - start), start, stop)
+            group.wait_for_all()
+            done = upload.complete()
+        return CopyObjectResult(etag=done.etag, version_id=done.version_id)
+
+    def _copy_part(
+        self, upload_id: str, number: int, start: int, stop: int, headers: Mapping[str, str]
+    ) -> Any:
+        request = Request(
+            "upload_part_copy",
+            "PUT",
+            self._bucket,
+            self._key,
+            query=(("partNumber", str(number)), ("uploadId", upload_id)),
+            headers={**headers, "x-amz-copy-source-range": f"bytes={start}-{stop - 1}"},
+            parse=partial(codec.parse_upload_part_copy, part_number=number, size=stop - start),
+        )
+        return self._client.send(request).result
+
+    def _tags_of_source(self) -> dict[str, str]:
+        """The source's tags, which a copy in parts must be given."""
+        query: list[tuple[str, str | None]] = [("tagging", None)]
+        if self._version_id is not None:
+            query.append(("versionId", self._version_id))
+        try:
+            root = self._client.send(
+                Request(
+                    "get_object_tagging",
+                    "GET",
+                    self._source_bucket,
+                    self._source_key,
+                    query=tuple(query),
+                    headers=headers_of_source(self._headers),
+                    parse=partial(codec.parse_result, due="Tagging"),
+                )
+            ).result
+        except S3Error as error:
+            self._name_source(error)
+            error.add_note("give tags= to copy it with other tags, or {} for none")
+            raise
+        tags = root.find("TagSet")
+        return {
+            tag.findtext("Key"): tag.findtext("Value")
+            for tag in (tags.findall("Tag") if tags is not None else ())
+        }

@@ -3,73 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import random
 from collections.abc import Mapping
-from typing import Any, overload
+from typing import Any
 
-import gevent
-
-from s3po.config import MiB
 from s3po.endpoint import check_bucket, check_key
-from s3po.errors import (
-    ConfigError,
-    IncompleteBody,
-    IntegrityError,
-    PreconditionFailed,
-    S3poError,
-    TransferError,
-    TransportError,
-)
+from s3po.errors import ConfigError, IntegrityError, TransportError
 from s3po.models import DownloadResult, GetObjectResult, ObjectBody
 from s3po.rest import Client
+from s3po.transfer.body import PinnedObject, Range, ResumableBody, get_first
 from s3po.transfer.sink import CHUNK, MemorySink, Sink, open_path, open_sink
 from s3po.transfer.source import Progress, check_encoding
 from s3po.transfer.tasks import TaskGroup
+from s3po.transfer.threads import run_in_thread
 from s3po.transfer.upload import check_progress
-from s3po.transfer.verify import Verifier, get_verifiable, verifier_for
+from s3po.transfer.verify import Verifier, verifier_for
+from s3po.transport.hubs import BYTES_PER_TURN, yield_to_loop
 
 _md5 = hashlib.md5
 
-#: Bytes after which other greenlets have their turn, though there is more to read at once.
-_TURN = 4 * MiB
 
-
-@overload
-def download(
-    client: Client,
-    bucket: str,
-    key: str,
-    file: None = None,
-    *,
-    encoding: None = None,
-    version_id: str | None = None,
-    headers: Mapping[str, str] | None = None,
-    progress: Progress | None = None,
-) -> bytes: ...
-@overload
-def download(
-    client: Client,
-    bucket: str,
-    key: str,
-    file: None = None,
-    *,
-    encoding: str,
-    version_id: str | None = None,
-    headers: Mapping[str, str] | None = None,
-    progress: Progress | None = None,
-) -> str: ...
-@overload
-def download(
-    client: Client,
-    bucket: str,
-    key: str,
-    file: Any,
-    *,
-    encoding: str | None = None,
-    version_id: str | None = None,
-    headers: Mapping[str, str] | None = None,
-    progress: Progress | None = None,
-) -> DownloadResult: ...
 def download(
     client: Client,
     bucket: str,
@@ -77,6 +29,10 @@ def download(
     file: Any = None,
     *,
     encoding: str | None = None,
+    range: Range | None = None,  # noqa: A002
+    part_number: int | None = None,
+    if_match: str | None = None,
+    if_none_match: str | None = None,
     version_id: str | None = None,
     headers: Mapping[str, str] | None = None,
     progress: Progress | None = None,
@@ -85,32 +41,59 @@ def download(
     if encoding is not None:
         check_encoding(encoding)
     if headers is not None:
-        _check_headers(headers)
-    if file is None:
-        check_progress(progress)
-        found = get_verifiable(client, bucket, key, version_id=version_id, headers=headers)
-        if found.body.stream is not None:
-            memory = MemorySink()
-            _Download(client, bucket, key, memory, version_id, headers, progress).run(found)
-            data = memory.getvalue()
-        else:
-            data = found.body.content
-            # Small and whole: nothing else to do but look.
-            etag = found.headers.get("etag", "")[1:33]
-            if (
-                not client.config.check_etags
-                or _md5(data, usedforsecurity=False).hexdigest() != etag
-            ):
-                _verify(found, data, client, bucket, key)
-            if progress is not None and data:
-                progress(len(data))
-        return data if encoding is None else data.decode(encoding)
-
-    check_bucket(bucket)
-    check_key(key)
+        check_headers(headers)
+    if file is not None:
+        check_bucket(bucket)
+        check_key(key)
     check_progress(progress)
-    sink = open_sink(file, encoding=encoding)
-    return _into(client, bucket, key, sink, version_id, headers, progress)
+    _check_part(range, part_number)
+    sink = None if file is None else open_sink(file, encoding=encoding)
+    try:
+        found, headers = get_first(
+            client,
+            bucket,
+            key,
+            range=range,
+            part_number=part_number,
+            if_match=if_match,
+            if_none_match=if_none_match,
+            version_id=version_id,
+            headers=headers,
+        )
+        if sink is None:
+            if found.body.stream is None and range is None:
+                data = found.body.content
+                # Small and here already: only the comparison is left to do.
+                etag = found.headers.get("etag", "")[1:33]
+                if (
+                    not client.config.check_etags
+                    or _md5(data, usedforsecurity=False).hexdigest() != etag
+                ) and part_number is None:
+                    _verify(found, data, client, bucket, key)
+                if progress is not None and data:
+                    progress(len(data))
+                return data if encoding is None else data.decode(encoding)
+            memory = MemorySink()
+        source = PinnedObject(
+            client,
+            bucket,
+            key,
+            found,
+            operation="download",
+            range=range,
+            version_id=version_id,
+            headers=headers,
+        )
+        size = _Download(source, memory if sink is None else sink, progress).run(found)
+        if sink is None:
+            data = memory.getvalue()
+            return data if encoding is None else data.decode(encoding)
+        sink.finish(size)
+    except BaseException:
+        if sink is not None:
+            sink.discard()
+        raise
+    return DownloadResult(bucket, key, found.etag, size, found.version_id)
 
 
 def download_file(
@@ -119,6 +102,10 @@ def download_file(
     key: str,
     path: Any,
     *,
+    range: Range | None = None,  # noqa: A002
+    part_number: int | None = None,
+    if_match: str | None = None,
+    if_none_match: str | None = None,
     version_id: str | None = None,
     headers: Mapping[str, str] | None = None,
     progress: Progress | None = None,
@@ -128,22 +115,32 @@ def download_file(
     check_key(key)
     check_progress(progress)
     if headers is not None:
-        _check_headers(headers)
-    return _into(client, bucket, key, open_path(path), version_id, headers, progress)
-
-
-def _into(
-    client: Client,
-    bucket: str,
-    key: str,
-    sink: Sink,
-    version_id: str | None,
-    headers: Mapping[str, str] | None,
-    progress: Progress | None,
-) -> DownloadResult:
+        check_headers(headers)
+    _check_part(range, part_number)
+    sink = open_path(path)
     try:
-        found = get_verifiable(client, bucket, key, version_id=version_id, headers=headers)
-        size = _Download(client, bucket, key, sink, version_id, headers, progress).run(found)
+        found, headers = get_first(
+            client,
+            bucket,
+            key,
+            range=range,
+            part_number=part_number,
+            if_match=if_match,
+            if_none_match=if_none_match,
+            version_id=version_id,
+            headers=headers,
+        )
+        source = PinnedObject(
+            client,
+            bucket,
+            key,
+            found,
+            operation="download",
+            range=range,
+            version_id=version_id,
+            headers=headers,
+        )
+        size = _Download(source, sink, progress).run(found)
         sink.finish(size)
     except BaseException:
         sink.discard()
@@ -159,9 +156,15 @@ def _verify(found: GetObjectResult, data: bytes, client: Client, bucket: str, ke
         verifier.check(hasher, operation="download", bucket=bucket, key=key)
 
 
-def _check_headers(headers: Mapping[str, str]) -> None:
+def check_headers(headers: Mapping[str, str]) -> None:
+    """ConfigError for a Range among the caller's headers: the engines make their own."""
     if any(isinstance(name, str) and name.lower() == "range" for name in headers):
-        raise ConfigError("a download is whole: for a range there are open() and conn.get_object")
+        raise ConfigError("for a part of an object there is range=(start, stop), not a header")
+
+
+def _check_part(wanted: Range | None, part_number: int | None) -> None:
+    if wanted is not None and part_number is not None:
+        raise ConfigError("range and part_number cannot both be given")
 
 
 class _Download:
@@ -169,304 +172,196 @@ class _Download:
 
     __slots__ = (
         "_back",
-        "_bucket",
-        "_client",
-        "_etag",
         "_front",
-        "_headers",
-        "_key",
         "_progress",
-        "_ranges_ignored",
         "_sink",
-        "_size",
+        "_source",
         "_step",
         "_verifier",
-        "_version_id",
     )
 
-    def __init__(
-        self,
-        client: Client,
-        bucket: str,
-        key: str,
-        sink: Sink,
-        version_id: str | None,
-        headers: Mapping[str, str] | None,
-        progress: Progress | None,
-    ) -> None:
-        self._client = client
-        self._bucket = bucket
-        self._key = key
+    def __init__(self, source: PinnedObject, sink: Sink, progress: Progress | None) -> None:
+        self._source = source
         self._sink = sink
-        self._version_id = version_id
-        self._headers = headers
         self._progress = progress
-        self._etag = ""
-        self._size = 0
-        self._step = client.config.part_size
-        # MultipartUpload from `front` to `back` (exclusive) are not yet taken.
+        self._step = source.client.config.part_size
+        # Parts from `front` to `back` (exclusive) are not yet taken.
         self._front = 0
         self._back = 0
-        self._ranges_ignored = False
         #: Hashes the parts of parallel ranges, each by itself.
         self._verifier: Verifier | None = None
 
     def run(self, found: GetObjectResult) -> int:
-        """Read all of it, beginning with the body at hand; returns its size."""
+        """Read all of it, beginning with the body at hand; returns how many bytes."""
+        source = self._source
+        config = source.client.config
         response = found.body
-        verifier = verifier_for(found, self._client.config)
+        verifier = None
         try:
-            etag = found.headers.get("etag", "")
-            # A weak ETag does not vouch for bytes.
-            self._etag = "" if etag.startswith("W/") else found.etag
-            length = found.length
-            config = self._client.config
-            hasher = None
-            if length is None:
+            if source.size is None:
+                verifier = verifier_for(found, config)
                 hasher = None if verifier is None else verifier.new()
-                self._size = self._read_to_end(response, hasher)
+                length = self._read_to_end(response, hasher)
             else:
-                self._size = length
+                if source.whole:
+                    verifier = verifier_for(found, config)
+                length = source.stop - source.start
                 self._sink.begin(length)
                 parts = -(-length // self._step)
                 if (
                     length >= config.multipart_threshold
                     and parts > 1
-                    and self._etag
-                    and self._sink.parallel
                     and config.max_concurrency > 1
+                    and source.etag
+                    and self._sink.parallel
+                    # A hash that needs the bytes in order is taken of what was written.
+                    and (verifier is None or verifier.combines or self._sink.can_read_back())
                 ):
-                    self._verifier = (
-                        verifier if verifier is not None and verifier.combines else None
-                    )
-                    self._read_parts(response, parts, config.max_concurrency)
-                    if verifier is not None and not verifier.combines:
-                        hasher = gevent.get_hub().threadpool.apply(self._read_back, (verifier,))
+                    hasher = self._read_parts(found, parts, verifier)
                 else:
                     hasher = None if verifier is None else verifier.new()
                     if length:
-                        self._fetch(0, length, response, None, hasher)
+                        body = source.body_of(found)
+                        try:
+                            self._fetch(body, source.start, source.stop, self._buffer(), hasher)
+                        finally:
+                            body.close()
         finally:
             response.close()
         if verifier is not None:
-            verifier.check(hasher, operation="download", bucket=self._bucket, key=self._key)
-        return self._size
-
-    def _fetch_part(
-        self, start: int, response: ObjectBody | None, buffer: memoryview | None
-    ) -> ObjectBody | None:
-        """One part, hashed by itself where that is of use; see `_fetch`."""
-        stop = min(start + self._step, self._size)
-        verifier = self._verifier
-        hasher = None if verifier is None else verifier.new()
-        response = self._fetch(start, stop, response, buffer, hasher)
-        if verifier is not None:
-            verifier.add_part(start, stop - start, hasher)
-        return response
+            verifier.check(hasher, operation="download", bucket=source.bucket, key=source.key)
+        return length
 
     def _read_to_end(self, response: ObjectBody, hasher: Any) -> int:
         """A body that ends when it ends; there is no telling where to go on after a break."""
-        position = 0
+        position = since = 0
         try:
             while chunk := response.read(CHUNK):
-                self._accept(chunk, hasher)
+                self._sink.write(chunk)
+                if hasher is not None:
+                    hasher.update(chunk)
+                if self._progress is not None:
+                    self._progress(len(chunk))
                 position += len(chunk)
+                if position - since >= BYTES_PER_TURN:
+                    since = position
+                    yield_to_loop()
         except TransportError as error:
-            raise self._error(f"broke after {position} bytes: {error}") from error
+            raise self._source.error(f"broke after {position} bytes: {error}") from error
         return position
 
-    def _read_parts(self, response: ObjectBody, parts: int, concurrency: int) -> None:
+    def _read_parts(self, found: GetObjectResult, parts: int, verifier: Verifier | None) -> Any:
         """The body at hand gives the parts from the front; the others come from the back by ranges.
 
         So no byte is asked for twice, and the first answer is used for all that it is good for.
+        Returns a hash of all bytes, or None where each part was hashed by itself.
         """
+        source = self._source
+        concurrency = source.client.config.max_concurrency
+        if verifier is not None and verifier.combines:
+            self._verifier = verifier
         self._back = parts
         with TaskGroup(concurrency) as group:
             for _ in range(min(concurrency, parts) - 1):
                 group.start(self._read_from_back)
-            current: ObjectBody | None = response
-            buffer = self._buffer()
-            while self._front < self._back:
-                number = self._front
-                self._front += 1
-                current = self._fetch_part(number * self._step, current, buffer)
-            # Its place must be free for the others, which wait for places.
-            response.close()
+            body = source.body_of(found)
+            try:
+                buffer = self._buffer()
+                while self._front < self._back:
+                    number = self._front
+                    self._front += 1
+                    self._fetch_part(number, body, buffer)
+            finally:
+                # The others wait for its place where a batch bounds the requests in flight.
+                body.close()
             group.wait_for_all()
+        if verifier is None or verifier.combines:
+            return None
+        return run_in_thread(lambda: self._read_back(verifier))
 
     def _read_from_back(self) -> None:
         buffer = self._buffer()
-        while self._front < self._back and not self._ranges_ignored:
+        while self._front < self._back and not self._source.ranges_ignored:
             self._back -= 1
-            self._fetch_part(self._back * self._step, None, buffer)
+            start = self._source.start + self._back * self._step
+            body = ResumableBody(self._source, None, start, start)
+            try:
+                self._fetch_part(self._back, body, buffer)
+            finally:
+                body.close()
+
+    def _fetch_part(self, number: int, body: ResumableBody, buffer: memoryview | None) -> None:
+        """One part, hashed by itself where that is of use."""
+        start = self._source.start + number * self._step
+        stop = min(start + self._step, self._source.stop)
+        verifier = self._verifier
+        hasher = None if verifier is None else verifier.new()
+        self._fetch(body, start, stop, buffer, hasher)
+        if verifier is not None:
+            verifier.add_part(start, stop - start, hasher)
 
     def _buffer(self) -> memoryview | None:
-        return None if self._sink.view(0, 1) is not None else memoryview(bytearray(CHUNK))
+        """Memory to receive into on the way to a sink that has none itself."""
+        if self._sink.view(0, 1) is not None:
+            return None
+        length = self._source.stop - self._source.start
+        return memoryview(bytearray(min(CHUNK, length)))
 
     def _fetch(
         self,
+        body: ResumableBody,
         start: int,
         stop: int,
-        response: ObjectBody | None,
         buffer: memoryview | None,
         hasher: Any,
-    ) -> ObjectBody | None:
-        """Bytes `start` to `stop` into the sink; goes on where a body breaks.
-
-        Returns the response if it has more to give.
-        """
+    ) -> None:
+        """Bytes `start` to `stop` of the object into the sink."""
         sink = self._sink
-        target = sink.view(start, stop)
-        if target is None and buffer is None:
-            buffer = memoryview(bytearray(min(CHUNK, stop - start)))
-        in_order = buffer is not None and not sink.parallel
+        base = self._source.start
+        target = sink.view(start - base, stop - base)
         progress = self._progress
-        position = start
-        stalls = 0
-        rested = start
-        while True:
-            begun = position
-            try:
-                if response is None:
-                    response = self._open(position, stop)
-                while position < stop:
-                    if target is not None:
-                        count = response.readinto(target[position - start :])
-                        chunk = target[position - start : position - start + count]
-                    else:
-                        assert buffer is not None
-                        left = stop - position
-                        count = response.readinto(buffer if left >= len(buffer) else buffer[:left])
-                        chunk = buffer[:count]
-                    if not count:
-                        raise IncompleteBody(f"the body ended {stop - position} bytes early")
-                    if target is None:
-                        if in_order:
-                            sink.write(chunk)
-                        else:
-                            sink.write_at(position, chunk)
-                    if hasher is not None:
-                        hasher.update(chunk)
-                    position += count
-                    if progress is not None:
-                        progress(count)
-                    if position - rested >= _TURN:
-                        # A store that is never waited for must not keep all others waiting.
-                        rested = position
-                        gevent.sleep(0)
-                break
-            except TransportError as error:
-                broken, response = response, None
-                if broken is None:
-                    # No answer came at all: the client has tried that often enough.
-                    raise self._error(f"bytes {position} to {stop} gave up: {error}") from error
-                broken.close()
-                if not self._etag:
-                    raise self._error(
-                        f"broke after {position} bytes, and without an ETag there is no telling "
-                        f"whether the rest would be of the same object: {error}"
-                    ) from error
-                stalls = 0 if position > begun else stalls + 1
-                if stalls >= self._client.config.max_attempts:
-                    raise self._error(
-                        f"bytes {position} to {stop} broke {stalls} times: {error}"
-                    ) from error
-                self._client.stats.retries += 1
-                if stalls:
-                    config = self._client.config
-                    bound = min(config.retry_max, config.retry_base * 2.0 ** (stalls - 1))
-                    gevent.sleep(random.random() * bound)
-            except BaseException:
-                if response is not None:
-                    response.close()
-                raise
-        if response.stream is None or response.stream.remaining == 0:
-            response.close()
-            return None
-        return response
-
-    def _open(self, start: int, stop: int) -> ObjectBody:
-        """The answer to a range, if it is that range, and of the same object."""
-        try:
-            found = self._client.get_object(
-                self._bucket,
-                self._key,
-                range=(start, stop),
-                if_match=self._etag,
-                version_id=self._version_id,
-                headers=self._headers,
-            )
-        except TransportError:
-            raise
-        except PreconditionFailed as error:
-            raise self._error(f"the object changed while it was read: {error}") from error
-        except S3poError as error:
-            raise self._error(f"bytes {start} to {stop} gave up: {error}") from error
-        response = found.body
-        try:
-            if found.etag != self._etag:
-                raise IntegrityError(
-                    f"the object changed while it was read: its ETag was {self._etag!r}, "
-                    f"now it is {found.etag!r}"
-                )
-            if "content-range" not in found.headers and found.length == self._size:
-                self._ranges_ignored = True
-                _skip(response, start)
-            elif (
-                found.start != start
-                or found.size != self._size
-                or (found.length or 0) > stop - start
-            ):
-                raise IntegrityError(
-                    f"asked for bytes {start} to {stop - 1} of {self._size}, was given "
-                    f"{found.headers.get('content-range', 'something else')!r}"
-                )
-        except TransportError:
-            response.close()
-            raise
-        except S3poError as error:
-            response.close()
-            raise self._error(str(error)) from error
-        except BaseException:
-            response.close()
-            raise
-        return response
-
-    def _accept(self, chunk: bytes, hasher: Any) -> None:
-        self._sink.write(chunk)
-        if hasher is not None:
-            hasher.update(chunk)
-        if self._progress is not None:
-            self._progress(len(chunk))
+        parallel = sink.parallel
+        body.stop = stop
+        position = since = start
+        while position < stop:
+            if target is not None:
+                chunk = target[position - start :]
+            else:
+                assert buffer is not None
+                left = stop - position
+                chunk = buffer if left >= len(buffer) else buffer[:left]
+            count = body.readinto(chunk)
+            if count < len(chunk):
+                chunk = chunk[:count]
+            if target is None:
+                if parallel:
+                    sink.write_at(position - base, chunk)
+                else:
+                    sink.write(chunk)
+            if hasher is not None:
+                hasher.update(chunk)
+            position += count
+            if progress is not None:
+                progress(count)
+            if position - since >= BYTES_PER_TURN:
+                since = position
+                yield_to_loop()
 
     def _read_back(self, verifier: Verifier) -> Any:
-        """A hash of what parallel ranges wrote. Runs in a native thread."""
+        """A hash of what parallel ranges wrote. Runs in a native thread where one can be had."""
         hasher = verifier.new()
-        view = self._sink.view(0, self._size)
+        size = self._source.stop - self._source.start
+        view = self._sink.view(0, size)
         if view is not None:
             with view:
                 hasher.update(view)
             return hasher
         buffer = memoryview(bytearray(CHUNK))
         position = 0
-        while position < self._size:
-            count = self._sink.read_at(position, buffer[: min(CHUNK, self._size - position)])
+        while position < size:
+            count = self._sink.read_at(position, buffer[: min(CHUNK, size - position)])
             if not count:
                 raise IntegrityError("the file is shorter than what was written to it")
             hasher.update(buffer[:count])
             position += count
         return hasher
-
-    def _error(self, message: str) -> TransferError:
-        return TransferError(message).add_context(
-            operation="download", bucket=self._bucket, key=self._key
-        )
-
-
-def _skip(response: ObjectBody, count: int) -> None:
-    buffer = memoryview(bytearray(min(CHUNK, count)))
-    while count:
-        got = response.readinto(buffer[: min(count, len(buffer))])
-        if not got:
-            raise IncompleteBody(f"the body ended {count} bytes early")
-        count -= got

@@ -1,4 +1,4 @@
-"""Where a download's bytes go.
+"""Sinks of a download's bytes.
 
 A sink takes bytes in order (`write`), and some also at any place at once (`write_at`), which is what
 parallel ranges need.
@@ -9,26 +9,44 @@ from __future__ import annotations
 import codecs
 import errno
 import fcntl
+import inspect
 import io
 import os
 import stat
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from s3po.config import MiB
 from s3po.errors import ConfigError
+from s3po.forks import fork_generation, in_forked_child
 from s3po.transfer.source import check_encoding, is_text, real_file
+from s3po.transport.hubs import BYTES_PER_TURN, yield_to_loop
 
-#: What a body is read by on its way to a file.
+if TYPE_CHECKING:
+
+    class SupportsWriteBytes(Protocol):
+        """A binary file."""
+
+        def write(self, data: bytes, /) -> object: ...
+
+    class SupportsWriteText(Protocol):
+        """A text file."""
+
+        def write(self, data: str, /) -> object: ...
+
+    #: Anything that can be downloaded into. A path is an os.PathLike: for a str there is `download_file`.
+    Target = SupportsWriteBytes | SupportsWriteText | os.PathLike[str] | os.PathLike[bytes]
+
+#: Bytes that a body is read by on its way to a file.
 CHUNK = 1 * MiB
 
 
 class Sink:
-    """What is downloaded into."""
+    """A place for the bytes of a download."""
 
     __slots__ = ()
 
-    #: Whether `write_at` and `buffer_at` work, so that ranges may come in any order.
+    #: True where `write_at` works, so that ranges may come in any order.
     parallel = False
 
     def begin(self, size: int | None) -> None:
@@ -45,6 +63,10 @@ class Sink:
     def view(self, start: int, stop: int) -> memoryview | None:  # noqa: ARG002
         """Memory to read into directly; None where `write_at` is the way."""
         return None
+
+    def can_read_back(self) -> bool:
+        """True where `read_at` works; for sinks that are `parallel`."""
+        return False
 
     def read_at(self, offset: int, buffer: memoryview) -> int:
         """Read back what was written, for a checksum."""
@@ -97,6 +119,9 @@ class MemorySink(Sink):
     def view(self, start: int, stop: int) -> memoryview | None:
         return None if self._view is None else self._view[start:stop]
 
+    def can_read_back(self) -> bool:
+        return True
+
     def read_at(self, offset: int, buffer: memoryview) -> int:
         assert self._view is not None
         part = self._view[offset : offset + len(buffer)]
@@ -116,7 +141,7 @@ class MemorySink(Sink):
 class FileSink(Sink):
     """A regular file, written by position from where the caller left it."""
 
-    __slots__ = ("_fd", "_file", "_start", "_written")
+    __slots__ = ("_fd", "_file", "_readable", "_reading_fd", "_start", "_written")
 
     parallel = True
 
@@ -126,6 +151,9 @@ class FileSink(Sink):
         self._fd: int = file.fileno()
         self._start: int = file.tell()
         self._written = 0
+        self._readable = fcntl.fcntl(self._fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR
+        #: A descriptor of our own, where the caller's is for writing only.
+        self._reading_fd = -1
 
     def write(self, chunk: bytes | memoryview) -> None:
         self.write_at(self._written, memoryview(chunk))
@@ -138,11 +166,39 @@ class FileSink(Sink):
             offset += count
             chunk = chunk[count:]
 
+    def can_read_back(self) -> bool:
+        if self._readable or self._reading_fd >= 0:
+            return True
+        self._reading_fd = _open_for_reading(self._fd)
+        return self._reading_fd >= 0
+
     def read_at(self, offset: int, buffer: memoryview) -> int:
-        return os.preadv(self._fd, [buffer], self._start + offset)
+        fd = self._fd if self._readable else self._reading_fd
+        return os.preadv(fd, [buffer], self._start + offset)
 
     def finish(self, size: int) -> None:
+        self._close()
         self._file.seek(self._start + size)
+
+    def discard(self) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        fd, self._reading_fd = self._reading_fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+def _open_for_reading(fd: int) -> int:
+    """Another descriptor of the same file, for reading; -1 where the system gives none."""
+    try:
+        other = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return -1
+    if os.path.samestat(os.fstat(other), os.fstat(fd)):
+        return other
+    os.close(other)
+    return -1
 
 
 class WriterSink(Sink):
@@ -152,19 +208,19 @@ class WriterSink(Sink):
 
     def __init__(self, file: Any) -> None:
         self._file = file
-        # Only these may take fewer bytes than they are given.
         self._raw = isinstance(file, io.RawIOBase)
 
     def write(self, chunk: bytes | memoryview) -> None:
-        if not self._raw:
-            # bytes: whoever keeps what is written must not see it change.
-            self._file.write(bytes(chunk))
-            return
         view = memoryview(chunk)
         while view:
-            count = self._file.write(view)
-            if count is None:
+            # bytes: whoever keeps what is written must not see it change.
+            count = self._file.write(view if self._raw else bytes(view))
+            if count is None and self._raw:
                 raise BlockingIOError(errno.EAGAIN, "the file is in non-blocking mode and is full")
+            if type(count) is not int or count >= len(view):
+                return
+            if count <= 0:
+                raise OSError(errno.EIO, f"the file took none of {len(view)} bytes")
             view = view[count:]
 
 
@@ -189,24 +245,32 @@ class TextSink(Sink):
 
 
 class PathSink(Sink):
-    """A file that appears whole or not at all: written beside its place, renamed when it is whole."""
+    """A file that appears whole or not at all: written beside its path, renamed when it is whole.
 
-    __slots__ = ("_fd", "_path", "_target", "_temporary", "_written")
+    Where it cannot be renamed over (a mount point, a file system without rename), the whole file is
+    copied into it at the end.
+    """
+
+    __slots__ = ("_fd", "_folders", "_generation", "_path", "_target", "_temporary", "_written")
 
     parallel = True
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._generation = fork_generation()
         # Through a symbolic link, as open() would.
         self._target = os.path.realpath(path) if os.path.islink(path) else path
         folder = os.path.dirname(self._target)
         self._temporary = os.path.join(folder, f".s3po-{os.urandom(8).hex()}.part")
         self._written = 0
+        self._folders: list[str] = []
         try:
+            self._folders = _make_folders(folder)
             self._fd = os.open(
                 self._temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666
             )
         except OSError as error:
+            _remove_folders(self._folders)
             raise self._named(error) from None
         try:
             status = os.stat(self._target)
@@ -228,6 +292,9 @@ class PathSink(Sink):
         except OSError as error:
             raise self._named(error) from None
 
+    def can_read_back(self) -> bool:
+        return True
+
     def read_at(self, offset: int, buffer: memoryview) -> int:
         return os.preadv(self._fd, [buffer], offset)
 
@@ -236,7 +303,13 @@ class PathSink(Sink):
         try:
             # Some file systems say only here that the disk is full.
             os.close(fd)
-            os.replace(self._temporary, self._target)
+            try:
+                os.replace(self._temporary, self._target)
+            except OSError as error:
+                if error.errno not in _NOT_RENAMED:
+                    raise
+                _copy_into(self._temporary, self._target)
+                os.unlink(self._temporary)
         except OSError as error:
             raise self._named(error) from None
 
@@ -247,13 +320,105 @@ class PathSink(Sink):
                 os.close(fd)
             except OSError:
                 pass
+        if in_forked_child(self._generation):
+            # The file is the parent process's, which may go on with it.
+            return
         try:
             os.unlink(self._temporary)
         except OSError:
             pass
+        _remove_folders(self._folders)
 
     def _named(self, error: OSError) -> OSError:
         return OSError(error.errno, error.strerror, self._path)
+
+
+class InPlaceSink(FileSink):
+    """A file in a folder that takes no new files: written in place, and cut to its size at the end.
+
+    What was in it is lost as soon as the first byte comes.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, path: str) -> None:
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except PermissionError:
+            fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        # By a descriptor: this mode cuts off nothing.
+        super().__init__(os.fdopen(fd, "wb", buffering=0))
+
+    def finish(self, size: int) -> None:
+        os.ftruncate(self._fd, size)
+        self._close()
+        self._file.close()
+
+    def discard(self) -> None:
+        self._close()
+        self._file.close()
+
+
+#: Why a file is not renamed over another, though the other may be written to: a mount point, two file
+#: systems, a sticky folder, a file system that knows no rename.
+_NOT_RENAMED = frozenset(
+    {
+        errno.EBUSY,
+        errno.EXDEV,
+        errno.EPERM,
+        errno.EACCES,
+        errno.ENOSYS,
+        errno.EINVAL,
+        errno.EOPNOTSUPP,
+        errno.ENOTSUP,
+    }
+)
+
+
+def _copy_into(path: str, target: str) -> None:
+    with open(path, "rb", buffering=0) as source, open(target, "wb", buffering=0) as file:
+        buffer = memoryview(bytearray(CHUNK))
+        copied = 0
+        while count := source.readinto(buffer):
+            view = buffer[:count]
+            while view:
+                view = view[file.write(view) :]
+            copied += count
+            if copied >= BYTES_PER_TURN:
+                copied = 0
+                yield_to_loop()
+
+
+def _make_folders(folder: str) -> list[str]:
+    """Make a folder and those above it; returns those that were made, the innermost last."""
+    missing = []
+    while folder and not os.path.isdir(folder):
+        missing.append(folder)
+        folder = os.path.dirname(folder)
+    made: list[str] = []
+    try:
+        for each in reversed(missing):
+            try:
+                os.mkdir(each)
+            except FileExistsError:
+                # By another call in the meantime, or it is no folder.
+                if not os.path.isdir(each):
+                    raise
+            else:
+                made.append(each)
+    except OSError:
+        _remove_folders(made)
+        raise
+    return made
+
+
+def _remove_folders(folders: list[str]) -> None:
+    """Remove folders that are empty, the innermost first."""
+    try:
+        while folders:
+            os.rmdir(folders.pop())
+    except OSError:
+        pass
 
 
 class OpenedSink(WriterSink):
@@ -269,6 +434,10 @@ class OpenedSink(WriterSink):
 
     def discard(self) -> None:
         self._file.close()
+
+
+#: Why a folder takes no new file.
+_NO_NEW_FILE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSYS, errno.EOPNOTSUPP})
 
 
 def path_of(path: object) -> str:
@@ -292,14 +461,20 @@ def open_path(path: object) -> Sink:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), text)
     if not stat.S_ISREG(mode):
         return OpenedSink(text)
-    if os.path.exists(text) and not os.access(text, os.W_OK):
+    exists = os.path.exists(text)
+    if exists and not os.access(text, os.W_OK):
         # open() would refuse it, so a rename must not get round it.
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), text)
-    return PathSink(text)
+    try:
+        return PathSink(text)
+    except OSError as error:
+        if exists and error.errno in _NO_NEW_FILE:
+            return InPlaceSink(text)
+        raise
 
 
 def open_sink(file: Any, *, encoding: str | None = None) -> Sink:
-    """The sink for what the caller gave; ConfigError for what cannot be one."""
+    """The sink for a file or path; ConfigError for anything else."""
     check_encoding(encoding)
     if isinstance(file, os.PathLike):
         if encoding is not None:
@@ -309,11 +484,16 @@ def open_sink(file: Any, *, encoding: str | None = None) -> Sink:
         return open_path(file)
     if isinstance(file, (str, bytes)):
         raise ConfigError(
-            "file must be a file or an os.PathLike; for a path as str there is download_file"
+            "file must be a file or an os.PathLike; download_file takes a path as str"
         )
     write = getattr(file, "write", None)
     if not callable(write):
-        raise ConfigError(f"file must be a file or a path, not {type(file).__name__}")
+        raise ConfigError(
+            f"file must be a file or a path (os.PathLike), not {type(file).__name__}; "
+            "download_file takes the name of a file"
+        )
+    if inspect.iscoroutinefunction(write):
+        raise ConfigError("the file's write is asynchronous, and cannot be waited for here")
     if getattr(file, "closed", False):
         raise ConfigError("the file is closed")
     writable = getattr(file, "writable", None)

@@ -1,4 +1,4 @@
-"""Where an upload's bytes come from.
+"""Sources of an upload's bytes.
 
 A source has one of three natures: all in memory (`MemorySource`), a real file of which any part can
 be read at any time (`FileSource`), or a stream that can be read once, in order (`StreamSource`).
@@ -7,17 +7,43 @@ be read at any time (`FileSource`), or a stream that can be read once, in order 
 from __future__ import annotations
 
 import codecs
+import inspect
 import io
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from s3po.config import KiB
 from s3po.errors import ConfigError, IntegrityError
 from s3po.messages import Body, BytesLike
 from s3po.transfer.plan import check_size
+from s3po.transfer.threads import can_start_threads
 from s3po.transport.hubs import keep_hub
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+    class SupportsRead(Protocol):
+        """A file of bytes or of text."""
+
+        def read(self, size: int, /) -> ReadableBuffer | str | None: ...
+
+    class SupportsRecv(Protocol):
+        """A socket."""
+
+        def recv(self, size: int, /) -> bytes: ...
+
+    #: Anything that can be uploaded. A str is data; a path is an os.PathLike.
+    Data = (
+        str
+        | ReadableBuffer
+        | SupportsRead
+        | SupportsRecv
+        | os.PathLike[str]
+        | os.PathLike[bytes]
+        | Iterable[ReadableBuffer]
+    )
 
 Progress = Callable[[int], object]
 
@@ -29,12 +55,16 @@ _TEXT_CHUNK = 256 * KiB
 
 
 class Source:
-    """What is uploaded, from where the caller left it to its end."""
+    """Bytes to upload, from the position where the caller left them to their end."""
 
     __slots__ = ()
 
     #: None where only the end will tell.
     size: int | None = None
+
+    def whole(self, progress: Progress | None) -> BytesLike | Body:
+        """All bytes, for one PUT; only where the size is known and any part can be read."""
+        return self.body(0, self.size, progress) if self.size else b""
 
     def body(self, start: int, stop: int, progress: Progress | None) -> BytesLike | Body:
         """Bytes `start` to `stop`; only where the size is known and any part can be read."""
@@ -83,9 +113,27 @@ class ViewBody:
 class FileBody:
     """A slice of a real file, read by position: parallel parts do not fight over where the file is."""
 
-    __slots__ = ("_buffer", "_position", "_progress", "fd", "length", "rewindable", "start")
+    __slots__ = (
+        "_buffer",
+        "_check",
+        "_position",
+        "_progress",
+        "fd",
+        "length",
+        "rewindable",
+        "start",
+    )
 
-    def __init__(self, fd: int, start: int, length: int, progress: Progress | None) -> None:
+    def __init__(
+        self,
+        fd: int,
+        start: int,
+        length: int,
+        progress: Progress | None,
+        check: Callable[[], object] | None = None,
+    ) -> None:
+        #: Called before the last bytes are given, which make the request whole.
+        self._check = check
         #: The file's descriptor and the slice's first byte in it.
         self.fd = fd
         self.start = start
@@ -106,6 +154,8 @@ class FileBody:
             self._position += len(chunk)
             if self._progress is not None:
                 self._progress(len(chunk))
+            if self._check is not None and self._position == self.length:
+                self._check()
         return chunk
 
     def digest(self, update: Callable[[memoryview], object]) -> None:
@@ -116,8 +166,10 @@ class FileBody:
             position += len(chunk)
 
     def file_slice(self) -> tuple[int, int, int] | None:
-        """Descriptor, offset and count, for `sendfile`; None where each byte is to be counted."""
-        return None if self._progress is not None else (self.fd, self.start, self.length)
+        """Descriptor, offset and count, for `sendfile`; None where `read` has more to do than to read."""
+        if self._progress is not None or self._check is not None:
+            return None
+        return self.fd, self.start, self.length
 
     def _read_at(self, position: int, size: int) -> memoryview:
         # The same buffer each time: what was returned before is no longer needed.
@@ -169,6 +221,13 @@ class FileSource(Source):
 
     def body(self, start: int, stop: int, progress: Progress | None) -> BytesLike | Body:
         return FileBody(self._fd, self._start + start, stop - start, progress)
+
+    def whole(self, progress: Progress | None) -> BytesLike | Body:
+        if not self.size:
+            self.check()
+            return b""
+        # A PUT replaces what is there as soon as it is whole: a file that changed must stop it before.
+        return FileBody(self._fd, self._start, self.size, progress, self.check)
 
     def check(self) -> None:
         status = os.fstat(self._fd)
@@ -255,7 +314,7 @@ class StreamSource(Source):
 
 
 def as_bytes(data: object, what: str) -> BytesLike:
-    """Anything with a buffer, as flat bytes; ConfigError (`what` says what was expected) otherwise."""
+    """Anything with a buffer, as flat bytes; ConfigError, which begins with `what`, for anything else."""
     if isinstance(data, (bytes, bytearray)):
         return data
     try:
@@ -292,7 +351,7 @@ def encode(text: str, encoding: str | None) -> bytes:
         raise ConfigError(f"the text cannot be encoded: {error}") from error
 
 
-def open_source(data: object, *, encoding: str | None = None, size: int | None = None) -> Source:
+def open_source(data: Any, *, encoding: str | None = None, size: int | None = None) -> Source:
     """The source for what the caller gave; ConfigError for what cannot be one.
 
     `size` is the length of a stream that cannot tell it by itself.
@@ -309,11 +368,11 @@ def open_source(data: object, *, encoding: str | None = None, size: int | None =
     if callable(getattr(data, "read", None)):
         return _open_file(data, encoding, size)
     if callable(getattr(data, "recv", None)):
-        return _stream(data, data.recv, size=size)  # type: ignore[attr-defined]
+        return _stream(data, data.recv, size=size)
     if data is None or isinstance(data, (int, float, dict, set, frozenset)):
         raise _no_source(data)
     try:
-        memoryview(data).release()  # type: ignore[arg-type]
+        memoryview(data).release()
     except TypeError:
         pass
     else:
@@ -326,7 +385,7 @@ def open_source(data: object, *, encoding: str | None = None, size: int | None =
 def _no_source(data: object) -> ConfigError:
     return ConfigError(
         "data must be str, bytes-like, a file, a path (os.PathLike), a socket or an iterable of "
-        f"bytes, not {type(data).__name__}"
+        f"bytes, not {type(data).__name__}; upload_file takes the name of a file"
     )
 
 
@@ -354,8 +413,12 @@ def _open_file(file: Any, encoding: str | None, size: int | None) -> Source:
     readable = getattr(file, "readable", None)
     if callable(readable) and not readable():
         raise ConfigError("the file is not open for reading")
+    if inspect.iscoroutinefunction(file.read):
+        raise ConfigError("the file's read is asynchronous, and cannot be waited for here")
     if is_text(file):
         return _stream(file, file.read, size=size, encoding=encoding, text=True)
+    if size is None:
+        size = _announced_size(file)
     real = real_file(file)
     if real is not None:
         return _sized(FileSource(real, owned=False), size)
@@ -365,8 +428,24 @@ def _open_file(file: Any, encoding: str | None, size: int | None) -> Source:
     return _stream(file, read, size=size)
 
 
+def _announced_size(file: Any) -> int | None:
+    """Bytes that an HTTP response has still to give, by its head; None for all else, and where it does not say.
+
+    Such a response ends early without a word where its connection breaks.
+    """
+    module = type(file).__module__
+    if module == "http.client":
+        size = file.length
+    elif module.startswith("urllib3."):
+        encoded = getattr(file, "decode_content", False) and "content-encoding" in file.headers
+        size = None if encoded else getattr(file, "length_remaining", None)
+    else:
+        return None
+    return size if isinstance(size, int) and size >= 0 else None
+
+
 def is_text(file: Any) -> bool:
-    """Whether a file takes and gives str."""
+    """True where a file takes and gives str."""
     if isinstance(file, (io.RawIOBase, io.BufferedIOBase)):
         return False
     if isinstance(file, io.TextIOBase):
@@ -406,9 +485,9 @@ def _stream(
 
     The parts that are on their way must not stand still while the next bytes are waited for.
     """
-    away = _ThreadedReader(read, close) if _may_wait(file) else None
-    if away is not None:
-        read, close = away.read, away.close
+    if _may_wait(file) and can_start_threads():
+        threaded = _ThreadedReader(read, close)
+        read, close = threaded.read, threaded.close
     return StreamSource(_encoder(read, encoding) if text else read, size=size, close=close)
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import weakref
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import gevent
 from gevent.event import Event
 
+from s3po.forks import fork_generation, in_forked_child
 from s3po.transport.hubs import keep_hub
+
+_Task = tuple[Callable[..., object], tuple[object, ...]]
 
 
 class TaskGroup:
@@ -18,21 +23,45 @@ class TaskGroup:
     The greenlet that owns it reads the source and hands out work, so that what the caller gave
     (a generator, a file) only ever runs there. Leaving the `with` block waits for all, or kills
     all when it is left by an exception.
+
+    It may be used from several threads, one at a time: calls that are under way in another thread's
+    hub, which may never run again, are dropped there and begun anew here. So calls must bear being
+    made twice.
+
+    In a child of the process that made it, it does nothing: its greenlets are copies.
     """
 
-    __slots__ = ("_changed", "_failure", "_running", "size")
+    __slots__ = (
+        "__weakref__",
+        "_changed",
+        "_failure",
+        "_generation",
+        "_hub",
+        "_owner",
+        "_running",
+        "size",
+    )
 
     def __init__(self, size: int) -> None:
         keep_hub()
         self.size = size
-        self._running: set[gevent.Greenlet[..., None]] = set()
+        self._hub: Any = gevent.get_hub()
         self._changed = Event()
+        self._running: dict[Any, _Task] = {}
         self._failure: BaseException | None = None
+        self._generation = fork_generation()
+        self._owner: Any = None
+        _hook_forks()
+        _groups.add(self)
 
     def start(self, function: Callable[..., object], *args: object) -> None:
         """Run the call as soon as there is room; raises the first failure of an earlier one."""
         self.wait_for_room()
-        self._running.add(gevent.spawn(self._run, function, args))
+        self._spawn((function, args))
+
+    def _spawn(self, task: _Task) -> None:
+        greenlet = gevent.spawn(self._run, self._running, task)
+        self._running[greenlet] = task
 
     def wait_for_room(self) -> None:
         """Return when fewer than `size` calls are under way; raises the first failure."""
@@ -47,31 +76,61 @@ class TaskGroup:
         return bool(self._running)
 
     def _wait(self, size: int) -> None:
+        self._check_process()
+        self._move_here()
         while self._failure is None and len(self._running) >= size:
             self._changed.clear()
             self._changed.wait()
+            self._check_process()
         if self._failure is not None:
             raise self._failure
 
-    def _run(self, function: Callable[..., object], args: tuple[object, ...]) -> None:
+    def _check_process(self) -> None:
+        if in_forked_child(self._generation):
+            raise gevent.GreenletExit("this transfer belongs to the parent process")
+
+    def _move_here(self) -> None:
+        """Begin anew, in this thread's hub, what is under way in another's."""
+        hub = gevent.get_hub()
+        if hub is self._hub:
+            return
+        keep_hub()
+        tasks, self._running = self._running, {}
+        other, self._hub = self._hub, hub
+        self._changed = Event()
+        _kill_in(other, list(tasks))
+        for task in list(tasks.values()):
+            self._spawn(task)
+
+    def _run(self, running: dict[Any, _Task], task: _Task) -> None:
+        function, args = task
         try:
             function(*args)
         except BaseException as error:
             # Also KeyboardInterrupt, which reaches whichever greenlet runs: it belongs to the owner.
-            if self._failure is None:
+            if running is self._running and self._failure is None:
                 self._failure = error
         finally:
-            self._running.discard(gevent.getcurrent())
-            self._changed.set()
+            running.pop(gevent.getcurrent(), None)
+            if running is self._running:
+                self._changed.set()
 
     def kill(self) -> None:
         """Stop all that are under way; returns when they have ended."""
+        if in_forked_child(self._generation):
+            return
+        if gevent.get_hub() is not self._hub:
+            tasks, self._running = self._running, {}
+            _kill_in(self._hub, list(tasks))
+            return
         while self._running:
             gevent.killall(list(self._running))
             # One that was killed before it began never ran its `finally`.
-            self._running = {greenlet for greenlet in self._running if not greenlet.dead}
+            for greenlet in [each for each in self._running if each.dead]:
+                self._running.pop(greenlet, None)
 
     def __enter__(self) -> Self:
+        self._owner = gevent.getcurrent()
         return self
 
     def __exit__(
@@ -80,6 +139,7 @@ class TaskGroup:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._owner = None
         if error is not None:
             self.kill()
             return
@@ -91,3 +151,38 @@ class TaskGroup:
         finally:
             # The failure's traceback leads here: leave no circle behind.
             self._failure = None
+
+
+def _kill_in(hub: Any, greenlets: list[Any]) -> None:
+    """Kill another thread's greenlets, should its hub ever run again."""
+
+    def kill() -> None:
+        gevent.killall(greenlets, block=False)
+
+    try:
+        hub.loop.run_callback_threadsafe(kill)
+    except (AttributeError, ValueError):
+        # The hub was destroyed with its thread.
+        pass
+
+
+#: All there are, for the child of a fork.
+_groups: weakref.WeakSet[TaskGroup] = weakref.WeakSet()
+_hooked = False
+
+
+def _hook_forks() -> None:
+    global _hooked
+    if not _hooked:
+        _hooked = True
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_stop_copies)
+
+
+def _stop_copies() -> None:
+    """Runs in the child of a fork: the greenlets that were copied end before they do anything."""
+    current = gevent.getcurrent()
+    for group in list(_groups):
+        for greenlet in [*group._running, group._owner]:
+            if isinstance(greenlet, gevent.Greenlet) and greenlet is not current:
+                greenlet.kill(block=False)

@@ -4,30 +4,49 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import gevent
 
-from s3po import log
+from s3po import checksums, log
 from s3po.config import MAX_PARTS, check_part_size
 from s3po.endpoint import check_bucket, check_key
 from s3po.errors import (
     ConfigError,
-    Conflict,
     IntegrityError,
-    MalformedResponse,
     NoSuchUpload,
+    OutcomeUnknown,
     PreconditionFailed,
     S3poError,
-    ServerError,
     TransferError,
-    TransportError,
 )
-from s3po.messages import Body, BytesLike
-from s3po.models import PartInfo, UploadResult
-from s3po.rest import Client
+from s3po.forks import fork_generation, in_forked_child
+from s3po.messages import Body, BytesLike, Request
+from s3po.models import HeadObjectResult, PartInfo, PutObjectResult, UploadResult
+from s3po.rest import Client, codec
+from s3po.sigv4 import hash_body
+from s3po.transfer.headers import (
+    headers_of_complete,
+    headers_of_create,
+    headers_of_part,
+    headers_of_upload,
+    is_plain,
+    take_checksum,
+    take_digests,
+)
 from s3po.transfer.limiter import CallLimiter
+from s3po.transfer.outcome import (
+    WRITE_ID,
+    Expected,
+    find_written,
+    is_suspect,
+    is_unknown,
+    new_write_id,
+    resolve,
+)
 from s3po.transfer.plan import concurrency_for, iter_ranges, next_part_size, part_size_for
 from s3po.transfer.source import (
     FileSource,
@@ -40,8 +59,10 @@ from s3po.transfer.source import (
     open_source,
 )
 from s3po.transfer.tasks import TaskGroup
+from s3po.transfer.verify import is_md5, may_be_md5
 
 _log = log.logger("transfer")
+_md5 = hashlib.md5
 
 #: Seconds that an interrupted upload may take to clean up on the store. A batch stops within one
 #: second, and what was interrupted first may come before the others.
@@ -50,50 +71,42 @@ _ABORT_SECONDS = 0.45
 #: Seconds that an interrupted upload waits for the answer that tells what to abort.
 _BEGIN_SECONDS = 0.3
 
-#: Headers that a store wants with each part too, not only where the upload begins
-#: (https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html).
-_PART_HEADERS = (
-    "x-amz-server-side-encryption-customer-",
-    "x-amz-request-payer",
-    "x-amz-expected-bucket-owner",
-)
+#: The ETag of an object of a directory bucket is never an MD5
+#: (https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-express-differences.html).
+_DIRECTORY_BUCKET = "--x-s3"
 
 
 def upload(
     client: Client,
     bucket: str,
     key: str,
-    data: object,
+    data: Any,
     *,
     encoding: str | None = None,
     size: int | None = None,
-    content_type: str | None = None,
-    metadata: Mapping[str, str] | None = None,
-    storage_class: str | None = None,
-    if_match: str | None = None,
-    if_none_match: str | None = None,
     part_size: int | None = None,
-    headers: Mapping[str, str] | None = None,
+    checksum: str | None = None,
+    headers: dict[str, str] | None = None,
     progress: Progress | None = None,
 ) -> UploadResult:
-    """Store `data` as an object; see `Connection.upload`."""
+    """Store `data` as an object; see `Connection.upload`. `headers` are `build_headers`' own."""
     threshold = client.config.multipart_threshold
     if type(data) is str and encoding is None:
         data = encode(data, None)
-    if type(data) is bytes and len(data) < threshold and progress is None and size is None:
+    if (
+        type(data) is bytes
+        and (headers is None or is_plain(headers))
+        and len(data) < threshold
+        and progress is None
+        and size is None
+        and checksum is None
+    ):
         if part_size is not None:
             check_part_size(part_size)
-        result = client.put_object(
-            bucket,
-            key,
-            data,
-            content_type=content_type,
-            metadata=metadata,
-            if_match=if_match,
-            if_none_match=if_none_match,
-            storage_class=storage_class,
-            headers=headers,
-        )
+        result = client.put_object(bucket, key, data, headers=headers)
+        etag = result.etag
+        if client.config.check_etags and _md5(data, usedforsecurity=False).hexdigest() != etag:
+            result = _check_put(client, bucket, key, data, headers, result)
         return UploadResult(bucket, key, result.etag, len(data), result.version_id)
 
     check_bucket(bucket)
@@ -101,25 +114,16 @@ def upload(
     check_progress(progress)
     if part_size is not None:
         check_part_size(part_size)
-    parts = MultipartUpload(
-        client,
-        bucket,
-        key,
-        content_type=content_type,
-        metadata=metadata,
-        storage_class=storage_class,
-        if_match=if_match,
-        if_none_match=if_none_match,
-        headers=headers,
-        progress=progress,
+    upload = MultipartUpload(
+        client, bucket, key, headers=headers, checksum=checksum, progress=progress
     )
     usual = part_size or client.config.part_size
     source = open_source(data, encoding=encoding, size=size)
     try:
         if isinstance(source, StreamSource):
-            return _upload_stream(parts, source, usual, threshold)
+            return _upload_stream(upload, source, usual, threshold)
         assert isinstance(source, (MemorySource, FileSource))
-        return _upload_known(parts, source, source.size, usual, threshold)
+        return _upload_known(upload, source, source.size, usual, threshold)
     finally:
         source.close()
 
@@ -130,124 +134,175 @@ def check_progress(progress: object) -> None:
 
 
 def _upload_known(
-    parts: MultipartUpload, source: Source, size: int, usual: int, threshold: int
+    upload: MultipartUpload, source: Source, size: int, usual: int, threshold: int
 ) -> UploadResult:
     step = part_size_for(size, usual)
     if size < threshold:
-        body = source.body(0, size, parts.progress) if size else b""
-        result = parts.put(body, size)
-        source.check()
+        result = upload.put(source.whole(upload.progress), size)
     else:
-        with parts, TaskGroup(_width(parts.client, -(-size // step))) as group:
+        with upload, TaskGroup(_width(upload.client, -(-size // step))) as group:
             for start, stop in iter_ranges(0, size, step):
                 group.wait_for_room()
-                number = parts.next_number(stop - start)
-                body = source.body(start, stop, parts.progress)
-                group.start(parts.send, number, body)
+                number = upload.next_number(stop - start)
+                body = source.body(start, stop, upload.progress)
+                group.start(upload.send, number, body)
             group.wait_for_all()
             source.check()
-            result = parts.complete()
+            result = upload.complete()
     source.finish()
     return result
 
 
 def _upload_stream(
-    parts: MultipartUpload, source: StreamSource, usual: int, threshold: int
+    upload: MultipartUpload, source: StreamSource, usual: int, threshold: int
 ) -> UploadResult:
     size = source.size
     step = usual if size is None else part_size_for(size, usual)
     first = source.read(step)
     if len(first) < step and len(first) < threshold:
-        return parts.put(first, len(first))
-    config = parts.client.config
-    spares = _Spares(parts.client.limiter)
+        return upload.put(first, len(first))
+    config = upload.client.config
+    quota = _PartQuota(upload.client.limiter)
     try:
-        with parts, TaskGroup(config.max_concurrency) as group:
+        with upload, TaskGroup(config.max_concurrency) as group:
             chunk = first
             del first
-            spare = False
+            extra = False
             while chunk:
                 last = len(chunk) < step
-                number = parts.next_number(len(chunk))
-                group.start(spares.send, parts, number, chunk, spare)
+                number = upload.next_number(len(chunk))
+                group.start(quota.send, upload, number, chunk, extra)
                 del chunk
                 if last:
                     break
                 if size is None:
-                    step = next_part_size(parts.planned, usual)
+                    step = next_part_size(upload.planned, usual)
                     group.size = concurrency_for(step, usual, config.max_concurrency)
                 # Memory is bounded by this: the next part is read when one of those in flight is
                 # done, or, where a batch shares the memory, when there is some to spare.
                 group.wait_for_room()
-                spare = group.busy and spares.take()
-                if group.busy and not spare and spares.bounded:
+                extra = group.busy and quota.acquire()
+                if group.busy and not extra and quota.bounded:
                     group.wait_for_all()
                 chunk = source.read(step)
             group.wait_for_all()
-            return parts.complete()
+            return upload.complete()
     finally:
-        spares.close()
+        quota.close()
 
 
-class _Spares:
-    """MultipartUpload that a stream holds in memory beyond its first, where a batch bounds them."""
+class _PartQuota:
+    """The parts that a stream holds in memory beyond its first, where a batch bounds them."""
 
-    __slots__ = ("_limiter", "_taken")
+    __slots__ = ("_acquired", "_limiter")
 
     def __init__(self, limiter: object) -> None:
         self._limiter = limiter if isinstance(limiter, CallLimiter) else None
-        self._taken = 0
+        self._acquired = 0
 
     @property
     def bounded(self) -> bool:
         return self._limiter is not None
 
-    def take(self) -> bool:
+    def acquire(self) -> bool:
         if self._limiter is None or not self._limiter.acquire_part():
             return False
-        self._taken += 1
+        self._acquired += 1
         return True
 
-    def give(self) -> None:
+    def release(self) -> None:
         assert self._limiter is not None
-        self._taken -= 1
+        self._acquired -= 1
         self._limiter.release_part()
 
-    def send(self, parts: MultipartUpload, number: int, chunk: BytesLike, spare: bool) -> None:
+    def send(self, upload: MultipartUpload, number: int, chunk: BytesLike, extra: bool) -> None:
         try:
-            parts.send(number, chunk)
+            upload.send(number, chunk)
         finally:
-            if spare:
-                self.give()
+            if extra:
+                self.release()
 
     def close(self) -> None:
         # Also for those that were killed before they began.
-        while self._taken:
-            self.give()
+        while self._acquired:
+            self.release()
 
 
 def _width(client: Client, parts: int) -> int:
     return max(1, min(client.config.max_concurrency, parts))
 
 
+def _md5_of(body: BytesLike | Body) -> str:
+    return hash_body(body, _md5(usedforsecurity=False)).hexdigest()
+
+
+def _differs(bucket: str, etag: str, headers: Mapping[str, str], body: BytesLike | Body) -> str:
+    """The MD5 of what was sent where the ETag is one and is another; else empty."""
+    if not may_be_md5(etag, headers) or bucket.endswith(_DIRECTORY_BUCKET):
+        return ""
+    if not isinstance(body, (bytes, bytearray, memoryview)) and not body.rewindable:
+        return ""
+    sent = _md5_of(body)
+    return "" if sent == etag.lower() else sent
+
+
+def _wrong_etag(etag: str, sent: str) -> IntegrityError:
+    return IntegrityError(f"the bytes that were sent have the MD5 {sent}, the store has {etag}")
+
+
+def _rewind(body: BytesLike | Body) -> None:
+    if not isinstance(body, (bytes, bytearray, memoryview)):
+        body.rewind()
+
+
+def _check_put(
+    client: Client,
+    bucket: str,
+    key: str,
+    body: BytesLike | Body,
+    headers: Mapping[str, str] | None,
+    result: PutObjectResult,
+) -> PutObjectResult:
+    """Compare an answer's ETag with what was sent, and send it again where they differ."""
+    backoff = client.backoff()
+    while sent := _differs(bucket, result.etag, result.headers, body):
+        error = _wrong_etag(result.etag, sent)
+        error.add_context(
+            operation="put_object", bucket=bucket, key=key, attempts=backoff.count + 1
+        )
+        conditional = headers is not None and ("if-match" in headers or "if-none-match" in headers)
+        if conditional or backoff.count + 1 >= client.config.max_attempts:
+            # A conditional one would fail now, for its object is there.
+            raise error
+        client.stats.retries += 1
+        backoff.wait()
+        _rewind(body)
+        result = client.put_object(bucket, key, body, headers=headers)
+    return result
+
+
 class MultipartUpload:
     """One upload on its way: a PUT, or a multipart upload that is completed or leaves nothing behind.
 
     As a context manager it begins the multipart upload, and aborts it when left by an exception.
+    In a child of the process that made it, it does nothing.
     """
 
     __slots__ = (
         "_bucket",
-        "_content_type",
+        "_checksum",
+        "_checksum_type",
+        "_completing",
         "_done",
+        "_generation",
         "_headers",
-        "_if_match",
-        "_if_none_match",
         "_key",
-        "_metadata",
         "_numbers",
         "_part_headers",
-        "_storage_class",
+        "_part_sums",
+        "_upload_headers",
+        "_whole_digests",
+        "_write_id",
         "client",
         "planned",
         "progress",
@@ -260,12 +315,8 @@ class MultipartUpload:
         bucket: str,
         key: str,
         *,
-        content_type: str | None = None,
-        metadata: Mapping[str, str] | None = None,
-        storage_class: str | None = None,
-        if_match: str | None = None,
-        if_none_match: str | None = None,
         headers: Mapping[str, str] | None = None,
+        checksum: str | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.client = client
@@ -274,45 +325,116 @@ class MultipartUpload:
         self.planned = 0
         self._bucket = bucket
         self._key = key
-        self._content_type = content_type
-        self._metadata = metadata
-        self._storage_class = storage_class
-        self._if_match = if_match
-        self._if_none_match = if_none_match
-        self._headers = headers
-        self._part_headers = (
-            {
-                name: value
-                for name, value in headers.items()
-                if name.lower().startswith(_PART_HEADERS)
-            }
-            if headers
-            else None
-        )
+        sent = dict(headers or {})
+        self._checksum = take_checksum(sent, checksum)
+        #: The caller's own checksums of the whole.
+        self._whole_digests = take_digests(sent)
+        self._checksum_type = sent.pop("x-amz-checksum-type", "").upper()
+        self._check_checksum()
+        self._write_id: str | None = None
+        self._headers = sent
+        self._part_headers = headers_of_part(sent) or None
+        self._upload_headers = headers_of_upload(sent) or None
         self.upload_id = ""
         self._numbers = 0
         self._done: dict[int, PartInfo] = {}
+        #: By part, the checksum's digest; for a checksum of the whole.
+        self._part_sums: dict[int, bytes] = {}
+        self._generation = fork_generation()
+        #: True while a completion is under way that may have been performed.
+        self._completing = False
+
+    def _check_checksum(self) -> None:
+        """Settle the kind of checksum by AWS's table.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+        """
+        named = [name[15:] for name in self._whole_digests if name.startswith("x-amz-checksum-")]
+        if self._checksum is None and len(named) == 1:
+            self._checksum = named[0]
+        algorithm = self._checksum
+        if algorithm is None:
+            if self._checksum_type:
+                raise ConfigError("x-amz-checksum-type is of use with checksum= only")
+            return
+        default = "FULL_OBJECT" if algorithm.startswith("crc") else "COMPOSITE"
+        kind = self._checksum_type or default
+        if (
+            kind not in ("FULL_OBJECT", "COMPOSITE")
+            or (kind == "FULL_OBJECT" and default == "COMPOSITE")
+            or (kind == "COMPOSITE" and algorithm == "crc64nvme")
+        ):
+            raise ConfigError(f"S3 knows no {kind} checksum {algorithm.upper()}")
+        self._checksum_type = kind
 
     def put(self, body: BytesLike | Body, size: int) -> UploadResult:
         """Store all in one request."""
+        client, bucket, key = self.client, self._bucket, self._key
         progress = self.progress
         if progress is not None and size and isinstance(body, (bytes, bytearray, memoryview)):
             body = ViewBody(body, progress)
-        result = self.client.put_object(
+        sent = {**self._headers, **self._whole_digests}
+        if self._checksum is not None:
+            name = f"x-amz-checksum-{self._checksum}"
+            if name not in sent:
+                sent[name] = checksums.encode(self._digest_of(body))
+            sent["x-amz-sdk-checksum-algorithm"] = self._checksum.upper()
+        conditional = "if-match" in sent or "if-none-match" in sent
+        if conditional and client.config.mark_writes:
+            self._write_id = sent[f"x-amz-meta-{WRITE_ID}"] = new_write_id()
+        try:
+            result = client.put_object(bucket, key, body, headers=sent)
+        except S3poError as error:
+            found = self._find_put(body, size, sent, error) if conditional else None
+            if found is None:
+                raise
+            return UploadResult(bucket, key, found.etag, size, found.version_id)
+        if client.config.check_etags:
+            result = _check_put(client, bucket, key, body, sent, result)
+        return UploadResult(bucket, key, result.etag, size, result.version_id)
+
+    def _find_put(
+        self, body: BytesLike | Body, size: int, sent: Mapping[str, str], error: S3poError
+    ) -> HeadObjectResult | None:
+        """The head of what a conditional PUT stored though it seemed to fail; None where it surely did."""
+        unknown = is_unknown(error)
+        if not unknown and not is_suspect(error):
+            return None
+        rewindable = isinstance(body, (bytes, bytearray, memoryview)) or body.rewindable
+        expected = Expected(
+            etag=_md5_of(body) if rewindable else None,
+            size=size,
+            metadata={
+                name[11:]: value for name, value in sent.items() if name.startswith("x-amz-meta-")
+            },
+            write_id=self._write_id,
+        )
+        if not unknown:
+            return find_written(
+                self.client, self._bucket, self._key, expected, error, self._part_headers
+            )
+        return resolve(
+            self.client,
             self._bucket,
             self._key,
-            body,
-            content_type=self._content_type,
-            metadata=self._metadata,
-            if_match=self._if_match,
-            if_none_match=self._if_none_match,
-            storage_class=self._storage_class,
-            headers=self._headers,
+            expected,
+            error,
+            operation="upload",
+            headers=self._part_headers,
         )
-        return UploadResult(self._bucket, self._key, result.etag, size, result.version_id)
+
+    def _digest_of(self, body: BytesLike | Body) -> bytes:
+        assert self._checksum is not None
+        hasher: Any = checksums.new(self._checksum)
+        hash_body(body, hasher)
+        digest: bytes = hasher.digest()
+        return digest
 
     def begin(self) -> None:
         """Begin the multipart upload. Interrupted amid that, it waits a little for what to abort."""
+        self._check_whole_digests()
+        if self.client.config.mark_writes:
+            self._write_id = self._headers[f"x-amz-meta-{WRITE_ID}"] = new_write_id()
         with TaskGroup(1) as group:
             group.start(self._create)
             try:
@@ -329,15 +451,30 @@ class MultipartUpload:
                     self.abort(error)
                 raise
 
+    def _check_whole_digests(self) -> None:
+        for name in self._whole_digests:
+            if self._checksum_type != "FULL_OBJECT" or name != f"x-amz-checksum-{self._checksum}":
+                raise ConfigError(
+                    f"an upload in parts cannot be given {name} of the whole: leave it out, "
+                    "or raise Config(multipart_threshold=)"
+                )
+
     def _create(self) -> None:
-        self.upload_id = self.client.create_multipart_upload(
+        # A part of these may be another object's, and is not put through the rules for callers.
+        sent = headers_of_create(self._headers)
+        if self._checksum is not None:
+            sent["x-amz-checksum-algorithm"] = self._checksum.upper()
+            sent["x-amz-checksum-type"] = self._checksum_type
+        request = Request(
+            "create_multipart_upload",
+            "POST",
             self._bucket,
             self._key,
-            content_type=self._content_type,
-            metadata=self._metadata,
-            storage_class=self._storage_class,
-            headers=self._headers,
-        ).upload_id
+            query=(("uploads", None),),
+            headers=sent,
+            parse=partial(codec.parse_create_multipart_upload, bucket=self._bucket, key=self._key),
+        )
+        self.upload_id = self.client.send(request).result.upload_id
 
     def next_number(self, size: int) -> int:
         """The number of the next part, of `size` bytes."""
@@ -352,98 +489,190 @@ class MultipartUpload:
 
     def send(self, number: int, body: BytesLike | Body) -> None:
         """Upload one part; TransferError names it when it gives up."""
+        self._check_process()
         progress = self.progress
         if progress is not None and isinstance(body, (bytes, bytearray, memoryview)):
             body = ViewBody(body, progress)
         try:
-            self._done[number] = self.client.upload_part(
-                self._bucket,
-                self._key,
-                self.upload_id,
-                number,
-                body,
-                headers=self._part_headers,
-            )
-        except (IntegrityError, ConfigError):
+            self._send(number, body)
+        except ConfigError:
             # Of the source, not of the part.
+            raise
+        except IntegrityError as error:
+            error.add_context(operation="upload", bucket=self._bucket, key=self._key)
             raise
         except S3poError as error:
             raise self.error(f"part {number} gave up: {error}", part=number) from error
+
+    def _send(self, number: int, body: BytesLike | Body) -> None:
+        client = self.client
+        headers = self._part_headers
+        sums: dict[str, str] | None = None
+        if self._checksum is not None:
+            digest = self._digest_of(body)
+            sums = {self._checksum: checksums.encode(digest)}
+            headers = {
+                **(headers or {}),
+                f"x-amz-checksum-{self._checksum}": sums[self._checksum],
+                "x-amz-sdk-checksum-algorithm": self._checksum.upper(),
+            }
+            self._part_sums[number] = digest
+        backoff = client.backoff()
+        while True:
+            part = client.upload_part(
+                self._bucket, self._key, self.upload_id, number, body, headers=headers
+            )
+            if not client.config.check_etags:
+                break
+            sent = _differs(self._bucket, part.etag, part.headers or {}, body)
+            if not sent:
+                break
+            if backoff.count + 1 >= client.config.max_attempts:
+                raise _wrong_etag(part.etag, sent)
+            client.stats.retries += 1
+            backoff.wait()
+            _rewind(body)
+        self._done[number] = replace(part, checksums=sums, headers=None)
 
     def add(self, part: PartInfo) -> None:
         """A part that came to be in another way."""
         self._done[part.part_number] = part
 
     def complete(self) -> UploadResult:
-        """Make the object of its parts."""
+        """Make the object of its parts.
+
+        Raises OutcomeUnknown where it cannot be learned whether the store did so; the upload is left
+        as it is then.
+        """
+        self._check_process()
         parts = [self._done[number] for number in sorted(self._done)]
+        size = sum(part.size for part in parts)
+        headers = headers_of_complete(self._headers)
+        if self._checksum_type == "FULL_OBJECT":
+            headers["x-amz-checksum-type"] = "FULL_OBJECT"
+            headers.update(self._whole_checksum(parts))
+        expected = Expected(etag=multipart_etag(parts), size=size, write_id=self._write_id)
+        found: Any
         try:
-            result = self.client.complete_multipart_upload(
-                self._bucket,
-                self._key,
-                self.upload_id,
-                parts,
-                if_match=self._if_match,
-                if_none_match=self._if_none_match,
-                headers=self._part_headers,
-            )
-            etag, version_id = result.etag, result.version_id
+            found = self._complete(parts, headers)
         except S3poError as error:
-            found = self._find_completed_object(parts, error)
+            found = self._find_completed(parts, headers, expected, error)
             if found is None:
                 if isinstance(error, PreconditionFailed):
                     raise
                 raise self.error(f"it could not be completed: {error}") from error
-            etag, version_id = found
-        return UploadResult(
-            self._bucket,
-            self._key,
-            etag,
-            sum(part.size for part in parts),
-            version_id,
-            len(parts),
-        )
+        return UploadResult(self._bucket, self._key, found.etag, size, found.version_id, len(parts))
 
-    def _find_completed_object(
-        self, parts: list[PartInfo], error: S3poError
-    ) -> tuple[str, str | None] | None:
-        """The object's ETag and version where the completion was performed though it seems to have failed.
-
-        Its answer may have been lost: the next attempt then finds no upload, or finds our own object
-        in the way of its condition.
-        """
-        lost = isinstance(
-            error, (NoSuchUpload, TransportError, MalformedResponse, ServerError)
-        ) or (isinstance(error, (PreconditionFailed, Conflict)) and error.attempts > 1)
-        expected = multipart_etag(parts)
-        if not lost or expected is None:
-            return None
+    def _complete(self, parts: list[PartInfo], headers: Mapping[str, str]) -> Any:
+        # Whoever is interrupted here must not abort: the store may be at work.
+        self._completing = True
         try:
-            head = self.client.head_object(self._bucket, self._key, headers=self._part_headers)
-            if head.etag == expected and head.size == sum(part.size for part in parts):
-                return head.etag, head.version_id
+            return self.client.complete_multipart_upload(
+                self._bucket, self._key, self.upload_id, parts, headers=headers
+            )
+        except S3poError as error:
+            self._completing = is_unknown(error)
+            raise
+
+    def _find_completed(
+        self,
+        parts: list[PartInfo],
+        headers: Mapping[str, str],
+        expected: Expected,
+        error: S3poError,
+    ) -> Any:
+        """The object's head, or the answer to a further completion, where it was performed after all.
+
+        None where it surely was not.
+        """
+        client, bucket, key = self.client, self._bucket, self._key
+        if not is_unknown(error):
+            if not is_suspect(error):
+                return None
+            return find_written(client, bucket, key, expected, error, self._part_headers)
+        try:
+            return resolve(
+                client,
+                bucket,
+                key,
+                expected,
+                error,
+                operation="upload",
+                headers=self._part_headers,
+                upload_id=self.upload_id,
+                upload_headers=self._upload_headers,
+                repeat=lambda: self._complete(parts, headers),
+            )
+        except (OutcomeUnknown, PreconditionFailed):
+            raise
         except S3poError as failure:
-            error.add_note(f"looking for the object failed too: {failure}")
-        return None
+            raise self.error(f"it could not be completed: {failure}") from failure
+
+    def _whole_checksum(self, parts: list[PartInfo]) -> dict[str, str]:
+        """The checksum of the whole, of the parts' own."""
+        algorithm = self._checksum
+        assert algorithm is not None
+        digests = [self._part_sums.get(part.part_number) for part in parts]
+        name = f"x-amz-checksum-{algorithm}"
+        if not digests or None in digests:
+            # Of a copy: the store knows them.
+            return {}
+        whole = digests[0]
+        for part, digest in zip(parts[1:], digests[1:], strict=True):
+            assert whole is not None
+            assert digest is not None
+            whole = checksums.combine_crc(algorithm, whole, digest, part.size)
+        assert whole is not None
+        value = checksums.encode(whole)
+        given = self._whole_digests.get(name, value)
+        if given != value:
+            raise IntegrityError(
+                f"the bytes that were sent have the {algorithm.upper()} {value}, not {given}"
+            ).add_context(operation="upload", bucket=self._bucket, key=self._key)
+        return {name: value}
 
     def abort(self, error: BaseException) -> None:
-        """Drop the parts on the store. That this fails hides nothing: `error` gets a note."""
+        """Drop the parts on the store. That this fails hides nothing: `error` gets a note.
+
+        Not while a completion may be under way, and not in a child of the process that began it.
+        """
+        if in_forked_child(self._generation):
+            return
         seconds = None if isinstance(error, Exception) else _ABORT_SECONDS
         trouble: object
-        try:
-            with gevent.Timeout(seconds, False):
-                self.client.abort_multipart_upload(
-                    self._bucket, self._key, self.upload_id, headers=self._part_headers
-                )
+        if self._completing:
+            trouble = "its completion may be under way"
+        else:
+            try:
+                with gevent.Timeout(seconds, False):
+                    self.client.abort_multipart_upload(
+                        self._bucket, self._key, self.upload_id, headers=self._upload_headers
+                    )
+                    return
+                trouble = f"no answer within {seconds} s"
+            except NoSuchUpload:
                 return
-            trouble = f"no answer within {seconds} s"
-        except NoSuchUpload:
+            except S3poError as failure:
+                trouble = failure
+        if isinstance(error, OutcomeUnknown):
+            # It names the upload itself.
             return
-        except S3poError as failure:
-            trouble = failure
         note = f"the multipart upload {self.upload_id!r} could not be aborted: {trouble}"
         error.add_note(note)
         _log.warning("%s: s3://%s/%s", note, self._bucket, self._key)
+
+    def _check_process(self) -> None:
+        if in_forked_child(self._generation):
+            raise gevent.GreenletExit("this upload belongs to the parent process")
+
+    @property
+    def forked(self) -> bool:
+        """True in a child of the process that made it."""
+        return in_forked_child(self._generation)
+
+    @property
+    def name(self) -> str:
+        return f"s3://{self._bucket}/{self._key}"
 
     def error(self, message: str, part: int | None = None) -> TransferError:
         return TransferError(message, part=part).add_context(
@@ -475,7 +704,3 @@ def multipart_etag(parts: Sequence[PartInfo]) -> str | None:
             return None
         digest.update(bytes.fromhex(part.etag))
     return f"{digest.hexdigest()}-{len(parts)}"
-
-
-def is_md5(etag: str) -> bool:
-    return len(etag) == 32 and not etag.strip("0123456789abcdefABCDEF")

@@ -1,4 +1,4 @@
-"""Whether what was downloaded is what was stored: by the object's checksum, or by an ETag that is an MD5.
+"""Verification of bytes by an object's checksum, or by an ETag that is an MD5.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
 """
@@ -13,8 +13,6 @@ from s3po.checksums import combine_crc, encode, new
 from s3po.config import Config
 from s3po.errors import IntegrityError
 from s3po.models import GetObjectResult
-from s3po.rest import Client
-from s3po.transfer.upload import is_md5
 
 #: In the order of what they cost.
 _CHECKSUMS = ("crc32", "sha1", "sha256", "crc64nvme", "crc32c")
@@ -22,14 +20,14 @@ _CRCS = ("crc32", "crc32c", "crc64nvme")
 
 
 class Verifier:
-    """What the bytes of one object must come to."""
+    """The checksum that the bytes of one object must have."""
 
     __slots__ = ("_algorithm", "_expected", "_parts", "combines")
 
     def __init__(self, algorithm: str, expected: str) -> None:
         self._algorithm = algorithm
         self._expected = expected
-        #: Whether parts can be hashed each by itself, in any order.
+        #: True where parts can be hashed each by itself, in any order.
         self.combines = algorithm in _CRCS
         #: By its first byte's offset, each part's digest and length.
         self._parts: dict[int, tuple[bytes, int]] = {}
@@ -61,20 +59,6 @@ class Verifier:
         return whole
 
 
-def get_verifiable(
-    client: Client,
-    bucket: str,
-    key: str,
-    *,
-    version_id: str | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> GetObjectResult:
-    """The whole object, with its checksum where that is to be compared."""
-    if client.config.response_checksum_validation == "when_supported":
-        headers = {"x-amz-checksum-mode": "ENABLED", **(headers or {})}
-    return client.get_object(bucket, key, version_id=version_id, headers=headers)
-
-
 def verifier_for(found: GetObjectResult, config: Config) -> Verifier | None:
     """How to verify an answer to a GET of a whole object; None where nothing is known of its bytes."""
     headers = found.headers
@@ -84,19 +68,25 @@ def verifier_for(found: GetObjectResult, config: Config) -> Verifier | None:
             value = headers.get(f"x-amz-checksum-{algorithm}")
             if value and "-" not in value:
                 return Verifier(algorithm, value)
-    if config.check_etags and may_be_md5(found):
+    if config.check_etags and may_be_md5(found.etag, headers):
         return Verifier("md5", found.etag.lower())
     return None
 
 
-def may_be_md5(found: GetObjectResult) -> bool:
-    """Whether the ETag is the MD5 of the bytes.
+def may_be_md5(etag: str, headers: Mapping[str, str]) -> bool:
+    """True where an answer's ETag is, by all that its headers say, the MD5 of the bytes.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
     """
-    headers = found.headers
     return (
-        is_md5(found.etag)
+        is_md5(etag)
         and headers.get("x-amz-server-side-encryption", "AES256") == "AES256"
         and "x-amz-server-side-encryption-customer-algorithm" not in headers
+        # A weak one does not vouch for bytes.
+        and not headers.get("etag", "").startswith("W/")
     )
+
+
+def is_md5(etag: str) -> bool:
+    """True for 32 hexadecimal digits."""
+    return len(etag) == 32 and not etag.strip("0123456789abcdefABCDEF")

@@ -45,7 +45,7 @@ ways = {
     "a pipe": from_a_pipe,
     "a batch": in_a_batch,
     "many deletes": lambda: conn.delete_many("bucket", ["a", "b"]),
-    "a copy": lambda: conn.copy("bucket", "copy", "bucket", "there"),
+    "a copy": lambda: conn.copy("bucket", "copy", source_bucket="bucket", source_key="there"),
     "open": lambda: conn.open("bucket", "there", "rb").read(),
 }
 

@@ -189,7 +189,7 @@ def test_a_missing_bucket_is_not_a_missing_key(conn: s3po.Connection, store: Any
 
 def test_copy(conn: s3po.Connection, bucket: str, key: str) -> None:
     conn.upload(bucket, key, b"data", metadata={"a": "1"})
-    conn.copy(bucket, f"{key}-copy", bucket, key)
+    conn.copy(bucket, f"{key}-copy", source_bucket=bucket, source_key=key)
     assert conn.download(bucket, f"{key}-copy") == b"data"
     assert conn.head(bucket, f"{key}-copy").metadata == {"a": "1"}
 

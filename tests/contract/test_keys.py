@@ -83,7 +83,7 @@ def test_round_trip(conn: s3po.Connection, bucket: str, key: str) -> None:
 
 def test_copies(conn: s3po.Connection, bucket: str, key: str) -> None:
     conn.upload(bucket, key, b"body")
-    conn.copy(bucket, "copy", bucket, key)
+    conn.copy(bucket, "copy", source_bucket=bucket, source_key=key)
     assert conn.download(bucket, "copy") == b"body"
 
 
@@ -126,7 +126,7 @@ def test_what_is_no_key(conn: s3po.Connection, bucket: str, key: Any) -> None:
         lambda: conn.download(bucket, key),
         lambda: conn.delete(bucket, key),
         lambda: conn.delete_many(bucket, [key]),
-        lambda: conn.copy(bucket, "a", bucket, key),
+        lambda: conn.copy(bucket, "a", source_bucket=bucket, source_key=key),
         lambda: conn.conn.create_multipart_upload(bucket, key),
     ):
         with pytest.raises(s3po.ConfigError):

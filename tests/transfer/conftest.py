@@ -17,6 +17,7 @@ def connect(**settings: object) -> s3po.Connection:
     values: dict[str, Any] = {
         "retry_base": 0.001,
         "retry_base_throttled": 0.001,
+        "resolve_timeout": 0.5,
         "part_size": 5 * MiB,
         "multipart_threshold": 5 * MiB,
         **settings,

@@ -188,8 +188,9 @@ def test_a_path_that_is_a_link_or_a_device(conn: s3po.Connection, tmp_path: Path
 
 
 def test_a_path_that_cannot_be_written(conn: s3po.Connection, mock: Any, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="absent"):
-        conn.download_file("bucket", "key", tmp_path / "absent" / "file")
+    (tmp_path / "file").write_bytes(b"no folder")
+    with pytest.raises(NotADirectoryError, match="file"):
+        conn.download_file("bucket", "key", tmp_path / "file" / "below")
     with pytest.raises(IsADirectoryError):
         conn.download_file("bucket", "key", tmp_path)
     with pytest.raises(ConfigError):

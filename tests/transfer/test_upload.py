@@ -383,13 +383,15 @@ def test_our_own_object_in_the_way_of_its_condition(conn: s3po.Connection, mock:
 
 
 def test_a_lost_answer_is_not_taken_for_another_object(conn: s3po.Connection, mock: Any) -> None:
+    """Another object of the same size is there: the outcome stays unknown, and nothing is aborted."""
     conn.upload("bucket", "key", bytes(len(LARGE)))
-    mock.faults.add("CompleteMultipartUpload", times=10, action=Reset("after"))
-    with pytest.raises(TransferError, match="completed") as caught:
+    mock.faults.add("CompleteMultipartUpload", rate=1.0, action=Reset("after"))
+    with pytest.raises(s3po.OutcomeUnknown, match="still open") as caught:
         conn.upload("bucket", "key", LARGE)
     assert isinstance(caught.value.__cause__, s3po.TransportError)
-    assert stored(conn) == bytes(len(LARGE))
-    assert not uploads_left(conn)
+    uploads = conn.conn.list_multipart_uploads("bucket").uploads
+    assert [upload.upload_id for upload in uploads] == [caught.value.upload_id]
+    assert mock.requests.count("AbortMultipartUpload") == 0
 
 
 @pytest.mark.parametrize("action", [ErrorInside(), Empty()], ids=["error", "empty"])
@@ -397,9 +399,16 @@ def test_a_200_that_is_no_success(conn: s3po.Connection, mock: Any, action: Any)
     mock.faults.add("CompleteMultipartUpload", action=action)
     conn.upload("bucket", "key", LARGE)
     assert stored(conn) == LARGE
-    mock.faults.add("CompleteMultipartUpload", times=3, action=action)
-    with pytest.raises(TransferError, match="completed"):
+    mock.faults.add("CompleteMultipartUpload", rate=1.0, action=action)
+    with pytest.raises(s3po.OutcomeUnknown):
         conn.upload("bucket", "other", LARGE)
+    assert mock.requests.count("AbortMultipartUpload") == 0
+
+
+def test_a_completion_that_is_refused_aborts(conn: s3po.Connection, mock: Any) -> None:
+    mock.faults.add("CompleteMultipartUpload", action=Error(400, "InvalidPart"))
+    with pytest.raises(TransferError, match="completed"):
+        conn.upload("bucket", "key", LARGE)
     assert not uploads_left(conn)
 
 

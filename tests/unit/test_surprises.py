@@ -126,7 +126,7 @@ def test_errors_say_why_and_of_what(conn: s3po.Connection, tmp_path: Path) -> No
     with pytest.raises(s3po.DeleteErrors, match=r"the first: .*NoSuchBucket"):
         conn.delete_many("nobucket", ["a", "b"])
     with pytest.raises(s3po.NoSuchKey, match="from s3://bucket/missing"):
-        conn.copy("bucket", "new", "bucket", "missing")
+        conn.copy("bucket", "new", source_bucket="bucket", source_key="missing")
     with pytest.raises(s3po.ConfigError, match="upload s3://bucket/key: "):
         conn.upload("bucket", "key", {})
     with pytest.raises(s3po.ConfigError, match="download s3://bucket/key: "):

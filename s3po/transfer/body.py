@@ -1,0 +1,349 @@
+"""The bytes of one version of an object, by as many answers as it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from s3po.config import MiB
+from s3po.errors import (
+    IncompleteBody,
+    IntegrityError,
+    PreconditionFailed,
+    S3poError,
+    TransferError,
+    TransportError,
+)
+from s3po.models import GetObjectResult, ObjectBody
+from s3po.rest import Client
+
+#: `(start, stop)` with `stop` exclusive or None, or `(-n, None)` for the last n bytes.
+Range = tuple[int, int | None]
+
+_SKIP_CHUNK = 1 * MiB
+
+
+def get_first(
+    client: Client,
+    bucket: str,
+    key: str,
+    *,
+    range: Range | None = None,  # noqa: A002
+    part_number: int | None = None,
+    if_match: str | None = None,
+    if_none_match: str | None = None,
+    version_id: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> tuple[GetObjectResult, Mapping[str, str] | None]:
+    """The first answer of a download, and the headers that further requests for the object must have.
+
+    The answer is of the bytes that were asked for, and as they are stored: a store that unpacks
+    `Content-Encoding: gzip` on the way is asked again for what it has.
+    """
+    whole = range is None and part_number is None
+    asked = headers
+    if whole and client.config.response_checksum_validation == "when_supported":
+        asked = {"x-amz-checksum-mode": "ENABLED", **(headers or {})}
+    found = client.get_object(
+        bucket,
+        key,
+        range=range,
+        part_number=part_number,
+        if_match=if_match,
+        if_none_match=if_none_match,
+        version_id=version_id,
+        headers=asked,
+    )
+    try:
+        answered = found.headers
+        if ("warning" in answered or "x-goog-stored-content-encoding" in answered) and (
+            _is_transformed(found)
+        ):
+            found.body.close()
+            # Who accepts gzip gets the object as it is stored
+            # (https://cloud.google.com/storage/docs/transcoding).
+            headers = {**(headers or {}), "accept-encoding": "gzip"}
+            asked = {**(asked or {}), "accept-encoding": "gzip"}
+            found = client.get_object(
+                bucket,
+                key,
+                range=range,
+                part_number=part_number,
+                if_match=if_match or found.etag or None,
+                if_none_match=if_none_match,
+                version_id=version_id,
+                headers=asked,
+            )
+            if _is_transformed(found):
+                raise IntegrityError(
+                    "the store does not send the object as it is stored: "
+                    f"{found.headers.get('warning') or 'it removes the Content-Encoding'}"
+                )
+        if "content-range" in found.headers or not whole:
+            _check_range(found, range, part_number)
+    except BaseException as error:
+        found.body.close()
+        if isinstance(error, S3poError):
+            error.add_context(operation="get_object", bucket=bucket, key=key)
+        raise
+    return found, headers
+
+
+def _is_transformed(found: GetObjectResult) -> bool:
+    """True where the answer's bytes are not those that are stored."""
+    headers = found.headers
+    # https://www.rfc-editor.org/rfc/rfc7234#section-5.5.6
+    if headers.get("warning", "").lstrip().startswith("214"):
+        return True
+    stored = headers.get("x-goog-stored-content-encoding", "identity").lower()
+    return stored != "identity" and headers.get("content-encoding", "").lower() != stored
+
+
+def _check_range(found: GetObjectResult, wanted: Range | None, part_number: int | None) -> None:
+    """IntegrityError unless the answer is of the range, the part or the whole that was asked for."""
+    given = found.headers.get("content-range")
+    length = found.length
+    if given is None:
+        if part_number is not None and part_number != 1:
+            raise IntegrityError(f"asked for part {part_number}, was given the whole object")
+        if wanted is not None and length is None:
+            raise IntegrityError("asked for a range, was given an object of unknown length")
+        return
+    start, size = found.start, found.size
+    stop = int(given[6:].partition("/")[0].partition("-")[2]) + 1
+    right = length == stop - start and stop <= size
+    if part_number is None:
+        expected = (0, size) if wanted is None else _absolute(wanted, size)
+        right = right and (start, stop) == expected
+    if not right:
+        asked = "the whole object" if wanted is None else f"the range {wanted}"
+        if part_number is not None:
+            asked = f"part {part_number}"
+        raise IntegrityError(f"asked for {asked}, was given {length} bytes as {given!r}")
+
+
+def _absolute(wanted: Range, size: int) -> tuple[int, int]:
+    """A range in an object of `size` bytes as offsets, stop exclusive."""
+    start, stop = wanted
+    if start < 0:
+        return max(0, size + start), size
+    return start, size if stop is None else min(stop, size)
+
+
+class PinnedObject:
+    """One version of an object, as the first answer named it: all further answers must be of the same."""
+
+    __slots__ = (
+        "_last_modified",
+        "_operation",
+        "bucket",
+        "client",
+        "etag",
+        "headers",
+        "key",
+        "named_etag",
+        "ranges_ignored",
+        "size",
+        "start",
+        "stop",
+        "version_id",
+    )
+
+    def __init__(
+        self,
+        client: Client,
+        bucket: str,
+        key: str,
+        found: GetObjectResult,
+        *,
+        operation: str,
+        range: Range | None = None,  # noqa: A002
+        version_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.client = client
+        self.bucket = bucket
+        self.key = key
+        self.version_id = version_id
+        self.headers = headers
+        self._operation = operation
+        #: By which further requests are pinned; empty for a weak one, which does not vouch for bytes.
+        self.etag = "" if found.headers.get("etag", "").startswith("W/") else found.etag
+        self.named_etag = found.etag
+        self._last_modified = found.headers.get("last-modified")
+        length = found.length
+        #: The whole object's bytes; None where the answer does not say.
+        self.size = None if length is None else found.size
+        #: The bytes that are wanted of it, `stop` exclusive.
+        self.start = self.stop = 0
+        if length is not None and self.size is not None:
+            if range is not None and "content-range" not in found.headers:
+                self.start, self.stop = _absolute(range, self.size)
+            else:
+                self.start, self.stop = found.start, found.start + length
+        #: True where the store answered a range with the whole object.
+        self.ranges_ignored = range is not None and "content-range" not in found.headers
+
+    @property
+    def whole(self) -> bool:
+        """True where all bytes of the object are wanted."""
+        return self.start == 0 and self.stop == (self.size or 0)
+
+    def body_of(self, found: GetObjectResult) -> ResumableBody:
+        """The first answer's body, at the first byte that is wanted."""
+        if "content-range" in found.headers or self.size is None:
+            return ResumableBody(self, found.body, self.start, self.stop)
+        body = ResumableBody(self, found.body, 0, self.size)
+        try:
+            buffer = memoryview(bytearray(min(self.start, _SKIP_CHUNK)))
+            while body.position < self.start:
+                body.stop = self.start
+                body.readinto(buffer[: self.start - body.position])
+        except BaseException:
+            body.close()
+            raise
+        return body
+
+    def open(self, start: int, stop: int) -> tuple[ObjectBody, int]:
+        """The answer to a range, and where it ends. TransferError where it is not that range of the same object."""
+        try:
+            found = self.client.get_object(
+                self.bucket,
+                self.key,
+                range=(start, stop),
+                if_match=self.etag or None,
+                version_id=self.version_id,
+                headers=self.headers,
+            )
+        except PreconditionFailed as error:
+            raise self.error(f"the object changed while it was read: {error}") from error
+        except S3poError as error:
+            raise self.error(f"bytes {start} to {stop} gave up: {error}") from error
+        response = found.body
+        try:
+            self._check_same(found)
+            length = found.length
+            if "content-range" not in found.headers and length == self.size:
+                self.ranges_ignored = True
+                _skip(response, start)
+                return response, length or 0
+            if found.start != start or length is None or not 0 < length <= stop - start:
+                raise self._wrong_range(found, start, stop)
+            if found.size != self.size:
+                raise self._wrong_range(found, start, stop)
+            return response, start + length
+        except TransportError:
+            response.close()
+            raise
+        except S3poError as error:
+            response.close()
+            raise self.error(str(error)) from error
+        except BaseException:
+            response.close()
+            raise
+
+    def _check_same(self, found: GetObjectResult) -> None:
+        if found.etag != self.named_etag:
+            raise IntegrityError(
+                f"the object changed while it was read: its ETag was {self.named_etag!r}, "
+                f"now it is {found.etag!r}"
+            )
+        # All there is to tell versions apart by where a store names no ETag.
+        modified = found.headers.get("last-modified")
+        if not self.etag and modified != self._last_modified:
+            raise IntegrityError(
+                f"the object changed while it was read: it was of {self._last_modified}, "
+                f"now it is of {modified}"
+            )
+
+    def _wrong_range(self, found: GetObjectResult, start: int, stop: int) -> IntegrityError:
+        given = found.headers.get("content-range", "something else")
+        return IntegrityError(
+            f"asked for bytes {start} to {stop - 1} of {self.size}, was given {given!r} "
+            f"of {found.headers.get('content-length', 'an unknown number of')} bytes"
+        )
+
+    def error(self, message: str) -> TransferError:
+        return TransferError(message).add_context(
+            operation=self._operation, bucket=self.bucket, key=self.key
+        )
+
+
+class ResumableBody:
+    """An object's bytes from `position` on, in order. Where an answer's body breaks, the rest is asked for."""
+
+    __slots__ = ("_backoff", "_object", "_response", "_until", "position", "stop")
+
+    def __init__(
+        self, source: PinnedObject, response: ObjectBody | None, position: int, until: int
+    ) -> None:
+        self._object = source
+        self._response = response
+        #: The end of what the answer at hand gives.
+        self._until = until
+        self._backoff = source.client.backoff()
+        #: The offset of the next byte.
+        self.position = position
+        #: The end of the next range that is asked for.
+        self.stop = until
+
+    @property
+    def is_open(self) -> bool:
+        """True where an answer is at hand that has more to give."""
+        return self._response is not None
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill `buffer` as far as one read goes: one byte at least. TransferError where no more is to be had."""
+        while True:
+            response = self._response
+            try:
+                if response is None:
+                    response, self._until = self._object.open(self.position, self.stop)
+                    self._response = response
+                left = self._until - self.position
+                count = response.readinto(buffer if left >= len(buffer) else buffer[:left])
+                if not count:
+                    raise IncompleteBody(f"the body ended {left} bytes early")
+            except TransportError as error:
+                self.close()
+                self._pause(error)
+                continue
+            except BaseException:
+                self.close()
+                raise
+            self.position += count
+            if self._backoff.count:
+                self._backoff.reset()
+            if self.position == self._until:
+                self.close()
+            return count
+
+    def _pause(self, error: TransportError) -> None:
+        """Wait before the rest is asked for; TransferError where there is no sense in that."""
+        source = self._object
+        if not source.etag:
+            raise source.error(
+                f"broke at byte {self.position}, and without an ETag there is no telling "
+                f"whether the rest would be of the same object: {error}"
+            ) from error
+        broken = self._backoff.count + 1
+        if broken >= source.client.config.max_attempts:
+            raise source.error(
+                f"bytes {self.position} to {self.stop} broke {broken} times: {error}"
+            ) from error
+        source.client.stats.retries += 1
+        self._backoff.wait()
+
+    def close(self) -> None:
+        """Give the connection back where the answer was read to its end, else drop it."""
+        response, self._response = self._response, None
+        if response is not None:
+            response.close()
+
+
+def _skip(response: ObjectBody, count: int) -> None:
+    buffer = memoryview(bytearray(min(_SKIP_CHUNK, count)))
+    while count:
+        got = response.readinto(buffer[: min(count, len(buffer))])
+        if not got:
+            raise IncompleteBody(f"the body ended {count} bytes early")
+        count -= got

@@ -1,0 +1,217 @@
+"""Writes whose outcome an answer did not tell: looked for on the store, never repeated blindly.
+
+An upload's completion, a copy and a conditional write may have been performed though their answer was
+lost. Sent again they may fail for that very reason, or do harm.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import TypeVar
+
+from s3po import log
+from s3po.errors import (
+    AccessDenied,
+    Conflict,
+    MalformedResponse,
+    NoSuchUpload,
+    NotFound,
+    OutcomeUnknown,
+    PreconditionFailed,
+    S3Error,
+    S3poError,
+    Throttled,
+    TransportError,
+)
+from s3po.models import HeadObjectResult, parse_http_date
+from s3po.rest import Client
+
+_log = log.logger("transfer")
+_T = TypeVar("_T")
+
+#: Metadata by which one write can be told from any other; see `Config.mark_writes`.
+WRITE_ID = "s3po-write-id"
+
+#: Between two looks, whatever the retry policy says: seconds for the first pause, which doubles, and at most.
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 5.0
+
+#: Looks that find an upload as it was before its completion is sent again.
+_LOOKS_BEFORE_REPEAT = 2
+
+#: Seconds by which a store may round an object's date.
+_DATE_TOLERANCE = timedelta(seconds=2)
+
+
+def new_write_id() -> str:
+    return os.urandom(16).hex()
+
+
+def is_unknown(error: S3poError) -> bool:
+    """True where the store may have performed the request though it seems to have failed."""
+    if isinstance(error, TransportError):
+        return error.request_sent
+    if isinstance(error, MalformedResponse):
+        return True
+    if isinstance(error, Throttled) or not isinstance(error, S3Error):
+        return False
+    # Stores answer 500, also inside of a 200, while they still work on it.
+    return error.status >= 500 or (error.status < 300 and error.code == "InternalError")
+
+
+def is_suspect(error: S3poError) -> bool:
+    """True where an earlier attempt that seemed to fail may be the cause of this error."""
+    return isinstance(error, NoSuchUpload) or (
+        isinstance(error, (PreconditionFailed, Conflict)) and error.attempts > 1
+    )
+
+
+class Expected:
+    """The object as it is if the write was performed."""
+
+    __slots__ = ("etag", "metadata", "seconds", "size", "write_id")
+
+    def __init__(
+        self,
+        *,
+        etag: str | None,
+        size: int,
+        metadata: Mapping[str, str] | None = None,
+        write_id: str | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        #: None where it cannot be foretold.
+        self.etag = etag
+        self.size = size
+        #: None: not compared.
+        self.metadata = metadata
+        self.write_id = write_id
+        #: How long ago it can have been made at most; None: not compared.
+        self.seconds = seconds
+
+    def is_it(self, head: HeadObjectResult) -> bool:
+        """True where what the store has is surely what was written."""
+        if known_size(head) != self.size:
+            return False
+        metadata = head.metadata
+        if self.write_id is not None:
+            return metadata.get(WRITE_ID) == self.write_id
+        if self.etag is None or head.etag.lower() != self.etag.lower():
+            return False
+        if self.metadata is not None and metadata != self.metadata:
+            return False
+        return self.seconds is None or _is_recent(head, self.seconds)
+
+
+def _is_recent(head: HeadObjectResult, seconds: float) -> bool:
+    """True where the object was made within the last `seconds`, by the store's own clock."""
+    now = parse_http_date(head.headers.get("date", ""))
+    made = head.last_modified
+    return (
+        now is not None
+        and made is not None
+        and now - made <= timedelta(seconds=seconds) + _DATE_TOLERANCE
+    )
+
+
+def known_size(head: HeadObjectResult) -> int | None:
+    """An object's size, or None where the answer does not say."""
+    try:
+        return head.size
+    except MalformedResponse:
+        return None
+
+
+def find_written(
+    client: Client,
+    bucket: str,
+    key: str,
+    expected: Expected,
+    error: S3poError,
+    headers: Mapping[str, str] | None,
+) -> HeadObjectResult | None:
+    """One look at the object: its head if it is what was written."""
+    try:
+        head = client.head_object(bucket, key, headers=headers)
+        return head if expected.is_it(head) else None
+    except S3poError as failure:
+        error.add_note(f"looking for the object failed too: {failure}")
+        return None
+
+
+def resolve(
+    client: Client,
+    bucket: str,
+    key: str,
+    expected: Expected,
+    error: S3poError,
+    *,
+    operation: str,
+    headers: Mapping[str, str] | None = None,
+    upload_id: str | None = None,
+    upload_headers: Mapping[str, str] | None = None,
+    repeat: Callable[[], _T] | None = None,
+) -> HeadObjectResult | _T:
+    """Look until it is known that the write was performed: the object's head.
+
+    `repeat` sends it again, where looks show that it was not performed, and that sending it again
+    does no harm; its result is returned then, and what it raises comes out if it is a refusal.
+
+    Raises OutcomeUnknown after `Config.resolve_timeout`.
+    """
+    clock = client._clock
+    backoff = client.backoff()
+    deadline = clock() + client.config.resolve_timeout
+    looks = same = 0
+    while True:
+        looks += 1
+        same += 1
+        seen = ""
+        denied = False
+        performed: bool | None = None
+        try:
+            head = client.head_object(bucket, key, headers=headers)
+            if expected.is_it(head):
+                return head
+            seen = f"the store has an object of ETag {head.etag!r}"
+            performed = False
+        except NotFound:
+            seen = "the store has no such object"
+            performed = False
+        except S3poError as failure:
+            seen = f"looking for the object failed: {failure}"
+            denied = isinstance(failure, AccessDenied)
+        if upload_id is not None:
+            try:
+                client.list_parts(bucket, key, upload_id, max_parts=1, headers=upload_headers)
+                seen += ", and the upload is still open"
+                performed = False
+            except NoSuchUpload:
+                # Completed, or aborted by somebody else.
+                seen += ", and no upload of that id"
+                performed = None
+                if denied:
+                    break
+            except S3poError as failure:
+                seen += f", and looking for the upload failed: {failure}"
+                performed = None
+        if repeat is not None and performed is False and same >= _LOOKS_BEFORE_REPEAT:
+            try:
+                return repeat()
+            except S3poError as failure:
+                if not is_unknown(failure) and not is_suspect(failure):
+                    raise
+                error = failure
+            same = 0
+        left = deadline - clock()
+        if left <= 0:
+            break
+        least = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(looks, 20))
+        client._sleep(min(left, max(least, min(_LONGEST_PAUSE, backoff.delay()))))
+    unknown = OutcomeUnknown(
+        f"whether the store performed it is unknown: {error}", upload_id=upload_id, seen=seen
+    ).add_context(operation=operation, bucket=bucket, key=key)
+    _log.warning("%s", unknown)
+    raise unknown from error

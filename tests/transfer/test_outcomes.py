@@ -1,0 +1,196 @@
+"""Writes whose answer was lost: looked for, never repeated blindly, never aborted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+
+import s3po
+from s3po.errors import IntegrityError, OutcomeUnknown, PreconditionFailed
+from s3po.mock import Error, LostAnswer, Reset, WrongETag
+
+MiB = 1024 * 1024
+PART = 5 * MiB
+LARGE = os.urandom(PART + 77)
+
+
+def connect(**settings: Any) -> s3po.Connection:
+    values: dict[str, Any] = {
+        "part_size": PART,
+        "multipart_threshold": PART,
+        "retry_base": 0.001,
+        "resolve_timeout": 0.3,
+        **settings,
+    }
+    return s3po.Connection(
+        "access", "secret", region_name="us-east-1", config=s3po.Config(**values)
+    )
+
+
+@pytest.fixture
+def conn() -> Iterator[s3po.Connection]:
+    conn = connect()
+    with conn, conn.mock():
+        conn.conn.create_bucket("bucket")
+        yield conn
+
+
+@pytest.fixture
+def mock(conn: s3po.Connection) -> Any:
+    return conn._mocks[-1]
+
+
+def test_a_conditional_put_whose_answer_was_lost_is_found(conn: s3po.Connection, mock: Any) -> None:
+    mock.faults.add("PutObject", action=LostAnswer())
+    result = conn.upload("bucket", "key", b"mine", if_none_match="*", metadata={"who": "me"})
+    assert result.etag == conn.head("bucket", "key").etag
+    assert mock.requests.count("PutObject") == 1
+
+
+@pytest.mark.parametrize("other", [b"theirs", b"mine"])
+def test_a_lost_conditional_put_does_not_take_anothers_object_for_its_own(
+    conn: s3po.Connection, mock: Any, other: bytes
+) -> None:
+    """The same bytes with other metadata are another's, too."""
+    conn.upload("bucket", "key", other, metadata={"who": "they"})
+    mock.requests.clear()
+    mock.faults.add("PutObject", action=Reset("after"))
+    with pytest.raises(OutcomeUnknown, match="has an object of ETag") as caught:
+        conn.upload("bucket", "key", b"mine", if_none_match="*")
+    assert caught.value.upload_id is None
+    assert isinstance(caught.value.__cause__, s3po.TransportError)
+    assert mock.requests.count("PutObject") == 1
+    assert mock.requests.count("HeadObject") > 1
+
+
+def test_a_conditional_put_that_won_in_its_first_attempt_has_won(
+    conn: s3po.Connection, mock: Any
+) -> None:
+    """The store performs it and answers 500; sent again, its own object is in the way."""
+    mock.faults.add("PutObject", action=LostAnswer())
+    conn.upload("bucket", "key", b"mine", if_none_match="*")
+    with pytest.raises(PreconditionFailed):
+        conn.upload("bucket", "key", b"mine", if_none_match="*")
+
+
+def test_marked_writes_tell_two_writers_of_the_same_bytes_apart() -> None:
+    with connect(mark_writes=True) as conn, conn.mock() as mock:
+        conn.conn.create_bucket("bucket")
+        conn.upload("bucket", "key", b"same", if_none_match="*")
+        assert "s3po-write-id" in conn.head("bucket", "key").metadata
+        mock.faults.add("PutObject", action=Reset("after"))
+        with pytest.raises(OutcomeUnknown):
+            conn.upload("bucket", "key", b"same", if_none_match="*")
+        mock.faults.add("PutObject", action=LostAnswer())
+        conn.upload("bucket", "new", b"same", if_none_match="*")
+        mock.faults.add("CompleteMultipartUpload", action=LostAnswer())
+        conn.upload("bucket", "large", LARGE)
+        # Unconditional ones in one PUT are simply sent again.
+        conn.upload("bucket", "plain", b"same")
+        assert conn.head("bucket", "plain").metadata == {}
+
+
+def test_a_writer_whose_completion_was_lost_is_closed_well(
+    conn: s3po.Connection, mock: Any
+) -> None:
+    mock.faults.add("CompleteMultipartUpload", action=LostAnswer())
+    with conn.open("bucket", "key", "wb") as writer:
+        writer.write(LARGE)
+    assert conn.download("bucket", "key") == LARGE
+    assert mock.requests.count("CompleteMultipartUpload") == 1
+    assert mock.requests.count("AbortMultipartUpload") == 0
+
+
+def test_a_completion_that_the_store_never_saw_is_sent_again_after_a_look(
+    conn: s3po.Connection, mock: Any
+) -> None:
+    mock.faults.add("CompleteMultipartUpload", action=Reset("after"))
+    conn.upload("bucket", "key", LARGE)
+    assert mock.requests.count("ListParts") >= 2
+    assert conn.download("bucket", "key") == LARGE
+
+
+def test_an_upload_that_is_killed_amid_its_completion_is_not_aborted(
+    conn: s3po.Connection, mock: Any
+) -> None:
+    def kill(_: object) -> None:
+        greenlet.kill(block=False)
+        gevent.sleep(0.01)
+
+    mock.faults.add("CompleteMultipartUpload", action=Error(500, "InternalError"), rate=1.0)
+    greenlet = gevent.spawn(conn.upload, "bucket", "key", LARGE)
+    while not mock.requests.count("CompleteMultipartUpload"):
+        gevent.sleep(0.001)
+    greenlet.kill(timeout=5)
+    assert greenlet.dead
+    assert mock.requests.count("AbortMultipartUpload") == 0
+
+
+def test_a_copy_whose_answer_was_lost_is_found(conn: s3po.Connection, mock: Any) -> None:
+    conn.upload("bucket", "source", b"data")
+    mock.faults.add("CopyObject", action=LostAnswer())
+    result = conn.copy("bucket", "key", source_key="source")
+    assert result.etag == conn.head("bucket", "key").etag
+    assert mock.requests.count("CopyObject") == 1
+
+
+def test_a_copy_that_was_never_made_is_made_after_a_look(conn: s3po.Connection, mock: Any) -> None:
+    conn.upload("bucket", "source", b"data")
+    mock.faults.add("CopyObject", action=Reset("after"))
+    conn.copy("bucket", "key", source_key="source")
+    assert conn.download("bucket", "key") == b"data"
+    mock.faults.add("CopyObject", action=Reset("after"))
+    with pytest.raises(OutcomeUnknown, match="no such object"):
+        conn.copy("bucket", "other", source_key="source", if_none_match="*")
+    assert not conn.exists("bucket", "other")
+
+
+# What the store says it has
+
+
+@pytest.mark.parametrize("data", [b"small", LARGE], ids=["small", "large"])
+@pytest.mark.parametrize("kind", ["bytes", "file", "stream", "writer"])
+def test_an_upload_whose_etag_is_of_other_bytes_goes_again(
+    conn: s3po.Connection, mock: Any, tmp_path: Path, data: bytes, kind: str
+) -> None:
+    operation = "PutObject" if len(data) < PART else "UploadPart"
+    mock.faults.add(operation, times=1, action=WrongETag("0" * 32))
+    moved: list[int] = []
+    if kind == "writer":
+        with conn.open("bucket", "key", "wb") as writer:
+            writer.write(data)
+    else:
+        (tmp_path / "file").write_bytes(data)
+        source: Any = {"bytes": data, "file": tmp_path / "file", "stream": iter([data])}[kind]
+        conn.upload("bucket", "key", source, progress=moved.append)
+        assert sum(moved) == len(data)
+    assert conn.download("bucket", "key") == data
+    assert mock.requests.count(operation) == (2 if len(data) < PART else 3)
+
+
+@pytest.mark.parametrize("data", [b"small", LARGE], ids=["small", "large"])
+def test_an_etag_that_stays_wrong_is_an_integrity_error(
+    conn: s3po.Connection, mock: Any, data: bytes
+) -> None:
+    for operation in ("PutObject", "UploadPart"):
+        mock.faults.add(operation, rate=1.0, action=WrongETag("0" * 32))
+    with pytest.raises(IntegrityError, match="MD5") as caught:
+        conn.upload("bucket", "key", data)
+    assert (caught.value.bucket, caught.value.key) == ("bucket", "key")
+    assert not conn.conn.list_multipart_uploads("bucket").uploads
+    mock.requests.clear()
+    with pytest.raises(IntegrityError):
+        conn.upload("bucket", "other", b"small", if_none_match="*")
+    assert mock.requests.count("PutObject") == 1
+
+
+def test_etags_are_let_be_where_that_is_said() -> None:
+    with connect(check_etags=False) as conn, conn.mock() as mock:
+        conn.conn.create_bucket("bucket")
+        mock.faults.add("PutObject", action=WrongETag("0" * 32))
+        assert conn.upload("bucket", "key", b"data").etag == "0" * 32
