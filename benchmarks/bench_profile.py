@@ -23,15 +23,15 @@ import s3po
 
 #: Where a function is -> its layer; the first that fits.
 LAYERS = {
-    "s3po/batch.py": "batch: calls, workers, limiter",
-    "s3po/transfer/pool.py": "batch: calls, workers, limiter",
+    "s3po/batch/": "batch: calls, workers, limiter",
+    "s3po/transfer/limiter.py": "batch: calls, workers, limiter",
     "s3po/connection.py": "face and transfer: Connection, MD5 of the body",
     "s3po/transfer/": "face and transfer: Connection, MD5 of the body",
     "s3po/rest/": "rest: the request, the loop that sends, the result",
     "s3po/models.py": "rest: the request, the loop that sends, the result",
     "s3po/messages.py": "rest: the request, the loop that sends, the result",
     "s3po/xml.py": "xml",
-    "s3po/endpoint.py": "endpoint: where it goes",
+    "s3po/endpoint/": "endpoint: where it goes",
     "s3po/credentials/": "sigv4 and credentials",
     "s3po/sigv4/": "sigv4 and credentials",
     "s3po/transport/wire.py": "transport: head built and parsed",

@@ -223,26 +223,25 @@ def _path(name: str, url: str, ca: str) -> Callable[[int], None]:
         return run
 
     def sign(count: int) -> None:
-        from s3po.messages import HTTPRequest
         from s3po.models import Credentials
-        from s3po.sigv4.signer import Signer
+        from s3po.sigv4 import Signer
 
         signer = Signer("us-east-1")
         credentials = Credentials("benchmark", "benchmark-secret")
         empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-        for _ in range(count):
+        for number in range(count):
             headers = {
                 "host": "127.0.0.1:9000",
                 "user-agent": "s3po",
                 "accept-encoding": "identity",
             }
-            message = HTTPRequest("GET", "http", "127.0.0.1", 9000, "/bucket/small-00001", headers)
-            signer.sign(message, credentials, payload_hash=empty, now=1_790_000_000.0)
+            url = f"http://127.0.0.1:9000/bucket/small-{number}"
+            signer.sign("GET", url, headers, credentials, payload_hash=empty, now=1_790_000_000.0)
 
     page = list_page(encoding=True).encode()
 
     def read_page(count: int) -> None:
-        from s3po.messages import Response
+        from s3po.transport.messages import Response
         from s3po.rest.codec import parse_list_objects
 
         for _ in range(count):

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         ObjectInfo,
         PartInfo,
         PresignedPost,
+        RetryInfo,
         UploadResult,
     )
     from s3po.rest import Client
@@ -77,9 +78,10 @@ logging.getLogger("s3po").addHandler(logging.NullHandler())
 #: Where each name lives: imported when it is first asked for, so that `import s3po` costs next to
 #: nothing and opens nothing.
 _HOMES = {
-    "batch": ("Batch", "Handle"),
+    "batch": ("Handle",),
     "config": ("Config", "GiB", "KiB", "MiB"),
-    "connection": ("Connection", "Mock"),
+    # Batch has its full signatures when Connection is loaded.
+    "connection": ("Batch", "Connection", "Mock"),
     "errors": (
         "AccessDenied",
         "BatchError",
@@ -120,6 +122,7 @@ _HOMES = {
         "ObjectInfo",
         "PartInfo",
         "PresignedPost",
+        "RetryInfo",
         "UploadResult",
     ),
     "rest": ("Client",),
@@ -168,6 +171,7 @@ __all__ = [
     "PartInfo",
     "PreconditionFailed",
     "PresignedPost",
+    "RetryInfo",
     "S3Error",
     "S3poError",
     "ServerError",

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from s3po.errors import ConfigError
+from s3po.providers import provider_named
+
+if TYPE_CHECKING:
+    from s3po.models import RetryInfo
 
 KiB = 1024
 MiB = 1024 * KiB
@@ -27,21 +32,43 @@ MAX_KEY_BYTES = 1024
 MAX_DELETE_KEYS = 1000
 
 
+class _Recorder:
+    """Remembers which keywords an object was made with."""
+
+    __slots__ = ("_passed",)
+    _passed: frozenset[str]
+
+    def __new__(cls, **passed: Any) -> Self:
+        self = object.__new__(cls)
+        object.__setattr__(self, "_passed", frozenset(passed))
+        return self
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(_Recorder):
     """How a Connection behaves. Sizes are bytes, times are seconds.
+
+    What is not given here is taken from the environment, else from the profile of the shared config
+    file, else it has the default; `SETTINGS` has the names. `conn.config` shows what came out.
 
     Retries:
 
     - `max_attempts`: tries of one request in all; 1 turns retries off.
+    - `retry_mode`: "standard", or "adaptive", which also holds requests back once the store has asked for fewer
+      (one rate for all greenlets and threads of a connection).
     - `retry_base`: the first delay is random between 0 and this; it doubles with each further try ...
     - `retry_max`: ... up to this.
     - `retry_base_throttled`: the first delay's bound when the store asks for fewer requests.
+    - `connect_patience`: for how long a transfer tries to reach an endpoint that refuses connections or does not
+      answer; a single request tries for 5 s of it at most. Such tries are not counted as attempts.
+    - `on_retry`: called with a `RetryInfo` before each further try.
 
     Time:
 
     - `connect_timeout`: for a connection, its TLS handshake included.
     - `read_timeout`: longest wait for the next byte of an answer, and for the store to take the next of ours.
+    - `min_rate`: bytes a second that a body must come or go by; less, seen over 10 s, fails the attempt like a timeout.
+      0, the default, allows any rate.
     - `max_idle`: a kept-alive connection that was idle for longer is not used again.
 
     Transfers:
@@ -63,21 +90,32 @@ class Config:
 
     The store:
 
-    - `addressing_style`: the bucket in the "path" or in a "virtual" host; "auto" is virtual on AWS, path elsewhere.
+    - `addressing_style`: the bucket in the "path" or in a "virtual" host; "auto" is virtual on AWS, and
+      elsewhere path or what the provider needs.
+    - `provider`: the store, by its name in `s3po.providers` ("r2", "b2", "garage", ...), for what it does
+      differently; None recognises it by the endpoint's host.
     - `payload_signing`: sign the body's SHA-256 as well; None does so over plain HTTP and trusts TLS elsewhere.
     - `verify`: of TLS certificates: True, False, or the path of a CA bundle; None honours AWS_CA_BUNDLE and
       REQUESTS_CA_BUNDLE.
     - `cert`: a client certificate: a path, or (certificate, key).
     - `proxies`: {"http": url, "https": url}; None honours HTTP_PROXY, HTTPS_PROXY and NO_PROXY.
     - `user_agent_extra`: appended to the User-Agent header.
+    - `use_fips_endpoint`: endpoints of AWS that are validated for FIPS 140.
+    - `use_dualstack_endpoint`: endpoints of AWS that have IPv6 addresses as well.
+    - `use_accelerate_endpoint`: S3 Transfer Acceleration.
+    - `us_east_1_regional_endpoint`: "legacy" sends requests for us-east-1 to the global s3.amazonaws.com.
+    - `use_arn_region`: take the region from an access point's ARN where it is another than the Connection's.
 
     Raises ConfigError for what cannot be right.
     """
 
     max_attempts: int = 3
-    retry_base: float = 0.1
+    retry_mode: Literal["standard", "adaptive"] = "standard"
+    retry_base: float = 0.05
     retry_max: float = 20.0
     retry_base_throttled: float = 1.0
+    connect_patience: float = 120.0
+    on_retry: Callable[[RetryInfo], object] | None = None
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
     multipart_threshold: int = 8 * MiB
@@ -89,22 +127,49 @@ class Config:
     mark_writes: bool = False
     guess_content_type: bool = True
     addressing_style: Literal["auto", "path", "virtual"] = "auto"
+    provider: str | None = None
     payload_signing: bool | None = None
     verify: bool | str | None = None
     cert: str | tuple[str, str] | None = None
     proxies: dict[str, str] | None = None
     max_idle: float = 55.0
+    min_rate: float = 0.0
     user_agent_extra: str = ""
+    use_fips_endpoint: bool = False
+    use_dualstack_endpoint: bool = False
+    use_accelerate_endpoint: bool = False
+    us_east_1_regional_endpoint: Literal["regional", "legacy"] = "regional"
+    use_arn_region: bool = True
+    #: Names of the settings that code gave. Kept by itself, not to be passed.
+    _given: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        passed = self._passed
+        if "_given" in passed:
+            # `dataclasses.replace` passes every field: those that it leaves at the default are not meant.
+            defaults = _defaults()
+            given = self._given | {
+                name for name, default in defaults.items() if getattr(self, name) != default
+            }
+        else:
+            given = passed
+        object.__setattr__(self, "_given", given)
         for name in ("max_attempts", "max_concurrency"):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ConfigError(f"{name} must be a whole number of 1 or more, not {value!r}")
-        for name in ("retry_base", "retry_max", "retry_base_throttled", "resolve_timeout"):
+        for name in (
+            "retry_base",
+            "retry_max",
+            "retry_base_throttled",
+            "connect_patience",
+            "resolve_timeout",
+        ):
             value = getattr(self, name)
             if not _is_number(value) or value < 0:
                 raise ConfigError(f"{name} must be 0 or more seconds, not {value!r}")
+        if not _is_number(self.min_rate) or self.min_rate < 0:
+            raise ConfigError(f"min_rate must be 0 or more bytes a second, not {self.min_rate!r}")
         for name in ("connect_timeout", "read_timeout", "max_idle"):
             value = getattr(self, name)
             if not _is_number(value) or value <= 0:
@@ -126,12 +191,36 @@ class Config:
             raise ConfigError(
                 f"addressing_style must be 'auto', 'path' or 'virtual', not {self.addressing_style!r}"
             )
+        self._check_endpoint()
         self._check_kinds()
+
+    def _check_endpoint(self) -> None:
+        for name in (
+            "use_fips_endpoint",
+            "use_dualstack_endpoint",
+            "use_accelerate_endpoint",
+            "use_arn_region",
+        ):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{name} must be True or False, not {getattr(self, name)!r}")
+        if self.us_east_1_regional_endpoint not in ("regional", "legacy"):
+            raise ConfigError(
+                "us_east_1_regional_endpoint must be 'regional' or 'legacy', "
+                f"not {self.us_east_1_regional_endpoint!r}"
+            )
+        if self.provider is not None:
+            provider_named(self.provider)
 
     def _check_kinds(self) -> None:
         for name in ("check_etags", "mark_writes", "guess_content_type"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{name} must be True or False, not {getattr(self, name)!r}")
+        if self.retry_mode not in ("standard", "adaptive"):
+            raise ConfigError(
+                f"retry_mode must be 'standard' or 'adaptive', not {self.retry_mode!r}"
+            )
+        if self.on_retry is not None and not callable(self.on_retry):
+            raise ConfigError(f"on_retry must be callable or None, not {self.on_retry!r}")
         if self.payload_signing is not None and not isinstance(self.payload_signing, bool):
             raise ConfigError(
                 f"payload_signing must be True, False or None, not {self.payload_signing!r}"
@@ -159,7 +248,35 @@ class Config:
 
     @classmethod
     def option_names(cls) -> frozenset[str]:
-        return frozenset(field.name for field in fields(cls))
+        """Names of all settings."""
+        return frozenset(_defaults())
+
+    @property
+    def given(self) -> frozenset[str]:
+        """Names of the settings that code gave; the others may come from the environment or a file."""
+        return self._given
+
+    def resolve(self, found: Mapping[str, tuple[Any, str]]) -> Config:
+        """A Config in which `found`, (value, origin) by name, stands where code gave nothing.
+
+        Raises ConfigError, which names the origin, for a value that cannot be right.
+        """
+        values = {name: value for name, (value, _) in found.items() if name not in self._given}
+        if not values:
+            return self
+        try:
+            return replace(self, **values)
+        except ConfigError:
+            for name, value in values.items():
+                try:
+                    replace(self, **{name: value})
+                except ConfigError as error:
+                    raise ConfigError(f"{found[name][1]}: {error}") from None
+            raise
+
+
+def _defaults() -> dict[str, Any]:
+    return {each.name: each.default for each in fields(Config) if each.name != "_given"}
 
 
 def _is_number(value: object) -> bool:
@@ -174,3 +291,310 @@ def check_part_size(part_size: int) -> None:
         raise ConfigError(f"part_size must be a whole number of bytes, not {part_size!r}")
     if not MIN_PART_SIZE <= part_size <= MAX_PART_SIZE:
         raise ConfigError(f"part_size must be 5 MiB to 5 GiB, not {part_size} bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: under which names it is read, and where it ends up."""
+
+    #: A field of Config, an argument of Connection, or a setting of the sources of credentials.
+    name: str
+    #: Of the environment; the first that is not empty counts.
+    variables: tuple[str, ...] = ()
+    #: Of the profile; "s3.x" is x below `s3 =`. The first that is there counts.
+    keys: tuple[str, ...] = ()
+    kind: Literal["text", "path", "bool", "int", "number", "size", "choice"] = "text"
+    default: Any = None
+    sentence: str = ""
+    owner: Literal["Config", "Connection", "credentials"] = "Config"
+    #: Values of a choice, and what each is called here.
+    choices: Mapping[str, Any] | None = None
+
+
+#: https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html
+#: https://docs.aws.amazon.com/cli/latest/topic/s3-config.html
+SETTINGS: tuple[Setting, ...] = (
+    # Retries
+    Setting(
+        "max_attempts",
+        ("AWS_MAX_ATTEMPTS",),
+        ("max_attempts",),
+        "int",
+        3,
+        "Tries of one request in all; 1 turns retries off.",
+    ),
+    Setting(
+        "retry_base", kind="number", default=0.1, sentence="Bound of the first delay, seconds."
+    ),
+    Setting("retry_max", kind="number", default=20.0, sentence="Bound of every delay, seconds."),
+    Setting(
+        "retry_base_throttled",
+        kind="number",
+        default=1.0,
+        sentence="Bound of the first delay when the store asks for fewer requests, seconds.",
+    ),
+    # Time
+    Setting(
+        "connect_timeout",
+        kind="number",
+        default=10.0,
+        sentence="For a connection with its TLS handshake, seconds.",
+    ),
+    Setting(
+        "read_timeout",
+        kind="number",
+        default=60.0,
+        sentence="Longest wait for the next byte, seconds.",
+    ),
+    Setting(
+        "max_idle",
+        kind="number",
+        default=55.0,
+        sentence="A connection idle for longer is not used again, seconds.",
+    ),
+    # Transfers
+    Setting(
+        "multipart_threshold",
+        (),
+        ("s3.multipart_threshold",),
+        "size",
+        8 * MiB,
+        "Uploads of this size and more go up as multipart, downloads as parallel ranges.",
+    ),
+    Setting(
+        "part_size",
+        (),
+        ("s3.multipart_chunksize",),
+        "size",
+        8 * MiB,
+        "Of a part and of a range; a file's value is brought into S3's bounds, as the AWS CLI does it.",
+    ),
+    Setting(
+        "max_concurrency",
+        (),
+        ("s3.max_concurrent_requests",),
+        "int",
+        4,
+        "Parts or ranges of one transfer that are under way at once.",
+    ),
+    Setting(
+        "check_etags",
+        kind="bool",
+        default=True,
+        sentence="Compare what was downloaded with its ETag where that is an MD5.",
+    ),
+    Setting(
+        "response_checksum_validation",
+        ("AWS_RESPONSE_CHECKSUM_VALIDATION",),
+        ("response_checksum_validation",),
+        "choice",
+        "when_required",
+        "Whether a download asks for the object's checksum unasked.",
+        choices={"when_supported": "when_supported", "when_required": "when_required"},
+    ),
+    # The store
+    Setting(
+        "addressing_style",
+        (),
+        ("s3.addressing_style",),
+        "choice",
+        "auto",
+        "The bucket in the path or in a virtual host; auto is virtual on AWS, path elsewhere.",
+        choices={"auto": "auto", "path": "path", "virtual": "virtual"},
+    ),
+    Setting(
+        "payload_signing",
+        (),
+        ("s3.payload_signing_enabled",),
+        "bool",
+        None,
+        "Sign the body's SHA-256 as well; None does so over plain HTTP.",
+    ),
+    Setting(
+        "verify",
+        ("AWS_CA_BUNDLE",),
+        ("ca_bundle",),
+        "path",
+        None,
+        "Of TLS certificates: True, False, or the path of a CA bundle; REQUESTS_CA_BUNDLE where nothing says.",
+    ),
+    Setting("cert", sentence="A client certificate: a path, or (certificate, key)."),
+    Setting("proxies", sentence="By scheme; None honours HTTP_PROXY, HTTPS_PROXY and NO_PROXY."),
+    Setting("user_agent_extra", default="", sentence="Appended to the User-Agent header."),
+    Setting(
+        "use_fips_endpoint",
+        ("AWS_USE_FIPS_ENDPOINT",),
+        ("use_fips_endpoint",),
+        "bool",
+        False,
+        "Endpoints of AWS that are validated for FIPS 140.",
+    ),
+    Setting(
+        "use_dualstack_endpoint",
+        ("AWS_USE_DUALSTACK_ENDPOINT",),
+        ("s3.use_dualstack_endpoint", "use_dualstack_endpoint"),
+        "bool",
+        False,
+        "Endpoints of AWS that have IPv6 addresses as well.",
+    ),
+    Setting(
+        "use_accelerate_endpoint",
+        (),
+        ("s3.use_accelerate_endpoint",),
+        "bool",
+        False,
+        "S3 Transfer Acceleration.",
+    ),
+    Setting(
+        "us_east_1_regional_endpoint",
+        ("AWS_S3_US_EAST_1_REGIONAL_ENDPOINT",),
+        ("s3_us_east_1_regional_endpoint", "s3.us_east_1_regional_endpoint"),
+        "choice",
+        "regional",
+        "legacy sends requests for us-east-1 to the global endpoint.",
+        choices={"regional": "regional", "legacy": "legacy"},
+    ),
+    Setting(
+        "use_arn_region",
+        ("AWS_S3_USE_ARN_REGION",),
+        ("s3_use_arn_region", "s3.use_arn_region"),
+        "bool",
+        True,
+        "Take the region from an access point's ARN where it is another than the Connection's.",
+    ),
+    # Arguments of Connection
+    Setting(
+        "profile_name",
+        ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"),
+        default="default",
+        sentence="The profile of the shared files.",
+        owner="Connection",
+    ),
+    Setting(
+        "region_name",
+        ("AWS_REGION", "AWS_DEFAULT_REGION"),
+        ("region",),
+        sentence="The region that requests are signed for.",
+        owner="Connection",
+    ),
+    Setting(
+        "endpoint_url",
+        ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+        ("endpoint_url",),
+        sentence="A store other than AWS; `endpoint_url` below `s3 =` of the `services` section comes"
+        " before the profile's own.",
+        owner="Connection",
+    ),
+    # Sources of credentials
+    Setting(
+        "ignore_configured_endpoint_urls",
+        ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",),
+        ("ignore_configured_endpoint_urls",),
+        "bool",
+        False,
+        "Endpoints of the environment and of the profile do not count.",
+        owner="credentials",
+    ),
+    Setting(
+        "sts_regional_endpoints",
+        ("AWS_STS_REGIONAL_ENDPOINTS",),
+        ("sts_regional_endpoints",),
+        "choice",
+        "regional",
+        "legacy asks the global sts.amazonaws.com for roles.",
+        owner="credentials",
+        choices={"regional": "regional", "legacy": "legacy"},
+    ),
+    Setting(
+        "metadata_service_timeout",
+        ("AWS_METADATA_SERVICE_TIMEOUT",),
+        ("metadata_service_timeout",),
+        "number",
+        1.0,
+        "Longest wait for the instance metadata service, seconds.",
+        owner="credentials",
+    ),
+    Setting(
+        "metadata_service_num_attempts",
+        ("AWS_METADATA_SERVICE_NUM_ATTEMPTS",),
+        ("metadata_service_num_attempts",),
+        "int",
+        2,
+        "Tries of a request to the instance metadata service.",
+        owner="credentials",
+    ),
+    Setting(
+        "ec2_metadata_disabled",
+        ("AWS_EC2_METADATA_DISABLED",),
+        (),
+        "bool",
+        False,
+        "The instance metadata service is not asked.",
+        owner="credentials",
+    ),
+    Setting(
+        "ec2_metadata_v1_disabled",
+        ("AWS_EC2_METADATA_V1_DISABLED",),
+        ("ec2_metadata_v1_disabled",),
+        "bool",
+        True,
+        "s3po speaks IMDSv2 only.",
+        owner="credentials",
+    ),
+    Setting(
+        "ec2_metadata_service_endpoint",
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT",),
+        ("ec2_metadata_service_endpoint",),
+        "text",
+        None,
+        "Where the instance metadata service is.",
+        owner="credentials",
+    ),
+    Setting(
+        "ec2_metadata_service_endpoint_mode",
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",),
+        ("ec2_metadata_service_endpoint_mode",),
+        "choice",
+        "ipv4",
+        "Which address the instance metadata service is asked at.",
+        owner="credentials",
+        choices={"ipv4": "ipv4", "ipv6": "ipv6"},
+    ),
+)
+
+#: Settings of the AWS tools that are known and without effect here, and why.
+IGNORED: Mapping[str, str] = {
+    "s3.max_bandwidth": "bounds the AWS CLI's transfers",
+    "s3.max_queue_size": "bounds the AWS CLI's queue",
+    "s3.preferred_transfer_client": "chooses the AWS CLI's engine",
+    "s3.target_bandwidth": "for the AWS CLI's other engine",
+    "s3.signature_version": "requests are signed with SigV4",
+    "s3.s3_disable_multiregion_access_points": "they need SigV4A, which is refused anyway",
+    "request_min_compression_size_bytes": "no operation of S3 compresses its request",
+    "disable_request_compression": "no operation of S3 compresses its request",
+    "account_id_endpoint_mode": "endpoints of S3 have no account id",
+    "sigv4a_signing_region_set": "requests are signed with SigV4",
+    "auth_scheme_preference": "requests are signed with SigV4",
+    "defaults_mode": "the defaults are those of this table",
+    "parameter_validation": "what cannot be right is refused always",
+    "tcp_keepalive": "connections are looked at before they are used again",
+    "api_versions": "there is one version of S3's API",
+    "data_path": "there are no descriptions to load",
+    "cli_pager": "the AWS CLI's own",
+    "output": "the AWS CLI's own",
+}
+
+
+def settings_table() -> str:
+    """`SETTINGS` as a table in Markdown, for the documentation."""
+    lines = [
+        "| setting | environment | profile | default | |",
+        "|---|---|---|---|---|",
+    ]
+    for each in SETTINGS:
+        variables = ", ".join(f"`{name}`" for name in each.variables)
+        keys = ", ".join(f"`{name}`" for name in each.keys)
+        lines.append(
+            f"| `{each.name}` | {variables} | {keys} | `{each.default!r}` | {each.sentence} |"
+        )
+    return "\n".join(lines) + "\n"

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TextIO, cast, overload
 # What is used in threads is loaded here: in a program that gevent has patched, imports in several threads
 # at once can fail.
 from s3po.batch import Batch
+from s3po.batch.verbs import adopt_signatures
 from s3po.config import Config
-from s3po.credentials import resolve_provider, resolve_settings
+from s3po.credentials import make_context, resolve_provider, resolve_settings
 from s3po.endpoint import Endpoint
-from s3po.errors import ConfigError, NotFound, S3poError
+from s3po.errors import ConfigError, NoSuchBucket, NotFound, S3poError
 from s3po.models import (
     CopyObjectResult,
     DeleteObjectResult,
@@ -26,6 +27,7 @@ from s3po.models import (
 )
 from s3po.rest import Client
 from s3po.rest.sender import Gate
+from s3po.sigv4 import Signer
 from s3po.stats import BatchStats, Stats
 from s3po.transfer.content_types import guess_content_type
 from s3po.transfer.copy import copy as _copy
@@ -35,12 +37,12 @@ from s3po.transfer.download import download_file as _download_file
 from s3po.transfer.headers import build_customer_key, build_headers
 from s3po.transfer.source import Progress
 from s3po.transfer.upload import upload as _upload
-from s3po.transport import Transport
+from s3po.transport import S3Session
 
 if TYPE_CHECKING:
+    from s3po.auth import S3Auth
     from s3po.file import BinaryReader, BinaryWriter, TextReader, TextWriter
-    from s3po.mock.app import MockS3
-    from s3po.mock.server import Server
+    from s3po.mock import MockS3, Server
     from s3po.sigv4 import Condition
     from s3po.transfer.body import Range
     from s3po.transfer.headers import Expires
@@ -54,8 +56,11 @@ class Connection:
     """A store, and the credentials that requests to it are signed with.
 
     The first two arguments are an access key id and its secret; without them the AWS_* variables
-    and the shared credentials file are asked, when the first request is sent. `endpoint_url` names
-    a store other than AWS. `anonymous=True` signs nothing.
+    and the shared files are asked, then the services that give AWS's credentials, when the first
+    request is sent. `credentials` gives them by code: a callable that returns `Credentials` (with
+    `expires`, an aware datetime, it is called again before they end), or an object of botocore's with
+    `get_frozen_credentials()`. `endpoint_url` names a store other than AWS. `anonymous=True` signs
+    nothing.
 
     It may be shared between greenlets and between native threads. Nothing is opened before the
     first request; `close()` closes the sockets, after which it can be used again.
@@ -74,6 +79,7 @@ class Connection:
         profile_name: str | None = None,
         region_name: str | None = None,
         endpoint_url: str | None = None,
+        credentials: object = None,
         anonymous: bool = False,
         config: Config | None = None,
     ) -> None:
@@ -88,29 +94,42 @@ class Connection:
             "profile_name": profile_name,
             "region_name": region_name,
             "endpoint_url": endpoint_url,
+            "credentials": credentials,
             "anonymous": anonymous,
             "config": config,
         }
+        has_keys = aws_access_key_id is not None or credentials is not None or anonymous is True
+        settings = resolve_settings(
+            profile_name,
+            has_keys=has_keys,
+            has_all=has_keys and None not in (endpoint_url, region_name),
+        )
+        config = config.resolve(settings.config)
         provider = resolve_provider(
             access_key=aws_access_key_id,
             secret_key=aws_secret_access_key,
             token=aws_session_token,
             profile_name=profile_name,
             anonymous=anonymous,
+            credentials=credentials,
+            context=make_context(config, region=region_name, signer=_sts_signer),
         )
-        if endpoint_url is None or region_name is None:
-            settings = resolve_settings(profile_name)
-            region_name = settings.region if region_name is None else region_name
-            endpoint_url = settings.endpoint_url if endpoint_url is None else endpoint_url
+        region_name = settings.region if region_name is None else region_name
+        endpoint_url = settings.endpoint_url if endpoint_url is None else endpoint_url
         #: The low-level client: one method for each S3 operation. Also `conn`.
         self.client: Client = Client(
             endpoint=Endpoint(
                 endpoint_url=endpoint_url,
                 region=region_name,
                 addressing_style=config.addressing_style,
+                use_fips=config.use_fips_endpoint,
+                use_dualstack=config.use_dualstack_endpoint,
+                use_accelerate=config.use_accelerate_endpoint,
+                us_east_1_regional=config.us_east_1_regional_endpoint,
+                provider=config.provider,
             ),
             provider=provider,
-            transport=Transport(config),
+            session=S3Session(config),
             config=config,
         )
         self._real = self.client
@@ -494,9 +513,14 @@ class Connection:
         version_id: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> bool:
-        """True where there is an object of that key. AccessDenied where the store will not say."""
+        """True where there is an object of that key.
+
+        Raises NoSuchBucket where the bucket is missing, AccessDenied where the store will not say.
+        """
         try:
             self.client.head_object(bucket, key, version_id=version_id, headers=headers)
+        except NoSuchBucket:
+            raise
         except NotFound:
             return False
         return True
@@ -1018,6 +1042,15 @@ class Connection:
         return self.client
 
     @property
+    def auth(self) -> S3Auth:
+        """Signs requests that are not s3po's own: `requests.get(url, auth=conn.auth)`.
+
+        It is a `requests.auth.AuthBase`. It uses the credentials of this connection, and its region for
+        hosts that name none.
+        """
+        return self.client.auth
+
+    @property
     def config(self) -> Config:
         return self.client.config
 
@@ -1028,7 +1061,7 @@ class Connection:
 
     def close(self) -> None:
         """Close the sockets. The connection can be used again, and opens new ones then."""
-        self.client.transport.close()
+        self.client.session.close()
 
     def __enter__(self) -> Self:
         return self
@@ -1097,20 +1130,20 @@ class Mock:
         )
         real = connection._real
         # No proxy stands between a test and its mock.
-        transport = Transport(replace(real.config, proxies={}))
+        session = S3Session(replace(real.config, proxies={}))
         server: Server | None = None
         if self._serve:
             server = app.serve()
             url = server.url
         else:
             url = _MOCK_URL
-            transport.mount(url, WSGIAdapter(cast(Any, app)))
+            session.mount(url, WSGIAdapter(cast(Any, app)))
         client = Client(
             endpoint=Endpoint(
                 endpoint_url=url, region=real.endpoint.region, addressing_style="path"
             ),
             provider=provider,
-            transport=transport,
+            session=session,
             config=real.config,
             stats=real.stats,
         )
@@ -1133,7 +1166,7 @@ class Mock:
         inner = mocks[-1]._client if mocks else None
         connection.client = inner if inner is not None else connection._real
         try:
-            client.transport.close()
+            client.session.close()
         finally:
             if server is not None:
                 server.stop()
@@ -1212,5 +1245,13 @@ class _Path:
         return self._path
 
 
+def _sts_signer(region: str) -> Signer:
+    return Signer(region, "sts")
+
+
 def _remake(cls: type[Connection], arguments: dict[str, Any]) -> Connection:
     return cls(**arguments)
+
+
+# The verbs of Batch take their arguments from here.
+adopt_signatures(Connection)

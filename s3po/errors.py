@@ -167,17 +167,39 @@ class TransportError(S3poError):
     request_sent: bool = True
     #: True where a kept-alive connection turned out to be closed before any byte of an answer came.
     stale: bool = False
+    #: True where another try cannot help: a certificate that is not trusted, a proxy that refuses.
+    permanent: bool = False
 
     def __init__(
-        self, message: str = "", *, request_sent: bool = True, stale: bool = False
+        self,
+        message: str = "",
+        *,
+        request_sent: bool = True,
+        stale: bool = False,
+        permanent: bool = False,
     ) -> None:
         super().__init__(message)
         self.request_sent = request_sent
         self.stale = stale
+        self.permanent = permanent
 
 
 class ConnectionFailed(TransportError, ConnectionError):
     """The connection could not be made, or broke."""
+
+
+class CertificateError(ConnectionFailed):
+    """The certificate of a server or of a proxy is not trusted."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message, request_sent=False, permanent=True)
+
+
+class ProxyError(ConnectionFailed):
+    """A proxy refused to forward the request, or a tunnel to the store."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message, request_sent=False, permanent="407" in message)
 
 
 class TransportTimeout(TransportError, TimeoutError):

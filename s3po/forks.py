@@ -1,8 +1,16 @@
-"""A counter of forks: whatever belongs to one process can tell when it finds itself in a copy of it."""
+"""Forks: whatever belongs to one process can tell when it finds itself in a copy of that process."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import NoReturn, TypeVar
+
+from gevent import GreenletExit, Timeout
+from gevent.exceptions import LoopExit
+from gevent.hub import get_hub
+
+T = TypeVar("T")
 
 _generation = 0
 _registered = False
@@ -25,6 +33,39 @@ def fork_generation() -> int:
 def in_forked_child(generation: int) -> bool:
     """True in a child of the process in which `fork_generation` returned `generation`."""
     return generation != _generation
+
+
+def wait_in_process(wait: Callable[[], T], generation: int) -> T:
+    """Return or raise what `wait()` does, which blocks the current greenlet; in a forked child, suspend it.
+
+    A fork copies every greenlet that waits. The original goes on in the parent process, so its copy
+    must neither return to its caller nor unwind through `finally` clauses that clean up.
+    """
+    try:
+        value = wait()
+    except (Exception, Timeout):
+        if not in_forked_child(generation):
+            raise
+    else:
+        if not in_forked_child(generation):
+            return value
+    return suspend_copy()
+
+
+def suspend_copy() -> NoReturn:
+    """Suspend the current greenlet, a copy of one in the parent process, for good.
+
+    Raises GreenletExit where it is killed, or where nothing else is left to run.
+    """
+    hub = get_hub()
+    while True:
+        try:
+            hub.switch()
+        except Timeout:
+            # The original has a timer of its own.
+            continue
+        except LoopExit:
+            raise GreenletExit("a copy of a greenlet of the parent process") from None
 
 
 def _count_fork() -> None:

@@ -1,12 +1,19 @@
-"""What walks through the house: a Request on its way down, the exact HTTPRequest, a Response on its way up."""
+"""Operations of S3 before they are requests of HTTP, and the bodies of both messages."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol, Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from s3po.models import Credentials
 
 #: What goes into a message at once; anything larger or not in memory is a `Body`.
 BytesLike = bytes | bytearray | memoryview
+
+#: Bytes that the response of an operation may have: a page of 1,000 keys of 1,024 bytes, each percent-
+#: encoded and with all its fields, has less than 8 MiB.
+MAX_BODY = 64 * 1024 * 1024
 
 Query = tuple[tuple[str, str | None], ...]
 
@@ -27,17 +34,20 @@ class Body(Protocol):
 
 
 class BodyStream(Protocol):
-    """An answer's body on the wire. The transport makes these."""
+    """The body of a response that is still on its connection. The transport makes these."""
 
-    #: Bytes still to come, or None where the head did not say.
-    remaining: int | None
+    @property
+    def remaining(self) -> int | None:
+        """Bytes still to come, or None where the head did not say."""
 
-    def read(self, size: int = -1, /) -> bytes: ...
+    def read(self, size: int | None = -1) -> bytes:
+        """At most `size` bytes (fewer only at the end), or all of the rest."""
 
-    def readinto(self, buffer: memoryview, /) -> int: ...
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Fill `buffer` as far as one read goes; 0 at the end."""
 
     def close(self) -> None:
-        """Give the connection back when the body was read to its end, else drop it."""
+        """Give the connection back where the body was read to its end, else close it."""
 
 
 class Request:
@@ -46,9 +56,12 @@ class Request:
     __slots__ = (
         "body",
         "bucket",
+        "credentials",
+        "deadline",
         "headers",
         "idempotent",
         "key",
+        "max_body",
         "method",
         "operation",
         "parse",
@@ -67,10 +80,11 @@ class Request:
         query: Query = (),
         headers: dict[str, str] | None = None,
         body: BytesLike | Body | None = None,
-        parse: Callable[[Response], Any] | None = None,
+        parse: Callable[[Any], Any] | None = None,
         stream: bool = False,
         idempotent: bool = True,
         region: str | None = None,
+        max_body: int = MAX_BODY,
     ) -> None:
         self.operation = operation
         self.method = method
@@ -89,99 +103,12 @@ class Request:
         #: Whether it may be sent again when it is not known if the first one was performed.
         self.idempotent = idempotent
         self.region = region
+        #: Bytes of a 2xx response that are read into memory; more is a MalformedResponse.
+        self.max_body = max_body
+        #: The time of `time.monotonic` at which the whole call must have ended; None is never.
+        self.deadline: float | None = None
+        #: What the last attempt was signed with.
+        self.credentials: Credentials | None = None
 
     def __repr__(self) -> str:
         return f"<Request {self.operation} {self.method} {self.bucket!r} {self.key!r}>"
-
-
-class HTTPRequest:
-    """The exact message: what is signed is what is sent."""
-
-    __slots__ = ("body", "headers", "host", "method", "port", "scheme", "target")
-
-    def __init__(
-        self,
-        method: str,
-        scheme: str,
-        host: str,
-        port: int,
-        target: str,
-        headers: dict[str, str],
-        body: BytesLike | Body | None = None,
-    ) -> None:
-        self.method = method
-        #: "http" or "https".
-        self.scheme = scheme
-        #: The host to connect to (IPv6 without brackets); the `host` header is among the headers.
-        self.host = host
-        self.port = port
-        #: Path and query, percent-encoded: put on the wire as it stands.
-        self.target = target
-        #: Names in lower case; complete, but for content-length, which the transport adds from the body.
-        self.headers = headers
-        self.body = body
-
-    def __repr__(self) -> str:
-        # The target may hold a presigned signature: only its path is shown.
-        path = self.target.partition("?")[0]
-        return f"<HTTPRequest {self.method} {self.scheme}://{self.host}:{self.port}{path}>"
-
-
-class Response:
-    """An answer. Its body is `content` (bytes) once read, or still on the wire in `stream`."""
-
-    __slots__ = ("content", "headers", "result", "status", "stream")
-
-    def __init__(
-        self,
-        status: int,
-        headers: Mapping[str, str],
-        content: bytes | None = None,
-        stream: BodyStream | None = None,
-    ) -> None:
-        self.status = status
-        #: Names in lower case; values of repeated names joined by ", ".
-        self.headers = headers
-        self.content = content
-        self.stream = stream
-        #: What `Request.parse` made of it.
-        self.result: Any = None
-
-    def read(self, size: int = -1, /) -> bytes:
-        """The next at most `size` bytes, all of the rest when negative; empty at the end."""
-        if self.stream is not None:
-            return self.stream.read(size)
-        content = self.content or b""
-        if size is None or size < 0 or size >= len(content):
-            self.content = b""
-            return content
-        self.content = content[size:]
-        return content[:size]
-
-    def readinto(self, buffer: memoryview, /) -> int:
-        """Fill `buffer` as far as one read goes; 0 at the end."""
-        if self.stream is not None:
-            return self.stream.readinto(buffer)
-        chunk = self.read(len(buffer))
-        buffer[: len(chunk)] = chunk
-        return len(chunk)
-
-    def iter_chunks(self, size: int = 256 * 1024) -> Iterator[bytes]:
-        while chunk := self.read(size):
-            yield chunk
-
-    def close(self) -> None:
-        """Done with it: the connection goes back to its pool, or is dropped if bytes are left."""
-        stream, self.stream = self.stream, None
-        if stream is not None:
-            self.content = b""
-            stream.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<Response {self.status}>"

@@ -5,15 +5,12 @@ ETags are without quotes, times are aware UTC datetimes, sizes are bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import Any, Protocol, Self
 
-from s3po.errors import MalformedResponse
-
-if TYPE_CHECKING:
-    from s3po.messages import Response
+from s3po.errors import MalformedResponse, S3poError
 
 
 def unquote_etag(etag: str) -> str:
@@ -41,7 +38,7 @@ def parse_http_date(text: str) -> datetime | None:
         return datetime(
             int(year), _MONTHS[month], int(day), int(hour), int(minute), int(second), tzinfo=UTC
         )
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, OverflowError):
         return None
 
 
@@ -54,6 +51,25 @@ class Credentials:
     token: str | None = field(default=None, repr=False)
     #: Where it was found: "explicit", "environment", "profile 'x' of ~/.aws/credentials", ...
     source: str = "explicit"
+    #: When they end, aware; None where that is not known, or never.
+    expires: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetryInfo:
+    """A request that failed and is about to be tried again: what `Config.on_retry` is called with."""
+
+    operation: str
+    bucket: str | None
+    key: str | None
+    #: Why: the failure of the attempt before. It holds no secret.
+    error: S3poError
+    #: The attempt that failed, from 1, and the most that there are. Tries to connect go on beyond it for
+    #: as long as `Config.connect_patience` says.
+    attempt: int
+    max_attempts: int
+    #: Seconds until the next attempt.
+    delay: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +181,35 @@ class HeadObjectResult(_HeadersResult):
         return f"{type(self).__name__}(size={size}, etag={self.etag!r})"
 
 
+class ObjectBody(Protocol):
+    """The body of an object's response: in memory, or still on its connection."""
+
+    #: The response's headers, names in lower case.
+    lower_headers: dict[str, str]
+    #: None where all of it is in `content`, and once it is closed.
+    stream: Any
+
+    @property
+    def content(self) -> bytes:
+        """All of it; read now, where it is still on its connection."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """The next at most `size` bytes, all of the rest when negative; empty at the end."""
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Fill `buffer` as far as one read goes; 0 at the end."""
+
+    def iter_chunks(self, size: int = 256 * 1024) -> Iterator[bytes]:
+        """The body in pieces of at most `size` bytes."""
+
+    def close(self) -> None:
+        """Give the connection back to its pool, or close it where bytes are left."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *args: object) -> None: ...
+
+
 class GetObjectResult(HeadObjectResult):
     """An object's head and its body: read `body`, then close it.
 
@@ -174,8 +219,8 @@ class GetObjectResult(HeadObjectResult):
 
     __slots__ = ("body",)
 
-    def __init__(self, body: Response) -> None:
-        self._headers = body.headers
+    def __init__(self, body: ObjectBody) -> None:
+        self._headers = body.lower_headers
         self.body = body
 
     @property
@@ -194,7 +239,7 @@ class GetObjectResult(HeadObjectResult):
         if content_range is not None:
             first, _, last = content_range[6:].partition("/")[0].partition("-")
             return int(last) - int(first) + 1
-        return None if self.body.content is None else len(self.body.content)
+        return None if self.body.stream is not None else len(self.body.content)
 
     @property
     def start(self) -> int:

@@ -1,4 +1,4 @@
-"""Counters of what went over the wire. One object for each Connection, one more for each batch."""
+"""Counters of requests and bytes: one object for each Connection, and one for each batch."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ from time import monotonic
 
 
 class Stats:
-    """Plain counters; greenlets of one thread share it without locks.
+    """Counters of requests; the greenlets of one thread share them without locks.
 
-    Several native threads may lose a count now and then: these are figures for people, and no
-    decision hangs on them.
+    Several native threads may lose a count now and then: no decision depends on them.
     """
 
     __slots__ = ("bytes_received", "bytes_sent", "requests", "retries")
 
     def __init__(self) -> None:
-        #: Attempts that went to the transport, retries included.
+        #: Attempts that were given to the transport, retries included.
         self.requests = 0
         self.retries = 0
         #: Body bytes only.
@@ -23,7 +22,7 @@ class Stats:
         self.bytes_received = 0
 
     def add(self, other: Stats) -> None:
-        """Count what `other` has counted as well."""
+        """Add the counts of `other`."""
         self.requests += other.requests
         self.retries += other.retries
         self.bytes_sent += other.bytes_sent
@@ -35,9 +34,10 @@ class Stats:
 
 
 class BatchStats(Stats):
-    """What a batch did, at any time: `started` counts calls that began, `done` those that ended well.
+    """Counters of a batch's calls and requests.
 
-    `requests`, `retries`, `bytes_sent` and `bytes_received` are of its requests.
+    `started` counts calls that have begun; `done`, `failed` and `cancelled` those that have finished,
+    by their outcome.
     """
 
     __slots__ = ("_began", "_ended", "cancelled", "done", "failed", "started")
@@ -53,10 +53,11 @@ class BatchStats(Stats):
 
     @property
     def seconds(self) -> float:
-        """Since the batch began, up to its end."""
+        """Seconds since the batch began, up to its end."""
         return (monotonic() if self._ended is None else self._ended) - self._began
 
     def end(self) -> None:
+        """Stop the clock of `seconds`."""
         self._ended = monotonic()
 
     def __repr__(self) -> str:

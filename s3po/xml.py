@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from s3po.errors import ConfigError, MalformedResponse
 
-__all__ = ["Node", "can_carry", "document", "element", "escape", "is_plain", "parse"]
+__all__ = ["Node", "can_carry", "document", "element", "escape", "glimpse", "is_plain", "parse"]
 
 #: Deeper than any document of S3's; a bound for those that are not.
 _MAX_DEPTH = 64
@@ -79,20 +79,33 @@ def parse(content: bytes | None, *roots: str) -> Node:
     proxy's HTML page.
     """
     due = f"<{roots[0]}>" if roots else "XML"
-    # Long operations send spaces before their answer, to keep the connection open.
-    content = content.strip() if content else b""
+    # Long operations send spaces before their answer, to keep the connection open; some stores a byte
+    # order mark.
+    content = _strip(content) if content else b""
     if not content:
         raise MalformedResponse(f"an empty answer where {due} was due")
     try:
         root = _build(content)
-    except ValueError as error:
+    # LookupError: the document names an encoding that nobody knows.
+    except (ValueError, LookupError) as error:
         try:
             root = _build_tolerantly(content)
-        except ValueError:
-            raise MalformedResponse(f"{error} where {due} was due: {_glimpse(content)}") from None
+        except (ValueError, LookupError):
+            raise MalformedResponse(f"{error} where {due} was due: {glimpse(content)}") from None
     if roots and root.name not in roots:
-        raise MalformedResponse(f"<{root.name}> where {due} was due: {_glimpse(content)}")
+        raise MalformedResponse(f"<{root.name}> where {due} was due: {glimpse(content)}")
     return root
+
+
+_MARK = b"\xef\xbb\xbf"
+
+
+def _strip(content: bytes) -> bytes:
+    """Without white space around it, and without a byte order mark before it."""
+    content = content.strip()
+    while content.startswith(_MARK):
+        content = content[3:].lstrip()
+    return content
 
 
 def _build(content: bytes | str) -> Node:
@@ -147,12 +160,16 @@ def _build_tolerantly(content: bytes) -> Node:
     They are swapped for private-use characters that occur nowhere in the document, and back.
     """
     text = content.decode("utf-8")
+    whole = len(text)
+    if _declares_encoding(text):
+        # It is UTF-8, whatever it says, and a str has no encoding.
+        text = text.partition("?>")[2].lstrip()
     present = set(text)
     present.update(
         chr(point) for found in _reference.finditer(text) if (point := _point(found)) is not None
     )
     illegal = sorted(letter for letter in present if _illegal.match(letter))
-    if not illegal:
+    if not illegal and len(text) == whole:
         raise ValueError("no XML")
     spare = (chr(point) for point in range(0xF0000, 0xFFFFE) if chr(point) not in present)
     swap = dict(zip(illegal, spare, strict=False))
@@ -172,12 +189,17 @@ def _build_tolerantly(content: bytes) -> Node:
     return root
 
 
+# Bounded, as it looks for the end of what may not be there.
+_declares_encoding = re.compile(r"<\?xml\s[^>]{0,200}\?>").match
+
+
 def _point(found: re.Match[str]) -> int | None:
     point = int(found[1], 16) if found[1] else int(found[2])
     return point if point <= 0x10FFFF else None
 
 
-def _glimpse(content: bytes) -> str:
+def glimpse(content: bytes) -> str:
+    """The beginning of what was no answer, printable, for an error."""
     text = content[:120].decode("utf-8", "replace")
     return ascii(" ".join(text.split())[:80])
 

@@ -1,17 +1,28 @@
-"""Who we are to the store: keys from arguments, from the environment, from the shared files.
+"""Who we are to the store.
 
 ::
 
-    chain.py          what a provider is, and the chain that asks one source after the other
+    chain.py          what a provider is; the chain that asks one source after the other, and refreshes
+    flight.py         one greenlet asks while the others wait or go on
+    context.py        what the sources need from outside: requests, signatures, the time
     arguments.py      keys that are given to the Connection
+    given.py          providers that are given to the Connection
     environment.py    AWS_ACCESS_KEY_ID and its kin
-    files.py          ~/.aws/credentials and ~/.aws/config
+    files.py          ~/.aws/credentials and ~/.aws/config: keys, roles, and what else a profile names
     shared.py         where these files are, which profile is meant, what they hold
     ini.py            how their text is read
-    settings.py       region and endpoint, from the environment and from the same files
-
-A further source (a web identity, a container, an instance) is one more file with a class that does
-what `chain.Source` says, and one more line in `resolve_provider`.
+    sts.py            roles, and web identities
+    sso.py            IAM Identity Center
+    login.py          sessions of `aws login`; p256.py signs its proof of possession
+    process.py        programs that print credentials
+    container.py      ECS, EKS Pod Identity
+    instance.py       EC2
+    hosts.py          where AWS's services are
+    cache.py          token files of the AWS tools
+    answers.py        credentials in JSON, times, other people's messages
+    http.py           requests over s3po's transport
+    threads.py        programs and users are waited for in a thread
+    settings.py       settings, from the environment and from the same files
 
 https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
 """
@@ -20,14 +31,55 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from s3po.credentials.arguments import check_arguments
 from s3po.credentials.chain import Chain, Fixed, Provider
-from s3po.credentials.environment import Environment, Unread
+from s3po.credentials.context import Context
+from s3po.credentials.environment import Environment
 from s3po.credentials.files import Files
 from s3po.credentials.settings import Settings, resolve_settings
+from s3po.errors import ConfigError
 
-__all__ = ["Provider", "Settings", "resolve_provider", "resolve_settings"]
+if TYPE_CHECKING:
+    from s3po.config import Config
+    from s3po.credentials.context import RequestSigner
+
+__all__ = [
+    "Context",
+    "Provider",
+    "Settings",
+    "make_context",
+    "resolve_provider",
+    "resolve_settings",
+]
+
+
+def make_context(
+    config: Config | None = None,
+    *,
+    region: str | None = None,
+    signer: Callable[[str], RequestSigner] | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    now: Callable[[], float] = time.time,
+) -> Context:
+    """The context of a Connection: requests go over a requests Session of `config`, which opens nothing yet.
+
+    `signer` makes what signs for STS in a region.
+    """
+    from s3po.config import Config
+    from s3po.credentials.http import SessionFetch
+    from s3po.credentials.threads import terminal_prompt
+
+    return Context(
+        fetch=SessionFetch(Config() if config is None else config),
+        signer=signer or _no_signer,
+        sleep=_sleep,
+        region=region,
+        clock=clock,
+        now=now,
+        prompt=terminal_prompt(),
+    )
 
 
 def resolve_provider(
@@ -37,25 +89,83 @@ def resolve_provider(
     token: str | None,
     profile_name: str | None,
     anonymous: bool,
+    credentials: object = None,
+    context: Context | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Provider:
-    """The provider that a Connection's arguments ask for. Reads nothing before its first `get()`.
+    """The provider that a Connection's arguments ask for. Asks and reads nothing before its first `get()`.
 
-    Keys that are given win. Else a `profile_name` that is given (the environment's keys are not
-    asked then, as in boto3); else the environment, then the files. What the environment says is
-    read once, when the first credentials are found; the files are looked at again every few
-    seconds, so that keys that are rotated there are taken up.
+    Keys or `credentials` that are given win. Else AWS's order: the environment (not with a
+    `profile_name` that is given, as in boto3), a role of the profile, a web identity, the profile's
+    IAM Identity Center, keys, login, program; the container; the instance. What the environment says
+    is read once, when the first credentials are found; keys in files are looked at again every few
+    seconds, so that those that are rotated there are taken up; what ends is refreshed before.
 
     Raises ConfigError for arguments that cannot be right.
     """
-    credentials = check_arguments(
+    explicit = check_arguments(
         access_key=access_key,
         secret_key=secret_key,
         token=token,
         profile_name=profile_name,
         anonymous=anonymous,
     )
-    if anonymous or credentials is not None:
-        return Fixed(credentials)
+    if credentials is not None and (explicit is not None or anonymous or profile_name is not None):
+        raise ConfigError("credentials is given beside keys, profile_name or anonymous=True")
+    if anonymous or explicit is not None:
+        return Fixed(explicit)
+    if context is None:
+        context = make_context(clock=clock)
+    if credentials is not None:
+        from s3po.credentials.given import provider_of
+
+        return provider_of(credentials, context)
     # The first that has some is taken: this is the order.
-    return Chain((Environment(profile_name), Files(profile_name), Unread()), clock=clock)
+    return Chain(
+        (
+            Environment(profile_name),
+            Files(context, profile_name),
+            _Late("container", context),
+            _Late("instance", context, profile_name),
+        ),
+        clock=context.clock,
+        now=context.now,
+        sleep=context.sleep,
+    )
+
+
+class _Late:
+    """A source whose code is loaded when it is its turn."""
+
+    __slots__ = ("_arguments", "_name", "_source", "interval")
+
+    def __init__(self, name: str, *arguments: Any) -> None:
+        self._name = name
+        self._arguments = arguments
+        self._source: Any = None
+        self.interval = float("inf")
+
+    def load(self) -> Any:
+        if self._source is None:
+            from importlib import import_module
+
+            module = import_module(f"s3po.credentials.{self._name}")
+            self._source = getattr(module, self._name.capitalize())(*self._arguments)
+        return self._source.load()
+
+    def renew(self, found: Any, *, due: bool) -> Any:
+        return self._source.renew(found, due=due)
+
+
+def _sleep(seconds: float) -> None:
+    import gevent
+
+    from s3po.transport.hubs import keep_hub
+
+    # In a native thread this may be the first thing that is done with gevent.
+    keep_hub()
+    gevent.sleep(seconds)
+
+
+def _no_signer(_: str) -> RequestSigner:
+    raise ConfigError("nothing was given to sign requests to STS with")

@@ -3,23 +3,46 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from s3po import log
-from s3po.errors import CredentialsError
+from s3po.credentials.flight import SingleFlight
+from s3po.errors import CredentialsError, S3poError
 from s3po.models import Credentials
 
 _log = log.logger("credentials")
 
+#: Seconds before their end from which new credentials are asked for; of short-lived ones a quarter
+#: of the time that they had left.
+ADVISORY = 15 * 60.0
+#: Seconds before their end from which nobody goes on without having tried to get new ones.
+MANDATORY = 2 * 60.0
+#: Seconds between two attempts that gave none: long before the end, and close to it.
+_PATIENT = 60.0
+_HASTY = 5.0
+#: Seconds after which the time of day is compared again: the clock stands still while a machine sleeps.
+_LOOK = 60.0
+#: A failure that took longer than this many seconds is told to all who come within `_REPEATED`.
+_SLOW = 0.5
+_REPEATED = 5.0
+
 
 class Provider(Protocol):
-    """Knows the credentials of the moment. Safe to share between greenlets and threads."""
+    """Knows the credentials of the moment. Safe to share between greenlets, threads, and forks."""
 
     def get(self) -> Credentials | None:
         """The credentials to sign with; None signs nothing. Asked for each request, so nearly free.
 
         Raises CredentialsError where there are none.
+        """
+        ...
+
+    def invalidate(self, credentials: Credentials) -> bool:
+        """Tell that a store refused these as expired; whether the next `get()` may give others.
+
+        Nothing is asked here. The next `get()` asks the source, whatever the time.
         """
         ...
 
@@ -38,15 +61,14 @@ class Found:
 
 
 class Source(Protocol):
-    """A place where credentials may be.
-
-    Several threads may ask at the same time. A source that has to wait for an answer from the
-    network must see to it that it is asked once, and that no lock is held over a gevent switch.
-    """
+    """A place where credentials may be. It is asked by one greenlet at a time."""
 
     @property
     def interval(self) -> float:
-        """Seconds after which it is asked whether it has changed; infinite where it cannot."""
+        """Seconds after which it is asked whether it has changed; infinite where it cannot.
+
+        Besides, it is asked before the credentials end.
+        """
         ...
 
     def load(self) -> Found | Sequence[str]:
@@ -57,10 +79,12 @@ class Source(Protocol):
         """
         ...
 
-    def renew(self, found: Found) -> Found | None:
+    def renew(self, found: Found, *, due: bool) -> Found | None:
         """What is there now; None where that is still the same.
 
-        Raises CredentialsError where it cannot be read; the old credentials are used on then.
+        With `due` the credentials end soon, or were refused: what takes a request is asked then only.
+        Raises CredentialsError where it cannot be had; the old credentials are used on then until
+        they end.
         """
         ...
 
@@ -76,6 +100,9 @@ class Fixed:
     def get(self) -> Credentials | None:
         return self._credentials
 
+    def invalidate(self, credentials: Credentials) -> bool:  # noqa: ARG002
+        return False
+
     def __repr__(self) -> str:
         return f"<Fixed {self._credentials!r}>"
 
@@ -83,70 +110,233 @@ class Fixed:
 class Chain:
     """Asks its sources in order, at the first `get()`, and stays with the first that has some.
 
-    Without a lock: a native lock that is held by a greenlet can stop a whole gevent hub. Threads
-    that come together at most do the same work twice, and each assignment leaves all in order.
+    One greenlet asks. At first all others wait for it; later they go on with what there is, but for
+    the last minutes of credentials that end.
     """
 
-    __slots__ = ("_clock", "_credentials", "_sources", "_state", "_trouble", "_until")
+    __slots__ = (
+        "_advisory",
+        "_clock",
+        "_credentials",
+        "_failure",
+        "_flight",
+        "_force",
+        "_force_at",
+        "_now",
+        "_retry_at",
+        "_sources",
+        "_state",
+        "_trouble",
+        "_until",
+    )
 
-    def __init__(self, sources: Sequence[Source], *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        *,
+        sleep: Callable[[float], object],
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._sources = tuple(sources)
         self._clock = clock
+        self._now = now
+        self._flight = SingleFlight(sleep)
         self._credentials: Credentials | None = None
         self._state: tuple[Source, Found] | None = None
         #: The last warning, which is not given again and again.
         self._trouble = ""
         #: `_credentials` are good up to this time of the clock.
         self._until = -math.inf
+        #: No new ones are asked for before this time of the clock ...
+        self._retry_at = -math.inf
+        #: ... unless a store refused those that there are, ...
+        self._force = False
+        #: ... which is heard at this time of the clock and later.
+        self._force_at = -math.inf
+        #: Seconds before the end from which new ones are asked for.
+        self._advisory = ADVISORY
+        #: A failure that took long, and until when it is repeated.
+        self._failure: tuple[str, float] | None = None
 
     def get(self) -> Credentials | None:
         if self._clock() < self._until:
             return self._credentials
+        while True:
+            state = self._state
+            credentials = self._first() if state is None else self._again(*state)
+            if credentials is not None:
+                return credentials
+            # Another greenlet has made the difference.
+            if self._clock() < self._until:
+                return self._credentials
+
+    def invalidate(self, credentials: Credentials) -> bool:
         state = self._state
-        if state is None:
-            return self._load()
-        return self._renew(*state)
+        if state is None or not _same(state[1].credentials, credentials):
+            # There are others by now.
+            return True
+        if self._clock() < self._force_at:
+            # The source gave the same again a moment ago.
+            return False
+        self._force = True
+        self._until = -math.inf
+        return True
+
+    def _first(self) -> Credentials | None:
+        """The first credentials; None where another greenlet has asked."""
+        self._repeat_failure()
+        with self._flight.enter() as flight:
+            if flight is not None:
+                if self._state is not None:
+                    return None
+                started = self._clock()
+                try:
+                    return self._load()
+                except CredentialsError as error:
+                    self._remember_failure(error.message, started)
+                    raise
+        self._join()
+        return None
+
+    def _join(self) -> None:
+        """Wait for what is under way, and fail as it does."""
+        flight = self._flight.wait()
+        if flight is not None and flight.error:
+            raise CredentialsError(flight.error)
+
+    def _repeat_failure(self) -> None:
+        failure = self._failure
+        if failure is not None and self._clock() < failure[1]:
+            raise CredentialsError(failure[0])
+
+    def _remember_failure(self, message: str, started: float) -> None:
+        now = self._clock()
+        self._failure = (message, now + _REPEATED) if now - started > _SLOW else None
 
     def _load(self) -> Credentials:
         tried: list[str] = ["arguments: none given"]
         for source in self._sources:
             found = source.load()
             if isinstance(found, Found):
+                credentials = found.credentials
+                if self._left(credentials) <= 0:
+                    raise CredentialsError(f"{_ended(credentials)}, and the source has no others")
                 self._take(source, found)
-                _log.debug("credentials from %s", found.credentials.source)
-                return found.credentials
+                _log.debug("credentials from %s", credentials.source)
+                return credentials
             tried.extend(found)
         raise CredentialsError(
             f"no credentials were found ({'; '.join(tried)}); anonymous=True sends requests unsigned"
         )
 
+    def _again(self, source: Source, found: Found) -> Credentials | None:
+        """What there is, or what comes instead; None where another greenlet has asked."""
+        old = found.credentials
+        left = self._left(old)
+        if left <= 0:
+            self._repeat_failure()
+        must = self._force or left <= min(MANDATORY, self._advisory / 2)
+        if must and left > 0 and not self._force and self._clock() < self._retry_at:
+            # It was tried a moment ago.
+            self._schedule(source, old)
+            return old
+        with self._flight.enter() as flight:
+            if flight is not None:
+                state = self._state
+                if state is None or state[1] is not found:
+                    return None
+                return self._renew(source, found)
+        if not must:
+            return old
+        self._join()
+        return None
+
     def _renew(self, source: Source, found: Found) -> Credentials:
-        # First of all, so that others go on with what there is.
-        self._until = self._clock() + source.interval
+        started = self._clock()
+        old = found.credentials
+        forced = self._force
+        left = self._left(old)
+        due = forced or left <= 0 or (left <= self._advisory and started >= self._retry_at)
+        trouble = ""
+        new: Found | None = None
         try:
-            new = source.renew(found)
-        except CredentialsError as error:
-            trouble = str(error)
-            if trouble != self._trouble:
-                self._trouble = trouble
-                _log.warning(
-                    "the credentials of %s are used on: %s", found.credentials.source, trouble
-                )
-            return found.credentials
-        self._trouble = ""
-        if new is None:
-            return found.credentials
-        self._take(source, new)
-        if new.credentials != found.credentials:
-            _log.info("new credentials from %s", new.credentials.source)
-        return new.credentials
+            new = source.renew(found, due=due)
+        except S3poError as error:
+            trouble = error.message
+        except BaseException:
+            self._until = started
+            raise
+        if new is not None and new.credentials is not old and self._left(new.credentials) <= 0:
+            new, trouble = None, "the source gives credentials that have ended already"
+        if forced:
+            self._force = False
+            self._force_at = self._clock() + _HASTY
+        if new is not None:
+            self._take(source, new)
+            if not _same(new.credentials, old):
+                self._trouble = ""
+                _log.info("new credentials from %s", new.credentials.source)
+                return new.credentials
+            old = new.credentials
+        if self._left(old) <= 0:
+            message = (
+                f"{_ended(old)}, and there are no others: {trouble or 'the source has none yet'}"
+            )
+            self._remember_failure(message, started)
+            raise CredentialsError(message)
+        if trouble and trouble != self._trouble:
+            _log.warning("the credentials of %s are used on: %s", old.source, trouble)
+        self._trouble = trouble
+        if due:
+            patient = self._left(old) > MANDATORY + _PATIENT
+            self._retry_at = self._clock() + (_PATIENT if patient else _HASTY)
+        self._schedule(source, old)
+        return old
+
+    def _left(self, credentials: Credentials) -> float:
+        """Seconds that credentials have left."""
+        expires = credentials.expires
+        return math.inf if expires is None else expires.timestamp() - self._now()
 
     def _take(self, source: Source, found: Found) -> None:
         # The order matters: what `_until` vouches for is there before it does.
+        credentials = found.credentials
+        left = self._left(credentials)
+        if self._credentials is None or not _same(credentials, self._credentials):
+            self._advisory = min(ADVISORY, left / 4)
+        self._failure = None
         self._state = source, found
-        self._credentials = found.credentials
-        self._until = self._clock() + source.interval
+        self._credentials = credentials
+        self._retry_at = -math.inf
+        self._schedule(source, credentials)
+
+    def _schedule(self, source: Source, credentials: Credentials) -> None:
+        """Set the time of the next look."""
+        clock = self._clock()
+        wait = source.interval
+        left = self._left(credentials)
+        if left != math.inf:
+            if left > self._advisory:
+                wait = min(wait, left - self._advisory, _LOOK)
+            else:
+                wait = min(wait, max(self._retry_at - clock, 0.0), left)
+        self._until = clock + wait
 
     def __repr__(self) -> str:
         state = self._state
         return f"<Chain {state[1].credentials.source if state else 'not asked yet'}>"
+
+
+def _same(one: Credentials, other: Credentials) -> bool:
+    return one is other or (
+        one.access_key == other.access_key
+        and one.secret_key == other.secret_key
+        and one.token == other.token
+    )
+
+
+def _ended(credentials: Credentials) -> str:
+    expires = credentials.expires
+    when = "" if expires is None else f" at {expires:%Y-%m-%dT%H:%M:%SZ}"
+    return f"the credentials of {credentials.source} ended{when}"

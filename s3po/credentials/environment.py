@@ -8,7 +8,9 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from datetime import datetime
 
+from s3po.credentials.answers import parse_time
 from s3po.credentials.arguments import flaw
 from s3po.credentials.chain import Found
 from s3po.errors import CredentialsError
@@ -18,6 +20,7 @@ _ACCESS_KEY = "AWS_ACCESS_KEY_ID"
 _SECRET_KEY = "AWS_SECRET_ACCESS_KEY"
 #: The second is the name of old; the first that has a value counts.
 _TOKENS = ("AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
+_EXPIRATION = "AWS_CREDENTIAL_EXPIRATION"
 
 
 class Environment:
@@ -28,10 +31,10 @@ class Environment:
 
     __slots__ = ("_profile_name",)
 
-    #: As in boto3, a process stays with the keys that it found in its environment.
+    #: As in boto3, a process stays with the keys that it found in its environment, until they end.
     interval = math.inf
 
-    def __init__(self, profile_name: str | None) -> None:
+    def __init__(self, profile_name: str | None = None) -> None:
         #: The profile that was asked for by argument. It is meant, not what happens to be around.
         self._profile_name = profile_name
 
@@ -42,7 +45,7 @@ class Environment:
         secret_key = _read(_SECRET_KEY)
         token = next((value for value in map(_read, _TOKENS) if value), None)
         if access_key and secret_key:
-            return Found(Credentials(access_key, secret_key, token, "environment"))
+            return Found(Credentials(access_key, secret_key, token, "environment", _expiration()))
         if access_key:
             raise CredentialsError(f"{_ACCESS_KEY} is set, but {_SECRET_KEY} is not")
         if secret_key:
@@ -50,31 +53,23 @@ class Environment:
         alone = ", only a session token is" if token else ""
         return (f"environment: {_ACCESS_KEY} and {_SECRET_KEY} are not set{alone}",)
 
-    def renew(self, found: Found) -> Found | None:  # noqa: ARG002
+    def renew(self, found: Found, *, due: bool) -> Found | None:  # noqa: ARG002
+        if not due:
+            return None
+        new = self.load()
+        if not isinstance(new, Found):
+            raise CredentialsError("; ".join(new))
+        return new
+
+
+def _expiration() -> datetime | None:
+    text = os.environ.get(_EXPIRATION)
+    if not text:
         return None
-
-
-class Unread:
-    """Stands where sources will stand that are not read yet, and says so if they are around."""
-
-    __slots__ = ()
-
-    interval = math.inf
-
-    _NAMES = (
-        "AWS_WEB_IDENTITY_TOKEN_FILE",
-        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-    )
-
-    def load(self) -> Found | Sequence[str]:
-        around = [
-            f"{name}: set, but s3po does not read that yet" for name in self._NAMES if _read(name)
-        ]
-        return around or ("web identities, containers, instances: s3po does not ask them yet",)
-
-    def renew(self, found: Found) -> Found | None:  # noqa: ARG002
-        return None
+    time = parse_time(text)
+    if time is None:
+        raise CredentialsError(f"{_EXPIRATION} is no time: {text[:40]!a}")
+    return time
 
 
 def _read(name: str) -> str:

@@ -1,16 +1,20 @@
-"""Region and endpoint, from the environment and from the shared files.
+"""Settings from the environment and from the shared files, by the table `s3po.config.SETTINGS`.
 
-https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
+https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html
 https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
 """
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
+from s3po import log
+from s3po.config import MAX_PART_SIZE, MAX_PUT_SIZE, MIN_PART_SIZE, SETTINGS, Setting
 from s3po.credentials.arguments import check_profile_name
 from s3po.credentials.shared import CONFIG, CREDENTIALS, File, locate, profile_of, read
 from s3po.errors import ConfigError
@@ -18,8 +22,14 @@ from s3po.errors import ConfigError
 if TYPE_CHECKING:
     from s3po.credentials.ini import Section
 
-_REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
-_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+_log = log.logger("credentials")
+
+_by_name = {each.name: each for each in SETTINGS}
+_is_size = re.compile(r"([0-9]{1,18})\s*(?:([kmgt])i?b|b)?", re.IGNORECASE).fullmatch
+_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
+
+#: A file may say what another tool can do, and S3 cannot.
+_BOUNDS = {"part_size": (MIN_PART_SIZE, MAX_PART_SIZE), "multipart_threshold": (1, MAX_PUT_SIZE)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,75 +38,184 @@ class Settings:
 
     region: str | None = None
     endpoint_url: str | None = None
+    #: Of fields of Config: (value, origin) by name.
+    config: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
 
 
-def resolve_settings(profile_name: str | None) -> Settings:
-    """Region and endpoint: of the environment, else of the profile. Empty ones are as good as unset.
+def resolve_settings(
+    profile_name: str | None, *, has_keys: bool = False, has_all: bool = False
+) -> Settings:
+    """The settings of the environment, else of the profile. Empty ones are as good as unset.
 
-    Raises ConfigError for a config file that is broken and for a profile that is nowhere.
+    Raises ConfigError for a config file that is broken, for a profile that is nowhere, and for values
+    that cannot be right. With keys given by code (`has_keys`) a leftover AWS_PROFILE is no reason to
+    fail; nor is a broken file, of which a warning tells, where region and endpoint were given as well
+    (`has_all`).
     """
-    check_profile_name(profile_name)
-    profile = profile_of(profile_name)
-    config = read(locate(CONFIG))
-    if config.broken:
-        raise ConfigError(f"{config.location.shown}: {config.broken}")
-    # Settings beside the keys are an old habit, and count first. That a file of keys is broken is
-    # said when keys are needed.
-    keys = read(locate(CREDENTIALS))
-    sections = [
-        (file, section) for file in (keys, config) if (section := file.profile(profile.name))
-    ]
-    if not sections and profile.name != "default" and not keys.broken:
-        where = "; ".join(
-            f"{file.location.shown}: {file.why_not(profile.name)}" for file in (keys, config)
-        )
-        raise ConfigError(
-            f"there is no profile {profile.name!r}, which {profile.asked_by} names ({where})"
-        )
-    region = _first(_REGIONS) or _setting("region", sections)
-    endpoint_url = None
-    if not _ignores_endpoints(sections):
-        endpoint_url = (
-            _first(_ENDPOINTS)
-            or _service_endpoint(config, sections)
-            or _setting("endpoint_url", sections)
-        )
-    return Settings(region, endpoint_url)
+    reader = Reader.of(profile_name, needs_profile=not has_keys, needs_files=not has_all)
+    config = {
+        each.name: found
+        for each in SETTINGS
+        if each.owner == "Config" and (found := reader.find(each)) is not None
+    }
+    return Settings(reader.text("region_name"), reader.endpoint("s3"), config)
 
 
-def _first(variables: Iterable[str]) -> str | None:
-    return next((value for value in map(os.environ.get, variables) if value), None)
+class Reader:
+    """Looks up settings of one profile."""
 
+    __slots__ = ("config", "sections")
 
-def _setting(name: str, sections: Iterable[tuple[File, Section]]) -> str | None:
-    for file, section in sections:
-        value = section.values.get(name)
-        if value:
-            if "\n" in value:
-                # The further lines are who knows what, and may be secret: they go no further.
-                raise ConfigError(
-                    f"{file.location.shown}: {name} runs over several lines; only what belongs to it"
-                    " may be indented"
-                )
-            return value
-    return None
+    def __init__(self, config: File, sections: Sequence[tuple[File, Section]]) -> None:
+        self.config = config
+        #: The profile, in the file that counts first.
+        self.sections = sections
 
+    @classmethod
+    def of(
+        cls, profile_name: str | None, *, needs_profile: bool = True, needs_files: bool = True
+    ) -> Reader:
+        """A reader of the profile that is meant. Raises ConfigError as `resolve_settings`."""
+        check_profile_name(profile_name)
+        profile = profile_of(profile_name)
+        config = read(locate(CONFIG))
+        if config.broken:
+            said = f"{config.location.shown}: {config.broken}"
+            if needs_files:
+                raise ConfigError(said)
+            _log.warning("settings of a file are not read: %s", said)
+        # Settings beside the keys are an old habit, and count first. That a file of keys is broken is
+        # said when keys are needed.
+        keys = read(locate(CREDENTIALS))
+        sections = [
+            (file, section) for file in (keys, config) if (section := file.profile(profile.name))
+        ]
+        if not (
+            sections
+            or profile.name == "default"
+            or keys.broken
+            or (profile_name is None and not needs_profile)
+        ):
+            where = "; ".join(
+                f"{file.location.shown}: {file.why_not(profile.name)}" for file in (keys, config)
+            )
+            raise ConfigError(
+                f"there is no profile {profile.name!r}, which {profile.asked_by} names ({where})"
+            )
+        return cls(config, sections)
 
-def _ignores_endpoints(sections: Iterable[tuple[File, Section]]) -> bool:
-    value = _first(("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",)) or _setting(
-        "ignore_configured_endpoint_urls", sections
-    )
-    return value is not None and value.lower() == "true"
+    def value(self, name: str) -> Any:
+        """A setting, converted; its default where it is nowhere set."""
+        setting = _by_name[name]
+        found = self.find(setting)
+        return setting.default if found is None else found[0]
 
+    def text(self, name: str) -> str | None:
+        found = self.find(_by_name[name])
+        return None if found is None else found[0]
 
-def _service_endpoint(config: File, sections: Iterable[tuple[File, Section]]) -> str | None:
-    """The endpoint of S3 alone, from the `[services x]` that the profile names."""
-    name = _setting("services", sections)
-    if name is None:
+    def find(self, setting: Setting) -> tuple[Any, str] | None:
+        """The value of a setting, and where it was found. Raises ConfigError, which names the place."""
+        for value, origin in self._find(setting):
+            return _convert(setting, value, origin), origin
         return None
-    services = config.sections.get(f"services {name}")
-    if services is None:
+
+    def _find(self, setting: Setting) -> Iterator[tuple[str, str]]:
+        for variable in setting.variables:
+            value = os.environ.get(variable)
+            if value:
+                yield value, variable
+        for key in setting.keys:
+            for file, section in self.sections:
+                value = _lookup(file, section, key)
+                if value:
+                    yield value, f"{key} of {file.location.shown}"
+
+    def endpoint(self, service: str) -> str | None:
+        """The endpoint that is configured for a service ("s3", "sts", "sso_oidc"), or for all.
+
+        https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+        """
+        if self.value("ignore_configured_endpoint_urls"):
+            return None
+        for variable in (f"AWS_ENDPOINT_URL_{service.upper()}", "AWS_ENDPOINT_URL"):
+            value = os.environ.get(variable)
+            if value:
+                return value
+        for file, section in self.sections:
+            name = _lookup(file, section, "services")
+            if name:
+                services = self.config.sections.get(f"services {name}")
+                if services is None:
+                    raise ConfigError(
+                        f"{self.config.location.shown}: the profile asks for services {name!r},"
+                        " which are not there"
+                    )
+                value = services.nested.get(service, {}).get("endpoint_url")
+                if value:
+                    return value
+                break
+        for file, section in self.sections:
+            value = _lookup(file, section, "endpoint_url")
+            if value:
+                return value
+        return None
+
+
+def _lookup(file: File, section: Section, key: str) -> str | None:
+    outer, _, inner = key.rpartition(".")
+    if outer:
+        return section.nested.get(outer, {}).get(inner)
+    value = section.values.get(key)
+    if value and "\n" in value:
+        # The further lines are who knows what, and may be secret: they go no further.
         raise ConfigError(
-            f"{config.location.shown}: the profile asks for services {name!r}, which are not there"
+            f"{file.location.shown}: {key} runs over several lines; only what belongs to it"
+            " may be indented"
         )
-    return services.nested.get("s3", {}).get("endpoint_url")
+    return value
+
+
+def _convert(setting: Setting, value: str, origin: str) -> Any:
+    kind = setting.kind
+    value = value.strip()
+    if kind == "path":
+        return os.path.expanduser(value)
+    if kind == "choice":
+        assert setting.choices is not None
+        try:
+            return setting.choices[value.lower()]
+        except KeyError:
+            names = " or ".join(setting.choices)
+            raise ConfigError(f"{origin} must be {names}, not {_shown(value)}") from None
+    if kind == "bool":
+        lowered = value.lower()
+        if lowered in ("true", "false"):
+            return lowered == "true"
+        raise ConfigError(f"{origin} must be true or false, not {_shown(value)}")
+    if kind == "int":
+        if value.isascii() and value.isdigit() and len(value) <= 18:
+            return int(value)
+        raise ConfigError(f"{origin} must be a whole number, not {_shown(value)}")
+    if kind == "number":
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if math.isfinite(number) and number > 0:
+            return number
+        raise ConfigError(f"{origin} must be a number of seconds, not {_shown(value)}")
+    if kind == "size":
+        match = _is_size(value)
+        if match is None:
+            raise ConfigError(
+                f"{origin} must be a size such as 8388608 or 8MB, not {_shown(value)}"
+            )
+        least, most = _BOUNDS[setting.name]
+        return max(least, min(int(match[1]) * _UNITS[(match[2] or "").lower()], most))
+    return value
+
+
+def _shown(value: str) -> str:
+    """A value for an error: of a line that was mixed up it could be a secret, so not all of it."""
+    return ascii(value) if len(value) <= 16 else f"{value[:8]!a}..."

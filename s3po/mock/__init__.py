@@ -14,17 +14,9 @@ These operations answer 501 NotImplemented with their name; so does a write whos
 mock does not know, and any request whose `x-id` names an operation that it is not:
 
 CreateBucketMetadataConfiguration, CreateBucketMetadataTableConfiguration, CreateSession,
-DeleteBucketAnalyticsConfiguration, DeleteBucketIntelligentTieringConfiguration,
-DeleteBucketInventoryConfiguration, DeleteBucketMetadataConfiguration,
-DeleteBucketMetadataTableConfiguration, DeleteBucketMetricsConfiguration, DeleteBucketReplication,
-DeleteObjectAnnotation, GetBucketAbac, GetBucketAnalyticsConfiguration,
-GetBucketIntelligentTieringConfiguration, GetBucketInventoryConfiguration,
-GetBucketMetadataConfiguration, GetBucketMetadataTableConfiguration, GetBucketMetricsConfiguration,
-GetBucketReplication, GetObjectAnnotation, GetObjectTorrent, ListBucketAnalyticsConfigurations,
-ListBucketIntelligentTieringConfigurations, ListBucketInventoryConfigurations,
-ListBucketMetricsConfigurations, ListDirectoryBuckets, ListObjectAnnotations, PutBucketAbac,
-PutBucketAnalyticsConfiguration, PutBucketIntelligentTieringConfiguration,
-PutBucketInventoryConfiguration, PutBucketMetricsConfiguration, PutBucketReplication,
+DeleteBucketMetadataConfiguration, DeleteBucketMetadataTableConfiguration, DeleteObjectAnnotation,
+GetBucketAbac, GetBucketMetadataConfiguration, GetBucketMetadataTableConfiguration,
+GetObjectAnnotation, GetObjectTorrent, ListDirectoryBuckets, ListObjectAnnotations, PutBucketAbac,
 PutObjectAnnotation, RenameObject, RestoreObject, SelectObjectContent,
 UpdateBucketMetadataAnnotationTableConfiguration, UpdateBucketMetadataInventoryTableConfiguration,
 UpdateBucketMetadataJournalTableConfiguration, UpdateObjectEncryption, WriteGetObjectResponse.
@@ -34,16 +26,16 @@ So do, with the header's name: MFA (deletes with `x-amz-mfa`, versioning with Mf
 length (chunked, but not aws-chunked), signatures of version 4A, directory buckets.
 
 Stored, checked and given back, but not acted upon: lifecycles (`x-amz-expiration` tells what would
-expire; nothing does), websites, logging, notifications, acceleration, who pays. Encryption is
-headers only: bytes are kept as they came, though an SSE-C key must be shown again. Objects without
+expire; nothing does), websites, logging, notifications (their destinations are not looked for),
+replication, analytics, inventories, metrics, intelligent tiering, acceleration, who pays. Encryption
+is headers only: bytes are kept as they came, though an SSE-C key must be shown again. Objects without
 a checksum of the client's get none. New buckets have ACLs and no public access block, as S3's had
-before 2023. Any region may stand in a signature. Metadata beyond ASCII comes back as its bytes.
+before 2023; `MockS3(defaults="2023")` makes them as S3 makes them today. Any region may stand in a signature. Metadata beyond ASCII comes back as its bytes.
 IAM, STS, access points and S3 Control are other services. There is no TLS.
 """
 
-from typing import TYPE_CHECKING, Any
-
-from s3po.mock.app import MockS3
+from s3po.mock.app import MockS3, Server
+from s3po.mock.bucket_defaults import BucketDefaults
 from s3po.mock.faults import (
     ClockSkew,
     CorruptBody,
@@ -64,11 +56,9 @@ from s3po.mock.faults import (
 from s3po.mock.record import RequestRecord, Requests
 from s3po.mock.store import Account
 
-if TYPE_CHECKING:
-    from s3po.mock.server import Server
-
 __all__ = [
     "Account",
+    "BucketDefaults",
     "ClockSkew",
     "CorruptBody",
     "CutBody",
@@ -89,15 +79,3 @@ __all__ = [
     "Trickle",
     "WrongETag",
 ]
-
-
-# Not for type checkers, to whom it would make every name one of ours.
-if not TYPE_CHECKING:
-
-    def __getattr__(name: str) -> Any:
-        # A mock in process needs no sockets.
-        if name == "Server":
-            from s3po.mock.server import Server
-
-            return Server
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

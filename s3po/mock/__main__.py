@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from s3po.mock.app import MockS3
+from s3po.mock.bucket_defaults import BUCKET_DEFAULTS
 from s3po.mock.store import Account
 
 
@@ -56,6 +57,25 @@ def read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--max-object-size", type=int, metavar="BYTES", help="larger uploads get EntityTooLarge"
     )
+    parser.add_argument(
+        "--defaults",
+        choices=sorted(BUCKET_DEFAULTS),
+        default="acls",
+        help="settings of new buckets: as S3 makes them today, so but with ACLs, or as before 2023 "
+        "(default: acls)",
+    )
+    parser.add_argument(
+        "--anonymous-is-owner",
+        action="store_true",
+        help="let unsigned requests do all that the first account may",
+    )
+    parser.add_argument(
+        "--max-clock-skew",
+        type=float,
+        default=900.0,
+        metavar="SECONDS",
+        help="how far a request's date may be off (default: 900); 0 or less: any",
+    )
     given = parser.parse_args(arguments)
     if len(given.access_key) != len(given.secret_key):
         parser.error("each --access-key needs its --secret-key")
@@ -75,6 +95,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             max_object_size=given.max_object_size,
             domains=["localhost", *given.domain],
             log_limit=1000,
+            defaults=given.defaults,
+            max_clock_skew=given.max_clock_skew if given.max_clock_skew > 0 else None,
+            anonymous_is_owner=given.anonymous_is_owner,
         )
     except ValueError as error:
         print(f"s3po.mock: {error}", file=sys.stderr)

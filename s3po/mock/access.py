@@ -1,30 +1,42 @@
-"""May they: bucket policy, then ACL; and which bucket and object a request means."""
+"""Authorization: bucket policy, then ACL; and which bucket and object a request means."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from s3po.mock import acl, policy
+from s3po.mock.accounts import account_number
 from s3po.mock.answers import S3Failure
 from s3po.mock.call import Call
 from s3po.mock.store import Bucket, Version
 
 
-def check_expected_owner(call: Call, bucket: Bucket) -> None:
-    """AccessDenied where the request is meant for a bucket of somebody else's."""
-    expected = call.headers.get("x-amz-expected-bucket-owner")
-    if expected is not None and expected not in (bucket.owner.id, account_number(bucket.owner.id)):
+def check_expected_owner(
+    call: Call, bucket: Bucket, header: str = "x-amz-expected-bucket-owner"
+) -> None:
+    """AccessDenied where the request is meant for another account's bucket.
+
+    The header holds an account's number, twelve digits:
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
+    """
+    expected = call.headers.get(header)
+    if expected is None:
+        return
+    if len(expected) != 12 or not (expected.isascii() and expected.isdigit()):
+        raise S3Failure(
+            "InvalidBucketOwnerAWSAccountID",
+            "The value of the expected bucket owner parameter must be an AWS Account ID... "
+            f"[{expected}]",
+            status=400,
+        )
+    if expected != account_number(bucket.owner.id):
         raise S3Failure("AccessDenied")
-
-
-def account_number(owner_id: str) -> str:
-    """Twelve digits for an account, as AWS numbers them, made of its canonical id."""
-    digits = "".join(letter for letter in owner_id if letter.isdigit())
-    return (digits + "0" * 12)[:12]
 
 
 def _decide(
     call: Call, bucket: Bucket, action: str, key: str | None, version: Version | None
 ) -> bool | None:
-    """The bucket policy's word: True, False, or None where it is silent."""
+    """The bucket policy's decision: True, False, or None where it is silent."""
     statements = bucket.rules.get("policy")
     if not statements:
         return None
@@ -32,23 +44,23 @@ def _decide(
 
 
 def may_bucket(call: Call, bucket: Bucket, action: str, permission: str) -> bool:
-    """Whether the call may do `action` to the bucket; `permission` is the ACL's word for it, if any."""
-    word = _decide(call, bucket, action, None, None)
+    """Whether the call may do `action` to the bucket; `permission` is the ACL's name for it, if any."""
+    decision = _decide(call, bucket, action, None, None)
     who = call.identity
     if who is not None and who.id == bucket.owner.id:
-        if word is not None:
+        if decision is not None:
             # Owners cannot lock themselves out of their policy.
-            return word or action.endswith("BucketPolicy")
+            return decision or action.endswith("BucketPolicy")
         return _owner_may(bucket, permission)
-    if word is not None:
-        return word and not _restricted(bucket, call)
+    if decision is not None:
+        return decision and not _restricted(bucket, call)
     if not permission or acl.enforced(bucket):
         return False
     return acl.allows(bucket.acl, who, permission, ignore_public=_ignores_public(bucket))
 
 
 def _owner_may(bucket: Bucket, permission: str) -> bool:
-    """What a bucket's ACL leaves to its owner, who can always read and write the ACL itself."""
+    """Whether a bucket's ACL lets its owner, who can always read and write the ACL itself."""
     if permission not in ("READ", "WRITE") or acl.enforced(bucket):
         return True
     return acl.allows(bucket.acl, bucket.owner, permission)
@@ -60,7 +72,7 @@ def _ignores_public(bucket: Bucket) -> bool:
 
 
 def _restricted(bucket: Bucket, call: Call) -> bool:
-    """Whether a public policy's word does not count, because the bucket is kept from the public."""
+    """Whether a public policy's permission does not count, because the bucket is kept from the public."""
     block = bucket.rules.get("publicAccessBlock")
     if not (block and block.get("RestrictPublicBuckets")):
         return False
@@ -82,16 +94,58 @@ def check_write(call: Call, action: str = "s3:PutObject", key: str | None = None
     """The call's bucket, into which it may write (or out of which delete) `key`."""
     bucket = call.bucket
     check_expected_owner(call, bucket)
-    if not may_write(call, bucket, action, call.key if key is None else key):
+    if key is None:
+        key = call.key
+    if not may_write(call, bucket, action, key):
         raise S3Failure("AccessDenied")
+    if action == "s3:PutObject" and "policy" in bucket.rules:
+        for needed in _header_actions(call, bucket):
+            if not may_write(call, bucket, needed, key):
+                raise S3Failure("AccessDenied")
     return bucket
 
 
+def _header_actions(call: Call, bucket: Bucket) -> Iterator[str]:
+    """Actions that the headers of a write need besides s3:PutObject.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
+    """
+    headers = call.headers
+    # With ACLs disabled, a header that grants the owner full control changes nothing.
+    if not acl.enforced(bucket) and any(
+        name == "x-amz-acl" or name.startswith("x-amz-grant-") for name in headers
+    ):
+        yield "s3:PutObjectAcl"
+    if "x-amz-tagging" in headers:
+        yield "s3:PutObjectTagging"
+    if "x-amz-object-lock-mode" in headers or "x-amz-object-lock-retain-until-date" in headers:
+        yield "s3:PutObjectRetention"
+    if "x-amz-object-lock-legal-hold" in headers:
+        yield "s3:PutObjectLegalHold"
+
+
+def check_copied_tags(
+    call: Call, source_bucket: Bucket, source: Version, bucket: Bucket, key: str
+) -> None:
+    """AccessDenied where a copy would take tags along that it may not read or not write.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+    """
+    if not source.tags:
+        return
+    action = "s3:GetObjectTagging"
+    if not may_object(call, source_bucket, source, action, "") or not may_write(
+        call, bucket, "s3:PutObjectTagging", key
+    ):
+        raise S3Failure("AccessDenied")
+
+
 def may_write(call: Call, bucket: Bucket, action: str, key: str | None) -> bool:
-    word = _decide(call, bucket, action, key, None)
+    """Whether the call may do `action`, which the ACL's WRITE allows, to `key`."""
+    decision = _decide(call, bucket, action, key, None)
     who = call.identity
-    if word is not None:
-        return word and not _restricted(bucket, call)
+    if decision is not None:
+        return decision and not _restricted(bucket, call)
     if who is not None and who.id == bucket.owner.id:
         return _owner_may(bucket, "WRITE")
     if acl.enforced(bucket):
@@ -103,9 +157,9 @@ def may_object(call: Call, bucket: Bucket, version: Version, action: str, permis
     """Whether the call may do `action` to an object that is there."""
     who = call.identity
     if bucket.rules:
-        word = _decide(call, bucket, action, version.key, version)
-        if word is not None:
-            return word and not _restricted(bucket, call)
+        decision = _decide(call, bucket, action, version.key, version)
+        if decision is not None:
+            return decision and not _restricted(bucket, call)
     if who is not None:
         if who.id == version.acl.owner.id and permission != "READ":
             return True
@@ -151,6 +205,7 @@ def check_object(
 
     Who may not list the bucket is told AccessDenied rather than NoSuchKey.
     """
+    own = bucket is None
     if bucket is None:
         bucket = call.bucket
         key = call.key
@@ -171,7 +226,9 @@ def check_object(
                 raise S3Failure("NoSuchVersion", Key=key, VersionId=version_id)
             raise S3Failure("NoSuchKey", Key=key)
         headers = [("x-amz-delete-marker", "true"), ("x-amz-version-id", version.version_id)]
-        if version_id is not None:
+        # Of a delete marker that is the latest, S3 says NoSuchKey to those who read the object or its ACL.
+        reads = call.method in ("GET", "HEAD") and not action.endswith(_MARKED)
+        if version_id is not None or (own and not reads):
             raise S3Failure(
                 "MethodNotAllowed",
                 headers=[*headers, ("Allow", "DELETE")],
@@ -182,6 +239,10 @@ def check_object(
     if not may_object(call, bucket, version, action, permission):
         raise S3Failure("AccessDenied")
     return version
+
+
+#: What reads say MethodNotAllowed of a delete marker, though no version was named.
+_MARKED = ("Tagging", "Retention", "LegalHold")
 
 
 def _may_know(call: Call, bucket: Bucket, action: str, key: str) -> bool:

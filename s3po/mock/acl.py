@@ -63,7 +63,16 @@ def from_headers(
             continue
         for piece in value.split(","):
             kind, _, who = piece.strip().partition("=")
-            grants.append(_grantee(call, kind.strip().lower(), who.strip().strip('"'), permission))
+            grantee = kind.strip().lower()
+            if grantee not in _ARGUMENTS:
+                raise S3Failure(
+                    "InvalidArgument",
+                    "Argument format not recognized",
+                    ArgumentName=header,
+                    ArgumentValue=piece.strip(),
+                )
+            account = who.strip().strip('"')
+            grants.append(_grantee(call, grantee, account, permission, grantee))
     if grants:
         if name is not None:
             raise S3Failure(
@@ -73,31 +82,28 @@ def from_headers(
     return None if name is None else canned(name, owner, bucket_owner)
 
 
-def _grantee(call: Call, kind: str, who: str, permission: str) -> Grant:
+#: Kinds of grantees in headers -> the argument's name in errors of a document.
+_ARGUMENTS = {"id": "CanonicalUser/ID", "uri": "Group/URI", "emailaddress": "EmailAddress"}
+
+
+def _grantee(call: Call, kind: str, who: str, permission: str, argument: str) -> Grant:
     accounts = call.app.accounts
     if kind == "id":
         if who not in accounts.by_id:
             raise S3Failure(
-                "InvalidArgument", "Invalid id", ArgumentName="CanonicalUser/ID", ArgumentValue=who
+                "InvalidArgument", "Invalid id", ArgumentName=argument, ArgumentValue=who
             )
         return Grant("CanonicalUser", who, permission)
     if kind == "uri":
         if who not in (ALL_USERS, AUTHENTICATED, LOG_DELIVERY):
             raise S3Failure(
-                "InvalidArgument", "Invalid group uri", ArgumentName="uri", ArgumentValue=who
+                "InvalidArgument", "Invalid group uri", ArgumentName=argument, ArgumentValue=who
             )
         return Grant("Group", who, permission)
-    if kind == "emailaddress":
-        owner = accounts.by_email.get(who)
-        if owner is None:
-            raise S3Failure("UnresolvableGrantByEmailAddress")
-        return Grant("CanonicalUser", owner.id, permission)
-    raise S3Failure(
-        "InvalidArgument",
-        "Argument format not recognized",
-        ArgumentName="grant",
-        ArgumentValue=kind,
-    )
+    owner = accounts.by_email.get(who)
+    if owner is None:
+        raise S3Failure("UnresolvableGrantByEmailAddress")
+    return Grant("CanonicalUser", owner.id, permission)
 
 
 def from_document(call: Call, data: bytes, current: Acl) -> Acl:
@@ -112,6 +118,7 @@ def from_document(call: Call, data: bytes, current: Acl) -> Acl:
         raise S3Failure("MalformedACLError")
     owner_id = owner.get("ID")
     if owner_id is not None and owner_id != current.owner.id:
+        _grantee(call, "id", owner_id, "READ", _ARGUMENTS["id"])
         raise S3Failure("AccessDenied")
     grants = []
     for grant in listed.all("Grant"):
@@ -127,12 +134,14 @@ def from_document(call: Call, data: bytes, current: Acl) -> Acl:
 
 def _from_node(call: Call, grantee: Node, permission: str) -> Grant:
     kind = grantee.attributes.get("type", "")
-    if kind == "CanonicalUser" and grantee.get("ID") is not None:
-        return _grantee(call, "id", grantee.need("ID"), permission)
-    if kind == "Group" and grantee.get("URI") is not None:
-        return _grantee(call, "uri", grantee.need("URI"), permission)
-    if kind == "AmazonCustomerByEmail" and grantee.get("EmailAddress") is not None:
-        return _grantee(call, "emailaddress", grantee.need("EmailAddress"), permission)
+    for wanted, tag, name in (
+        ("CanonicalUser", "ID", "id"),
+        ("Group", "URI", "uri"),
+        ("AmazonCustomerByEmail", "EmailAddress", "emailaddress"),
+    ):
+        who = grantee.get(tag)
+        if kind == wanted and who is not None:
+            return _grantee(call, name, who, permission, _ARGUMENTS[name])
     raise S3Failure("MalformedACLError")
 
 
@@ -199,6 +208,11 @@ def allows(acl: Acl, who: Owner | None, permission: str, *, ignore_public: bool 
 
 def is_public(acl: Acl) -> bool:
     return any(grant.kind == "Group" and grant.who != LOG_DELIVERY for grant in acl.grants)
+
+
+def grants_others(acl: Acl, owner: Owner) -> bool:
+    """Whether an ACL grants anything to anyone but the owner."""
+    return any(grant.kind == "Group" or grant.who != owner.id for grant in acl.grants)
 
 
 def enforced(bucket: Bucket) -> bool:

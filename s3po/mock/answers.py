@@ -56,6 +56,10 @@ CODES: dict[str, tuple[int, str]] = {
         409,
         "The request is not valid with the current state of the bucket.",
     ),
+    "InvalidChunkSizeError": (
+        403,
+        "Only the last chunk is allowed to have a size less than 8192 bytes",
+    ),
     "InvalidDigest": (400, "The Content-MD5 you specified was invalid."),
     "InvalidEncryptionAlgorithmError": (
         400,

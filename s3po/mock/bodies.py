@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
+import re
 from typing import Any
 
 from s3po import checksums
 from s3po.mock.answers import S3Failure
-from s3po.mock.call import Call
+from s3po.mock.call import Call, Received
+from s3po.mock.checksum_types import check_value, mismatch, named_checksum, new
 from s3po.mock.store import EMPTY, Blob
 
 PIECE = 1024 * 1024
 _STREAMING = "STREAMING-"
-
-
-class Received:
-    """A body that has come whole and is what its headers said."""
-
-    __slots__ = ("blob", "checksums", "md5")
-
-    def __init__(self, blob: Blob, md5: bytes, found: dict[str, str]) -> None:
-        self.blob = blob
-        self.md5 = md5
-        #: Checksums asked for or given, in base64.
-        self.checksums = found
+#: Bytes of the smallest chunk of an aws-chunked body, but for the last.
+MIN_CHUNK = 8192
+_CHUNK_SIZE = re.compile("[0-9a-fA-F]{1,15}")
 
 
 def incomplete() -> S3Failure:
@@ -35,14 +27,14 @@ def incomplete() -> S3Failure:
 class _Plain:
     """A body of known length."""
 
-    def __init__(self, stream: Any, length: int) -> None:
+    def __init__(self, stream: InputReader, length: int) -> None:
         self._stream = stream
         self._left = length
 
     def read(self) -> bytes:
         if not self._left:
             return b""
-        data: bytes = self._stream.read(min(PIECE, self._left))
+        data = self._stream.read(min(PIECE, self._left))
         if not data:
             raise incomplete()
         self._left -= len(data)
@@ -52,13 +44,15 @@ class _Plain:
 class _Chunked:
     """An aws-chunked body (https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html)."""
 
-    def __init__(self, call: Call, stream: Any, length: int, trailing: bool) -> None:
+    def __init__(self, call: Call, stream: InputReader, length: int, trailing: bool) -> None:
         self._call = call
         self._stream = stream
         self._buffer = bytearray()
         self._decoded = length
         self._trailing = trailing
         self._chunk = 0
+        self._chunks = 0
+        self._last_size = MIN_CHUNK
         self._digest: Any = None
         self._signature = ""
         self._done = False
@@ -112,12 +106,19 @@ class _Chunked:
 
     def _next_chunk(self) -> None:
         head, _, extension = self._line().decode("latin-1").partition(";")
-        try:
-            self._chunk = int(head, 16)
-        except ValueError:
-            raise incomplete() from None
+        if not _CHUNK_SIZE.fullmatch(head):
+            raise incomplete()
+        self._chunk = int(head, 16)
         if self._chunk > self._decoded:
             raise incomplete()
+        self._chunks += 1
+        if self._chunk and self._last_size < MIN_CHUNK:
+            raise S3Failure(
+                "InvalidChunkSizeError",
+                Chunk=str(self._chunks),
+                BadChunkSize=str(self._last_size),
+            )
+        self._last_size = self._chunk
         if self._call.chunks is not None:
             name, _, self._signature = extension.strip().partition("=")
             if name != "chunk-signature":
@@ -156,18 +157,29 @@ class _Chunked:
             pass
 
 
-class _Input:
-    """Of a WSGI input, only the bytes that Content-Length names."""
+class InputReader:
+    """A WSGI input, up to the length that Content-Length names; it notes what reading raised."""
 
-    def __init__(self, stream: Any, length: int) -> None:
-        self._stream = stream
+    __slots__ = ("_call", "_left", "_read")
+
+    def __init__(self, call: Call, length: int | None) -> None:
+        self._call = call
         self._left = length
+        self._read = call.environ["wsgi.input"].read
 
     def read(self, size: int) -> bytes:
-        if not self._left:
-            return b""
-        data: bytes = self._stream.read(min(size, self._left))
-        self._left -= len(data)
+        left = self._left
+        if left is not None:
+            if not left:
+                return b""
+            size = min(size, left)
+        try:
+            data: bytes = self._read(size)
+        except BaseException as error:
+            self._call.input_error = error
+            raise
+        if left is not None:
+            self._left = left - len(data)
         return data
 
 
@@ -180,43 +192,6 @@ def content_length(call: Call) -> int | None:
     if not (text.isascii() and text.isdigit()):
         raise S3Failure("BadRequest", "Invalid Content-Length")
     return int(text)
-
-
-def named_checksum(call: Call) -> tuple[str, str | None] | None:
-    """The checksum that the request's headers name: (algorithm, value or None for a trailer's)."""
-    headers = call.headers
-    given = [name for name in checksums.ALGORITHMS if f"x-amz-checksum-{name}" in headers]
-    trailer = headers.get("x-amz-trailer", "").strip().lower()
-    if len(given) > 1 or (given and trailer.startswith("x-amz-checksum-")):
-        raise S3Failure(
-            "InvalidRequest",
-            "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.",
-        )
-    if given:
-        value = headers[f"x-amz-checksum-{given[0]}"].strip()
-        check_checksum(given[0], value)
-        return given[0], value
-    if trailer:
-        name = trailer.removeprefix("x-amz-checksum-")
-        if name == trailer or name not in checksums.ALGORITHMS:
-            raise S3Failure(
-                "InvalidRequest",
-                "The value specified in the x-amz-trailer header is not supported",
-            )
-        return name, None
-    return None
-
-
-def check_checksum(algorithm: str, value: str) -> None:
-    """InvalidRequest unless it is base64 of the right length."""
-    try:
-        right = len(base64.b64decode(value, validate=True)) == checksums.ALGORITHMS[algorithm]
-    except (binascii.Error, ValueError):
-        right = False
-    if not right:
-        raise S3Failure(
-            "InvalidRequest", f"Value for x-amz-checksum-{algorithm} header is invalid."
-        )
 
 
 def receive(
@@ -232,7 +207,6 @@ def receive(
     `algorithm` is one more checksum to compute; without `checksum` those that headers name are not the body's.
     """
     headers = call.headers
-    stream = call.environ["wsgi.input"]
     length = content_length(call)
     encoded = headers.get("transfer-encoding", "").lower() == "chunked"
     streaming = (call.payload or headers.get("x-amz-content-sha256", "")).startswith(_STREAMING)
@@ -244,7 +218,7 @@ def receive(
         size = int(text)
         source = _Chunked(
             call,
-            stream if length is None else _Input(stream, length),
+            InputReader(call, length),
             size,
             (call.payload or headers["x-amz-content-sha256"]).endswith("-TRAILER"),
         )
@@ -256,7 +230,7 @@ def receive(
                 raise S3Failure("MissingContentLength")
             length = 0
         size = length
-        source = _Plain(stream, size)
+        source = _Plain(InputReader(call, None), size)
     if limit is not None and size > limit:
         raise S3Failure("EntityTooLarge", ProposedSize=str(size), MaxSizeAllowed=str(limit))
     declared_md5 = headers.get("content-md5")
@@ -266,12 +240,12 @@ def receive(
                 raise ValueError
         except ValueError:
             raise S3Failure("InvalidDigest", extra={"Content-MD5": declared_md5}) from None
-    named = named_checksum(call) if checksum else None
+    named = named_checksum(headers) if checksum else None
     wanted = {algorithm} if algorithm else set()
     if named is not None:
         wanted.add(named[0])
     md5 = hashlib.md5(usedforsecurity=False)
-    hashers = {name: checksums.new(name) for name in wanted}
+    hashers = {name: new(name) for name in wanted}
     payload = call.payload
     # An anonymous request's hash is not part of a signature, yet S3 checks it.
     if not payload:
@@ -314,10 +288,7 @@ def receive(
                     "MalformedTrailerError",
                     "The request contained trailing data that was not well-formed.",
                 )
-            check_checksum(name, value)
+            check_value(name, value)
         if value is not None and value != found[name]:
-            raise S3Failure(
-                "BadDigest",
-                f"The {name.upper()} you specified did not match the calculated checksum.",
-            )
+            raise mismatch(name)
     return Received(Blob(pieces, total) if total else EMPTY, digest, found)

@@ -2,18 +2,48 @@
 
 from __future__ import annotations
 
-from s3po.mock import access, acl
+import re
+
+from s3po.mock import access, acl, tagging
 from s3po.mock.answers import Answer, S3Failure, xml_answer
+from s3po.mock.bucket_defaults import OWNERSHIPS, BucketDefaults
 from s3po.mock.call import Call
-from s3po.mock.document import element, iso_time, page, parse
-from s3po.mock.store import Bucket
+from s3po.mock.dates import iso_time
+from s3po.mock.document import element, page, parse
+from s3po.mock.store import Acl, Bucket, Owner
 
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-")
 _ENDS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 _PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
 _SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 _OLDEST_REGION = "us-east-1"
-OWNERSHIPS = ("BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter")
+BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+
+
+def make_bucket(
+    name: str,
+    owner: Owner,
+    region: str,
+    created: float,
+    defaults: BucketDefaults,
+    *,
+    acl_: Acl | None = None,
+    ownership: str = "",
+) -> Bucket:
+    """A new bucket with the defaults' settings; `acl_` and `ownership` are what its request named."""
+    bucket = Bucket(name, owner, region, created, acl_ or acl.private(owner))
+    ownership = ownership or defaults.object_ownership
+    if ownership:
+        bucket.ownership = ownership
+        bucket.configs["ownershipControls"] = (
+            f"<Rule>{element('ObjectOwnership', ownership)}</Rule>"
+        )
+    if defaults.block_public_access:
+        bucket.configs["publicAccessBlock"] = "".join(element(each, "true") for each in BLOCKS)
+        bucket.rules["publicAccessBlock"] = dict.fromkeys(BLOCKS, True)
+    if defaults.sse_s3:
+        bucket.rules["sse-s3"] = True
+    return bucket
 
 
 def check_name(name: str) -> None:
@@ -35,10 +65,34 @@ def check_name(name: str) -> None:
         raise S3Failure("InvalidBucketName", BucketName=name)
 
 
-def _check_region(region: str) -> None:
-    pieces = region.split("-")
-    if not (len(pieces) >= 3 and pieces[-1].isdigit() and pieces[0].isalpha()):
-        raise S3Failure("InvalidLocationConstraint", LocationConstraint=region)
+_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+\Z")
+#: The endpoints' regions from which buckets can be made in any other.
+_GLOBAL = ("", "us-east-1", "aws-global")
+
+
+def _choose_region(call: Call, constraint: str | None) -> str:
+    """The region of a new bucket: its LocationConstraint, as far as the endpoint takes it.
+
+    The endpoint's region is the signature's. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
+    """
+    endpoint = call.region
+    if endpoint in _GLOBAL:
+        if not constraint:
+            return call.app.region
+        if constraint == "EU":
+            return "eu-west-1"
+        if constraint == _OLDEST_REGION or not _REGION.match(constraint):
+            raise S3Failure("InvalidLocationConstraint", LocationConstraint=constraint)
+        return constraint
+    if constraint == "EU" and endpoint == "eu-west-1":
+        return endpoint
+    if constraint != endpoint:
+        raise S3Failure(
+            "IllegalLocationConstraintException",
+            f"The {constraint or 'unspecified'} location constraint is incompatible for the region "
+            "specific endpoint this request was sent to.",
+        )
+    return endpoint
 
 
 def create_bucket(call: Call) -> Answer:
@@ -46,47 +100,51 @@ def create_bucket(call: Call) -> Answer:
         raise S3Failure("AccessDenied")
     name = call.bucket_name or ""
     check_name(name)
-    region = call.app.region
+    constraint: str | None = None
     tags: dict[str, str] = {}
     if call.body:
         root = parse(call.body, "CreateBucketConfiguration", "CreateBucketRequest")
-        named = root.get("LocationConstraint")
-        if named == "EU":
-            named = "eu-west-1"
-        if named:
-            if named != "default" and named != region:
-                _check_region(named)
-            if named != "default":
-                region = named
         if root.find("Bucket") is not None:
             raise S3Failure("NotImplemented", "CreateBucket: directory buckets are not implemented")
+        constraint = root.get("LocationConstraint")
         listed = root.find("Tags")
         if listed is not None:
-            tags = {tag.need("Key"): tag.need("Value") for tag in listed.all("Tag")}
+            tags = tagging.from_creation(listed)
+    region = _choose_region(call, constraint)
     existing = call.app.store.buckets.get(name)
     headers = call.headers
     if existing is not None:
         if existing.owner.id != call.identity.id:
             raise S3Failure("BucketAlreadyExists", BucketName=name)
-        if not existing.region == region == _OLDEST_REGION:
+        if not existing.region == region == _OLDEST_REGION or tags:
             raise S3Failure("BucketAlreadyOwnedByYou", BucketName=name)
         # The oldest region answers as if it had made the bucket, and sets its ACL anew.
         if not acl.enforced(existing):
             again = acl.from_headers(call, headers, call.identity, call.identity)
             existing.acl = again or acl.private(call.identity)
         return Answer(200, [("Location", f"/{name}")])
-    ownership = headers.get("x-amz-object-ownership", "")
-    if ownership and ownership not in OWNERSHIPS:
-        raise S3Failure("InvalidArgument", "Invalid x-amz-object-ownership header: " + ownership)
-    chosen = acl.from_headers(call, headers, call.identity, call.identity)
-    if chosen is not None and ownership == "BucketOwnerEnforced" and acl.is_public(chosen):
-        raise S3Failure("InvalidBucketAclWithObjectOwnership")
-    bucket = Bucket(name, call.identity, region, call.now, chosen or acl.private(call.identity))
-    if ownership:
-        bucket.ownership = ownership
-        bucket.configs["ownershipControls"] = (
-            f"<Rule>{element('ObjectOwnership', ownership)}</Rule>"
+    defaults = call.app.defaults
+    ownership = headers.get("x-amz-object-ownership")
+    if ownership is not None and ownership not in OWNERSHIPS:
+        raise S3Failure(
+            "InvalidArgument",
+            "Invalid x-amz-object-ownership header: " + ownership,
+            ArgumentName="x-amz-object-ownership",
         )
+    chosen = acl.from_headers(call, headers, call.identity, call.identity)
+    if chosen is not None:
+        enforced = (ownership or defaults.object_ownership) == "BucketOwnerEnforced"
+        if enforced and acl.grants_others(chosen, call.identity):
+            raise S3Failure("InvalidBucketAclWithObjectOwnership")
+        if defaults.block_public_access and acl.is_public(chosen):
+            raise S3Failure(
+                "InvalidBucketAclWithBlockPublicAccessError",
+                "Bucket cannot have public ACLs set with BlockPublicAccess enabled",
+                status=400,
+            )
+    bucket = make_bucket(
+        name, call.identity, region, call.now, defaults, acl_=chosen, ownership=ownership or ""
+    )
     bucket.tags = tags
     if headers.get("x-amz-bucket-object-lock-enabled", "").lower() == "true":
         bucket.object_lock = True

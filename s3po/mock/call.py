@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote_plus, unquote_to_bytes
 
 from s3po.mock.answers import S3Failure
-from s3po.mock.store import Bucket, Owner, Version
-
-if TYPE_CHECKING:
-    from s3po.mock.app import MockS3
-    from s3po.mock.auth import ChunkSigner
-    from s3po.mock.bodies import Received
-    from s3po.mock.faults import Fault
-    from s3po.mock.routes import Operation
+from s3po.mock.chunk_signatures import ChunkSigner
+from s3po.mock.service import Service
+from s3po.mock.store import Blob, Bucket, Owner, Version
 
 Environ = dict[str, Any]
 
@@ -48,6 +42,35 @@ def split_query(raw: str) -> list[tuple[str, str]]:
     return pairs
 
 
+#: Parameters that sign a request; they are nobody's headers.
+_AUTHENTICATION = frozenset(
+    (
+        "x-amz-algorithm",
+        "x-amz-content-sha256",
+        "x-amz-credential",
+        "x-amz-date",
+        "x-amz-expires",
+        "x-amz-security-token",
+        "x-amz-signature",
+        "x-amz-signedheaders",
+    )
+)
+#: Headers besides `x-amz-*` that version 2 signs, and that its presigned URLs may hold.
+_VERSION_2_HEADERS = ("content-type", "content-md5")
+
+
+class Received:
+    """A body that has come whole and is what its headers said."""
+
+    __slots__ = ("blob", "checksums", "md5")
+
+    def __init__(self, blob: Blob, md5: bytes, found: dict[str, str]) -> None:
+        self.blob = blob
+        self.md5 = md5
+        #: Checksums asked for or given, in base64.
+        self.checksums = found
+
+
 class Call:
     """A request taken apart; operations read it, `app` is the mock it came to."""
 
@@ -58,15 +81,14 @@ class Call:
         "bytes_in",
         "chunks",
         "environ",
-        "fault",
         "found",
         "headers",
         "host",
         "identity",
+        "input_error",
         "key",
         "method",
         "now",
-        "operation",
         "pairs",
         "payload",
         "query",
@@ -75,18 +97,21 @@ class Call:
         "received",
         "region",
         "request_id",
+        "sent_headers",
         "signed_query",
         "skew",
         "virtual",
     )
 
-    def __init__(self, app: MockS3, environ: Environ, request_id: str, now: float) -> None:
+    def __init__(self, app: Service, environ: Environ, request_id: str, now: float) -> None:
         self.app = app
         self.environ = environ
         self.request_id = request_id
         self.now = now
         self.method: str = environ["REQUEST_METHOD"]
-        self.headers = headers = read_headers(environ)
+        self.sent_headers = headers = read_headers(environ)
+        #: The headers sent, and what a presigned URL's query has in their place.
+        self.headers = headers
         target: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
         if target:
             if not target.startswith("/"):
@@ -119,9 +144,9 @@ class Call:
         self.found: Bucket | None = None
         #: Of a conditional write: the object as it was before the body came.
         self.before: Version | None = None
-        self.fault: Fault | None = None
-        self.operation: Operation | None = None
         self.bytes_in = 0
+        #: What reading the request's body raised; it is the sender's error, not the mock's.
+        self.input_error: BaseException | None = None
         self.skew = 0.0
 
     def locate(self) -> None:
@@ -147,6 +172,28 @@ class Call:
             except UnicodeDecodeError:
                 raise S3Failure("InvalidURI") from None
 
+    def apply_query_headers(self) -> None:
+        """Take the `x-amz-*` parameters of a presigned URL for headers, where none of the name was sent.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+        """
+        query = self.query
+        version_2 = "Signature" in query and "AWSAccessKeyId" in query
+        if not version_2 and "X-Amz-Signature" not in query:
+            return
+        found = {}
+        for name, value in query.items():
+            lower = name.lower()
+            if lower in _AUTHENTICATION or not (
+                lower.startswith("x-amz-") or (version_2 and lower in _VERSION_2_HEADERS)
+            ):
+                continue
+            if lower not in self.sent_headers:
+                # As a header would hold it: the bytes of the wire.
+                found[lower] = value.encode("utf-8", "surrogateescape").decode("latin-1")
+        if found:
+            self.headers = {**self.sent_headers, **found}
+
     # What operations ask for most.
 
     @property
@@ -165,10 +212,6 @@ class Call:
     def body(self) -> bytes:
         """A document's bytes."""
         return self.received.blob.join() if self.received is not None else b""
-
-    @property
-    def resource(self) -> str:
-        return self.raw_path
 
 
 ANONYMOUS = Owner("65a011a29cdf8ec533ec3d1ccaae921c", "anonymous")
@@ -196,6 +239,3 @@ def _bucket_of_host(host: str, domains: tuple[str, ...]) -> str | None:
             if found:
                 return bucket
     return None
-
-
-Handler = Callable[[Call], Any]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 from s3po.mock.answers import S3Failure
-from s3po.mock.auth import parse_http_date
 from s3po.mock.call import Call
-from s3po.mock.document import parse_iso
+from s3po.mock.dates import http_date, parse_http_date, parse_iso
 from s3po.mock.store import Bucket, Version
 
 
@@ -35,11 +32,11 @@ def check_read(headers: dict[str, str], version: Version, prefix: str = "") -> N
     unmodified = headers.get(prefix + "if-unmodified-since")
     if match is not None:
         if not etag_matches(match, version.etag):
-            raise _failed("If-Match")
+            raise _failed(prefix + "If-Match")
     elif unmodified is not None:
         when = parse_http_date(unmodified)
         if when is not None and int(version.modified) > when:
-            raise _failed("If-Unmodified-Since")
+            raise _failed(prefix + "If-Unmodified-Since")
     if none_match is not None:
         if etag_matches(none_match, version.etag):
             raise _not_modified(version, "If-None-Match", prefix)
@@ -51,7 +48,7 @@ def check_read(headers: dict[str, str], version: Version, prefix: str = "") -> N
 
 def _not_modified(version: Version, condition: str, prefix: str) -> S3Failure:
     if prefix:
-        return _failed(condition)
+        return _failed(prefix + condition)
     return S3Failure(
         "NotModified",
         headers=[("ETag", f'"{version.etag}"'), ("Last-Modified", http_date(version.modified))],
@@ -59,7 +56,7 @@ def _not_modified(version: Version, condition: str, prefix: str) -> S3Failure:
 
 
 def remember(call: Call) -> None:
-    """Note what a conditional write is about, before its body comes."""
+    """Note the object that a conditional write is about, before its body comes."""
     if "if-match" in call.headers or "if-none-match" in call.headers:
         call.before = call.bucket.current(call.key or "")
 
@@ -74,13 +71,19 @@ def check_write(call: Call, bucket: Bucket, key: str) -> None:
     if match is None and none_match is None:
         return
     if match is not None and none_match is not None:
-        raise _unsupported("If-Match, If-None-Match")
+        raise S3Failure(
+            "NotImplemented",
+            Header="If-Match,If-None-Match",
+            additionalMessage="Multiple conditional request headers present in the request",
+        )
+    if match is not None and match.strip() in ("*", '"*"'):
+        raise _unsupported("If-Match")
+    if none_match is not None and none_match.strip() not in ("*", '"*"'):
+        raise _unsupported("If-None-Match")
     current = bucket.current(key)
     if current is None and call.before is not None:
         raise S3Failure("ConditionalRequestConflict", Condition="If-Match", Key=key)
     if none_match is not None:
-        if none_match.strip() not in ("*", '"*"'):
-            raise _unsupported("If-None-Match")
         if current is not None:
             raise _failed("If-None-Match")
     elif match is not None:
@@ -91,7 +94,11 @@ def check_write(call: Call, bucket: Bucket, key: str) -> None:
 
 
 def _unsupported(header: str) -> S3Failure:
-    return S3Failure("NotImplemented", Header=header)
+    return S3Failure(
+        "NotImplemented",
+        Header=header,
+        additionalMessage=f"We don't accept the provided value of {header} header for this API",
+    )
 
 
 def check_delete(call: Call, version: Version | None) -> None:
@@ -125,20 +132,6 @@ def check_delete_conditions(
             raise _failed("x-amz-if-match-last-modified-time")
     if size is not None and size != str(version.blob.size):
         raise _failed("x-amz-if-match-size")
-
-
-_dates: dict[int, str] = {}
-
-
-def http_date(when: float) -> str:
-    """`Wed, 12 Oct 2009 17:50:00 GMT`."""
-    second = int(when)
-    text = _dates.get(second)
-    if text is None:
-        if len(_dates) > 1000:
-            _dates.clear()
-        text = _dates[second] = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(second))
-    return text
 
 
 def parse_range(header: str, size: int) -> tuple[int, int] | None:

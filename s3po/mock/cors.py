@@ -7,7 +7,18 @@ from typing import NamedTuple
 from s3po.mock.answers import Answer, Headers, S3Failure
 from s3po.mock.call import Call
 from s3po.mock.document import Node
+from s3po.mock.schema import Schema, check, count, some_text, text
 
+_SCHEMA: Schema = {
+    "CORSRule+": {
+        "ID?": text,
+        "AllowedHeader*": some_text,
+        "AllowedMethod+": text,
+        "AllowedOrigin+": some_text,
+        "ExposeHeader*": some_text,
+        "MaxAgeSeconds?": count,
+    }
+}
 _METHODS = ("GET", "PUT", "POST", "DELETE", "HEAD")
 
 
@@ -23,7 +34,25 @@ def _texts(node: Node, tag: str) -> tuple[str, ...]:
     return tuple(each.text.strip() for each in node.all(tag))
 
 
+def _check_wildcards(rule: CorsRule) -> None:
+    for kind, texts in (("AllowedOrigin", rule.origins), ("AllowedHeader", rule.headers)):
+        for each in texts:
+            if each.count("*") > 1:
+                raise S3Failure(
+                    "InvalidRequest", f'{kind} "{each}" can not have more than one wildcard.'
+                )
+    for each in rule.expose:
+        if "*" in each:
+            raise S3Failure(
+                "InvalidRequest",
+                f'ExposeHeader "{each}" contains wildcard. We currently do not support wildcard for '
+                "ExposeHeader.",
+            )
+
+
 def parse_cors(root: Node) -> list[CorsRule]:
+    """The rules of a CORSConfiguration; S3's error where one is wrong."""
+    check(root, _SCHEMA)
     rules = []
     for node in root.all("CORSRule"):
         rule = CorsRule(
@@ -33,22 +62,17 @@ def parse_cors(root: Node) -> list[CorsRule]:
             _texts(node, "ExposeHeader"),
             node.get("MaxAgeSeconds"),
         )
-        if not rule.origins or not rule.methods:
-            raise S3Failure("MalformedXML")
         for method in rule.methods:
             if method not in _METHODS:
                 raise S3Failure(
                     "InvalidRequest",
                     f"Found unsupported HTTP method in CORS config. Unsupported method is {method}",
                 )
-        for origin in (*rule.origins, *rule.headers):
-            if origin.count("*") > 1:
-                raise S3Failure(
-                    "InvalidRequest",
-                    f'AllowedOrigin "{origin}" can not have more than one wildcard.',
-                )
+        _check_wildcards(rule)
+        if len(node.get("ID") or "") > 255:
+            raise S3Failure("InvalidArgument", "ID length should not exceed allowed limit of 255")
         rules.append(rule)
-    if not 1 <= len(rules) <= 100:
+    if len(rules) > 100:
         raise S3Failure("MalformedXML")
     return rules
 
@@ -88,7 +112,7 @@ def _headers(rule: CorsRule, origin: str) -> Headers:
 
 
 def answer_headers(call: Call) -> Headers:
-    """What an answer to a request with an Origin carries besides."""
+    """Headers that the answer to a request with an Origin has besides."""
     bucket = call.app.store.buckets.get(call.bucket_name or "")
     rules = bucket.rules.get("cors") if bucket is not None else None
     if not rules:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from xml.parsers import expat
 
@@ -34,22 +33,6 @@ def element(tag: str, text: str | int | None) -> str:
 def page(tag: str, *inner: str) -> bytes:
     """A whole document in S3's namespace."""
     return f'{DECLARATION}<{tag} xmlns="{NAMESPACE}">{"".join(inner)}</{tag}>'.encode()
-
-
-def iso_time(when: float) -> str:
-    """`2009-10-12T17:50:30.000Z`: S3 keeps whole seconds."""
-    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(when))
-
-
-def parse_iso(text: str) -> float | None:
-    """ISO 8601, date or time, as seconds since the epoch; None for anything else."""
-    from datetime import UTC, datetime
-
-    try:
-        when = datetime.fromisoformat(text.strip())
-    except ValueError:
-        return None
-    return (when if when.tzinfo is not None else when.replace(tzinfo=UTC)).timestamp()
 
 
 class Node:

@@ -1,17 +1,91 @@
-"""Encryption headers: validated, remembered, echoed. Bytes are kept as they came."""
+"""Encryption headers: validated, remembered, echoed; and buckets' defaults. Bytes are kept as they came."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from s3po.mock.answers import Headers, S3Failure
+from s3po.mock.document import Node
+from s3po.mock.schema import Schema, boolean, check, one_of, some_text
 from s3po.mock.store import Bucket, Version
 
 SSE = "x-amz-server-side-encryption"
 _CUSTOMER = SSE + "-customer-"
 _KMS_KEY = SSE + "-aws-kms-key-id"
+_BUCKET_KEY = SSE + "-bucket-key-enabled"
+ALGORITHMS = ("AES256", "aws:kms", "aws:kms:dsse")
+
+#: The document that S3 gives for buckets of which nobody said otherwise, since 2023.
+SSE_S3_DOCUMENT = (
+    "<Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm>"
+    "</ApplyServerSideEncryptionByDefault><BucketKeyEnabled>false</BucketKeyEnabled></Rule>"
+)
+_SCHEMA: Schema = {
+    "Rule": {
+        "ApplyServerSideEncryptionByDefault?": {
+            "SSEAlgorithm": one_of(*ALGORITHMS),
+            "KMSMasterKeyID?": some_text,
+        },
+        "BucketKeyEnabled?": boolean,
+        "BlockedEncryptionTypes?": {"EncryptionType*": one_of("NONE", "SSE-C")},
+    }
+}
+
+
+class DefaultEncryption(NamedTuple):
+    """What a bucket encrypts with where a write says nothing."""
+
+    algorithm: str
+    key_id: str | None = None
+    bucket_key: bool = False
+
+
+def check_default(root: Node) -> DefaultEncryption:
+    """The default of a ServerSideEncryptionConfiguration document.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketEncryption.html
+    """
+    check(root, _SCHEMA)
+    rule = root.find("Rule")
+    assert rule is not None
+    default = rule.find("ApplyServerSideEncryptionByDefault")
+    if default is None:
+        raise S3Failure("MalformedXML")
+    algorithm = default.need("SSEAlgorithm")
+    key_id = default.get("KMSMasterKeyID")
+    if algorithm == "AES256" and key_id:
+        raise S3Failure(
+            "InvalidArgument",
+            "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or "
+            "aws:kms:dsse",
+            ArgumentName="ApplyServerSideEncryptionByDefault",
+        )
+    bucket_key = rule.find("BucketKeyEnabled")
+    if bucket_key is None:
+        # S3 gives it back with the rest.
+        bucket_key = Node("BucketKeyEnabled", {})
+        bucket_key.text = "false"
+        rule.children.append(bucket_key)
+    return DefaultEncryption(algorithm, key_id, bucket_key.text.strip().lower() in ("true", "1"))
+
+
+def default_of(bucket: Bucket) -> DefaultEncryption | None:
+    """The bucket's default; None where new objects are told to have no encryption (before 2023)."""
+    found: DefaultEncryption | None = bucket.rules.get("encryption")
+    if found is None and bucket.rules.get("sse-s3"):
+        return DefaultEncryption("AES256")
+    return found
+
+
+def _argument(message: str, value: str | None = None) -> S3Failure:
+    # Whatever is wrong with a customer's key, S3 names this header.
+    failure = S3Failure("InvalidArgument", message, ArgumentName=SSE)
+    if value is not None:
+        failure.extra["ArgumentValue"] = value
+    return failure
 
 
 def customer_key(headers: Mapping[str, str], prefix: str = _CUSTOMER) -> dict[str, str]:
@@ -22,61 +96,70 @@ def customer_key(headers: Mapping[str, str], prefix: str = _CUSTOMER) -> dict[st
     if algorithm is None and key is None and md5 is None:
         return {}
     if algorithm is None:
-        raise S3Failure(
-            "InvalidArgument",
+        raise _argument(
             "Requests specifying Server Side Encryption with Customer provided keys must provide a "
-            "valid encryption algorithm.",
-            ArgumentName=_CUSTOMER + "algorithm",
-            ArgumentValue="null",
+            "valid encryption algorithm."
         )
     if algorithm != "AES256":
-        raise S3Failure("InvalidEncryptionAlgorithmError", ArgumentValue=algorithm)
-    if key is None:
         raise S3Failure(
-            "InvalidArgument",
+            "InvalidEncryptionAlgorithmError",
+            "The Encryption request you specified is not valid. Supported value: AES256.",
+            ArgumentName=SSE,
+            ArgumentValue=algorithm,
+        )
+    if key is None:
+        raise _argument(
             "Requests specifying Server Side Encryption with Customer provided keys must provide an "
-            "appropriate secret key.",
-            ArgumentName=_CUSTOMER + "key",
-            ArgumentValue="null",
+            "appropriate secret key."
         )
     try:
         secret = base64.b64decode(key, validate=True)
     except ValueError:
         secret = b""
     if len(secret) != 32:
-        raise S3Failure(
-            "InvalidArgument", "The secret key was invalid for the specified algorithm."
-        )
+        raise _argument("The secret key was invalid for the specified algorithm.")
     digest = base64.b64encode(hashlib.md5(secret, usedforsecurity=False).digest()).decode()
     if md5 is None:
-        raise S3Failure(
-            "InvalidArgument",
+        raise _argument(
             "Requests specifying Server Side Encryption with Customer provided keys must provide the "
-            "client calculated MD5 of the secret key.",
-            ArgumentName=_CUSTOMER + "key-MD5",
-            ArgumentValue="null",
+            "client calculated MD5 of the secret key."
         )
     if md5 != digest:
-        raise S3Failure(
-            "InvalidArgument",
-            "The calculated MD5 hash of the key did not match the hash that was provided.",
+        raise _argument(
+            "The calculated MD5 hash of the key did not match the hash that was provided."
         )
     return {_CUSTOMER + "algorithm": algorithm, _CUSTOMER + "key-MD5": md5}
 
 
+def _wants_bucket_key(headers: Mapping[str, str]) -> bool | None:
+    value = headers.get(_BUCKET_KEY)
+    if value is None:
+        return None
+    if value.lower() not in ("true", "false"):
+        raise S3Failure(
+            "InvalidArgument",
+            "The value of the bucket key header must be true or false",
+            ArgumentName=_BUCKET_KEY,
+            ArgumentValue=value,
+        )
+    return value.lower() == "true"
+
+
 def for_write(bucket: Bucket, headers: Mapping[str, str]) -> dict[str, str]:
-    """What a new object's encryption headers will be."""
+    """The encryption headers of a new object, by its request's headers or the bucket's default."""
     customer = customer_key(headers)
     kind = headers.get(SSE)
     key_id = headers.get(_KMS_KEY)
     if customer:
         if kind is not None:
-            raise S3Failure(
-                "InvalidArgument",
+            raise _argument(
                 "Server Side Encryption with Customer provided key is incompatible with the "
                 "encryption method specified",
+                kind,
             )
         return customer
+    bucket_key = _wants_bucket_key(headers)
+    default = default_of(bucket)
     if kind is None:
         if key_id is not None:
             raise S3Failure(
@@ -84,17 +167,11 @@ def for_write(bucket: Bucket, headers: Mapping[str, str]) -> dict[str, str]:
                 "Server Side Encryption with AWS KMS managed key requires HTTP header "
                 "x-amz-server-side-encryption : aws:kms",
             )
-        default = bucket.rules.get("encryption")
         if default is None:
             return {}
-        kind, key_id = default
-    elif kind not in ("AES256", "aws:kms", "aws:kms:dsse"):
-        raise S3Failure(
-            "InvalidArgument",
-            "The encryption method specified is not supported",
-            ArgumentName=SSE,
-            ArgumentValue=kind,
-        )
+        kind, key_id = default.algorithm, default.key_id
+    elif kind not in ALGORITHMS:
+        raise _argument("The encryption method specified is not supported", kind)
     if kind == "AES256":
         if key_id is not None:
             raise S3Failure(
@@ -103,10 +180,16 @@ def for_write(bucket: Bucket, headers: Mapping[str, str]) -> dict[str, str]:
                 "x-amz-server-side-encryption : aws:kms",
             )
         return {SSE: kind}
-    return {
+    encryption = {
         SSE: kind,
         _KMS_KEY: key_id or f"arn:aws:kms:{bucket.region}:{'0' * 12}:key/aws-s3-default",
     }
+    if bucket_key is None:
+        bucket_key = default is not None and default.bucket_key
+    # There are no bucket keys for dual-layer encryption.
+    if bucket_key and kind == "aws:kms":
+        encryption[_BUCKET_KEY] = "true"
+    return encryption
 
 
 def check_read(headers: Mapping[str, str], version: Version, prefix: str = _CUSTOMER) -> None:
@@ -135,7 +218,11 @@ def check_read(headers: Mapping[str, str], version: Version, prefix: str = _CUST
             "must be provided to retrieve the object.",
         )
     if given[_CUSTOMER + "key-MD5"] != wanted:
-        raise S3Failure("AccessDenied")
+        raise S3Failure(
+            "AccessDenied",
+            "Requests specifying Server Side Encryption with Customer provided keys must provide the "
+            "correct secret key.",
+        )
 
 
 def check_part(headers: Mapping[str, str], version: Version) -> None:
@@ -146,9 +233,7 @@ def check_part(headers: Mapping[str, str], version: Version) -> None:
         raise S3Failure(
             "InvalidRequest",
             "The multipart upload initiate requested encryption. Subsequent part requests must "
-            "include the appropriate encryption parameters."
-            if wanted
-            else "The multipart upload initiate did not request encryption with a customer key.",
+            "include the appropriate encryption parameters.",
         )
     if given and given[_CUSTOMER + "key-MD5"] != wanted:
         raise S3Failure(

@@ -1,4 +1,4 @@
-"""Faults as data: what goes wrong, where, how often.
+"""Faults as data: an action, the requests that it is done to, and how often.
 
 One definition, two renderings. In process a reset, a cut or a stall is the error of `s3po.errors`
 that a client's transport would have raised, raised out of the application or its iterator; on a
@@ -106,7 +106,7 @@ class Redirect(NamedTuple):
 
     region: str = "eu-central-1"
     status: Literal[301, 307, 400] = 301
-    #: Of a 307: where to.
+    #: The Location of a 307.
     location: str | None = None
 
 
@@ -147,21 +147,66 @@ _NAMED: dict[str, type[Action]] = {
 }
 
 
+def check_operation(name: str | None, known: frozenset[str]) -> None:
+    """ValueError that lists the known names, unless the name is one of them or None."""
+    if name is None or name in known:
+        return
+    from difflib import get_close_matches
+
+    folded = {each.lower(): each for each in known}
+    close = [folded[each] for each in get_close_matches(str(name).lower(), folded, 3)]
+    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    raise ValueError(
+        f"no operation is called {name!r}: {hint}The names are {', '.join(sorted(known))}"
+    )
+
+
 def read_action(action: Action | str) -> Action:
-    """An action, or one by name: "lost_answer", "503 SlowDown", "reset amid"."""
-    if not isinstance(action, str):
-        return action
-    words = action.split()
-    if words and words[0].isdigit():
+    """An action, or one by name: "lost_answer", "503 SlowDown", "reset amid". ValueError for others."""
+    if isinstance(action, str):
+        action = _parse_action(action)
+    _check_action(action)
+    return action
+
+
+def _parse_action(text: str) -> Action:
+    words = text.split()
+    if words and words[0].isdecimal() and len(words) <= 2:
         return Error(int(words[0]), words[1] if len(words) > 1 else "InternalError")
-    if len(words) == 2 and words[0] == "reset" and words[1] in ("before", "amid", "after"):
+    if len(words) == 2 and words[0] == "reset":
         return Reset(words[1])  # type: ignore[arg-type]
     if len(words) != 1 or words[0] not in _NAMED:
         raise ValueError(
-            f"unknown action {action!r}: use a status and code such as '503 SlowDown', or one of "
+            f"unknown action {text!r}: use a status and code such as '503 SlowDown', or one of "
             + ", ".join(sorted(_NAMED))
         )
     return _NAMED[words[0]]()
+
+
+def _check_action(action: Action) -> None:
+    match action:
+        case Error(status=status, retry_after=wait):
+            if not isinstance(status, int) or not 300 <= status <= 599:
+                raise ValueError(f"the status of an error is 300 to 599, not {status!r}")
+            if wait is not None and wait < 0:
+                raise ValueError(f"retry_after is 0 seconds or more, not {wait!r}")
+        case Reset(when=when):
+            if when not in ("before", "amid", "after"):
+                raise ValueError(f"a reset is 'before', 'amid' or 'after', not {when!r}")
+        case Redirect(status=status):
+            if status not in (301, 307, 400):
+                raise ValueError(f"the status of a redirect is 301, 307 or 400, not {status!r}")
+        case CutBody(at=at) | CorruptBody(at=at):
+            if at is not None and at < 0:
+                raise ValueError(f"a byte's position is 0 or more, not {at!r}")
+        case Stall(seconds=seconds):
+            if seconds < 0:
+                raise ValueError(f"a stall takes 0 seconds or more, not {seconds!r}")
+        case Trickle(size=size, seconds=seconds):
+            if size < 1 or seconds < 0:
+                raise ValueError(f"a trickle is of 1 byte or more, 0 s or more apart: {action!r}")
+        case _ if type(action) not in _NAMED.values():
+            raise ValueError(f"{action!r} is no action: use one of {', '.join(sorted(_NAMED))}")
 
 
 class Fault:
@@ -205,8 +250,8 @@ class Fault:
             and (self.times is None or self.used < self.times)
         )
 
-    def strike(self) -> bool:
-        """Whether a request that fits is struck; counts it."""
+    def apply(self) -> bool:
+        """Count a request that fits; True if the fault is to be done to it."""
         self._seen += 1
         if self._seen <= self.after:
             return False
@@ -217,17 +262,17 @@ class Fault:
 
     @property
     def exhausted(self) -> bool:
-        """Whether it was used as often as it was meant to be."""
+        """True once it was used as often as it was meant to be."""
         return self.used > 0 if self.times is None else self.used >= self.times
 
     def __repr__(self) -> str:
-        where = "".join(
+        target = "".join(
             f" {name}={value!r}"
             for name, value in (("bucket", self.bucket), ("key", self.key), ("part", self.part))
             if value is not None
         )
         often = "" if self.times is None else f"/{self.times}"
-        return f"<Fault {self.operation}{where} {self.action!r} used {self.used}{often}>"
+        return f"<Fault {self.operation}{target} {self.action!r} used {self.used}{often}>"
 
 
 class Faults:
@@ -256,12 +301,14 @@ class Faults:
         It is done `times` times (default: once, or without end where a rate is given), not to the
         first `after` requests that fit, and with `rate` to that share of them, by chance of `seed`.
         """
-        if operation != "*" and operation not in self._operations:
-            raise ValueError(f"no operation is called {operation!r}")
+        if operation != "*":
+            check_operation(operation, self._operations)
         if rate is not None and not 0.0 <= rate <= 1.0:
             raise ValueError(f"a rate is 0.0 to 1.0, not {rate!r}")
         if times is not None and times < 1:
             raise ValueError(f"times must be 1 or more, not {times!r}")
+        if after < 0:
+            raise ValueError(f"after must be 0 or more, not {after!r}")
         if times is None and rate is None:
             times = 1
         fault = Fault(
@@ -286,7 +333,7 @@ class Faults:
             return None
         with self._lock:
             for fault in self._faults:
-                if fault.fits(operation, bucket, key, part) and fault.strike():
+                if fault.fits(operation, bucket, key, part) and fault.apply():
                     return fault
         return None
 

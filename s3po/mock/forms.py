@@ -5,14 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from s3po import checksums
-from s3po.mock import access, auth, conditions, objects, tagging
+from s3po.mock import access, auth, conditions, tagging, writes
 from s3po.mock.answers import Answer, S3Failure, xml_answer
-from s3po.mock.bodies import Received, check_checksum
-from s3po.mock.call import Call
-from s3po.mock.document import DECLARATION, element, parse_iso
+from s3po.mock.call import Call, Received
+from s3po.mock.checksum_types import check_value, given_values, mismatch, new
+from s3po.mock.dates import parse_iso
+from s3po.mock.document import DECLARATION, element
 from s3po.mock.store import EMPTY, Blob
 
 #: Fields that a policy need not name.
@@ -200,19 +201,13 @@ def _received(fields: dict[str, str], data: bytes) -> Received:
         if base64.b64decode(declared) != digest:
             raise S3Failure("BadDigest")
     found = {}
-    for name in checksums.ALGORITHMS:
-        given = fields.get(f"x-amz-checksum-{name}")
-        if given is None:
-            continue
-        check_checksum(name, given)
-        hasher = checksums.new(name)
+    for name, given in given_values(fields).items():
+        check_value(name, given)
+        hasher = new(name)
         hasher.update(data)
         found[name] = checksums.encode(hasher.digest())
         if found[name] != given:
-            raise S3Failure(
-                "BadDigest",
-                f"The {name.upper()} you specified did not match the calculated checksum.",
-            )
+            raise mismatch(name)
     return Received(Blob([data], len(data)) if data else EMPTY, digest, found)
 
 
@@ -244,12 +239,6 @@ def post_object(call: Call) -> Answer:
             ArgumentValue="",
         )
     call.key = key
-    access.check_write(call)
-    limit = call.app.max_object_size
-    if limit is not None and len(form.data) > limit:
-        raise S3Failure(
-            "EntityTooLarge", ProposedSize=str(len(form.data)), MaxSizeAllowed=str(limit)
-        )
     headers = {
         name: value.encode("utf-8").decode("latin-1")
         for name, value in fields.items()
@@ -257,15 +246,21 @@ def post_object(call: Call) -> Answer:
     }
     if "acl" in headers:
         headers["x-amz-acl"] = headers.pop("acl")
+    if headers.pop("tagging", None) is not None:
+        tags = tagging.from_document(fields["tagging"].encode("utf-8", "replace"))
+        headers["x-amz-tagging"] = urlencode(tags)
+    # A bucket policy asks for them as for a PUT's.
+    call.headers = {**call.headers, **{n: v for n, v in headers.items() if n[:6] == "x-amz-"}}
+    access.check_write(call)
+    limit = call.app.max_object_size
+    if limit is not None and len(form.data) > limit:
+        raise S3Failure(
+            "EntityTooLarge", ProposedSize=str(len(form.data)), MaxSizeAllowed=str(limit)
+        )
     if "content-type" not in headers and form.content_type and "policy" not in fields:
         headers["content-type"] = form.content_type
-    tags = fields.get("tagging")
     conditions.check_write(call, bucket, key)
-    answer = objects.put_received(call, bucket, key, headers, _received(fields, form.data))
-    if tags is not None:
-        version = bucket.latest(key)
-        assert version is not None
-        version.tags = tagging.from_document(tags.encode())
+    answer = writes.put_received(call, bucket, key, headers, _received(fields, form.data))
     return _answer(call, key, fields, answer)
 
 

@@ -9,7 +9,8 @@ from urllib.parse import quote
 from s3po.mock.acl import owner_xml
 from s3po.mock.answers import Answer, S3Failure, xml_answer
 from s3po.mock.call import Call
-from s3po.mock.document import element, iso_time, page
+from s3po.mock.dates import iso_time
+from s3po.mock.document import element, page
 from s3po.mock.store import Bucket, Version
 
 #: No key is greater.
@@ -70,7 +71,9 @@ def _owner(version: Version) -> str:
 
 
 def _contents(version: Version, encode: _Encoder, owner: bool) -> str:
-    algorithms = "".join(element("ChecksumAlgorithm", name.upper()) for name in version.checksums)
+    algorithms = "".join(
+        element("ChecksumAlgorithm", name.upper()) for name in version.checksum_algorithms
+    )
     if algorithms:
         algorithms += element("ChecksumType", version.checksum_type)
     return (
@@ -278,7 +281,8 @@ def list_object_versions(call: Call) -> Answer:
                 inner += (
                     f"<ETag>&quot;{version.etag}&quot;</ETag>"
                     + "".join(
-                        element("ChecksumAlgorithm", name.upper()) for name in version.checksums
+                        element("ChecksumAlgorithm", name.upper())
+                        for name in version.checksum_algorithms
                     )
                     + element("Size", version.blob.size)
                     + element("StorageClass", version.storage_class)

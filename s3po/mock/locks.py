@@ -7,13 +7,20 @@ from collections.abc import Mapping
 
 from s3po.mock.access import check_object, may_object
 from s3po.mock.answers import Answer, Headers, S3Failure, xml_answer
-from s3po.mock.bodies import named_checksum
 from s3po.mock.call import Call
-from s3po.mock.document import element, page, parse, parse_iso
+from s3po.mock.checksum_types import named_checksum
+from s3po.mock.dates import parse_iso
+from s3po.mock.document import Node, element, page, parse
+from s3po.mock.schema import Schema, check, count, one_of, text
 from s3po.mock.store import Bucket, Version
 
 _DAY = 86400
 _MODES = ("GOVERNANCE", "COMPLIANCE")
+_BYPASS = "x-amz-bypass-governance-retention"
+_CONFIGURATION: Schema = {
+    "ObjectLockEnabled": one_of("Enabled"),
+    "Rule?": {"DefaultRetention": {"Mode": one_of(*_MODES), "Days?": count, "Years?": count}},
+}
 
 
 def _iso(when: float) -> str:
@@ -35,21 +42,42 @@ def from_headers(call: Call, bucket: Bucket, headers: Mapping[str, str], version
             raise S3Failure(
                 "InvalidArgument",
                 "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied",
+                ArgumentName="x-amz-object-lock-mode"
+                if mode is None
+                else "x-amz-object-lock-retain-until-date",
             )
         if mode is not None and until is not None:
             if mode not in _MODES:
-                raise S3Failure("InvalidArgument", "Unknown wormMode directive.")
+                raise S3Failure(
+                    "InvalidArgument",
+                    "Unknown wormMode directive.",
+                    ArgumentName="x-amz-object-lock-mode",
+                    ArgumentValue=mode,
+                )
             when = parse_iso(until)
             if when is None:
                 raise S3Failure(
-                    "InvalidArgument", "The retain until date must be provided in ISO 8601 format"
+                    "InvalidArgument",
+                    "The retain until date must be provided in ISO 8601 format",
+                    ArgumentName="x-amz-object-lock-retain-until-date",
+                    ArgumentValue=until,
                 )
             if when <= call.now:
-                raise S3Failure("InvalidArgument", "The retain until date must be in the future!")
+                raise S3Failure(
+                    "InvalidArgument",
+                    "The retain until date must be in the future!",
+                    ArgumentName="x-amz-object-lock-retain-until-date",
+                    ArgumentValue=until,
+                )
             version.retention = (mode, when)
         if hold is not None:
             if hold not in ("ON", "OFF"):
-                raise S3Failure("InvalidArgument", "Legal Hold must be either of 'ON' or 'OFF'")
+                raise S3Failure(
+                    "InvalidArgument",
+                    "Legal Hold must be either of 'ON' or 'OFF'",
+                    ArgumentName="x-amz-object-lock-legal-hold",
+                    ArgumentValue=hold,
+                )
             version.legal_hold = hold
     if version.retention is None and bucket.default_retention is not None:
         mode, days, years = bucket.default_retention
@@ -57,10 +85,10 @@ def from_headers(call: Call, bucket: Bucket, headers: Mapping[str, str], version
 
 
 def check_body(call: Call, version: Version, what: str) -> None:
-    """What is to be locked must come with a digest, be the lock asked for or the bucket's default."""
+    """InvalidRequest where what is to be locked, by headers or the bucket's default, has no digest."""
     if version.retention is None and version.legal_hold is None:
         return
-    if "content-md5" not in call.headers and named_checksum(call) is None:
+    if "content-md5" not in call.headers and named_checksum(call.headers) is None:
         raise S3Failure(
             "InvalidRequest",
             "Content-MD5 OR x-amz-checksum- HTTP header is required for "
@@ -101,11 +129,21 @@ def _locked_bucket(call: Call) -> Bucket:
     return bucket
 
 
+def _refuse_event_holds(root: Node) -> None:
+    """NotImplemented for a document with an event hold."""
+    for child in root.children:
+        if child.tag in ("EventHold", "EventHoldDuration", "DefaultEventHold"):
+            raise S3Failure("NotImplemented", f"{child.tag} is not implemented by this mock")
+        _refuse_event_holds(child)
+
+
 def put_object_lock_configuration(call: Call) -> Answer:
     bucket = call.bucket
+    if not call.body:
+        raise S3Failure("MissingRequestBodyError")
     root = parse(call.body, "ObjectLockConfiguration")
-    if root.get("ObjectLockEnabled") not in ("Enabled",):
-        raise S3Failure("MalformedXML")
+    _refuse_event_holds(root)
+    check(root, _CONFIGURATION)
     if not bucket.object_lock:
         if bucket.versioning != "Enabled":
             raise S3Failure(
@@ -120,14 +158,11 @@ def put_object_lock_configuration(call: Call) -> Answer:
     default = rule.find("DefaultRetention")
     if default is None:
         raise S3Failure("MalformedXML")
-    mode = default.get("Mode")
+    mode = default.need("Mode")
     days, years = default.get("Days"), default.get("Years")
-    if mode not in _MODES or (days is None) == (years is None):
+    if (days is None) == (years is None):
         raise S3Failure("MalformedXML")
-    try:
-        length = int(days if days is not None else years or "")
-    except ValueError:
-        raise S3Failure("MalformedXML") from None
+    length = int(days if days is not None else years or "")
     if length <= 0:
         raise S3Failure("InvalidRetentionPeriod")
     if length > (36500 if days is not None else 100):
@@ -153,18 +188,27 @@ def get_object_lock_configuration(call: Call) -> Answer:
 def put_object_retention(call: Call) -> Answer:
     _locked_bucket(call)
     version = check_object(call, "s3:PutObjectRetention", "")
+    if not call.body:
+        raise S3Failure("MissingRequestBodyError")
     root = parse(call.body, "Retention")
+    _refuse_event_holds(root)
+    check(root, {"Mode?": one_of(*_MODES), "RetainUntilDate?": text})
     mode, until = root.get("Mode"), root.get("RetainUntilDate")
-    bypass = call.headers.get("x-amz-bypass-governance-retention", "").lower() == "true"
+    bypass = call.headers.get(_BYPASS, "").lower() == "true"
     wanted: tuple[str, float] | None = None
     if mode or until:
-        if mode not in _MODES or until is None:
+        if not mode or until is None:
             raise S3Failure("MalformedXML")
         when = parse_iso(until)
         if when is None:
             raise S3Failure("MalformedXML")
         if when <= call.now:
-            raise S3Failure("InvalidArgument", "The retain until date must be in the future!")
+            raise S3Failure(
+                "InvalidArgument",
+                "The retain until date must be in the future!",
+                ArgumentName="RetainUntilDate",
+                ArgumentValue=until,
+            )
         wanted = (mode, when)
     current = version.retention
     if current is not None and current[1] > call.now:
@@ -197,9 +241,11 @@ def get_object_retention(call: Call) -> Answer:
 def put_object_legal_hold(call: Call) -> Answer:
     _locked_bucket(call)
     version = check_object(call, "s3:PutObjectLegalHold", "")
-    status = parse(call.body, "LegalHold").get("Status")
-    if status not in ("ON", "OFF"):
-        raise S3Failure("MalformedXML")
+    if not call.body:
+        raise S3Failure("MissingRequestBodyError")
+    root = parse(call.body, "LegalHold")
+    check(root, {"Status": one_of("ON", "OFF")})
+    status = root.need("Status")
     version.legal_hold = status
     version.head = None
     return Answer()

@@ -7,28 +7,30 @@ import hashlib
 import os
 
 from s3po import checksums
-from s3po.mock import access, conditions, encryption, locks
+from s3po.mock import access, checksum_types, conditions, encryption, locks
 from s3po.mock.acl import owner_xml
 from s3po.mock.answers import Answer, S3Failure, xml_answer
-from s3po.mock.bodies import check_checksum
 from s3po.mock.call import Call
-from s3po.mock.document import Node, element, iso_time, page, parse
-from s3po.mock.objects import (
-    copy_source,
-    new_version,
-    read_metadata,
-    read_part_number,
-    read_system,
-    store_version,
+from s3po.mock.checksum_types import (
+    ALGORITHMS,
+    LINEAR,
+    check_value,
+    given_values,
+    named_checksum,
+    read_algorithm,
 )
+from s3po.mock.copies import copy_source
+from s3po.mock.dates import iso_time
+from s3po.mock.document import Node, element, page, parse
+from s3po.mock.reads import read_part_number
 from s3po.mock.store import EMPTY, Blob, PartRecord, Upload
+from s3po.mock.writes import new_version, read_metadata, read_system, store_version
 
 MiB = 1024**2
 MIN_PART = 5 * MiB
 MAX_OBJECT = 48_828_125 * MiB
-
-#: Checksums that can be put together from the parts' (FULL_OBJECT); the rest is COMPOSITE.
-_LINEAR = ("crc32", "crc32c", "crc64nvme")
+#: Completed and aborted uploads that a bucket remembers.
+_KEPT = 1000
 
 
 def _upload(call: Call) -> Upload:
@@ -52,18 +54,12 @@ def create_multipart_upload(call: Call) -> Answer:
     algorithm = call.headers.get("x-amz-checksum-algorithm")
     kind = call.headers.get("x-amz-checksum-type")
     if algorithm is not None:
-        name = algorithm.lower()
-        if name not in checksums.ALGORITHMS:
-            raise S3Failure(
-                "InvalidRequest",
-                "Checksum algorithm provided is unsupported. Please try again with any of the valid "
-                "types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]",
-            )
+        name = read_algorithm(algorithm)
         if kind is None:
             kind = "FULL_OBJECT" if name == "crc64nvme" else "COMPOSITE"
         if kind not in ("COMPOSITE", "FULL_OBJECT"):
             raise S3Failure("InvalidRequest", "Value for x-amz-checksum-type header is invalid.")
-        if (kind == "FULL_OBJECT" and name not in _LINEAR) or (
+        if (kind == "FULL_OBJECT" and name not in LINEAR) or (
             kind == "COMPOSITE" and name == "crc64nvme"
         ):
             raise S3Failure(
@@ -95,6 +91,15 @@ def part_algorithm(call: Call) -> str | None:
     upload = _upload(call)
     read_part_number(call.query.get("partNumber", ""))
     encryption.check_part(call.headers, upload.template)
+    named = named_checksum(call.headers)
+    if upload.algorithm is not None and (
+        upload.checksum_type == "COMPOSITE" if named is None else named[0] != upload.algorithm
+    ):
+        raise S3Failure(
+            "InvalidRequest",
+            f"Checksum Type mismatch occurred, expected checksum Type: {upload.algorithm}, "
+            f"actual checksum Type: {'null' if named is None else named[0]}",
+        )
     return upload.algorithm
 
 
@@ -105,14 +110,6 @@ def upload_part(call: Call) -> Answer:
     received = call.received
     assert received is not None
     found = received.checksums
-    if upload.algorithm is not None:
-        for name in found:
-            if name != upload.algorithm:
-                raise S3Failure(
-                    "InvalidRequest",
-                    f"Checksum Type mismatch occurred, expected checksum Type: {upload.algorithm}, "
-                    f"actual checksum Type: {name}",
-                )
     etag = received.md5.hex()
     upload.parts[number] = PartRecord(number, received.blob, etag, call.now, found)
     headers = [("ETag", f'"{etag}"'), *((f"x-amz-checksum-{k}", v) for k, v in found.items())]
@@ -133,7 +130,7 @@ def upload_part_copy(call: Call) -> Answer:
         ]
         blob = Blob(pieces, stop - start)
     md5 = hashlib.md5(usedforsecurity=False)
-    hasher = checksums.new(upload.algorithm) if upload.algorithm else None
+    hasher = checksum_types.new(upload.algorithm) if upload.algorithm else None
     for piece in blob.pieces:
         md5.update(piece)
         if hasher is not None:
@@ -194,7 +191,9 @@ def list_parts(call: Call) -> Answer:
             f"{element('LastModified', iso_time(part.modified))}"
             f"<ETag>&quot;{part.etag}&quot;</ETag>{element('Size', part.blob.size)}"
             + "".join(
-                element("Checksum" + name.upper(), value) for name, value in part.checksums.items()
+                element("Checksum" + name.upper(), value)
+                for name, value in part.checksums.items()
+                if upload.algorithm is not None
             )
             + "</Part>"
         )
@@ -231,9 +230,18 @@ def _whole(text: str, name: str) -> int:
 
 
 def abort_multipart_upload(call: Call) -> Answer:
-    access.check_write(call, "s3:AbortMultipartUpload")
+    """Abort an upload; S3 answers just so for one that was aborted or completed before."""
+    bucket = access.check_write(call, "s3:AbortMultipartUpload")
+    upload_id = call.query.get("uploadId", "")
+    if upload_id not in bucket.uploads:
+        done = bucket.completed.get(upload_id)
+        if call.key == (bucket.aborted.get(upload_id) if done is None else done[0]):
+            return Answer(204)
     upload = _upload(call)
-    del call.bucket.uploads[upload.upload_id]
+    del bucket.uploads[upload_id]
+    if len(bucket.aborted) > _KEPT:
+        bucket.aborted.pop(next(iter(bucket.aborted)))
+    bucket.aborted[upload_id] = upload.key
     return Answer(204)
 
 
@@ -273,11 +281,16 @@ def _chosen(upload: Upload, root: Node) -> list[PartRecord]:
 
 
 def _check_part_checksums(upload: Upload, node: Node, part: PartRecord) -> None:
-    for name in checksums.ALGORITHMS:
+    for name in ALGORITHMS:
         given = node.get("Checksum" + name.upper())
         if given is None:
             continue
-        if part.checksums.get(name) != given:
+        if upload.algorithm is not None and name != upload.algorithm:
+            raise S3Failure(
+                "BadDigest",
+                f"The {name} you specified for part {part.number} did not match what we received.",
+            )
+        if upload.algorithm is None or part.checksums.get(name) != given:
             raise S3Failure(
                 "InvalidPart",
                 UploadId=upload.upload_id,
@@ -305,19 +318,56 @@ def _object_checksum(upload: Upload, parts: list[PartRecord]) -> dict[str, str]:
     for part in parts:
         known = part.checksums.get(name)
         if known is None:
-            hasher = checksums.new(name)
+            hasher = checksum_types.new(name)
             for piece in part.blob.pieces:
                 hasher.update(piece)
             known = checksums.encode(hasher.digest())
         digests.append(base64.b64decode(known))
     if upload.checksum_type == "COMPOSITE":
-        hasher = checksums.new(name)
+        hasher = checksum_types.new(name)
         hasher.update(b"".join(digests))
         return {name: f"{checksums.encode(hasher.digest())}-{len(parts)}"}
     total = digests[0]
     for digest, part in zip(digests[1:], parts[1:], strict=True):
         total = checksums.combine_crc(name, total, digest, part.blob.size)
     return {name: checksums.encode(total)}
+
+
+def _check_object_checksum(call: Call, upload: Upload, parts: list[PartRecord]) -> dict[str, str]:
+    """The object's checksum, with which the one in a Complete's headers must agree."""
+    found = _object_checksum(upload, parts)
+    given = given_values(call.headers)
+    for name, value in given.items():
+        check_value(name, value.partition("-")[0])
+    if upload.algorithm is None:
+        for name, value in given.items():
+            if name in LINEAR and "-" not in value:
+                upload.algorithm, upload.checksum_type = name, "FULL_OBJECT"
+                found = _object_checksum(upload, parts)
+                break
+        else:
+            return found
+    for name, value in given.items():
+        right = value.partition("-")[0] == found.get(name, "").partition("-")[0]
+        if upload.checksum_type == "FULL_OBJECT" and "-" in value:
+            right = False
+        if not right:
+            raise S3Failure(
+                "BadDigest",
+                f"The {upload.algorithm} you specified did not match the calculated checksum.",
+            )
+    return found
+
+
+def _check_checksum_type(call: Call, upload: Upload) -> None:
+    """InvalidRequest where a Complete names another checksum type than the upload's."""
+    kind = call.headers.get("x-amz-checksum-type")
+    if kind is not None and kind != upload.checksum_type:
+        raise S3Failure(
+            "InvalidRequest",
+            f"The upload was created using the {upload.checksum_type or 'null'} checksum mode. The "
+            "complete request must use the same checksum mode.",
+        )
 
 
 def complete_multipart_upload(call: Call) -> Answer:
@@ -330,14 +380,17 @@ def complete_multipart_upload(call: Call) -> Answer:
         # S3 answers a Complete that is sent again as it answered the first.
         version = bucket.find(key, done[2]) if done[2] != "null" else bucket.current(key)
         if version is not None and version.etag == done[1]:
-            kind = version.checksum_type if version.checksums else None
-            return _completed(call, bucket.name, key, done[1], version.checksums, kind)
+            found = {} if version.default_checksum else version.checksums
+            kind = version.checksum_type if found else None
+            return _completed(call, bucket.name, key, done[1], found, kind)
     upload = _upload(call)
     root = parse(call.body, "CompleteMultipartUpload", "CompleteMultipartUploadResult")
-    if encryption.customer_key(call.headers):
+    if upload.algorithm is not None or encryption.customer_key(call.headers):
+        # Without a checksum algorithm, S3 does not ask for the customer's key here.
         encryption.check_part(call.headers, upload.template)
     conditions.check_write(call, bucket, key)
     parts = _chosen(upload, root)
+    _check_checksum_type(call, upload)
     size = sum(part.blob.size for part in parts)
     if size > MAX_OBJECT:
         raise S3Failure("EntityTooLarge")
@@ -351,25 +404,7 @@ def complete_multipart_upload(call: Call) -> Answer:
             f"The provided 'x-amz-mp-object-size' header value {declared} does not match what was "
             f"computed: {size}",
         )
-    found = _object_checksum(upload, parts)
-    for name in checksums.ALGORITHMS:
-        given = call.headers.get(f"x-amz-checksum-{name}")
-        if given is None:
-            continue
-        check_checksum(name, given.partition("-")[0])
-        if name not in found:
-            if upload.algorithm is not None:
-                raise S3Failure(
-                    "InvalidRequest",
-                    f"The upload was created using the {upload.algorithm} checksum algorithm.",
-                )
-            upload.algorithm, upload.checksum_type = name, "FULL_OBJECT"
-            found = _object_checksum(upload, parts)
-        if given.partition("-")[0] != found[name].partition("-")[0]:
-            raise S3Failure(
-                "BadDigest",
-                f"The {name.upper()} you specified did not match the calculated checksum.",
-            )
+    found = _check_object_checksum(call, upload, parts)
     version = upload.template
     digest = hashlib.md5(
         b"".join(bytes.fromhex(part.etag) for part in parts), usedforsecurity=False
@@ -382,7 +417,7 @@ def complete_multipart_upload(call: Call) -> Answer:
     version.checksum_type = upload.checksum_type or "FULL_OBJECT"
     del bucket.uploads[upload_id]
     headers = [pair for pair in store_version(call, bucket, version) if pair[0] != "ETag"]
-    if len(bucket.completed) > 1000:
+    if len(bucket.completed) > _KEPT:
         bucket.completed.pop(next(iter(bucket.completed)))
     bucket.completed[upload_id] = (key, version.etag, version.version_id)
     answer = _completed(call, bucket.name, key, version.etag, found, upload.checksum_type)

@@ -2,208 +2,288 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple, NoReturn
 
+from s3po.mock.accounts import account_number
 from s3po.mock.answers import S3Failure
 from s3po.mock.call import Call
+from s3po.mock.policy_actions import ACTIONS, BUCKET_ACTIONS, OBJECT_ACTIONS
+from s3po.mock.policy_conditions import (
+    Condition,
+    PolicyRequest,
+    malformed,
+    narrows,
+    parse_conditions,
+    syntax,
+)
+from s3po.mock.policy_patterns import Pattern, has_wildcard, matches
 from s3po.mock.store import Bucket, Version
 
-Statement = dict[str, Any]
+#: Bytes of a policy without the white space around its tokens.
+MAX_SIZE = 20480
+_VERSIONS = ("2008-10-17", "2012-10-17")
+_FIELDS = frozenset(
+    [
+        "Sid",
+        "Effect",
+        "Principal",
+        "NotPrincipal",
+        "Action",
+        "NotAction",
+        "Resource",
+        "NotResource",
+        "Condition",
+    ]
+)
+_ACCOUNT = re.compile(r"[0-9]{12}\Z")
+_CANONICAL = re.compile(r"[0-9a-fA-F]{64}\Z")
+#: IAM's and STS's ARNs; radosgw and its tests leave the account out.
+_PRINCIPAL_ARN = re.compile(
+    r"arn:aws[a-z0-9-]*:(?:iam::(?:[0-9]{12}|cloudfront)?:(?:root|(?:user|role)/[^\s*?]+)"
+    r"|sts::[0-9]{12}:(?:assumed-role|federated-user)/[^\s*?]+)\Z"
+)
+_KINDS = ("AWS", "CanonicalUser", "Service", "Federated")
+
+Principals = tuple[tuple[str, str], ...]
 
 
-def _matches(pattern: str, value: str) -> bool:
-    from fnmatch import fnmatchcase
+class Statement(NamedTuple):
+    """A statement that was checked; evaluating it cannot fail."""
 
-    return fnmatchcase(value, pattern.replace("[", "[[]"))
+    allow: bool
+    #: (kind, name) each; ("AWS", "*") is everyone.
+    principals: Principals
+    #: Whether `principals` are those that it is not about.
+    not_principals: bool
+    #: In lower case.
+    actions: tuple[str, ...]
+    not_actions: bool
+    resources: tuple[Pattern, ...]
+    not_resources: bool
+    conditions: tuple[Condition, ...]
 
 
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+# Reading.
 
 
-def parse_policy(text: bytes, bucket: Bucket) -> list[Statement]:
-    """The statements of a policy document; MalformedPolicy where it is none."""
-    import json
+def parse_policy(
+    data: bytes, bucket: Bucket, knows: Callable[[str], bool] = lambda _: False
+) -> list[Statement]:
+    """The statements of a policy document; MalformedPolicy, with S3's message, where it is none.
 
-    try:
-        document = json.loads(text)
-    except ValueError:
-        raise S3Failure("MalformedPolicy") from None
-    if not isinstance(document, dict) or not text.lstrip().startswith(b"{"):
+    `knows` tells whether a canonical id is an account's.
+    """
+    if data[:1] != b"{":
         raise S3Failure("MalformedPolicy")
-    if len(text) > 20480:
-        raise S3Failure("MalformedPolicy", "Policy exceeds the maximum allowed document size.")
-    if document.get("Version", "2008-10-17") not in ("2012-10-17", "2008-10-17"):
-        raise S3Failure("MalformedPolicy", "The policy must contain a valid version string")
-    statements = _list(document.get("Statement"))
-    if not statements or not all(isinstance(each, dict) for each in statements):
-        raise S3Failure("MalformedPolicy", "Missing required field Statement")
-    for each in statements:
-        if each.get("Effect") not in ("Allow", "Deny"):
-            raise S3Failure("MalformedPolicy", "Missing required field Effect")
-        if "Principal" not in each and "NotPrincipal" not in each:
-            raise S3Failure("MalformedPolicy", "Missing required field Principal")
-        if "NotPrincipal" in each and each["Effect"] == "Allow":
-            raise S3Failure("MalformedPolicy", "Allow with NotPrincipal is not allowed")
-        if "Action" not in each and "NotAction" not in each:
-            raise S3Failure("MalformedPolicy", "Missing required field Action")
-        for action in _list(each.get("Action", each.get("NotAction"))):
-            if not isinstance(action, str) or not (
-                action == "*" or action.lower().startswith("s3:")
-            ):
-                raise S3Failure("MalformedPolicy", "Policy has invalid action")
-        if "Resource" not in each and "NotResource" not in each:
-            raise S3Failure("MalformedPolicy", "Missing required field Resource")
-        for resource in _list(each.get("Resource", each.get("NotResource"))):
-            if not isinstance(resource, str):
-                raise S3Failure("MalformedPolicy", "Policy has invalid resource")
-            name = resource.removeprefix("arn:aws:s3:::").partition("/")[0]
-            if resource != "*" and not _matches(name, bucket.name):
-                raise S3Failure("MalformedPolicy", "Policy has invalid resource")
-    return statements
+    try:
+        document = json.loads(data.decode("utf-8"), parse_constant=_refuse_constant)
+        size = len(json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8"))
+    except (ValueError, RecursionError):
+        raise malformed("This policy contains invalid Json") from None
+    if size > MAX_SIZE:
+        raise malformed(
+            f"Normalized policy document exceeds the maximum allowed size of {MAX_SIZE} bytes"
+        )
+    for name, value in document.items():
+        if name not in ("Version", "Id", "Statement"):
+            raise malformed(f"Unknown field {name}")
+        if name == "Id" and not isinstance(value, str):
+            raise syntax()
+    version = document.get("Version", _VERSIONS[0])
+    if version not in _VERSIONS:
+        raise malformed("The policy must contain a valid version string")
+    if "Statement" not in document:
+        raise malformed("Missing required field Statement")
+    listed = document["Statement"]
+    if isinstance(listed, dict):
+        listed = [listed]
+    if not isinstance(listed, list):
+        raise syntax()
+    if not listed:
+        raise malformed("Could not parse the policy: Statement is empty!")
+    variables = version == _VERSIONS[1]
+    return [_statement(each, bucket, knows, variables=variables) for each in listed]
 
 
-def _principal(call: Call, principal: Any) -> bool:
-    if principal == "*":
-        return True
-    if not isinstance(principal, dict):
-        return False
-    who = call.identity
-    for each in _list(principal.get("AWS", [])):
-        if each == "*":
-            return True
-        if who is None:
-            continue
-        from s3po.mock.access import account_number
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
 
-        number = account_number(who.id)
-        if each in (who.id, number) or each.startswith(f"arn:aws:iam::{number}:"):
-            return True
-        if each.rpartition("/")[2] in (who.id, who.display_name) and each.startswith(
-            "arn:aws:iam:"
-        ):
-            return True
-    return any(
-        who is not None and each == who.id for each in _list(principal.get("CanonicalUser", []))
+
+def _texts(value: Any, wrong: S3Failure) -> list[str]:
+    """One text or a list of them."""
+    texts = value if isinstance(value, list) else [value]
+    if not texts or not all(isinstance(each, str) for each in texts):
+        raise wrong
+    return texts
+
+
+def _either(node: dict[str, Any], name: str) -> tuple[Any, bool]:
+    """The value of an element or of its Not form, and which of the two it was."""
+    negated = f"Not{name}" in node
+    if negated and name in node:
+        raise syntax()
+    if not negated and name not in node:
+        raise malformed(f"Missing required field {name}")
+    return node[f"Not{name}" if negated else name], negated
+
+
+def _statement(
+    node: Any, bucket: Bucket, knows: Callable[[str], bool], *, variables: bool
+) -> Statement:
+    if not isinstance(node, dict):
+        raise syntax()
+    for name in node:
+        if name not in _FIELDS:
+            raise malformed(f"Unknown field {name}")
+    if not isinstance(node.get("Sid", ""), str):
+        raise syntax()
+    if "Effect" not in node:
+        raise malformed("Missing required field Effect")
+    effect = node["Effect"]
+    if not isinstance(effect, str):
+        raise syntax()
+    if effect not in ("Allow", "Deny"):
+        raise malformed(f"Invalid effect: {effect}")
+    value, not_principals = _either(node, "Principal")
+    principals = _principals(value, knows)
+    if not_principals and effect == "Allow":
+        raise malformed("Allow with NotPrincipal is not allowed")
+    value, not_actions = _either(node, "Action")
+    actions = tuple(_action(each) for each in _texts(value, malformed("Policy has invalid action")))
+    value, not_resources = _either(node, "Resource")
+    wrong = malformed("Policy has invalid resource")
+    resources = [_resource(each, bucket) for each in _texts(value, wrong)]
+    # A key need not apply to all that a wildcard stands for.
+    named = [] if not_actions else [each for each in actions if not has_wildcard(each)]
+    conditions: tuple[Condition, ...] = ()
+    if "Condition" in node:
+        conditions = parse_conditions(node["Condition"], named, variables=variables)
+    if not (not_actions or not_resources):
+        _check_reach(actions, resources)
+    return Statement(
+        effect == "Allow",
+        principals,
+        not_principals,
+        actions,
+        not_actions,
+        tuple(Pattern(each, variables=variables) for each in resources),
+        not_resources,
+        conditions,
     )
 
 
-def _value(call: Call, name: str, version: Version | None) -> str | None:
-    """What a condition key stands for in this request."""
-    lower = name.lower()
-    headers = call.headers
-    if lower == "s3:prefix" and call.key is not None:
-        # Whether a key that is not there may be known is a question of listing it.
-        return call.key
-    if lower in ("s3:prefix", "s3:delimiter", "s3:max-keys"):
-        return call.query.get(lower[3:])
-    if lower == "s3:versionid":
-        return call.query.get("versionId")
-    if lower.startswith("s3:x-amz-"):
-        return headers.get(lower[3:])
-    if lower == "aws:securetransport":
-        return "true" if call.environ.get("wsgi.url_scheme") == "https" else "false"
-    if lower == "aws:referer":
-        return headers.get("referer")
-    if lower == "aws:useragent":
-        return headers.get("user-agent")
-    if lower == "aws:sourceip":
-        return str(call.environ.get("REMOTE_ADDR", "127.0.0.1"))
-    if lower == "s3:authtype":
-        return "REST-QUERY-STRING" if call.signed_query else "REST-HEADER"
-    if lower.startswith("s3:existingobjecttag/"):
-        return None if version is None else version.tags.get(name.partition("/")[2])
-    if lower.startswith(("s3:requestobjecttag/", "s3:requestobjecttagkeys")):
-        from s3po.mock.tagging import request_tags
-
-        tags = request_tags(call)
-        if lower.startswith("s3:requestobjecttag/"):
-            return tags.get(name.partition("/")[2])
-        return ",".join(tags) or None
-    if lower == "s3:object-lock-remaining-retention-days":
-        return None
-    return None
+def _principals(value: Any, knows: Callable[[str], bool]) -> Principals:
+    if value == "*":
+        return (("AWS", "*"),)
+    if value == {}:
+        raise malformed("Missing required field Principal cannot be empty!")
+    if not isinstance(value, dict):
+        raise malformed("Invalid principal in policy")
+    principals = []
+    for kind, names in value.items():
+        wrong = malformed("Invalid principal in policy", Detail=f'"{kind}" : {json.dumps(names)}')
+        if kind not in _KINDS:
+            raise wrong
+        for name in _texts(names, wrong):
+            if not _is_principal(kind, name, knows):
+                raise malformed("Invalid principal in policy", Detail=f'"{kind}" : "{name}"')
+            principals.append((kind, name))
+    return tuple(principals)
 
 
-def _condition(operator: str, wanted: list[Any], value: str | None) -> bool:
-    word = operator
-    if_exists = word.endswith("IfExists")
-    if if_exists:
-        word = word[:-8]
-    for quantifier in ("ForAllValues:", "ForAnyValue:"):
-        word = word.removeprefix(quantifier)
-    texts = [str(each).lower() if isinstance(each, bool) else str(each) for each in wanted]
-    if word == "Null":
-        return (value is None) == (texts[0] == "true")
-    negative = "Not" in word
-    if value is None:
-        return if_exists or negative
-    word = word.replace("Not", "")
-    if word in ("StringEquals", "ArnEquals"):
-        found = value in texts
-    elif word == "StringEqualsIgnoreCase":
-        found = value.lower() in [each.lower() for each in texts]
-    elif word in ("StringLike", "ArnLike"):
-        found = any(_matches(each, value) for each in texts)
-    elif word == "Bool":
-        found = value.lower() in texts
-    elif word.startswith("Numeric"):
-        found = any(_compare(word[7:], float(value), float(each)) for each in texts)
-    elif word == "IpAddress":
-        import ipaddress
-
-        found = any(
-            ipaddress.ip_address(value) in ipaddress.ip_network(each, strict=False)
-            for each in texts
+def _is_principal(kind: str, name: str, knows: Callable[[str], bool]) -> bool:
+    if kind == "AWS":
+        return (
+            name == "*"
+            or _ACCOUNT.match(name) is not None
+            or _PRINCIPAL_ARN.match(name) is not None
+            or knows(name)
         )
-    else:
-        return False
-    return found != negative
+    if kind == "CanonicalUser":
+        return _CANONICAL.match(name) is not None or knows(name)
+    return bool(name) and not has_wildcard(name)
 
 
-def _compare(word: str, value: float, wanted: float) -> bool:
-    return {
-        "Equals": value == wanted,
-        "LessThan": value < wanted,
-        "LessThanEquals": value <= wanted,
-        "GreaterThan": value > wanted,
-        "GreaterThanEquals": value >= wanted,
-    }.get(word, False)
+def _action(name: str) -> str:
+    lower = name.lower()
+    if lower == "*":
+        return "*"
+    service, colon, word = lower.partition(":")
+    known = word in ACTIONS or (has_wildcard(word) and any(matches(word, each) for each in ACTIONS))
+    if service != "s3" or not colon or not known:
+        raise malformed("Policy has invalid action")
+    return word
 
 
-def _applies(
-    call: Call,
-    bucket: Bucket,
-    each: Statement,
-    action: str,
-    key: str | None,
-    version: Version | None,
-) -> bool:
-    if "Principal" in each:
-        if not _principal(call, each["Principal"]):
-            return False
-    elif _principal(call, each["NotPrincipal"]):
+def _prefix(bucket: Bucket) -> str:
+    """`arn:aws:s3:::`, or that of the partition that the bucket's region belongs to."""
+    region = bucket.region
+    partition = next((each for each in ("cn", "us-gov") if region.startswith(each + "-")), "")
+    return f"arn:aws-{partition}:s3:::" if partition else "arn:aws:s3:::"
+
+
+def _resource(arn: str, bucket: Bucket) -> str:
+    prefix = _prefix(bucket)
+    name = arn.removeprefix(prefix).partition("/")[0]
+    if not arn.startswith(prefix) or not ("${" in name or matches(name, bucket.name)):
+        raise malformed("Policy has invalid resource")
+    return arn
+
+
+def _check_reach(actions: tuple[str, ...], resources: list[str]) -> None:
+    """Each action must be one of buckets with a bucket's ARN, or one of objects with an object's."""
+    reached: frozenset[str] = frozenset()
+    for arn in resources:
+        name, slash, _ = arn.partition("/")
+        if slash or "*" in name or "${" in name:
+            reached |= OBJECT_ACTIONS
+        if not slash:
+            reached |= BUCKET_ACTIONS
+    for action in actions:
+        if action not in reached and not (
+            has_wildcard(action) and any(matches(action, each) for each in reached)
+        ):
+            raise malformed("Action does not apply to any resource(s) in statement")
+
+
+# Evaluating.
+
+
+def _is_about(call: Call, principals: Principals) -> bool:
+    who = call.identity
+    number = None if who is None else account_number(who.id)
+    for kind, name in principals:
+        if kind == "AWS":
+            if name == "*":
+                return True
+            if who is None:
+                continue
+            if name in (who.id, number):
+                return True
+            # The mock knows accounts and no users: a user's ARN means its account, or the one of its name.
+            _, _, _, _, account, rest = [*name.split(":", 5), "", "", "", "", ""][:6]
+            if account == number or (
+                "/" in rest and rest.rpartition("/")[2] in (who.id, who.display_name)
+            ):
+                return True
+        elif kind == "CanonicalUser" and who is not None and name == who.id:
+            return True
+    return False
+
+
+def _applies(request: PolicyRequest, statement: Statement, arn: str) -> bool:
+    if _is_about(request.call, statement.principals) == statement.not_principals:
         return False
-    lower = action.lower()
-    if "Action" in each:
-        if not any(_matches(str(one).lower(), lower) for one in _list(each["Action"])):
-            return False
-    elif any(_matches(str(one).lower(), lower) for one in _list(each["NotAction"])):
+    word = request.action.lower().removeprefix("s3:")
+    if any(matches(each, word) for each in statement.actions) == statement.not_actions:
         return False
-    arn = f"arn:aws:s3:::{bucket.name}" + (f"/{key}" if key is not None else "")
-    if "Resource" in each:
-        if not any(_matches(one, arn) for one in _list(each["Resource"])):
-            return False
-    elif any(_matches(one, arn) for one in _list(each["NotResource"])):
+    lookup = request.value
+    if any(each.matches(arn, lookup) for each in statement.resources) == statement.not_resources:
         return False
-    for operator, tests in each.get("Condition", {}).items():
-        for name, wanted in tests.items():
-            try:
-                if not _condition(operator, _list(wanted), _value(call, name, version)):
-                    return False
-            except ValueError:
-                return False
-    return True
+    return all(each.holds(request) for each in statement.conditions)
 
 
 def evaluate(
@@ -215,10 +295,12 @@ def evaluate(
     version: Version | None,
 ) -> bool | None:
     """False where a statement denies, True where one allows and none denies, None where all are silent."""
+    request = PolicyRequest(call, bucket, action, key, version)
+    arn = _prefix(bucket) + bucket.name + (f"/{key}" if key is not None else "")
     allowed = None
     for each in statements:
-        if _applies(call, bucket, each, action, key, version):
-            if each["Effect"] == "Deny":
+        if _applies(request, each, arn):
+            if not each.allow:
                 return False
             allowed = True
     return allowed
@@ -226,36 +308,22 @@ def evaluate(
 
 def is_public(statements: list[Statement]) -> bool:
     """Whether a statement allows just anyone, without a condition that narrows it."""
-    for each in statements:
-        if each["Effect"] != "Allow":
-            continue
-        principal = each.get("Principal")
-        anyone = principal == "*" or (
-            isinstance(principal, dict) and "*" in _list(principal.get("AWS", []))
-        )
-        if anyone and not _narrows(each.get("Condition")):
-            return True
-    return False
+    return any(
+        each.allow and ("AWS", "*") in each.principals and not any(map(narrows, each.conditions))
+        for each in statements
+    )
 
 
-def _narrows(condition: Any) -> bool:
-    if not isinstance(condition, dict):
-        return False
-    for operator, tests in condition.items():
-        if operator.startswith(("StringNot", "ArnNot", "NotIp", "Null")):
-            continue
-        for name, wanted in tests.items():
-            if name.lower() in (
-                "aws:sourcearn",
-                "aws:sourceip",
-                "aws:sourcevpc",
-                "aws:sourcevpce",
-                "aws:sourceaccount",
-                "aws:sourceowner",
-                "aws:principalorgid",
-                "aws:userid",
-                "s3:dataaccesspointaccount",
-                "s3:dataaccesspointarn",
-            ) and not any(each in ("*", "0.0.0.0/0", "::/0") for each in _list(wanted)):
-                return True
-    return False
+def allows_service(
+    statements: list[Statement], service: str, action: str, bucket: Bucket, key: str
+) -> bool:
+    """Whether a statement allows an AWS service `action` on a key, conditions aside."""
+    arn = f"{_prefix(bucket)}{bucket.name}/{key}"
+    word = action.lower().removeprefix("s3:")
+    return any(
+        each.allow
+        and (("Service", service) in each.principals or ("AWS", "*") in each.principals)
+        and any(matches(one, word) for one in each.actions) != each.not_actions
+        and any(one.matches(arn, lambda _: None) for one in each.resources) != each.not_resources
+        for each in statements
+    )

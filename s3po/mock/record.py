@@ -1,4 +1,4 @@
-"""What arrived: the mock's request log."""
+"""The log of the requests that the mock got."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from typing import overload
 
 from s3po.mock.call import Call
+from s3po.mock.faults import check_operation
 from s3po.mock.store import native_lock
 
 
 class RequestRecord:
-    """One request that the mock got. `status` is 0 until it is answered, and where it never was."""
+    """One request that the mock got. `status` is 0 until it is answered, and stays 0 if it never was."""
 
     __slots__ = (
         "_headers",
@@ -62,18 +63,19 @@ class RequestRecord:
         return headers
 
     def __repr__(self) -> str:
-        place = "" if self.bucket is None else f" {self.bucket}"
-        place += "" if self.key is None else f"/{self.key}"
+        path = "" if self.bucket is None else f" {self.bucket}"
+        path += "" if self.key is None else f"/{self.key}"
+        # Control characters and what is not ASCII escaped, without the quotes of a literal.
+        path = ascii(path)[1:-1]
         part = "" if self.part_number is None else f" part {self.part_number}"
-        return (
-            f"<{self.operation}{place!a}{part} {self.status}{' ' + self.code if self.code else ''}>"
-        )
+        return f"<{self.operation}{path}{part} {self.status}{' ' + self.code if self.code else ''}>"
 
 
 class Requests:
     """The requests in the order in which they came; the latest `limit` are kept, all are counted."""
 
-    def __init__(self, limit: int | None = None) -> None:
+    def __init__(self, limit: int | None, operations: frozenset[str]) -> None:
+        self._operations = operations | {"Unknown"}
         self._records: deque[RequestRecord] = deque(maxlen=limit)
         self._counts: Counter[str] = Counter()
         self._lock = native_lock()
@@ -105,7 +107,11 @@ class Requests:
         part: int | None = None,
         status: int | None = None,
     ) -> int:
-        """How many came, of an operation and so on; without a filter also those not kept any more."""
+        """The number of requests that fit all that is named; ValueError for an unknown operation's name.
+
+        Of an operation alone, and without a filter, also those that the log does not keep any more.
+        """
+        check_operation(operation, self._operations)
         if bucket is None and key is None and part is None and status is None:
             return self._counts.total() if operation is None else self._counts[operation]
         return len(self.select(operation, bucket=bucket, key=key, part=part, status=status))
@@ -119,7 +125,8 @@ class Requests:
         part: int | None = None,
         status: int | None = None,
     ) -> list[RequestRecord]:
-        """The records that fit all that is named."""
+        """The records that fit all that is named; ValueError for an unknown operation's name."""
+        check_operation(operation, self._operations)
         return [
             record
             for record in list(self._records)
@@ -131,10 +138,11 @@ class Requests:
         ]
 
     def by_operation(self) -> dict[str, int]:
-        """Counts, most frequent first."""
+        """The number of requests of each operation, most frequent first."""
         return dict(self._counts.most_common())
 
     def clear(self) -> None:
+        """Forget all requests and their numbers."""
         with self._lock:
             self._records.clear()
             self._counts.clear()

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from s3po.mock import buckets, configs, cors, forms, listings, locks, multipart, objects
+from s3po.mock import (
+    attributes,
+    buckets,
+    config_lists,
+    configs,
+    copies,
+    cors,
+    deletes,
+    forms,
+    listings,
+    locks,
+    multipart,
+    reads,
+    writes,
+)
 from s3po.mock.answers import S3Failure
-from s3po.mock.call import Call, Handler
+from s3po.mock.call import Call
+
+Handler = Callable[[Call], Any]
 
 
 class Operation(NamedTuple):
@@ -50,7 +67,7 @@ BUCKET: dict[tuple[str, str], Operation] = {
         "READ",
     ),
     ("POST", "delete"): Operation(
-        "DeleteObjects", objects.delete_objects, body="xml", integrity=True
+        "DeleteObjects", deletes.delete_objects, body="xml", integrity=True
     ),
     ("POST", ""): Operation("PostObject", forms.post_object),
     ("OPTIONS", ""): Operation("OptionsObject", cors.preflight),
@@ -113,6 +130,7 @@ _DOCUMENT_NAMES = {
     "publicAccessBlock": ("PublicAccessBlock", "BucketPublicAccessBlock"),
     "requestPayment": ("BucketRequestPayment", "BucketRequestPayment"),
     "accelerate": ("BucketAccelerateConfiguration", "AccelerateConfiguration"),
+    "replication": ("BucketReplication", "ReplicationConfiguration"),
 }
 for _document_sub, (_name, _action) in _DOCUMENT_NAMES.items():
     _document = configs.DOCUMENTS[_document_sub]
@@ -126,13 +144,34 @@ for _document_sub, (_name, _action) in _DOCUMENT_NAMES.items():
             "Delete" + _deleted, _document.delete, "s3:Put" + _action, "OWNER"
         )
 
+#: Reads that are another operation when a parameter names what to read: subresource -> (parameter, operation).
+_NAMED = {"annotation": ("annotationName", Operation("GetObjectAnnotation", None))}
+
+_LIST_NAMES = {
+    "analytics": "AnalyticsConfiguration",
+    "inventory": "InventoryConfiguration",
+    "metrics": "MetricsConfiguration",
+    "intelligent-tiering": "IntelligentTieringConfiguration",
+}
+for _sub, _name in _LIST_NAMES.items():
+    _kind = config_lists.CONFIGURATION_LISTS[_sub]
+    BUCKET["PUT", _sub] = _put(f"PutBucket{_name}", _kind.put, f"s3:Put{_name}")
+    BUCKET["GET", _sub] = Operation(f"ListBucket{_name}s", _kind.list, f"s3:Get{_name}", "OWNER")
+    _NAMED[_sub] = (
+        "id",
+        Operation(f"GetBucket{_name}", _kind.get, f"s3:Get{_name}", "OWNER"),
+    )
+    BUCKET["DELETE", _sub] = Operation(
+        f"DeleteBucket{_name}", _kind.delete, f"s3:Put{_name}", "OWNER"
+    )
+
 OBJECT: dict[tuple[str, str], Operation] = {
-    ("GET", ""): Operation("GetObject", objects.get_object),
-    ("HEAD", ""): Operation("HeadObject", objects.get_object),
-    ("PUT", ""): Operation("PutObject", objects.put_object, "s3:PutObject", "OBJECT", "object"),
-    ("DELETE", ""): Operation("DeleteObject", objects.delete_object),
+    ("GET", ""): Operation("GetObject", reads.get_object),
+    ("HEAD", ""): Operation("HeadObject", reads.get_object),
+    ("PUT", ""): Operation("PutObject", writes.put_object, "s3:PutObject", "OBJECT", "object"),
+    ("DELETE", ""): Operation("DeleteObject", deletes.delete_object),
     ("OPTIONS", ""): Operation("OptionsObject", cors.preflight),
-    ("GET", "attributes"): Operation("GetObjectAttributes", objects.get_object_attributes),
+    ("GET", "attributes"): Operation("GetObjectAttributes", attributes.get_object_attributes),
     ("GET", "acl"): Operation("GetObjectAcl", buckets.get_object_acl),
     ("PUT", "acl"): Operation("PutObjectAcl", buckets.put_object_acl, body="xml"),
     ("GET", "tagging"): Operation("GetObjectTagging", configs.get_object_tagging),
@@ -161,7 +200,7 @@ OBJECT: dict[tuple[str, str], Operation] = {
     ("DELETE", "uploadId"): Operation("AbortMultipartUpload", multipart.abort_multipart_upload),
 }
 
-COPY_OBJECT = Operation("CopyObject", objects.copy_object, "s3:PutObject", "OBJECT")
+COPY_OBJECT = Operation("CopyObject", copies.copy_object, "s3:PutObject", "OBJECT")
 UPLOAD_PART_COPY = Operation("UploadPartCopy", multipart.upload_part_copy, "s3:PutObject", "OBJECT")
 
 #: What S3 has and the mock has not: (level, method, subresource) -> operation.
@@ -191,23 +230,6 @@ _MISSING: dict[str, dict[tuple[str, str], str]] = {
         ("DELETE", "annotation"): "DeleteObjectAnnotation",
     },
 }
-#: Reads that are another operation when a parameter names what to read: subresource -> (parameter, operation).
-_NAMED = {"annotation": ("annotationName", Operation("GetObjectAnnotation", None))}
-for _sub, _name in {
-    "replication": "BucketReplication",
-    "analytics": "BucketAnalyticsConfiguration",
-    "inventory": "BucketInventoryConfiguration",
-    "metrics": "BucketMetricsConfiguration",
-    "intelligent-tiering": "BucketIntelligentTieringConfiguration",
-}.items():
-    for _method, _verb in (("PUT", "Put"), ("DELETE", "Delete")):
-        _MISSING["bucket"][_method, _sub] = _verb + _name
-    if _sub == "replication":
-        _MISSING["bucket"]["GET", _sub] = "Get" + _name
-    else:
-        _MISSING["bucket"]["GET", _sub] = f"List{_name}s"
-        _NAMED[_sub] = ("id", Operation("Get" + _name, None))
-
 for _table, _level in ((BUCKET, "bucket"), (OBJECT, "object")):
     for _route, _operation_name in _MISSING[_level].items():
         _table[_route] = Operation(_operation_name, None)
@@ -252,6 +274,25 @@ def _check_meant(call: Call, found: Operation) -> None:
         raise S3Failure("NotImplemented", f"The subresource {name} is not implemented by this mock")
 
 
+def _check_part_query(call: Call) -> None:
+    """An upload's id and a part's number come together."""
+    query = call.query
+    if "uploadId" in query and "partNumber" not in query:
+        raise S3Failure(
+            "MethodNotAllowed",
+            headers=[("Allow", "DELETE, POST, GET")],
+            Method="PUT",
+            ResourceType="UPLOAD",
+        )
+    if "partNumber" in query and "uploadId" not in query:
+        raise S3Failure(
+            "InvalidArgument",
+            "This operation does not accept partNumber without uploadId",
+            ArgumentName="partNumber",
+            ArgumentValue="partNumber",
+        )
+
+
 def _find(call: Call) -> Operation:
     method = call.method
     if call.key is not None:
@@ -263,6 +304,8 @@ def _find(call: Call) -> Operation:
         if method == "GET" and sub in _NAMED and _NAMED[sub][0] in call.query:
             return _NAMED[sub][1]
         found = OBJECT.get((method, sub))
+        if method == "PUT" and call.query:
+            _check_part_query(call)
         if method == "PUT" and "x-amz-copy-source" in call.headers:
             if sub == "uploadId":
                 return UPLOAD_PART_COPY

@@ -12,6 +12,8 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from s3po.checksums import encode
+from s3po.mock import checksum_types
 from s3po.mock.answers import S3Failure
 
 
@@ -109,10 +111,11 @@ class Version:
     """One version of an object, or a delete marker."""
 
     __slots__ = (
+        "_checksums",
         "acl",
         "blob",
         "checksum_type",
-        "checksums",
+        "default_checksum",
         "delete_marker",
         "encryption",
         "etag",
@@ -141,8 +144,9 @@ class Version:
         self.headers: dict[str, str] = {}
         #: User metadata, names without `x-amz-meta-`.
         self.metadata: dict[str, str] = {}
-        #: Algorithm in lower case -> base64.
-        self.checksums: dict[str, str] = {}
+        self._checksums: dict[str, str] = {}
+        #: The algorithm, in lower case, of the checksum that S3 adds itself; "" for none.
+        self.default_checksum = ""
         self.checksum_type = "FULL_OBJECT"
         #: Of an object uploaded in parts: (number, size, checksums) each, in order.
         self.parts: list[tuple[int, int, dict[str, str]]] | None = None
@@ -156,6 +160,28 @@ class Version:
         self.legal_hold: str | None = None
         #: The answer's headers to a plain GET, made once.
         self.head: Any = None
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """Checksums: algorithm in lower case -> base64. S3's own is computed when it is first asked for."""
+        algorithm = self.default_checksum
+        if algorithm and not self._checksums:
+            hasher = checksum_types.new(algorithm)
+            for piece in self.blob.pieces:
+                hasher.update(piece)
+            self._checksums = {algorithm: encode(hasher.digest())}
+        return self._checksums
+
+    @checksums.setter
+    def checksums(self, found: dict[str, str]) -> None:
+        self._checksums = found
+
+    @property
+    def checksum_algorithms(self) -> list[str]:
+        """The names of the checksums, without computing one."""
+        if self._checksums:
+            return list(self._checksums)
+        return [self.default_checksum] if self.default_checksum else []
 
 
 class Upload:
@@ -202,6 +228,8 @@ class Bucket:
         self.uploads: dict[str, Upload] = {}
         #: Completed uploads' answers, so that a Complete sent again succeeds as S3's does.
         self.completed: dict[str, tuple[str, str, str]] = {}
+        #: Aborted uploads' keys, by their ids.
+        self.aborted: dict[str, str] = {}
         self.tags: dict[str, str] = {}
         #: Subresource -> its document's inner XML (policy: its JSON).
         self.configs: dict[str, str] = {}

@@ -24,11 +24,10 @@ class BucketOperations(Sender):
         Raises Conflict where the name is taken.
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
         """
-        check_bucket(bucket)
+        check_bucket(bucket, arn=False)
         if region is not None:
             check_value("region", check_text("region", region))
-        host = self.endpoint.resolve(bucket, None).host
-        on_aws = host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+        on_aws = self.endpoint.provider.name == "aws"
         if on_aws and region is None:
             region = self.endpoint.region
         # us-east-1 is the one region that must not be named.
@@ -45,6 +44,7 @@ class BucketOperations(Sender):
                 region=region if on_aws else None,
             )
         )
+        self._learned.add_bucket(bucket)
 
     def head_bucket(self, bucket: str, *, headers: Mapping[str, str] | None = None) -> BucketInfo:
         """Ask whether a bucket is there and may be used; NoSuchBucket or AccessDenied if not.
@@ -55,7 +55,8 @@ class BucketOperations(Sender):
         response = self.send(
             Request("head_bucket", "HEAD", bucket, headers=add_headers({}, headers))
         )
-        return BucketInfo(bucket, region=response.headers.get("x-amz-bucket-region"))
+        self._learned.add_bucket(bucket)
+        return BucketInfo(bucket, region=response.lower_headers.get("x-amz-bucket-region"))
 
     def delete_bucket(self, bucket: str, *, headers: Mapping[str, str] | None = None) -> None:
         """Delete an empty bucket; Conflict where it is not empty.
@@ -63,6 +64,7 @@ class BucketOperations(Sender):
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucket.html
         """
         check_bucket(bucket)
+        self._learned.buckets.discard(bucket)
         self.send(
             Request(
                 "delete_bucket",

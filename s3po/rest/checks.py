@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import ItemsView, Mapping
+from collections.abc import Container, ItemsView, Mapping
 
 from s3po.config import MAX_PARTS, MAX_PUT_SIZE
 from s3po.errors import ConfigError
@@ -15,8 +15,27 @@ _is_value = re.compile(r"[\t\x20-\x7e]*").fullmatch
 
 #: Made from the body and the connection: another value would break the message or its signature.
 _RESERVED = frozenset(
-    {"authorization", "connection", "content-length", "host", "transfer-encoding"}
+    {
+        "authorization",
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "x-amz-content-sha256",
+        "x-amz-date",
+        "x-amz-decoded-content-length",
+        "x-amz-security-token",
+        "x-amz-trailer",
+    }
 )
+
+#: Names a checksum, and must not come without it
+#: (https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html).
+_CHECKSUM_NAMES = ("x-amz-checksum-algorithm", "x-amz-sdk-checksum-algorithm")
 
 #: With one of these a request that is performed twice may fail the second time.
 _CONDITIONS = ("if-match", "if-none-match", "if-unmodified-since", "if-modified-since")
@@ -26,7 +45,7 @@ def check_text(name: str, value: object) -> str:
     """A non-empty str."""
     if not isinstance(value, str) or not value:
         raise ConfigError(f"{name} must be a non-empty str, not {value!r}")
-    return value
+    return value if value.isascii() else check_name(name, value)
 
 
 def check_name(name: str, value: object) -> str:
@@ -86,16 +105,34 @@ def _items(name: str, given: Mapping[str, str]) -> ItemsView[str, str]:
     return found
 
 
-def add_headers(headers: dict[str, str], extra: Mapping[str, str] | None) -> dict[str, str]:
+def add_headers(
+    headers: dict[str, str],
+    extra: Mapping[str, str] | None,
+    reserved: Container[str] = _RESERVED,
+) -> dict[str, str]:
     """`headers` with the caller's own, names in lower case."""
     if extra is not None:
         for name, value in _items("headers", extra):
             if not isinstance(name, str) or _is_token(name) is None:
                 raise ConfigError(f"not a header name: {name!r}")
             lower = name.lower()
-            if lower in _RESERVED:
+            if lower in reserved:
                 raise ConfigError(f"the header {lower} cannot be set")
             headers[lower] = check_value(f"header {lower}", value)
+    return headers
+
+
+def check_checksum_headers(headers: dict[str, str]) -> dict[str, str]:
+    """Raise ConfigError for a checksum that is named but not given: S3 refuses it after the whole upload."""
+    for name in _CHECKSUM_NAMES:
+        algorithm = headers.get(name)
+        if algorithm is not None and f"x-amz-checksum-{algorithm.lower()}" not in headers:
+            raise ConfigError(
+                f"the header {name} names {algorithm}, but there is no header "
+                f"x-amz-checksum-{algorithm.lower()} with the checksum itself, in base64"
+            )
+    if "aws-chunked" in headers.get("content-encoding", ""):
+        raise ConfigError("content-encoding aws-chunked needs a body in chunks, which is not sent")
     return headers
 
 

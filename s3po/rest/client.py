@@ -17,13 +17,16 @@ from s3po.config import Config
 from s3po.endpoint import Endpoint
 from s3po.errors import (
     ConfigError,
+    DeadlineExceeded,
     MalformedResponse,
     PreconditionFailed,
     S3Error,
     S3poError,
     TransportError,
+    TransportTimeout,
 )
-from s3po.messages import HTTPRequest, Request, Response
+from s3po.messages import Body, BytesLike, Request
+from s3po.models import RetryInfo
 from s3po.rest.buckets import BucketOperations
 from s3po.rest.codec import parse_error
 from s3po.rest.corrections import Learned, add_digest, correct
@@ -32,14 +35,15 @@ from s3po.rest.objects import ObjectOperations
 from s3po.rest.presign import PresignOperations
 from s3po.rest.sender import Gate
 from s3po.rest.streams import CountedStream, rewind
-from s3po.retry import Retries, RetryPolicy
+from s3po.retry import Backoff, Retries, RetryPolicy, is_throttling, is_unreachable
 from s3po.sigv4 import UNSIGNED_PAYLOAD, Signer, payload_hash
 from s3po.stats import Stats
-from s3po.transport.transport import keep_hub
+from s3po.transport.messages import PreparedRequest, Response
+from s3po.transport.session import S3Session
 
 if TYPE_CHECKING:
+    from s3po.auth import S3Auth
     from s3po.credentials import Provider
-    from s3po.transport import Transport
 
 _log = log.logger("rest")
 _is_enabled = _log.isEnabledFor
@@ -50,8 +54,6 @@ _BYTES = (bytes, bytearray, memoryview)
 
 #: SHA-256 of nothing.
 _EMPTY_HASH = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-
-_HASHED_AT_ONCE = 64 * 1024
 
 
 class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOperations):
@@ -68,11 +70,14 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
         "_provider",
         "_retry",
         "_sleep",
+        "_timeout",
         "config",
+        "connect_patience",
+        "deadline",
         "endpoint",
         "limiter",
+        "session",
         "stats",
-        "transport",
     )
 
     def __init__(
@@ -80,7 +85,7 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
         *,
         endpoint: Endpoint,
         provider: Provider,
-        transport: Transport,
+        session: S3Session,
         config: Config,
         stats: Stats | None = None,
         retry: RetryPolicy | None = None,
@@ -89,11 +94,15 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
     ) -> None:
         self.config = config
         self.endpoint = endpoint
-        self.transport = transport
+        self.session = session
+        self._timeout = (config.connect_timeout, config.read_timeout)
         self.stats = stats if stats is not None else Stats()
         self.limiter: Gate | None = None
+        #: When all requests must have ended, as `bind` has it.
+        self.deadline: float | None = None
+        self.connect_patience: float | None = None
         self._provider = provider
-        self._retry = retry if retry is not None else RetryPolicy(config)
+        self._retry = retry if retry is not None else RetryPolicy(config, sleep=sleep)
         self._clock = clock
         self._sleep = sleep
         self._learned = Learned()
@@ -103,14 +112,34 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
             + (f" {extra}" if extra else "")
         )
 
-    def bind(self, *, limiter: Gate | None = None, stats: Stats | None = None) -> Self:
-        """A client that shares all with this one but its limiter and its counters."""
+    def bind(
+        self,
+        *,
+        limiter: Gate | None = None,
+        stats: Stats | None = None,
+        deadline: float | None = None,
+        connect_patience: float | None = None,
+    ) -> Self:
+        """A client that shares all with this one but what is given.
+
+        No request of it, its retries included, goes on after `deadline`, a time of the policy's clock
+        (`time.monotonic`); the earlier of two holds. `connect_patience` is for how many seconds each of its
+        requests tries to reach the endpoint, in place of what `Config.connect_patience` says.
+        """
         bound = copy.copy(self)
+        if deadline is not None:
+            bound.deadline = deadline if self.deadline is None else min(deadline, self.deadline)
+        if connect_patience is not None:
+            bound.connect_patience = connect_patience
         if limiter is not None:
             bound.limiter = limiter
         if stats is not None:
             bound.stats = stats
         return bound
+
+    def backoff(self) -> Backoff:
+        """Delays for what is tried again above single requests: broken bodies, outcomes that are asked for."""
+        return self._retry.backoff()
 
     def __repr__(self) -> str:
         return f"<Client {self.endpoint!r}>"
@@ -120,20 +149,30 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
 
         The answer's status is below 300 and its `result` is what `request.parse` made of it;
         everything else is raised, with operation, bucket, key, attempts and elapsed seconds.
+        Raises DeadlineExceeded where the client's or the request's `deadline` passes.
         """
-        started = self._clock()
+        policy = self._retry
+        started = policy.clock()
+        deadline = request.deadline
+        if deadline is None and self.deadline is not None:
+            deadline = request.deadline = self.deadline
+        if deadline is not None and started >= deadline:
+            self._give_up_late(request, 0, started, None)
         attempts = 0
         retries: Retries | None = None
         corrected: list[str] = []
         regions = self._learned.regions
+        rate = policy.rate
         while True:
             attempts += 1
             region = request.region
             if region is None and regions:
                 region = regions.get(request.bucket)
+            if rate is not None and not rate.acquire(deadline):
+                self._give_up_late(request, attempts - 1, started, None)
             try:
                 response = self._exchange(request, region)
-                if response.status < 300:
+                if response.status_code < 300:
                     parse = request.parse
                     if parse is not None:
                         try:
@@ -141,12 +180,19 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
                         except BaseException as failure:
                             response.close()
                             if isinstance(failure, MalformedResponse):
-                                failure.status = response.status
+                                failure.status = response.status_code
                             raise
+                    quota = policy.quota
+                    if quota.available < quota.capacity:
+                        quota.release(1 if retries is None else retries.cost or 1)
+                    if rate is not None:
+                        rate.record(False)
                     return response
                 error: S3poError = parse_error(response, request)
             except (TransportError, S3Error, MalformedResponse) as caught:
                 error = caught
+            except MemoryError:
+                error = MalformedResponse("an answer that does not fit into memory")
             except S3poError as caught:
                 # Found before anything went out, or no failure of the exchange.
                 caught.add_context(
@@ -159,38 +205,88 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
 
             try:
                 if retries is None:
-                    retries = self._retry.start()
-                delay: float | None
-                if isinstance(error, S3Error) and correct(
-                    self._learned,
+                    retries = policy.start(self.connect_patience)
+                delay = self._decide(
                     error,
                     request,
+                    retries,
                     region or self.endpoint.region,
+                    attempts,
+                    started,
                     corrected,
-                    self._clock(),
-                ):
-                    delay = 0.0
-                else:
-                    delay = retries.delay(error, request)
-                if delay is None:
-                    self._give_up(error, request, attempts, started, retries.reason)
-                trouble = rewind(request)
-                if trouble:
-                    self._give_up(error, request, attempts, started, trouble)
-                if _is_enabled(_DEBUG):
-                    _log.debug(
-                        "%s: attempt %d failed, again in %.3f s: %s",
-                        request.operation,
-                        attempts,
-                        delay,
-                        error,
-                    )
+                )
             finally:
                 # The error's traceback holds this frame: leave no circle behind.
                 del error
             self.stats.retries += 1
             if delay > 0:
                 self._sleep(delay)
+
+    def _decide(
+        self,
+        error: S3poError,
+        request: Request,
+        retries: Retries,
+        region: str,
+        attempts: int,
+        started: float,
+        corrected: list[str],
+    ) -> float:
+        """Seconds until the next attempt; raises `error` where there is none."""
+        try:
+            policy = self._retry
+            if policy.rate is not None and isinstance(error, S3Error):
+                policy.rate.record(is_throttling(error))
+            delay: float | None
+            if isinstance(error, S3Error) and correct(
+                self._learned, error, request, region, corrected, self._clock(), self._provider
+            ):
+                delay = 0.0
+            else:
+                delay = retries.delay(error, request)
+            deadline = request.deadline
+            if deadline is not None:
+                now = policy.clock()
+                if now + delay >= deadline if delay is not None else _is_late(error, now, deadline):
+                    self._give_up_late(request, attempts, started, error)
+            if delay is None:
+                self._give_up(error, request, attempts, started, retries.reason)
+            trouble = rewind(request)
+            if trouble:
+                self._give_up(error, request, attempts, started, trouble)
+            self._tell(error, request, attempts, delay)
+            return delay
+        finally:
+            # The error's traceback holds this frame, too.
+            del error
+
+    def _tell(self, error: S3poError, request: Request, attempts: int, delay: float) -> None:
+        """Let others see that a request is tried again."""
+        config = self.config
+        error.add_context(operation=request.operation, bucket=request.bucket, key=request.key)
+        _log.info(
+            "attempt %d of %d failed, again in %.3f s: %s",
+            attempts,
+            config.max_attempts,
+            delay,
+            error,
+        )
+        if config.on_retry is None:
+            return
+        info = RetryInfo(
+            request.operation,
+            request.bucket,
+            request.key,
+            error,
+            attempts,
+            config.max_attempts,
+            delay,
+        )
+        try:
+            config.on_retry(info)
+        except Exception:
+            # Who only looks on must not make the request fail.
+            _log.exception("Config.on_retry failed for an attempt of %s", request.operation)
 
     def _exchange(self, request: Request, region: str | None) -> Response:
         """One attempt: resolved and signed anew, for the date, the credentials and the region."""
@@ -200,12 +296,11 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
         held = limiter is not None
         try:
             learned = self._learned
-            endpoint = self.endpoint
-            scheme, host, port, host_header, target = endpoint.resolve(
+            url, _, origin = self.endpoint.resolve(
                 request.bucket, request.key, request.query, region=region
             )
             headers = {
-                "host": host_header,
+                "host": origin.host_header,
                 "user-agent": self._agent,
                 # Bytes come as they are stored: nothing between may compress them.
                 "accept-encoding": "identity",
@@ -214,18 +309,19 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
             body = request.body
             if body is not None and learned.digests and request.bucket in learned.digests:
                 add_digest(headers, request)
-            message = HTTPRequest(request.method, scheme, host, port, target, headers, body)
-            credentials = self._provider.get()
+            credentials = request.credentials = self._provider.get()
             if credentials is not None:
-                if region is None:
-                    region = endpoint.region
-                signer = learned.signers.get(region)
+                signer = learned.signers.get(origin.signing_scope)
                 if signer is None:
-                    signer = learned.signers[region] = Signer(region)
+                    signer = learned.signers[origin.signing_scope] = Signer(
+                        origin.signing_region, origin.signing_service
+                    )
                 signer.sign(
-                    message,
+                    request.method,
+                    url,
+                    headers,
                     credentials,
-                    payload_hash=_EMPTY_HASH if body is None else self._hash(message),
+                    payload_hash=_EMPTY_HASH if body is None else self._hash(body, origin.scheme),
                     now=self._clock() + learned.skew,
                 )
             stats = self.stats
@@ -233,29 +329,44 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
             if body is not None:
                 stats.bytes_sent += len(body) if isinstance(body, _BYTES) else body.length
             debug = _is_enabled(_DEBUG)
+            prepared = PreparedRequest(request.method, url, headers, body)
             if debug:
-                _log.debug("%s: %r", request.operation, message)
-            response = self.transport.send(message, stream=request.stream)
+                _log.debug("%s: %r", request.operation, prepared)
+            response = self.session.send(
+                prepared,
+                stream=request.stream,
+                timeout=self._timeout
+                if request.deadline is None
+                else self._timeout_until(request.deadline),
+                max_body=request.max_body,
+            )
             if response.stream is not None:
                 response.stream = CountedStream(response.stream, request, stats, limiter)
                 held = False
-            elif response.content is not None:
+            else:
                 stats.bytes_received += len(response.content)
             if debug:
-                _log.debug("%s: %d", request.operation, response.status)
+                _log.debug("%s: %d", request.operation, response.status_code)
             return response
         finally:
             if held:
                 limiter.release()  # type: ignore[union-attr]
 
-    def _hash(self, message: HTTPRequest) -> str:
+    def _timeout_until(self, deadline: float) -> tuple[float, float]:
+        """The timeouts of one attempt: none of them reaches beyond the deadline."""
+        left = deadline - self._retry.clock()
+        if left <= 0:
+            raise TransportTimeout("the time was over before anything was sent", request_sent=False)
+        connect, read = self._timeout
+        return min(connect, left), min(read, left)
+
+    def _hash(self, body: BytesLike | Body, scheme: str) -> str:
         """What stands for the body in the signature."""
-        body = message.body
         signing = self.config.payload_signing
         if not body:
             return _EMPTY_HASH
         if signing is None:
-            signing = message.scheme == "http"
+            signing = scheme == "http"
             if signing and not isinstance(body, _BYTES) and not body.rewindable:
                 # To hash it would be to use it up.
                 signing = False
@@ -263,9 +374,6 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
             return UNSIGNED_PAYLOAD
         if not isinstance(body, _BYTES) and not body.rewindable:
             raise ConfigError("a body that can be read only once cannot be signed beforehand")
-        if not isinstance(body, bytes) or len(body) > _HASHED_AT_ONCE:
-            # Hashing gives others their turn, which may be the first thing that this thread does with gevent.
-            keep_hub()
         return payload_hash(body)
 
     def _give_up(
@@ -280,9 +388,52 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
             bucket=request.bucket,
             key=request.key,
             attempts=attempts,
-            elapsed=max(0.0, self._clock() - started),
+            elapsed=max(0.0, self._retry.clock() - started),
         )
         try:
             raise error
         finally:
             del error
+
+    @property
+    def auth(self) -> S3Auth:
+        """Signs requests of requests that are not s3po's own."""
+        from s3po.auth import S3Auth
+
+        learned = self._learned
+
+        def region_of(host: str) -> str:
+            for bucket, region in list(learned.regions.items()):
+                if bucket and host.startswith(f"{bucket}."):
+                    return region
+            return self.endpoint.region
+
+        return S3Auth(self._provider.get, region_of, lambda: self._clock() + learned.skew)
+
+    def _give_up_late(
+        self, request: Request, attempts: int, started: float, error: S3poError | None
+    ) -> NoReturn:
+        """Raise DeadlineExceeded, for the last failure if there was one."""
+        seconds = max(0.0, self._retry.clock() - started)
+        what = "nothing was sent" if not attempts else f"it was given up after {seconds:.1f} s"
+        late = DeadlineExceeded(
+            f"the time that the call may take is over; {what}"
+            + (f"; the last failure: {error}" if error is not None else ""),
+            request_sent=bool(attempts) and (error is None or not is_unreachable(error)),
+        )
+        late.add_context(
+            operation=request.operation,
+            bucket=request.bucket,
+            key=request.key,
+            attempts=attempts,
+            elapsed=seconds,
+        )
+        try:
+            raise late from error
+        finally:
+            del error, late
+
+
+def _is_late(error: S3poError, now: float, deadline: float) -> bool:
+    """Whether an attempt ended because the deadline had shortened its timeouts."""
+    return isinstance(error, TransportTimeout) and now >= deadline - 0.05

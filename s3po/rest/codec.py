@@ -10,8 +10,9 @@ from functools import cache
 from itertools import repeat
 from urllib.parse import unquote_to_bytes
 
-from s3po.errors import MalformedResponse, S3Error, error_class
-from s3po.messages import Request, Response
+from s3po import log
+from s3po.errors import MalformedResponse, NotFound, S3Error, error_class
+from s3po.messages import Request
 from s3po.models import (
     BucketInfo,
     CompleteMultipartUploadResult,
@@ -30,11 +31,15 @@ from s3po.models import (
     ObjectInfo,
     PartInfo,
     PutObjectResult,
+    parse_http_date,
     unquote_etag,
 )
-from s3po.xml import Node, can_carry, document, element, is_plain, parse
+from s3po.transport.messages import Response
+from s3po.xml import Node, can_carry, document, element, glimpse, is_plain, parse
 
 __all__ = ["xml_can_carry"]
+
+_log = log.logger("rest")
 
 #: Whether a key can be named in the XML of DeleteObjects; others need a DELETE of their own.
 xml_can_carry = can_carry
@@ -70,18 +75,27 @@ def parse_error(response: Response, request: Request) -> S3Error:
     message = ""
     if response.content:
         try:
-            return _error(parse(response.content, "Error"), response)
+            root = parse(response.content)
+            found = _error_of(root)
+            if found is None:
+                raise MalformedResponse(
+                    f"<{root.name[:40]}> where <Error> was due: {glimpse(response.content)}"
+                )
+            return _error(found, response, request)
         except MalformedResponse as malformed:
             message = malformed.message
-    status = response.status
+    status = response.status_code
     if status == 404:
         if message or request.bucket is None:
             # A page that is not S3's says nothing about what S3 holds.
             code = "NotFound"
-        elif request.key is None:
-            code = "NoSuchBucket"
         elif any(name == "uploadId" for name, _ in request.query):
             code = "NoSuchUpload"
+        elif request.method != "HEAD":
+            # S3 says what it did not find, but to HEAD; anything else answers so, too.
+            code = "NotFound"
+        elif request.key is None:
+            code = "NoSuchBucket"
         else:
             code = "NoSuchKey"
     else:
@@ -89,23 +103,43 @@ def parse_error(response: Response, request: Request) -> S3Error:
     return _make_error(response, code, message, {})
 
 
-def _error(root: Node, response: Response) -> S3Error:
+def _error_of(root: Node) -> Node | None:
+    """The error that a document is or, as those of STS and EC2, holds; None where it is another one."""
+    if root.name == "Error":
+        return root
+    if root.name in ("ErrorResponse", "Response"):
+        return root.find("Error") or root.find("Errors/Error")
+    return None
+
+
+def _error(root: Node, response: Response, request: Request | None = None) -> S3Error:
     # Answers to a wrong signature or token echo them: they stay out of errors.
     fields = {
         child.name: child.text
         for child in root.children
         if not child.name.startswith(("Signature", "CanonicalRequest", "Token"))
     }
-    code = fields.pop("Code", "") or _CODES.get(response.status, "")
-    return _make_error(response, code, fields.pop("Message", ""), fields)
+    code = fields.pop("Code", "").strip() or _CODES.get(response.status_code, "")
+    message = fields.pop("Message", "")
+    if code == "NoSuchKey" and request is not None and request.key is None:
+        # No key was asked for: what is named so is the bucket, below a path that the store took for one.
+        message += " (it took the bucket for a key: is the path of endpoint_url right?)"
+        return _make_error(response, code, message, fields, NotFound)
+    return _make_error(response, code, message, fields)
 
 
-def _make_error(response: Response, code: str, message: str, fields: dict[str, str]) -> S3Error:
-    headers = response.headers
-    return error_class(response.status, code)(
+def _make_error(
+    response: Response,
+    code: str,
+    message: str,
+    fields: dict[str, str],
+    kind: type[S3Error] | None = None,
+) -> S3Error:
+    headers = response.lower_headers
+    return (kind or error_class(response.status_code, code))(
         " ".join(message.split())[:1000],
-        code=code,
-        status=response.status,
+        code=code[:100],
+        status=response.status_code,
         request_id=headers.get("x-amz-request-id") or fields.pop("RequestId", None),
         host_id=headers.get("x-amz-id-2") or fields.pop("HostId", None),
         headers=headers,
@@ -113,39 +147,69 @@ def _make_error(response: Response, code: str, message: str, fields: dict[str, s
     )
 
 
-def parse_result(response: Response, due: str) -> Node:
-    """The root of a 200's document, which may still be an error."""
+def parse_result(response: Response, due: str, *marks: str) -> Node:
+    """The root of a 200's document, which may still be an error.
+
+    Stores name some roots in words of their own. A document of another name is taken where it holds one
+    of `marks`, the elements by which this answer is told from any other document.
+    """
+    root = parse(response.content)
+    found = _error_of(root)
+    if found is not None:
+        raise _error(found, response)
     # Stores that are generated from a description of S3 name some roots by its other words.
     stem = due.removesuffix("Result")
-    root = parse(response.content, due, f"{stem}Response", f"{stem}Output", "Error")
-    if root.name == "Error":
-        raise _error(root, response)
+    if root.name not in (due, f"{stem}Response", f"{stem}Output") and (
+        root.name.lower() == "html" or not any(root.find(mark) is not None for mark in marks)
+    ):
+        raise MalformedResponse(
+            f"<{root.name[:40]}> where <{due}> was due: {glimpse(response.content or b'')}"
+        )
     return root
 
 
 def check_done(response: Response) -> None:
-    """For answers of which the head says all: an error or a proxy's page in a 200 is no success."""
+    """For answers of which the head says all: an error or a page of anybody else in a 200 is no success."""
     content = response.content
-    if content and content.lstrip()[:1] == b"<":
-        root = parse(content)
-        if root.name == "Error":
-            raise _error(root, response)
-        if root.name.lower() == "html":
-            raise MalformedResponse("an HTML page where an answer was due")
+    if not content or content.isspace():
+        return
+    root = parse(content)
+    found = _error_of(root)
+    if found is not None:
+        raise _error(found, response)
+    if root.name.lower() == "html":
+        raise MalformedResponse("an HTML page where an answer was due")
 
 
 # Values
 
 
 def parse_time(text: str) -> datetime | None:
-    """An ISO 8601 time of an answer, as aware UTC; None where there is none."""
+    """A time of an answer, as aware UTC: ISO 8601, or as in HTTP; None for anything else.
+
+    No field of that kind is worth an answer that is lost for it.
+    """
     if not text:
         return None
     try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise MalformedResponse(f"not a time: {text[:40]!a}") from None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+        time = datetime.fromisoformat(text.strip())
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    # Of the first and the last year, offsets lead out of what datetime holds.
+    except (ValueError, OverflowError):
+        found = parse_http_date(text)
+        if found is None:
+            _log.debug("not a time: %a", text[:40])
+        return found
+
+
+def parse_optional_int(text: str, default: int) -> int:
+    """A number of an answer that nothing depends on; `default` where there is none."""
+    try:
+        return parse_int(text)
+    except MalformedResponse:
+        if text:
+            _log.debug("not a number: %a", text[:40])
+        return default
 
 
 def parse_int(text: str) -> int:
@@ -190,7 +254,7 @@ def build_create_bucket(region: str | None) -> bytes:
 
 
 def parse_list_buckets(response: Response) -> ListBucketsResult:
-    root = parse_result(response, "ListAllMyBucketsResult")
+    root = parse_result(response, "ListAllMyBucketsResult", "Buckets", "Owner")
     buckets = root.find("Buckets")
     return ListBucketsResult(
         buckets=tuple(
@@ -207,7 +271,8 @@ def parse_list_buckets(response: Response) -> ListBucketsResult:
 
 
 def parse_bucket_location(response: Response) -> str:
-    region = parse_result(response, "LocationConstraint").text.strip()
+    root = parse_result(response, "LocationConstraint", "LocationConstraint")
+    region = (root.findtext("LocationConstraint") or root.text).strip()
     # The names of the first two regions are older than the names of regions.
     return {"": "us-east-1", "US": "us-east-1", "EU": "eu-west-1"}.get(region, region)
 
@@ -264,7 +329,7 @@ def parse_list_objects(response: Response, *, v2: bool) -> ListObjectsResult:
             if sum(map(len, whole)) == stop - start:
                 rest = f"{text[:start]}<{_MARK}/>{text[stop:]}".encode("ascii")
                 try:
-                    root = parse(rest, "ListBucketResult")
+                    root = parse(rest, "ListBucketResult", "ListBucketResponse", "ListBucketOutput")
                     # Entries that were inside of something else are not the page's.
                     if sum(child.name in (_MARK, "Contents") for child in root.children) == 1:
                         modified = list(map(datetime.fromisoformat, times))
@@ -303,7 +368,7 @@ def _object_infos(
 
 def parse_list_objects_fully(response: Response, *, v2: bool) -> ListObjectsResult:
     """A page of a listing, whatever its form."""
-    root = parse_result(response, "ListBucketResult")
+    root = parse_result(response, "ListBucketResult", "Contents", "CommonPrefixes", "IsTruncated")
     decode: Callable[[str], str] = unquote if _is_url_encoded(root) else str
     objects = []
     for entry in root.findall("Contents"):
@@ -328,7 +393,7 @@ def _is_url_encoded(root: Node) -> bool:
 def _listing(root: Node, objects: tuple[ObjectInfo, ...], *, v2: bool) -> ListObjectsResult:
     decode: Callable[[str], str] = unquote if _is_url_encoded(root) else str
     prefixes = _prefixes(root, decode)
-    if not parse_bool(root.required("IsTruncated")):
+    if not _is_truncated(root, "NextContinuationToken" if v2 else "NextMarker"):
         return ListObjectsResult(objects, prefixes)
     if v2:
         return ListObjectsResult(objects, prefixes, True, root.required("NextContinuationToken"))
@@ -342,6 +407,14 @@ def _listing(root: Node, objects: tuple[ObjectInfo, ...], *, v2: bool) -> ListOb
     if not marker:
         raise MalformedResponse("a listing that is cut off and holds nothing")
     return ListObjectsResult(objects, prefixes, True, marker)
+
+
+def _is_truncated(root: Node, *following: str) -> bool:
+    """Whether there is a next page: as the answer says, or by its naming one where it does not say."""
+    said = root.findtext("IsTruncated").strip().lower()
+    if said in ("true", "false"):
+        return said == "true"
+    return any(root.findtext(name) for name in following)
 
 
 def _prefixes(root: Node, decode: Callable[[str], str]) -> tuple[str, ...]:
@@ -362,19 +435,17 @@ def parse_list_objects_v1(response: Response) -> ListObjectsResult:
 def parse_put_object(response: Response) -> PutObjectResult:
     if response.content:
         check_done(response)
-    if "etag" not in response.headers:
+    if "etag" not in response.lower_headers:
         raise MalformedResponse("an answer without an ETag: whoever sent it stored nothing")
-    return PutObjectResult(response.headers)
+    return PutObjectResult(response.lower_headers)
 
 
 def parse_head_object(response: Response) -> HeadObjectResult:
-    _check_object(response.headers)
-    result = HeadObjectResult(response.headers)
-    result.size  # noqa: B018 - raises where it is missing
-    return result
+    _check_object(response.lower_headers)
+    return HeadObjectResult(response.lower_headers)
 
 
-_is_content_range = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/[0-9]{1,19}").fullmatch
+_is_content_range = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})").fullmatch
 
 
 def _check_object(headers: Mapping[str, str]) -> None:
@@ -384,28 +455,50 @@ def _check_object(headers: Mapping[str, str]) -> None:
 
 
 def parse_get_object(response: Response) -> GetObjectResult:
-    headers = response.headers
+    """The whole object: any part of it would be taken for all of it."""
+    headers = response.lower_headers
+    if response.status_code == 206 or "content-range" in headers:
+        raise MalformedResponse("a part of an object where all of it was asked for")
     _check_object(headers)
-    length = headers.get("content-length")
-    if length is not None and not (length.isdigit() and length.isascii() and len(length) < 20):
-        raise MalformedResponse(f"not a length: {length[:40]!a}")
-    content_range = headers.get("content-range")
-    if content_range is None:
-        if response.status == 206:
-            raise MalformedResponse("a part of an object that does not say which part it is")
-    else:
-        found = _is_content_range(content_range)
-        if found is None or int(found[1]) > int(found[2]):
-            raise MalformedResponse(f"not a range: {content_range[:80]!a}")
+    _parse_length(headers)
     return GetObjectResult(response)
 
 
+def parse_get_range(response: Response) -> GetObjectResult:
+    """A range or a part of an object, or the whole of it from a store that knows no ranges."""
+    headers = response.lower_headers
+    _check_object(headers)
+    length = _parse_length(headers)
+    content_range = headers.get("content-range")
+    if content_range is None:
+        if response.status_code == 206:
+            raise MalformedResponse("a part of an object that does not say which part it is")
+    else:
+        found = _is_content_range(content_range)
+        if found is None or not int(found[1]) <= int(found[2]) < int(found[3]):
+            raise MalformedResponse(f"not a range: {content_range[:80]!a}")
+        if length is not None and length != int(found[2]) - int(found[1]) + 1:
+            raise MalformedResponse(
+                f"{length} bytes where the range is {content_range[:80]!a}: which of them is right?"
+            )
+    return GetObjectResult(response)
+
+
+def _parse_length(headers: Mapping[str, str]) -> int | None:
+    length = headers.get("content-length")
+    if length is None:
+        return None
+    if not (length.isdigit() and length.isascii() and len(length) < 20):
+        raise MalformedResponse(f"not a length: {length[:40]!a}")
+    return int(length)
+
+
 def parse_copy_object(response: Response) -> CopyObjectResult:
-    root = parse_result(response, "CopyObjectResult")
+    root = parse_result(response, "CopyObjectResult", "ETag")
     return CopyObjectResult(
         etag=unquote_etag(root.required("ETag")),
         last_modified=parse_time(root.findtext("LastModified")),
-        version_id=response.headers.get("x-amz-version-id"),
+        version_id=response.lower_headers.get("x-amz-version-id"),
     )
 
 
@@ -426,7 +519,7 @@ def build_delete_objects(keys: Sequence[tuple[str, str | None]], *, quiet: bool)
 def parse_delete_objects(
     response: Response, keys: Sequence[tuple[str, str | None]]
 ) -> DeleteObjectsResult:
-    root = parse_result(response, "DeleteResult")
+    root = parse_result(response, "DeleteResult", "Deleted", "Error")
     if not root.children:
         return DeleteObjectsResult((), ())
     # Stores echo line ends raw, and any parser folds those to "\n".
@@ -456,12 +549,27 @@ def parse_delete_objects(
 # Multipart
 
 
+_upload_id = re.compile(rb"<(?:[A-Za-z0-9]+:)?UploadId>\s*([^<&\s]{1,2048})\s*</").search
+
+
 def parse_create_multipart_upload(
-    response: Response, bucket: str, key: str
+    response: Response, bucket: str, key: str, seen: list[bytes] | None = None
 ) -> CreateMultipartUploadResult:
+    """The upload that was begun. `seen` gets an answer that could not be read."""
     # The key is echoed as it is, and some keys cannot be in XML: only the id is taken.
-    root = parse_result(response, "InitiateMultipartUploadResult")
-    return CreateMultipartUploadResult(bucket, key, root.required("UploadId"))
+    content = response.content or b""
+    try:
+        root = parse_result(response, "InitiateMultipartUploadResult", "UploadId")
+        upload_id = root.required("UploadId").strip()
+    except MalformedResponse:
+        # The upload is open whatever surrounds its id.
+        found = _upload_id(content)
+        if found is None or not found[1].isascii():
+            if seen is not None:
+                seen.append(content)
+            raise
+        upload_id = found[1].decode("ascii")
+    return CreateMultipartUploadResult(bucket, key, upload_id)
 
 
 def build_complete_multipart_upload(parts: Iterable[PartInfo]) -> bytes:
@@ -489,23 +597,23 @@ def quote_etag(etag: str) -> str:
 
 
 def parse_complete_multipart_upload(response: Response) -> CompleteMultipartUploadResult:
-    root = parse_result(response, "CompleteMultipartUploadResult")
+    root = parse_result(response, "CompleteMultipartUploadResult", "ETag")
     return CompleteMultipartUploadResult(
         etag=unquote_etag(root.required("ETag")),
-        version_id=response.headers.get("x-amz-version-id"),
+        version_id=response.lower_headers.get("x-amz-version-id"),
     )
 
 
 def parse_upload_part(response: Response, part_number: int, size: int) -> PartInfo:
     check_done(response)
-    etag = unquote_etag(response.headers.get("etag", ""))
+    etag = unquote_etag(response.lower_headers.get("etag", ""))
     if not etag:
         raise MalformedResponse("a part without an ETag, by which it would be named")
     return PartInfo(part_number, etag, size, headers=response.headers)
 
 
 def parse_upload_part_copy(response: Response, part_number: int, size: int) -> PartInfo:
-    root = parse_result(response, "CopyPartResult")
+    root = parse_result(response, "CopyPartResult", "ETag")
     return PartInfo(
         part_number,
         unquote_etag(root.required("ETag")),
@@ -515,7 +623,7 @@ def parse_upload_part_copy(response: Response, part_number: int, size: int) -> P
 
 
 def parse_list_parts(response: Response) -> ListPartsResult:
-    root = parse_result(response, "ListPartsResult")
+    root = parse_result(response, "ListPartsResult", "Part", "UploadId", "IsTruncated")
     parts = tuple(
         PartInfo(
             part_number=parse_int(part.required("PartNumber")),
@@ -525,7 +633,7 @@ def parse_list_parts(response: Response) -> ListPartsResult:
         )
         for part in root.findall("Part")
     )
-    truncated = parse_bool(root.findtext("IsTruncated"))
+    truncated = _is_truncated(root)
     marker: int | None = None
     if truncated:
         named = root.findtext("NextPartNumberMarker")
@@ -536,7 +644,7 @@ def parse_list_parts(response: Response) -> ListPartsResult:
 
 
 def parse_list_multipart_uploads(response: Response) -> ListMultipartUploadsResult:
-    root = parse_result(response, "ListMultipartUploadsResult")
+    root = parse_result(response, "ListMultipartUploadsResult", "Upload", "IsTruncated")
     decode: Callable[[str], str] = unquote if _is_url_encoded(root) else str
     uploads = tuple(
         MultipartUploadInfo(
@@ -546,7 +654,7 @@ def parse_list_multipart_uploads(response: Response) -> ListMultipartUploadsResu
         )
         for upload in root.findall("Upload")
     )
-    truncated = parse_bool(root.findtext("IsTruncated"))
+    truncated = _is_truncated(root, "NextKeyMarker")
     key_marker: str | None = None
     id_marker: str | None = None
     if truncated:

@@ -5,33 +5,65 @@ from __future__ import annotations
 import hashlib
 import re
 from base64 import b64encode
+from typing import TYPE_CHECKING
 
+from s3po.endpoint import region_of_host
 from s3po.errors import S3Error
 from s3po.messages import Request
 from s3po.models import parse_http_date
 from s3po.sigv4 import Signer, hash_body
 
+if TYPE_CHECKING:
+    from s3po.credentials import Provider
+
+_MAX_BUCKETS = 1024
+
 _BYTES = (bytes, bytearray, memoryview)
 
 _UPLOADS = frozenset({"put_object", "upload_part"})
 
+#: What stores say of a signature from another time, some of them also of any other signature.
+_CLOCK_CODES = frozenset(
+    {
+        "RequestTimeTooSkewed",
+        "RequestExpired",
+        "RequestInTheFuture",
+        "SignatureDoesNotMatch",
+        "InvalidSignatureException",
+    }
+)
+#: Seconds; S3 itself takes a quarter of an hour.
+_TOLERATED_SKEW = 240.0
+
+_EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
+
 _is_region = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?").fullmatch
-_region_of_host = re.compile(r"\bs3[.-]([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?\b").search
 
 
 class Learned:
     """What was learned of a store; all clients that `bind` makes share it."""
 
-    __slots__ = ("digests", "regions", "signers", "skew")
+    __slots__ = ("buckets", "deletes_singly", "digests", "regions", "signers", "skew")
 
     def __init__(self) -> None:
         #: Buckets that take an upload only with its digest, as those with Object Lock do.
         self.digests: set[str | None] = set()
         #: Buckets that turned out to be in another region than the endpoint's.
         self.regions: dict[str | None, str] = {}
+        #: Buckets that are known to exist.
+        self.buckets: set[str] = set()
+        #: Whether the store has no DeleteObjects.
+        self.deletes_singly = False
+        #: By region and service, as in `Origin.signing_scope`.
         self.signers: dict[str, Signer] = {}
         #: Seconds that the store's clock is ahead of ours.
         self.skew = 0.0
+
+    def add_bucket(self, bucket: str) -> None:
+        """Remember that a bucket exists."""
+        if len(self.buckets) >= _MAX_BUCKETS:
+            self.buckets.clear()
+        self.buckets.add(bucket)
 
 
 def correct(
@@ -41,38 +73,78 @@ def correct(
     used: str,
     corrected: list[str],
     now: float,
+    provider: Provider,
 ) -> bool:
     """Learn from an answer that says what was wrong; each kind of mistake once per request.
 
     `used` is the region that the attempt was signed for, `corrected` the kinds that were learned from
-    before. Returns whether the request may be sent again at once.
+    before, `now` the time of our clock. Returns whether the request may be sent again at once.
     """
-    if error.code == "RequestTimeTooSkewed":
-        date = parse_http_date(error.headers.get("date", ""))
-        if date is None or "clock" in corrected:
-            return False
+    if error.code == "NoSuchBucket":
+        # It may be made anew, in another region.
+        learned.regions.pop(request.bucket, None)
+        learned.buckets.discard(request.bucket or "")
+        return False
+    if "clock" not in corrected and _correct_clock(learned, error, request, now):
         corrected.append("clock")
-        learned.skew = date.timestamp() - now
-        return True
-    bucket = request.bucket
-    if error.code == "InvalidRequest" and "Content-MD5" in error.message:
-        if "digest" in corrected or request.operation not in _UPLOADS:
-            return False
+    elif "credentials" not in corrected and _correct_credentials(error, request, provider):
+        corrected.append("credentials")
+    elif "digest" not in corrected and _correct_digest(learned, error, request):
         corrected.append("digest")
-        learned.digests.add(bucket)
-        return True
+    elif "region" not in corrected and _correct_region(learned, error, request, used):
+        corrected.append("region")
+    else:
+        return False
+    return True
+
+
+def _correct_clock(learned: Learned, error: S3Error, request: Request, now: float) -> bool:
+    """Keep how far the store's clock is ahead of ours."""
+    if error.code not in _CLOCK_CODES and not (error.status == 403 and request.method == "HEAD"):
+        return False
+    date = parse_http_date(error.headers.get("date", ""))
+    if date is None:
+        return False
+    skew = date.timestamp() - now
+    # The store must be off from what was signed, unless it says itself that this is what is wrong.
+    if error.code != "RequestTimeTooSkewed" and abs(skew - learned.skew) < _TOLERATED_SKEW:
+        return False
+    learned.skew = skew
+    return True
+
+
+def _correct_credentials(error: S3Error, request: Request, provider: Provider) -> bool:
+    """Have the provider fetch new credentials, where it can."""
+    if error.code not in _EXPIRED_CODES:
+        return False
+    invalidate = getattr(provider, "invalidate", None)
+    if invalidate is None or request.credentials is None:
+        return False
+    return bool(invalidate(request.credentials))
+
+
+def _correct_digest(learned: Learned, error: S3Error, request: Request) -> bool:
     if (
-        error.status not in (301, 302, 307, 400, 403)
-        or bucket is None
-        or request.region is not None
-        or "region" in corrected
+        error.code != "InvalidRequest"
+        or "Content-MD5" not in error.message
+        or request.operation not in _UPLOADS
     ):
+        return False
+    learned.digests.add(request.bucket)
+    return True
+
+
+def _correct_region(learned: Learned, error: S3Error, request: Request, used: str) -> bool:
+    bucket = request.bucket
+    # An access point is in the region that its ARN names.
+    if bucket is None or bucket.startswith("arn:") or request.region is not None:
+        return False
+    if error.status not in (301, 302, 307, 400, 403):
         return False
     region = _named_region(error)
     # What this attempt used: another request may have learned the same in the meantime.
     if region is None or region == used:
         return False
-    corrected.append("region")
     learned.regions[bucket] = region
     return True
 
@@ -81,11 +153,9 @@ def _named_region(error: S3Error) -> str | None:
     """The region that an answer names: in a header, a field, or the host that it points to."""
     region = error.headers.get("x-amz-bucket-region") or error.fields.get("Region")
     if not region:
-        for place in (error.headers.get("location", ""), error.fields.get("Endpoint", "")):
-            found = _region_of_host(place)
-            if found is not None:
-                region = found[1]
-                break
+        region = region_of_host(error.headers.get("location", "")) or region_of_host(
+            error.fields.get("Endpoint", "")
+        )
     return region if region and _is_region(region) else None
 
 

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from s3po import log
 from s3po.config import MAX_PARTS
 from s3po.endpoint import check_bucket, check_key
-from s3po.errors import ConfigError
+from s3po.errors import (
+    ConfigError,
+    DeadlineExceeded,
+    MalformedResponse,
+    S3Error,
+    S3poError,
+    TransportError,
+)
 from s3po.messages import Body, BytesLike, Query, Request
 from s3po.models import (
     CompleteMultipartUploadResult,
@@ -21,6 +30,7 @@ from s3po.rest.checks import (
     add_headers,
     add_object_headers,
     check_body,
+    check_checksum_headers,
     check_int,
     check_name,
     check_part_number,
@@ -31,6 +41,12 @@ from s3po.rest.checks import (
 )
 from s3po.rest.objects import copy_source
 from s3po.rest.sender import Sender
+from s3po.retry import is_outcome_unknown
+
+_log = log.logger("rest")
+
+#: By how much a store may round the time at which an upload began.
+_DATE_TOLERANCE = timedelta(seconds=2)
 
 
 class MultipartOperations(Sender):
@@ -48,24 +64,74 @@ class MultipartOperations(Sender):
     ) -> CreateMultipartUploadResult:
         """Begin an upload in parts; its `upload_id` names it until it is completed or aborted.
 
+        Where an answer is lost or cannot be read, an upload may have been begun all the same. It is aborted
+        where it certainly is this one, and named in the error and in a WARNING where it may be.
+
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html
         """
         check_bucket(bucket)
         check_key(key)
         sent: dict[str, str] = {}
         add_object_headers(sent, content_type, metadata, storage_class)
-        result: CreateMultipartUploadResult = self.send(
-            Request(
-                "create_multipart_upload",
-                "POST",
-                bucket,
-                key,
-                query=(("uploads", None),),
-                headers=add_headers(sent, headers),
-                parse=partial(codec.parse_create_multipart_upload, bucket=bucket, key=key),
+        add_headers(sent, headers)
+        asked = self._clock() + self._learned.skew
+        seen: list[bytes] = []
+        backoff = self.backoff()
+        while True:
+            try:
+                result: CreateMultipartUploadResult = self.send(
+                    Request(
+                        "create_multipart_upload",
+                        "POST",
+                        bucket,
+                        key,
+                        query=(("uploads", None),),
+                        headers=sent,
+                        parse=partial(
+                            codec.parse_create_multipart_upload, bucket=bucket, key=key, seen=seen
+                        ),
+                        # Sent again, it begins another upload: first the one that may be open is looked for.
+                        idempotent=False,
+                    )
+                ).result
+            except (TransportError, MalformedResponse, S3Error) as error:
+                if not is_outcome_unknown(error):
+                    raise
+                left = self._drop_unread_upload(bucket, key, asked, seen)
+                if left:
+                    error.message += f"; it may have begun {left}, which is still open"
+                if (
+                    isinstance(error, (MalformedResponse, DeadlineExceeded))
+                    or backoff.count + 1 >= self.config.max_attempts
+                    or not backoff.wait(self.deadline)
+                ):
+                    raise
+                continue
+            return result
+
+    def _drop_unread_upload(self, bucket: str, key: str, asked: float, seen: list[bytes]) -> str:
+        """Abort the upload whose answer could not be read; names uploads that may be it."""
+        since = datetime.fromtimestamp(asked, UTC) - _DATE_TOLERANCE
+        left = []
+        try:
+            for upload in self.list_multipart_uploads(bucket, prefix=key).uploads:
+                if upload.key != key or (upload.initiated is not None and upload.initiated < since):
+                    continue
+                if any(upload.upload_id.encode() in content for content in seen):
+                    self.abort_multipart_upload(bucket, key, upload.upload_id)
+                else:
+                    # Somebody else may have begun it meanwhile.
+                    left.append(upload.upload_id)
+        except S3poError as error:
+            _log.warning(
+                "an upload of s3://%s/%a may be open, and looking failed: %s", bucket, key, error
             )
-        ).result
-        return result
+            return "an upload that could not be looked for"
+        if not left:
+            return ""
+        names = f"upload{'s' if len(left) > 1 else ''} {', '.join(left)}"
+        _log.warning("the answer was lost: %s of s3://%s/%a may be open", names, bucket, key)
+        return names
 
     def upload_part(
         self,
@@ -97,7 +163,7 @@ class MultipartOperations(Sender):
                 bucket,
                 key,
                 query=query,
-                headers=add_headers(sent, headers),
+                headers=check_checksum_headers(add_headers(sent, headers)),
                 body=body,
                 parse=partial(codec.parse_upload_part, part_number=part_number, size=size),
             )

@@ -10,10 +10,12 @@ from urllib.parse import quote
 
 from s3po.config import MAX_DELETE_KEYS, MAX_PUT_SIZE
 from s3po.endpoint import check_bucket, check_key
-from s3po.errors import ConfigError
+from s3po.errors import ConfigError, NoSuchBucket, NoSuchKey, NotFound, S3Error
 from s3po.messages import Body, BytesLike, Query, Request
 from s3po.models import (
     CopyObjectResult,
+    DeletedInfo,
+    DeleteFailureInfo,
     DeleteObjectResult,
     DeleteObjectsResult,
     GetObjectResult,
@@ -25,6 +27,7 @@ from s3po.rest.checks import (
     add_headers,
     add_object_headers,
     check_body,
+    check_checksum_headers,
     check_part_number,
     check_text,
     check_value,
@@ -34,6 +37,16 @@ from s3po.rest.checks import (
     version_query,
 )
 from s3po.rest.sender import Sender
+
+#: Headers that a request for the bucket needs as much as that for the key.
+_ACCOUNT_HEADERS = frozenset({"x-amz-expected-bucket-owner", "x-amz-request-payer"})
+
+#: With a 400: the store did not know what was asked of it.
+_UNKNOWN_REQUEST_CODES = frozenset(
+    {"", "BadRequest", "InvalidArgument", "InvalidRequest", "MethodNotAllowed", "NotImplemented"}
+)
+
+_ANY_SIZE = 1 << 62
 
 
 class ObjectOperations(Sender):
@@ -73,7 +86,7 @@ class ObjectOperations(Sender):
         if content_md5 is not None:
             sent["content-md5"] = check_value("content_md5", content_md5)
         if headers is not None:
-            add_headers(sent, headers)
+            check_checksum_headers(add_headers(sent, headers))
         result: PutObjectResult = self.send(
             Request(
                 "put_object",
@@ -129,8 +142,12 @@ class ObjectOperations(Sender):
                 key,
                 query=query,
                 headers=sent,
-                parse=codec.parse_get_object,
+                parse=codec.parse_get_range
+                if part_number is not None or "range" in sent
+                else codec.parse_get_object,
                 stream=stream,
+                # It is asked for: whatever its size.
+                max_body=_ANY_SIZE,
             )
         ).result
         return result
@@ -146,7 +163,11 @@ class ObjectOperations(Sender):
         part_number: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> HeadObjectResult:
-        """What is known of an object without its body; NoSuchKey where there is none.
+        """What is known of an object without its body.
+
+        Raises NoSuchKey where there is none, NoSuchBucket where the bucket is missing, NotFound where
+        the store does not let it be known which of them it is. HEAD answers do not say, so that the
+        first miss in a bucket costs a HeadBucket.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
         """
@@ -157,18 +178,60 @@ class ObjectOperations(Sender):
             sent["if-match"] = etag_condition("if_match", if_match)
         if if_none_match is not None:
             sent["if-none-match"] = etag_condition("if_none_match", if_none_match)
-        result: HeadObjectResult = self.send(
-            Request(
-                "head_object",
-                "HEAD",
-                bucket,
-                key,
-                query=_version_and_part(version_id, part_number),
-                headers=add_headers(sent, headers),
-                parse=codec.parse_head_object,
-            )
-        ).result
+        request = Request(
+            "head_object",
+            "HEAD",
+            bucket,
+            key,
+            query=_version_and_part(version_id, part_number),
+            headers=add_headers(sent, headers),
+            parse=codec.parse_head_object,
+        )
+        try:
+            result: HeadObjectResult = self.send(request).result
+        except NoSuchKey as error:
+            if bucket not in self._learned.buckets:
+                self._look_for_bucket(error, request)
+            raise
         return result
+
+    def _look_for_bucket(self, error: NoSuchKey, request: Request) -> None:
+        """Raise a better error where it is the bucket that is missing, or may be."""
+        bucket = request.bucket
+        assert bucket is not None
+        kept = {name: value for name, value in request.headers.items() if name in _ACCOUNT_HEADERS}
+        kind: type[NotFound] = NoSuchBucket
+        code, message = "NoSuchBucket", ""
+        try:
+            self.send(Request("head_bucket", "HEAD", bucket, headers=kept))
+        except NoSuchBucket:
+            pass
+        except S3Error as refused:
+            kind, code = NotFound, "NotFound"
+            message = f"the key or the bucket; looking for the bucket gave {refused.status}"
+        else:
+            self._learned.add_bucket(bucket)
+            return
+        better = kind(
+            message,
+            code=code,
+            status=error.status,
+            request_id=error.request_id,
+            host_id=error.host_id,
+            headers=error.headers,
+        )
+        better.add_context(
+            operation=error.operation,
+            bucket=bucket,
+            key=request.key,
+            attempts=error.attempts,
+            elapsed=error.elapsed,
+        )
+        try:
+            raise better from None
+        finally:
+            # Its traceback holds this frame: leave no circle behind.
+            del better, error
 
     def delete_object(
         self,
@@ -202,8 +265,8 @@ class ObjectOperations(Sender):
             )
         )
         return DeleteObjectResult(
-            version_id=response.headers.get("x-amz-version-id"),
-            delete_marker=response.headers.get("x-amz-delete-marker") == "true",
+            version_id=response.lower_headers.get("x-amz-version-id"),
+            delete_marker=response.lower_headers.get("x-amz-delete-marker") == "true",
         )
 
     def delete_objects(
@@ -218,7 +281,7 @@ class ObjectOperations(Sender):
 
         Keys that could not be deleted are in the result's `errors`; nothing is raised for them.
         A key that XML cannot carry (`codec.xml_can_carry`) is a ConfigError: it needs a
-        `delete_object` of its own.
+        `delete_object` of its own. Stores that do not know DeleteObjects get a DELETE for each key.
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
         """
         check_bucket(bucket)
@@ -230,22 +293,61 @@ class ObjectOperations(Sender):
             (check_key(item), None) if isinstance(item, str) else check_version(item)
             for item in keys
         ]
+        if self._learned.deletes_singly:
+            return self._delete_each(bucket, pairs, quiet, headers)
         body = codec.build_delete_objects(pairs, quiet=quiet)
         sent = add_headers({"content-type": "application/xml"}, headers)
         # S3 demands a checksum here, and of those every store knows Content-MD5.
         sent["content-md5"] = b64encode(md5(body, usedforsecurity=False).digest()).decode()
-        result: DeleteObjectsResult = self.send(
-            Request(
-                "delete_objects",
-                "POST",
-                bucket,
-                query=(("delete", None),),
-                headers=sent,
-                body=body,
-                parse=partial(codec.parse_delete_objects, keys=pairs),
-            )
-        ).result
+        try:
+            result: DeleteObjectsResult = self.send(
+                Request(
+                    "delete_objects",
+                    "POST",
+                    bucket,
+                    query=(("delete", None),),
+                    headers=sent,
+                    body=body,
+                    parse=partial(codec.parse_delete_objects, keys=pairs),
+                )
+            ).result
+        except S3Error as error:
+            if error.status not in (501, 405) and not (
+                error.status == 400 and error.code in _UNKNOWN_REQUEST_CODES
+            ):
+                raise
+            result = self._delete_each(bucket, pairs, quiet, headers)
+            if len(result.errors) == len(pairs):
+                # It is not DeleteObjects that the store does not take.
+                raise
+            self._learned.deletes_singly = True
         return result
+
+    def _delete_each(
+        self,
+        bucket: str,
+        pairs: Sequence[tuple[str, str | None]],
+        quiet: bool,
+        headers: Mapping[str, str] | None,
+    ) -> DeleteObjectsResult:
+        """What DeleteObjects does, by a request for each key."""
+        deleted: list[DeletedInfo] = []
+        errors: list[DeleteFailureInfo] = []
+        for key, version_id in pairs:
+            try:
+                done = self.delete_object(bucket, key, version_id=version_id, headers=headers)
+            except NoSuchBucket:
+                raise
+            except NotFound:
+                # Stores that answer so have it deleted all the same.
+                done = DeleteObjectResult()
+            except S3Error as error:
+                code = error.code or str(error.status)
+                errors.append(DeleteFailureInfo(key, code, error.message, version_id))
+                continue
+            if not quiet:
+                deleted.append(DeletedInfo(key, done.version_id or version_id, done.delete_marker))
+        return DeleteObjectsResult(tuple(deleted), tuple(errors))
 
     def copy_object(
         self,
@@ -289,7 +391,8 @@ class ObjectOperations(Sender):
                 key,
                 headers=sent,
                 parse=codec.parse_copy_object,
-                idempotent=not is_conditional(sent),
+                # Whether it was performed can be learned by a look at the object.
+                idempotent=False,
             )
         ).result
         return result
@@ -306,8 +409,16 @@ def check_version(item: object) -> tuple[str, str | None]:
 
 
 def copy_source(bucket: str, key: str, version_id: str | None) -> str:
-    """The value of `x-amz-copy-source`, percent-encoded as S3 wants it."""
-    source = f"/{check_bucket(bucket)}/{quote(check_key(key), safe='/~')}"
+    """The value of `x-amz-copy-source`, percent-encoded as S3 wants it.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+    """
+    encoded = quote(check_key(key), safe="/~")
+    if check_bucket(bucket).startswith("arn:"):
+        # An object by its access point.
+        source = f"{quote(bucket, safe='/~')}/object/{encoded}"
+    else:
+        source = f"/{bucket}/{encoded}"
     if version_id is not None:
         source += "?versionId=" + quote(check_text("source_version_id", version_id), safe="~")
     return source

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from s3po.endpoint import check_bucket, check_key
 from s3po.errors import ConfigError, CredentialsError
-from s3po.messages import HTTPRequest, Query
+from s3po.messages import Query
 from s3po.models import Credentials, PresignedPost
 from s3po.rest.checks import add_headers, check_int, check_name, check_text
-from s3po.rest.corrections import Learned
 from s3po.rest.sender import Sender
 from s3po.sigv4 import Signer
 
@@ -29,8 +28,6 @@ class PresignOperations(Sender):
 
     if TYPE_CHECKING:
         _provider: Provider
-        _learned: Learned
-        _clock: Callable[[], float]
 
     def presign(
         self,
@@ -54,14 +51,16 @@ class PresignOperations(Sender):
             check_key(key)
         query = _pairs(query)
         credentials, region, now = self._presigning(bucket, expires)
-        scheme, host, port, host_header, target = self.endpoint.resolve(
-            bucket, key, query, region=region
+        url, _, origin = self.endpoint.resolve(bucket, key, query, region=region)
+        return Signer(origin.signing_region, origin.signing_service).presign(
+            method.upper(),
+            url,
+            # Any other header may be bound, if SigV4 signs it: content-length, too.
+            add_headers({"host": origin.host_header}, headers, reserved=("host",)),
+            credentials,
+            expires=expires,
+            now=now,
         )
-        message = HTTPRequest(
-            method.upper(), scheme, host, port, target, add_headers({"host": host_header}, headers)
-        )
-        signer = Signer(region or self.endpoint.region)
-        return signer.presign(message, credentials, expires=expires, now=now)
 
     def presign_post(
         self,
@@ -103,12 +102,12 @@ class PresignOperations(Sender):
             *({name: value} for name, value in given.items()),
             *conditions,
         ]
-        signer = Signer(region or self.endpoint.region)
+        url, _, origin = self.endpoint.resolve(bucket, None, region=region)
+        signer = Signer(origin.signing_region, origin.signing_service)
         form = signer.sign_policy(
             policy, credentials, expires=expires, now=now, fields={"key": key, **given}
         )
-        address = self.endpoint.resolve(bucket, None, region=region)
-        return PresignedPost(f"{address.scheme}://{address.host_header}{address.target}", form)
+        return PresignedPost(url, form)
 
     def _presigning(self, bucket: str, expires: int) -> tuple[Credentials, str | None, float]:
         """Who signs, for which region where that was learned, and the store's time."""

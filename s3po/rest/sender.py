@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from s3po.messages import Request, Response
+from s3po.messages import Request
+from s3po.transport.messages import Response
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from s3po.config import Config
     from s3po.endpoint import Endpoint
+    from s3po.rest.corrections import Learned
+    from s3po.retry import Backoff
 
 
 class Gate(Protocol):
@@ -23,7 +29,14 @@ class Sender:
 
     __slots__ = ()
 
+    config: Config
     endpoint: Endpoint
+    deadline: float | None
+    _learned: Learned
+    _clock: Callable[[], float]
+
+    def backoff(self) -> Backoff:
+        raise NotImplementedError
 
     def send(self, request: Request) -> Response:
         raise NotImplementedError

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from s3po.errors import TransportError
 from s3po.messages import BodyStream, Request
 from s3po.rest.sender import Gate
 from s3po.stats import Stats
+from s3po.transport.bodies import RawBody
 
 _BYTES = (bytes, bytearray, memoryview)
 
 
-class CountedStream:
+class CountedStream(RawBody):
     """A body on the wire: its bytes are counted as they are read, its place held until it closes."""
 
     __slots__ = ("_limiter", "_request", "_stats", "_stream")
@@ -24,23 +27,10 @@ class CountedStream:
         self._limiter = limiter
 
     @property
-    def remaining(self) -> int | None:
+    def remaining(self) -> int | None:  # type: ignore[override]
         return self._stream.remaining
 
-    @remaining.setter
-    def remaining(self, value: int | None) -> None:
-        self._stream.remaining = value
-
-    def read(self, size: int = -1, /) -> bytes:
-        try:
-            chunk = self._stream.read(size)
-        except TransportError as error:
-            self._place(error)
-            raise
-        self._stats.bytes_received += len(chunk)
-        return chunk
-
-    def readinto(self, buffer: memoryview, /) -> int:
+    def readinto(self, buffer: Any, /) -> int:
         try:
             count = self._stream.readinto(buffer)
         except TransportError as error:

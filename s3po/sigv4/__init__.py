@@ -1,4 +1,7 @@
-"""Signature Version 4: who sends a request, and that nobody changed it on the way.
+"""Signature Version 4: proves who sends a request, and that nothing changed it on its way.
+
+botocore computes the signatures (`s3po.sigv4.auth`); it is imported when something is signed for
+the first time.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
 """

@@ -1,4 +1,4 @@
-"""What stands for a request's body in its signature.
+"""The hash of a request's body, which its signature covers.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
 """
@@ -9,12 +9,13 @@ from hashlib import sha256
 from typing import Protocol
 
 from s3po.messages import Body, BytesLike
+from s3po.transport.hubs import yield_to_loop
 
-#: In place of a hash: the signature says nothing of the body.
+#: In place of a hash: the signature does not cover the body.
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 
-#: Bytes between two turns of other greenlets: some 0.15 ms of work, or 0.7 ms for a processor that
-#: has no instructions for SHA-256. (Measured: gevent's thread pool makes it no faster.)
+#: Bytes hashed before other greenlets run: some 0.15 ms of work, or 0.7 ms for a processor that has
+#: no instructions for SHA-256. (Measured: gevent's thread pool makes it no faster.)
 _CHUNK = 256 * 1024
 
 
@@ -26,53 +27,49 @@ def payload_hash(body: BytesLike | Body) -> str:
 
 
 def hash_body(body: BytesLike | Body, hasher: Hasher) -> Hasher:
-    """Feed all of `body` to a hash, and give other greenlets their turn meanwhile.
+    """Feed all of `body` to a hash; other greenlets run meanwhile.
 
     A `Body` must be rewindable, and is left at its start.
     """
-    turns = _Turns(hasher)
+    yielding = _YieldingHasher(hasher)
     if isinstance(body, (bytes, bytearray, memoryview)):
-        turns.update(body)
+        yielding.update(body)
         return hasher
     # A body that counts its progress can be hashed without moving.
     digest = getattr(body, "digest", None)
     if digest is not None:
-        digest(turns.update)
+        digest(yielding.update)
         return hasher
     while chunk := body.read(_CHUNK):
-        turns.update(chunk)
+        yielding.update(chunk)
     body.rewind()
     return hasher
 
 
 class Hasher(Protocol):
-    """What hashlib makes."""
+    """A hash of hashlib's."""
 
     def update(self, data: BytesLike, /) -> None: ...
     def digest(self) -> bytes: ...
     def hexdigest(self) -> str: ...
 
 
-class _Turns:
-    """Between chunks, other greenlets have theirs."""
+class _YieldingHasher:
+    """Feeds a hash in chunks, between which other greenlets of the thread run."""
 
-    __slots__ = ("_hasher", "_since")
+    __slots__ = ("_hasher", "_since_yield")
 
     def __init__(self, hasher: Hasher) -> None:
         self._hasher = hasher
-        #: Bytes since the others' last turn.
-        self._since = 0
+        #: Bytes hashed since the others last ran.
+        self._since_yield = 0
 
     def update(self, data: BytesLike) -> None:
         with memoryview(data) as view, view.cast("B") as flat:
             for start in range(0, len(flat), _CHUNK):
-                if self._since >= _CHUNK:
-                    # Here, so that signing small things does not load it.
-                    import gevent
-
-                    # sleep(0) comes back before the loop has looked at timers and sockets.
-                    gevent.sleep(1e-9)
-                    self._since = 0
+                if self._since_yield >= _CHUNK:
+                    yield_to_loop()
+                    self._since_yield = 0
                 with flat[start : start + _CHUNK] as chunk:
                     self._hasher.update(chunk)
-                    self._since += len(chunk)
+                    self._since_yield += len(chunk)

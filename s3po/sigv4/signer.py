@@ -1,143 +1,114 @@
-"""Signing by header, on the way of every request; the rest is handed to botocore.
-
-botocore's signer passes headers through `email` and URLs through `urllib.parse`, and derives the
-signing key anew each time. What is here signs plain requests to the same byte in a tenth of the
-time, and without the tens of milliseconds that it takes to import botocore. Requests that are not
-plain, presigned URLs and forms are left to botocore itself, in `s3po.sigv4.reference`.
-"""
+"""The signer of a region: keeps the signing key from one signature to the next."""
 
 from __future__ import annotations
 
-import hmac
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
-from hashlib import sha256
-from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING
 
-from s3po.messages import HTTPRequest
+from s3po.errors import ConfigError
 from s3po.models import Credentials
+
+if TYPE_CHECKING:
+    from hmac import HMAC
+
+    from s3po.sigv4.auth import HeaderAuth
 
 #: One condition of a POST policy: `{"acl": "private"}`, `["starts-with", "$key", "photos/"]`,
 #: `["content-length-range", 1, 1024]`.
 Condition = Mapping[str, str] | Sequence[str | int]
 
-#: What proxies may change or drop, and what belongs to the connection: botocore's list, and
-#: accept-encoding, which Google's store rewrites before it looks at the signature.
-UNSIGNED_HEADERS = frozenset(
-    {
-        "accept-encoding",
-        "authorization",
-        "baggage",
-        "connection",
-        "expect",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "te",
-        "traceparent",
-        "tracestate",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "user-agent",
-        "x-amzn-trace-id",
-    }
-)
 
-
-HMACKey = tuple[Any, Any]
-
-
-class _Moment:
-    """All that signatures of one second and one pair of keys have in common."""
-
-    __slots__ = ("authorization", "credentials", "date", "key", "second", "to_sign", "token")
-
-    def __init__(
-        self, credentials: Credentials, second: int, date: str, region: str, key: HMACKey
-    ) -> None:
-        scope = f"{date[:8]}/{region}/s3/aws4_request"
-        self.credentials = credentials
-        self.second = second
-        self.date = date
-        #: The two hashes of an HMAC, with the key taken in and nothing else: to be copied.
-        self.key = key
-        self.token = credentials.token or None
-        self.to_sign = f"AWS4-HMAC-SHA256\n{date}\n{scope}\n"
-        self.authorization = (
-            f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope}, SignedHeaders="
-        )
+#: Access points of Object Lambda and directory buckets are signed for services of their own.
+_S3_SERVICES = frozenset({"s3", "s3-object-lambda", "s3express"})
 
 
 class Signer:
-    """Signs requests to S3 in one region. Safe to share between greenlets and threads."""
+    """Signs requests to one service in one region. Safe to share between greenlets and threads.
 
-    __slots__ = ("_moment", "region")
+    `service` is the name by which AWS knows it in signatures: "s3", "sts", ... Only S3 has presigned
+    URLs and POST policies here.
 
-    def __init__(self, region: str) -> None:
+    Raises ConfigError for text that has no bytes in UTF-8 (lone surrogates).
+    """
+
+    __slots__ = ("_header_auth", "_key", "_service", "region")
+
+    def __init__(self, region: str, service: str = "s3") -> None:
         self.region = region
-        # Replaced as a whole, so that no thread sees a part of it.
-        self._moment: _Moment | None = None
+        self._service = service
+        #: Day, secret, and the key derived from them: replaced as a whole, so that no thread sees
+        #: parts of two.
+        self._key: tuple[str, str, HMAC] | None = None
+        #: Known once something was signed: before, botocore is not imported.
+        self._header_auth: type[HeaderAuth] | None = None
 
     def __repr__(self) -> str:
-        return f"<Signer {self.region!r}>"
+        return f"<Signer {self._service!r} {self.region!r}>"
 
     def sign(
-        self, message: HTTPRequest, credentials: Credentials, *, payload_hash: str, now: float
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        credentials: Credentials,
+        *,
+        payload_hash: str,
+        now: float,
     ) -> None:
-        """Add `authorization` and the `x-amz-` headers that it needs to `message.headers`.
+        """Add `authorization` and the `x-amz-` headers that it needs to `headers`.
 
-        The target is signed as it stands: it is percent-encoded already.
+        `url` is percent-encoded, without a fragment, and signed as it stands. `headers` have names in
+        lower case, `host` among them. `payload_hash` is the SHA-256 of the body in hex, or
+        `UNSIGNED_PAYLOAD`; `now` is Unix time.
         https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
         """
-        second = int(now)
-        moment = self._moment
-        if moment is None or moment.second != second or moment.credentials is not credentials:
-            moment = self._moment = self._make_moment(credentials, second)
-        headers = message.headers
-        headers["x-amz-date"] = moment.date
-        headers["x-amz-content-sha256"] = payload_hash
-        if moment.token is not None:
-            headers["x-amz-security-token"] = moment.token
-        signed, template, values_of = _layout(tuple(headers))
-        path, _, query = message.target.partition("?")
-        canonical = template % (
-            message.method.upper(),
-            path,
-            _canonical_query(query) if query else "",
-            *[" ".join(value.split()) for value in values_of(headers)],
-            payload_hash,
-        )
-        if not canonical.isascii():
-            headers["authorization"] = self._sign_by_reference(message, moment, signed)
-            return
-        inner, outer = moment.key
-        mac = inner.copy()
-        mac.update((moment.to_sign + sha256(canonical.encode()).hexdigest()).encode())
-        signature = outer.copy()
-        signature.update(mac.digest())
-        headers["authorization"] = (
-            f"{moment.authorization}{signed}, Signature={signature.hexdigest()}"
-        )
+        timestamp = _format(int(now))
+        auth = self._header_auth or self._load()
+        try:
+            key = self._signing_key(credentials, timestamp)
+            auth(credentials, self._service, self.region, key).sign(
+                method, url, headers, payload_hash, timestamp
+            )
+        except UnicodeEncodeError:
+            raise _no_text() from None
 
     def presign(
-        self, message: HTTPRequest, credentials: Credentials, *, expires: int, now: float
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        credentials: Credentials,
+        *,
+        expires: int,
+        now: float,
     ) -> str:
-        """A URL that carries its signature in its query, good for `expires` seconds.
+        """`url` with a signature in its query, good for `expires` seconds.
 
-        Headers of `message` are signed too, and must be sent as they are there.
+        It must be requested with `headers` as they are here: any may be among them, `content-length`
+        too, but for those that SigV4 does not sign (ConfigError), such as `user-agent`.
         https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
         """
-        from s3po.sigv4 import reference
+        from s3po.sigv4.auth import UNSIGNED_HEADERS, S3QueryAuth
 
-        headers = {
-            name: value for name, value in message.headers.items() if name not in UNSIGNED_HEADERS
-        }
-        return reference.presign(
-            message, headers, credentials, self.region, expires=expires, date=_format(int(now))
-        )
+        self._check_service()
+        unsigned = sorted(UNSIGNED_HEADERS.intersection(headers))
+        if unsigned:
+            raise ConfigError(f"a presigned URL cannot bind the header {unsigned[0]}")
+        timestamp = _format(int(now))
+        try:
+            key = self._signing_key(credentials, timestamp)
+            # An empty token would become an empty parameter.
+            credentials = replace(credentials, token=credentials.token or None)
+            return S3QueryAuth(credentials, self._service, self.region, key).presign(
+                method, url, headers, expires, timestamp
+            )
+        except UnicodeDecodeError:
+            raise ConfigError("the query of a presigned URL must be UTF-8 text") from None
+        except UnicodeEncodeError:
+            raise _no_text() from None
 
     def sign_policy(
         self,
@@ -154,64 +125,48 @@ class Signer:
         `conditions` name all of its fields.
         https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-UsingHTTPPOST.html
         """
-        from s3po.sigv4 import reference
+        from s3po.sigv4.auth import S3PostAuth
 
+        self._check_service()
         second = int(now)
-        return reference.sign_policy(
-            conditions,
-            fields or {},
-            credentials,
-            self.region,
-            expiration=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second + expires)),
-            date=_format(second),
-        )
+        timestamp = _format(second)
+        expiration = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second + expires))
+        try:
+            key = self._signing_key(credentials, timestamp)
+            return S3PostAuth(credentials, self._service, self.region, key).sign_policy(
+                conditions, fields or {}, expiration, timestamp
+            )
+        except UnicodeEncodeError:
+            raise _no_text() from None
 
-    def _make_moment(self, credentials: Credentials, second: int) -> _Moment:
-        date = _format(second)
-        last = self._moment
-        if last is not None and last.date[:8] == date[:8] and last.credentials == credentials:
-            key = last.key
-        else:
-            key = _signing_key(credentials.secret_key, date[:8], self.region)
-        return _Moment(credentials, second, date, self.region, key)
+    def _load(self) -> type[HeaderAuth]:
+        from s3po.sigv4.auth import HeaderAuth, S3HeaderAuth
 
-    def _sign_by_reference(self, message: HTTPRequest, moment: _Moment, signed: str) -> str:
-        from s3po.sigv4 import reference
+        self._header_auth = S3HeaderAuth if self._service in _S3_SERVICES else HeaderAuth
+        return self._header_auth
 
-        headers = {name: message.headers[name] for name in signed.split(";")}
-        return reference.sign(message, headers, moment.credentials, self.region, date=moment.date)
+    def _signing_key(self, credentials: Credentials, timestamp: str) -> HMAC:
+        kept = self._key
+        day, secret = timestamp[:8], credentials.secret_key
+        if kept is None or kept[0] != day or kept[1] != secret:
+            from s3po.sigv4.auth import derive_key
+
+            kept = self._key = day, secret, derive_key(secret, day, self.region, self._service)
+        return kept[2]
+
+    def _check_service(self) -> None:
+        if self._service not in _S3_SERVICES:
+            raise ConfigError(f"URLs and forms are signed for S3 only, not for {self._service}")
 
 
+# A few: threads that share a clock read it at different times.
+@lru_cache(maxsize=8)
 def _format(second: int) -> str:
     return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
 
 
-def _signing_key(secret_key: str, day: str, region: str) -> HMACKey:
-    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html"""
-    key = b"AWS4" + secret_key.encode()
-    for part in (day, region, "s3", "aws4_request"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    # https://www.rfc-editor.org/rfc/rfc2104: hmac.HMAC does the same behind two more calls a copy.
-    block = key.ljust(64, b"\0")
-    inner, outer = (bytes(byte ^ pad for byte in block) for pad in (0x36, 0x5C))
-    return sha256(inner), sha256(outer)
-
-
-# Requests come in few shapes, but for metadata, whose names are the caller's: hence the bound.
-@lru_cache(maxsize=256)
-def _layout(names: tuple[str, ...]) -> tuple[str, str, Callable[[dict[str, str]], tuple[str, ...]]]:
-    """For a request with headers of these names: the signed ones joined by `;`, a canonical request
-    in which only values are missing, and what takes the signed headers' values out."""
-    signed = sorted(name for name in names if name not in UNSIGNED_HEADERS)
-    joined = ";".join(signed)
-    lines = "".join(f"{name}:%s\n" for name in (name.replace("%", "%%") for name in signed))
-    template = f"%s\n%s\n%s\n{lines}\n{joined.replace('%', '%%')}\n%s"
-    return joined, template, itemgetter(*signed)
-
-
-def _canonical_query(query: str) -> str:
-    """Sorted by name, then by value; a bare name has an empty value."""
-    if "&" not in query:
-        return query if "=" in query else query + "="
-    pairs = sorted(pair.partition("=") for pair in query.split("&"))
-    return "&".join([f"{name}={value}" for name, _, value in pairs])
+def _no_text() -> ConfigError:
+    # Without a word of the text, which may be secret.
+    return ConfigError(
+        "a header, the URL or the secret key holds a lone surrogate, which has no bytes"
+    )

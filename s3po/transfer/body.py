@@ -13,10 +13,8 @@ from s3po.errors import (
     TransferError,
     TransportError,
 )
-from s3po.messages import Response
-from s3po.models import GetObjectResult
+from s3po.models import GetObjectResult, ObjectBody
 from s3po.rest import Client
-from s3po.transfer.backoff import Backoff
 
 #: `(start, stop)` with `stop` exclusive or None, or `(-n, None)` for the last n bytes.
 Range = tuple[int, int | None]
@@ -205,7 +203,7 @@ class PinnedObject:
             raise
         return body
 
-    def open(self, start: int, stop: int) -> tuple[Response, int]:
+    def open(self, start: int, stop: int) -> tuple[ObjectBody, int]:
         """The answer to a range, and where it ends. TransferError where it is not that range of the same object."""
         try:
             found = self.client.get_object(
@@ -276,13 +274,13 @@ class ResumableBody:
     __slots__ = ("_backoff", "_object", "_response", "_until", "position", "stop")
 
     def __init__(
-        self, source: PinnedObject, response: Response | None, position: int, until: int
+        self, source: PinnedObject, response: ObjectBody | None, position: int, until: int
     ) -> None:
         self._object = source
         self._response = response
         #: The end of what the answer at hand gives.
         self._until = until
-        self._backoff = Backoff(source.client)
+        self._backoff = source.client.backoff()
         #: The offset of the next byte.
         self.position = position
         #: The end of the next range that is asked for.
@@ -313,7 +311,7 @@ class ResumableBody:
                 self.close()
                 raise
             self.position += count
-            if self._backoff.failures:
+            if self._backoff.count:
                 self._backoff.reset()
             if self.position == self._until:
                 self.close()
@@ -327,13 +325,13 @@ class ResumableBody:
                 f"broke at byte {self.position}, and without an ETag there is no telling "
                 f"whether the rest would be of the same object: {error}"
             ) from error
-        broken = self._backoff.failures + 1
+        broken = self._backoff.count + 1
         if broken >= source.client.config.max_attempts:
             raise source.error(
                 f"bytes {self.position} to {self.stop} broke {broken} times: {error}"
             ) from error
         source.client.stats.retries += 1
-        self._backoff.pause()
+        self._backoff.wait()
 
     def close(self) -> None:
         """Give the connection back where the answer was read to its end, else drop it."""
@@ -342,7 +340,7 @@ class ResumableBody:
             response.close()
 
 
-def _skip(response: Response, count: int) -> None:
+def _skip(response: ObjectBody, count: int) -> None:
     buffer = memoryview(bytearray(min(_SKIP_CHUNK, count)))
     while count:
         got = response.readinto(buffer[: min(count, len(buffer))])

@@ -8,16 +8,16 @@ from typing import Any
 
 from s3po.endpoint import check_bucket, check_key
 from s3po.errors import ConfigError, IntegrityError, TransportError
-from s3po.messages import Response
-from s3po.models import DownloadResult, GetObjectResult
+from s3po.models import DownloadResult, GetObjectResult, ObjectBody
 from s3po.rest import Client
 from s3po.transfer.body import PinnedObject, Range, ResumableBody, get_first
-from s3po.transfer.loop import FAIR_BYTES, run_in_thread, yield_to_loop
 from s3po.transfer.sink import CHUNK, MemorySink, Sink, open_path, open_sink
 from s3po.transfer.source import Progress, check_encoding
 from s3po.transfer.tasks import TaskGroup
+from s3po.transfer.threads import run_in_thread
 from s3po.transfer.upload import check_progress
 from s3po.transfer.verify import Verifier, verifier_for
+from s3po.transport.hubs import BYTES_PER_TURN, yield_to_loop
 
 _md5 = hashlib.md5
 
@@ -61,8 +61,8 @@ def download(
             headers=headers,
         )
         if sink is None:
-            data = found.body.content
-            if data is not None and found.body.stream is None and range is None:
+            if found.body.stream is None and range is None:
+                data = found.body.content
                 # Small and here already: only the comparison is left to do.
                 etag = found.headers.get("etag", "")[1:33]
                 if (
@@ -232,7 +232,7 @@ class _Download:
             verifier.check(hasher, operation="download", bucket=source.bucket, key=source.key)
         return length
 
-    def _read_to_end(self, response: Response, hasher: Any) -> int:
+    def _read_to_end(self, response: ObjectBody, hasher: Any) -> int:
         """A body that ends when it ends; there is no telling where to go on after a break."""
         position = since = 0
         try:
@@ -243,7 +243,7 @@ class _Download:
                 if self._progress is not None:
                     self._progress(len(chunk))
                 position += len(chunk)
-                if position - since >= FAIR_BYTES:
+                if position - since >= BYTES_PER_TURN:
                     since = position
                     yield_to_loop()
         except TransportError as error:
@@ -343,7 +343,7 @@ class _Download:
             position += count
             if progress is not None:
                 progress(count)
-            if position - since >= FAIR_BYTES:
+            if position - since >= BYTES_PER_TURN:
                 since = position
                 yield_to_loop()
 

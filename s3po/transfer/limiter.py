@@ -1,4 +1,4 @@
-"""The bounds of a batch: calls, requests in flight, and parts in memory."""
+"""The limits of a batch: calls that run, requests in flight, and parts of streams in memory."""
 
 from __future__ import annotations
 
@@ -8,210 +8,222 @@ from typing import Any
 
 from gevent.hub import Waiter
 
+from s3po.forks import fork_generation, in_forked_child, suspend_copy, wait_in_process
+
 
 class Limiter:
-    """Bounds a batch: calls, requests in flight, and parts of streams in memory, each at most `size`.
+    """Three semaphores of one `size`, for calls, requests and parts, that lend to each other.
 
-    A call that runs is entitled to one request and one part; it never waits for those. Whatever it
-    wants beyond them comes from what the other calls leave over, and calls that wait to begin come
-    first. So a few large transfers use the whole batch, and do not keep small ones waiting.
+    A call that runs is entitled to one request and one part and never waits for those. Requests and
+    parts beyond them come from what the other calls leave unused, and calls that wait to begin have
+    precedence. So a few large transfers use the whole batch, and do not delay small ones.
 
     It belongs to one hub. Each worker of the batch has a `CallLimiter` of it.
     """
 
     __slots__ = (
-        "_begin",
-        "_callers",
+        "_call_waiters",
         "_hub",
         "_queue",
-        "_requesters",
+        "_request_waiters",
+        "_start_call",
+        "calls",
+        "generation",
         "parts",
         "requests",
-        "running",
         "size",
     )
 
     def __init__(
-        self, hub: Any, size: int, queue: deque[Any], begin: Callable[[Any], object]
+        self, hub: Any, size: int, queue: deque[Any], start_call: Callable[[Any], object]
     ) -> None:
         self.size = size
-        #: Calls for which no greenlet waits; `begin` is given the first where there is room.
+        self.generation = fork_generation()
+        #: Calls for which no greenlet waits; `start_call` gets the first when there is capacity.
         self._queue = queue
-        self._begin = begin
-        self.running = 0
+        self._start_call = start_call
+        self.calls = 0
         #: Beyond the one of each call.
         self.requests = 0
         self.parts = 0
         self._hub = hub
-        self._callers: deque[_Turn] = deque()
-        self._requesters: deque[_Turn] = deque()
+        self._call_waiters: deque[_QueuedWaiter] = deque()
+        self._request_waiters: deque[_QueuedWaiter] = deque()
 
-    def try_enter(self) -> bool:
-        """Begin a call if there is room, and nobody waits for it."""
+    def try_acquire(self) -> bool:
+        """Acquire a call without waiting. False when there is no capacity or others wait for it."""
         if (
-            self._callers
+            self._call_waiters
             or self._queue
-            or self.running + max(self.requests, self.parts) >= self.size
+            or self.calls + max(self.requests, self.parts) >= self.size
         ):
             return False
-        self.running += 1
+        self.calls += 1
         return True
 
-    def enter(self) -> None:
-        """Begin a call as soon as there is room, in the order of asking."""
-        if self.try_enter():
+    def acquire(self) -> None:
+        """Acquire a call, in the order of asking."""
+        if self.try_acquire():
             return
-        turn = _Turn(self._hub)
-        self._callers.append(turn)
+        waiter = _QueuedWaiter(self)
+        self._call_waiters.append(waiter)
         try:
-            turn.wait()
+            waiter.wait()
         except BaseException:
-            if turn.granted:
-                self.leave()
+            if waiter.granted:
+                self.release()
             else:
-                self._callers.remove(turn)
-                self.hand_on()
+                self._call_waiters.remove(waiter)
+                self.grant()
             raise
 
-    def enter_again(self) -> None:
-        """Go on with a call that had left for a while; it counts even where the wait is broken off."""
+    def reacquire(self) -> None:
+        """Acquire a call again that was released for a while; it counts even when the wait is broken off."""
+        if in_forked_child(self.generation):
+            return
         try:
-            self.enter()
+            self.acquire()
         except BaseException:
-            self.running += 1
+            self.calls += 1
             raise
 
-    def turn_away(self, make_error: Callable[[], Exception]) -> None:
-        """All calls that wait to begin get an error instead."""
-        for turn in self._callers:
-            turn.refuse(make_error())
+    def reject_waiters(self, make_error: Callable[[], Exception]) -> None:
+        """Raise an error in every greenlet that waits to acquire a call."""
+        for waiter in self._call_waiters:
+            waiter.reject(make_error())
 
-    def leave(self) -> None:
-        """A call has ended."""
-        self.running -= 1
-        if self._queue or self._callers or self._requesters:
-            self.hand_on()
+    def release(self) -> None:
+        """Release a call."""
+        self.calls -= 1
+        if self._queue or self._call_waiters or self._request_waiters:
+            self.grant()
 
     def acquire_request(self) -> bool:
-        if self._wanted() + self.requests >= self.size:
+        """Acquire a request beyond the one of each call, without waiting."""
+        if self._claimed() + self.requests >= self.size:
             return False
         self.requests += 1
         return True
 
     def release_request(self) -> None:
         self.requests -= 1
-        self.hand_on()
+        self.grant()
 
     def acquire_part(self) -> bool:
-        if self._wanted() + self.parts >= self.size:
+        """Acquire a part beyond the one of each call, without waiting."""
+        if self._claimed() + self.parts >= self.size:
             return False
         self.parts += 1
         return True
 
     def release_part(self) -> None:
         self.parts -= 1
-        self.hand_on()
+        self.grant()
 
-    def _wanted(self) -> int:
-        """By the calls that run and those that wait to begin."""
-        return self.running + len(self._queue) + len(self._callers)
+    def _claimed(self) -> int:
+        """The capacity of the calls that run and of those that wait to begin."""
+        return self.calls + len(self._queue) + len(self._call_waiters)
 
-    def hand_on(self) -> None:
-        """What became free goes to whoever waits for it, calls first."""
-        queue, callers, requesters = self._queue, self._callers, self._requesters
-        while queue and self.running + max(self.requests, self.parts) < self.size:
-            self.running += 1
-            self._begin(queue.popleft())
-        while callers and self.running + max(self.requests, self.parts) < self.size:
-            self.running += 1
-            callers.popleft().grant()
-        while requesters and self.acquire_request():
-            turn = requesters.popleft()
-            assert turn.limiter is not None
-            turn.limiter.acquire_extra(turn)
+    def grant(self) -> None:
+        """Give free capacity to those that wait for it, calls first."""
+        queue, call_waiters = self._queue, self._call_waiters
+        while queue and self.calls + max(self.requests, self.parts) < self.size:
+            self.calls += 1
+            self._start_call(queue.popleft())
+        while call_waiters and self.calls + max(self.requests, self.parts) < self.size:
+            self.calls += 1
+            call_waiters.popleft().grant()
+        while self._request_waiters and self.acquire_request():
+            waiter = self._request_waiters.popleft()
+            assert waiter.call_limiter is not None
+            waiter.call_limiter.grant_extra(waiter)
 
 
 class CallLimiter:
-    """What one call of a batch may use; the limiter of its Client.
+    """The requests and parts of one call of a batch; the limiter of its Client.
 
-    `acquire` and `release` stand around each exchange, in whatever greenlet of the call it is made.
+    `acquire` and `release` enclose each exchange, in whatever greenlet of the call it is made.
     """
 
-    __slots__ = ("_busy", "_extras", "_limiter", "_waiting")
+    __slots__ = ("_busy", "_extras", "_limiter", "_waiters")
 
     def __init__(self, limiter: Limiter) -> None:
         self._limiter = limiter
-        #: Whether the request that it is entitled to is under way.
+        #: The request that it is entitled to is in flight.
         self._busy = False
         self._extras = 0
-        self._waiting: deque[_Turn] = deque()
+        self._waiters: deque[_QueuedWaiter] = deque()
 
     def acquire(self) -> None:
         """Wait until one more request may be in flight."""
+        limiter = self._limiter
+        if in_forked_child(limiter.generation):
+            # No copy of a call sends its requests a second time.
+            suspend_copy()
         if not self._busy:
             self._busy = True
             return
-        limiter = self._limiter
         if limiter.acquire_request():
             self._extras += 1
             return
-        turn = _Turn(limiter._hub, self)
-        self._waiting.append(turn)
-        limiter._requesters.append(turn)
+        waiter = _QueuedWaiter(limiter, self)
+        self._waiters.append(waiter)
+        limiter._request_waiters.append(waiter)
         try:
-            turn.wait()
+            waiter.wait()
         except BaseException:
-            if turn.granted:
+            if waiter.granted:
                 self.release()
             else:
-                self._waiting.remove(turn)
-                limiter._requesters.remove(turn)
+                self._waiters.remove(waiter)
+                limiter._request_waiters.remove(waiter)
             raise
 
     def release(self) -> None:
         if self._extras:
             self._extras -= 1
             self._limiter.release_request()
-        elif self._waiting:
-            # The one that it is entitled to goes on to the next of its own.
-            turn = self._waiting.popleft()
-            self._limiter._requesters.remove(turn)
-            turn.grant()
+        elif self._waiters:
+            # The request that it is entitled to passes to the next of its own.
+            waiter = self._waiters.popleft()
+            self._limiter._request_waiters.remove(waiter)
+            waiter.grant()
         else:
             self._busy = False
 
-    def acquire_extra(self, turn: _Turn) -> None:
-        """The limiter had one more request to give to `turn`."""
-        self._waiting.remove(turn)
+    def grant_extra(self, waiter: _QueuedWaiter) -> None:
+        """The limiter has given `waiter` a request beyond the one that the call is entitled to."""
+        self._waiters.remove(waiter)
         self._extras += 1
-        turn.grant()
+        waiter.grant()
 
     def acquire_part(self) -> bool:
-        """Whether one more part of a stream may be held in memory, beside the first."""
+        """Acquire one more part of a stream in memory, beside the first, without waiting."""
         return self._limiter.acquire_part()
 
     def release_part(self) -> None:
         self._limiter.release_part()
 
 
-class _Turn:
-    """A greenlet that waits for its turn."""
+class _QueuedWaiter:
+    """A greenlet in the queue for a call or a request."""
 
-    __slots__ = ("_hub", "_waiter", "granted", "limiter")
+    __slots__ = ("_generation", "_hub", "_waiter", "call_limiter", "granted")
 
-    def __init__(self, hub: Any, limiter: CallLimiter | None = None) -> None:
-        self._hub = hub
-        self._waiter = Waiter(hub)
-        self.limiter = limiter
-        #: Given, though the greenlet may not have gone on yet.
+    def __init__(self, limiter: Limiter, call_limiter: CallLimiter | None = None) -> None:
+        self._hub = limiter._hub
+        self._generation = limiter.generation
+        self._waiter = Waiter(self._hub)
+        self.call_limiter = call_limiter
+        #: Set before the greenlet goes on.
         self.granted = False
 
     def wait(self) -> None:
-        self._waiter.get()
+        wait_in_process(self._waiter.get, self._generation)
 
     def grant(self) -> None:
         self.granted = True
         self._hub.loop.run_callback(self._waiter.switch, None)
 
-    def refuse(self, error: Exception) -> None:
+    def reject(self, error: Exception) -> None:
         self._hub.loop.run_callback(self._waiter.throw, error)

@@ -27,7 +27,6 @@ from s3po.errors import (
 )
 from s3po.models import HeadObjectResult, parse_http_date
 from s3po.rest import Client
-from s3po.transfer.backoff import backoff_delay
 
 _log = log.logger("transfer")
 _T = TypeVar("_T")
@@ -163,6 +162,7 @@ def resolve(
     Raises OutcomeUnknown after `Config.resolve_timeout`.
     """
     clock = client._clock
+    backoff = client.backoff()
     deadline = clock() + client.config.resolve_timeout
     looks = same = 0
     while True:
@@ -208,14 +208,10 @@ def resolve(
         left = deadline - clock()
         if left <= 0:
             break
-        client._sleep(min(left, _pause(client, looks)))
+        least = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(looks, 20))
+        client._sleep(min(left, max(least, min(_LONGEST_PAUSE, backoff.delay()))))
     unknown = OutcomeUnknown(
         f"whether the store performed it is unknown: {error}", upload_id=upload_id, seen=seen
     ).add_context(operation=operation, bucket=bucket, key=key)
     _log.warning("%s", unknown)
     raise unknown from error
-
-
-def _pause(client: Client, looks: int) -> float:
-    least = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(looks, 20))
-    return max(least, min(_LONGEST_PAUSE, backoff_delay(client, looks + 1)))

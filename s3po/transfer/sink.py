@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from s3po.config import MiB
 from s3po.errors import ConfigError
 from s3po.forks import fork_generation, in_forked_child
-from s3po.transfer.loop import FAIR_BYTES, yield_to_loop
 from s3po.transfer.source import check_encoding, is_text, real_file
+from s3po.transport.hubs import BYTES_PER_TURN, yield_to_loop
 
 if TYPE_CHECKING:
 
@@ -384,7 +384,7 @@ def _copy_into(path: str, target: str) -> None:
             while view:
                 view = view[file.write(view) :]
             copied += count
-            if copied >= FAIR_BYTES:
+            if copied >= BYTES_PER_TURN:
                 copied = 0
                 yield_to_loop()
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from s3po.config import KiB
 from s3po.errors import ConfigError, IntegrityError
 from s3po.messages import Body, BytesLike
-from s3po.transfer.loop import can_start_threads
 from s3po.transfer.plan import check_size
-from s3po.transport.transport import keep_hub
+from s3po.transfer.threads import can_start_threads
+from s3po.transport.hubs import keep_hub
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

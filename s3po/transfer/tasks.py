@@ -12,7 +12,7 @@ import gevent
 from gevent.event import Event
 
 from s3po.forks import fork_generation, in_forked_child
-from s3po.transport.transport import keep_hub
+from s3po.transport.hubs import keep_hub
 
 _Task = tuple[Callable[..., object], tuple[object, ...]]
 

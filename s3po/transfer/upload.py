@@ -28,7 +28,6 @@ from s3po.messages import Body, BytesLike, Request
 from s3po.models import HeadObjectResult, PartInfo, PutObjectResult, UploadResult
 from s3po.rest import Client, codec
 from s3po.sigv4 import hash_body
-from s3po.transfer.backoff import Backoff
 from s3po.transfer.headers import (
     headers_of_complete,
     headers_of_create,
@@ -265,18 +264,18 @@ def _check_put(
     result: PutObjectResult,
 ) -> PutObjectResult:
     """Compare an answer's ETag with what was sent, and send it again where they differ."""
-    backoff = Backoff(client)
+    backoff = client.backoff()
     while sent := _differs(bucket, result.etag, result.headers, body):
         error = _wrong_etag(result.etag, sent)
         error.add_context(
-            operation="put_object", bucket=bucket, key=key, attempts=backoff.failures + 1
+            operation="put_object", bucket=bucket, key=key, attempts=backoff.count + 1
         )
         conditional = headers is not None and ("if-match" in headers or "if-none-match" in headers)
-        if conditional or backoff.failures + 1 >= client.config.max_attempts:
+        if conditional or backoff.count + 1 >= client.config.max_attempts:
             # A conditional one would fail now, for its object is there.
             raise error
         client.stats.retries += 1
-        backoff.pause()
+        backoff.wait()
         _rewind(body)
         result = client.put_object(bucket, key, body, headers=headers)
     return result
@@ -518,7 +517,7 @@ class MultipartUpload:
                 "x-amz-sdk-checksum-algorithm": self._checksum.upper(),
             }
             self._part_sums[number] = digest
-        backoff = Backoff(client)
+        backoff = client.backoff()
         while True:
             part = client.upload_part(
                 self._bucket, self._key, self.upload_id, number, body, headers=headers
@@ -528,10 +527,10 @@ class MultipartUpload:
             sent = _differs(self._bucket, part.etag, part.headers or {}, body)
             if not sent:
                 break
-            if backoff.failures + 1 >= client.config.max_attempts:
+            if backoff.count + 1 >= client.config.max_attempts:
                 raise _wrong_etag(part.etag, sent)
             client.stats.retries += 1
-            backoff.pause()
+            backoff.wait()
             _rewind(body)
         self._done[number] = replace(part, checksums=sums, headers=None)
 

@@ -1,24 +1,36 @@
-"""Bytes over sockets: the only place that knows requests, urllib3 and gevent's sockets."""
+"""HTTP: the requests Session on urllib3's pools of gevent connections.
+
+The only package that imports requests, urllib3's pools and gevent's sockets.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from s3po.transport.adapter import GeventAdapter
+    from s3po.transport.messages import PreparedRequest, Response
     from s3po.transport.session import S3Session
-    from s3po.transport.transport import Transport
     from s3po.transport.wsgi import WSGIAdapter
 
-__all__ = ["S3Session", "Transport", "WSGIAdapter"]
+__all__ = ["GeventAdapter", "PreparedRequest", "Response", "S3Session", "WSGIAdapter"]
+
+_MODULES = {
+    "GeventAdapter": "adapter",
+    "PreparedRequest": "messages",
+    "Response": "messages",
+    "S3Session": "session",
+    "WSGIAdapter": "wsgi",
+}
 
 
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        # requests and urllib3 take longest of all to import: only who asks for the names pays.
+        # Loaded when asked for: a program that imports gevent's helpers alone does not pay for requests.
         from importlib import import_module
 
-        home = {"S3Session": "session", "Transport": "transport", "WSGIAdapter": "wsgi"}.get(name)
-        if home is None:
+        module = _MODULES.get(name)
+        if module is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{home}"), name)
+        return getattr(import_module(f"{__name__}.{module}"), name)

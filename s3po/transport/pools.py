@@ -1,116 +1,430 @@
-"""The connections of one hub, by where they go."""
+"""urllib3's pools of s3po's connections, and the exchange over one of them."""
 
 from __future__ import annotations
 
+import errno
+import queue
+import socket as _socket
+import time
 import weakref
+from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from time import monotonic
+from typing import Any, cast
 
-from gevent._hub_local import get_hub_if_exists
-from gevent.hub import get_hub
+import gevent
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3 import exceptions as urllib3_errors
 
-from s3po.transport.exchange import Route
-from s3po.transport.sockets import Origin
+from s3po.errors import (
+    CertificateError,
+    ConfigError,
+    ConnectionFailed,
+    MalformedResponse,
+    ProxyError,
+    TransportError,
+    TransportTimeout,
+)
+from s3po.transport.bodies import BytesBody, RawBody
+from s3po.transport.connection import (
+    BodyFailed,
+    GeventHTTPConnection,
+    GeventHTTPSConnection,
+    Head,
+    TunnelRefused,
+    open_body,
+)
+from s3po.transport.http11 import is_tls_error, reason
+from s3po.transport.hubs import get_hub_if_exists
+from s3po.transport.messages import Response
+from s3po.transport.sockets import TooSlow
 
-if TYPE_CHECKING:
-    from s3po.transport.managers import Managers
-
-# What one receive of a head (and, mostly, of a whole small answer) takes.
-_SCRATCH = 64 * 1024
 #: Each bucket may be an origin of its own.
-MAX_ORIGINS = 64
+MAX_POOLS = 64
+
+#: Errors of a process, or a machine, that has no file descriptor left.
+_STATUS_TEXTS = {403: "Forbidden", 407: "Proxy Authentication Required", 502: "Bad Gateway"}
+_NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
+#: Seconds between two looks for a connection that came back, where no other can be opened.
+_RETURN_INTERVAL = 0.01
 
 
-class Pools:
-    """What all exchanges of one hub share. `context` makes the TLS context when asked."""
+class IdleConnections:
+    """urllib3's pool queue: last in, first out, never full, and never blocking."""
 
-    def __init__(self, context: Callable[[], Any], max_idle: float) -> None:
-        self.context = context
-        self.hub = get_hub()
+    def __init__(self, maxsize: int = 0) -> None:
+        del maxsize
+        self.idle: deque[Any] = deque()
+
+    def get(self, block: bool = False, timeout: float | None = None) -> Any:
+        del block, timeout
+        try:
+            return self.idle.pop()
+        except IndexError:
+            raise queue.Empty from None
+
+    def put(self, item: Any, block: bool = False) -> None:
+        del block
+        # urllib3 fills a new queue up with None: here it would only stand in the way.
+        if item is not None:
+            item.idle_since = monotonic()
+            self.idle.append(item)
+
+    def qsize(self) -> int:
+        return len(self.idle)
+
+
+class Connections:
+    """All connections of an adapter, for forks, and for when file descriptors run out."""
+
+    def __init__(self, max_idle: float, min_rate: float) -> None:
         self.max_idle = max_idle
-        #: What answers are received into first. Used between two waits only, so that one will do.
-        self.scratch = bytearray(_SCRATCH)
-        self.view = memoryview(self.scratch)
-        #: Every connection that an exchange made.
-        self.live: weakref.WeakSet[Any] = weakref.WeakSet()
-        #: The one that was asked for last at the end.
-        self._origins: dict[tuple[str, str, int], Origin] = {}
-        self._managers: Managers | None = None
-        # Also at the interpreter's end, when nobody else does.
-        weakref.finalize(self, _close_at_last, self._origins, self.hub)
+        self.min_rate = min_rate
+        self._open: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.pools: weakref.WeakSet[Pool] = weakref.WeakSet()
 
-    @property
-    def managers(self) -> Managers:
-        """urllib3's pools over the same connections."""
-        if self._managers is None:
-            from s3po.transport.managers import Managers
+    def add(self, connection: Any) -> None:
+        self._open.add(connection)
 
-            self._managers = Managers(self)
-        return self._managers
+    def any_in_use(self) -> bool:
+        idle = {id(each) for pool in list(self.pools) for each in list(pool.idle)}
+        return any(each.sock is not None and id(each) not in idle for each in list(self._open))
 
-    def tls(self, scheme: str) -> dict[str, Any]:
-        """urllib3's settings for a scheme."""
-        return {"ssl_context": self.context()} if scheme == "https" else {}
+    def close_idle(self) -> bool:
+        """Close what is idle; True if there was anything."""
+        found = False
+        for pool in list(self.pools):
+            while pool.idle:
+                try:
+                    pool.idle.pop().close()
+                except IndexError:
+                    break
+                found = True
+        return found
 
-    def origin(self, scheme: str, host: str, port: int) -> Origin:
-        """An origin that is reached directly."""
-        key = scheme, host, port
-        origin = self._origins.pop(key, None)
-        if origin is None or origin.idle is None:
-            if len(self._origins) >= MAX_ORIGINS:
-                self._origins.pop(next(iter(self._origins))).close(self._foreign())
-            # What is wrong with its settings is found before anything connects.
-            context = self.context() if scheme == "https" else None
-            origin = Origin(scheme, host, port, context)
-        self._origins[key] = origin
-        return origin
+    def after_fork(self, dead: int) -> None:
+        """In a forked child: let go of the parent's sockets. The peer of the socket `dead` is gone."""
+        for pool in list(self.pools):
+            pool.idle.clear()
+        for connection in list(self._open):
+            base = connection.base_socket
+            if base is not None:
+                base.replace_descriptor(dead)
+        self._open = weakref.WeakSet()
 
-    def route(
+
+class Pool:
+    """The exchange, for both of urllib3's pool classes."""
+
+    host: str
+    port: int
+    scheme: str
+    proxy: Any
+    proxy_headers: Any
+    pool: Any
+    _new_conn: Callable[[], Any]
+    _prepare_proxy: Callable[[Any], None]
+
+    #: Idle connections, the one used last at the end.
+    idle: deque[Any]
+    connections: Connections
+    #: Where the pool leads, for messages.
+    peer: str
+    #: True where a proxy forwards the requests: their targets are whole URLs.
+    forwards = False
+    #: Header lines of each request, for a proxy that forwards.
+    proxy_lines = ""
+    close: Callable[[], None]
+
+    def set_up(self, connections: Connections, forwards: bool) -> None:
+        """Bind a new pool to its adapter's connections."""
+        self.connections = connections
+        self.idle = self.pool.idle
+        self.forwards = forwards
+        literal = f"[{self.host}]" if ":" in self.host else self.host
+        self.peer = f"{literal}:{self.port}"
+        if self.proxy is not None:
+            proxy = f"the proxy {self.proxy.host}:{self.proxy.port}"
+            # One pool for all to which a proxy forwards.
+            self.peer = proxy if forwards else f"{self.peer} by {proxy}"
+        if forwards:
+            self.proxy_lines = "".join(
+                f"{name}: {value}\r\n" for name, value in self.proxy_headers.items()
+            )
+        connections.pools.add(self)
+
+    def exchange(
         self,
-        scheme: str,
-        host: str,
-        port: int,
-        proxy: str | None,
-        connect_timeout: float,
-        read_timeout: float,
-    ) -> Route:
-        """The way of an exchange to an origin."""
-        prefix = extra = ""
-        origin: Any
-        if proxy is None:
-            origin = self.origin(scheme, host, port)
-        else:
-            from s3po.transport.managers import proxy_headers
+        head: bytes,
+        body: Any,
+        length: int,
+        method: str,
+        stream: bool,
+        connect_timeout: float | None,
+        read_timeout: float | None,
+        max_body: int,
+    ) -> Response:
+        """Send a request and receive its response, or the response's head.
 
-            origin = self.managers.behind(proxy, scheme, host, port)
-            if scheme == "http":
-                literal = f"[{host}]" if ":" in host else host
-                prefix = f"http://{literal}:{port}"
-                headers = proxy_headers(proxy)
-                extra = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        return Route(self, origin, prefix, extra, connect_timeout, read_timeout)
+        `body` is what `send_request` of a connection takes. With `stream` the body of a response below
+        300 is left on the connection, unless all of it came with its head. Otherwise it is read: at
+        most `max_body` bytes of it, and 1 MiB of an error's.
+        """
+        connection = self._acquire(connect_timeout, read_timeout)
+        exchanges = connection.exchanges
+        answered = complete = False
+        try:
+            connection.sock.settimeout(read_timeout)
+            try:
+                complete = connection.send_request(head, body, length)
+            except OSError as error:
+                # The response may have come before the connection broke.
+                found: Head | None = (
+                    connection.read_head_after_break() if _is_broken(error) else None
+                )
+                if found is None:
+                    raise
+            else:
+                found = connection.read_head()
+            answered = True
+            status, headers, keep, rest = found
+            if not complete:
+                keep = False
+                if status < 300:
+                    raise ConnectionFailed(
+                        f"{self.peer} answered {status} before the body was sent"
+                    )
+            connection.exchanges = exchanges + 1
+            received = open_body(self, connection, method, status, headers, keep, rest)
+        except BodyFailed as failed:
+            connection.close()
+            raise failed.error from None
+        except OSError as error:
+            message = None
+            if isinstance(error, TimeoutError) and not isinstance(error, TransportError):
+                awaited = "the response" if complete else "the body to be taken"
+                message = self.timeout_message(connection, awaited, error)
+            connection.close()
+            if isinstance(error, TransportError):
+                raise
+            if message is not None:
+                raise TransportTimeout(message) from error
+            stale = bool(exchanges) and not answered
+            if stale:
+                self._close_older()
+            raise ConnectionFailed(
+                f"the connection to {self.peer} broke: {reason(error)}", stale=stale
+            ) from error
+        except BaseException:
+            # GreenletExit, gevent.Timeout, KeyboardInterrupt: amid the exchange, at an unknown place.
+            connection.close()
+            raise
+        if status == 407 and self.proxy is not None:
+            received.close()
+            raise ProxyError(
+                f"the proxy {self.proxy.host}:{self.proxy.port} asks for a user and a password (407)"
+            )
+        return make_response(status, headers, received, stream, max_body)
 
-    def _foreign(self) -> bool:
-        return get_hub_if_exists() is not self.hub
+    def timeout_message(self, connection: Any, awaited: str, error: BaseException) -> str:
+        if isinstance(error, TooSlow):
+            return f"{self.peer} is too slow: {error}"
+        seconds = connection.base_socket.timeout if connection.sock is not None else 0.0
+        return f"waited {seconds:g} s for {awaited} ({self.peer})"
 
-    def close(self) -> None:
-        """Close what is idle; a connection in use is closed when it is given back."""
-        self._close(self._foreign())
+    # Connections
 
-    def abandon(self) -> None:
-        """The same where the event loop is gone, or another process's."""
-        self._close(True)
+    def _acquire(self, connect_timeout: float | None, read_timeout: float | None) -> Any:
+        """An idle connection that is alive, or a new one."""
+        idle = self.idle
+        max_idle = self.connections.max_idle
+        while idle:
+            try:
+                connection = idle.pop()
+            except IndexError:
+                # Another thread took it.
+                break
+            if connection.is_usable(max_idle):
+                return connection
+            connection.close()
+        try:
+            return self._connect(connect_timeout)
+        except ConnectionFailed as error:
+            if not _lacks_descriptors(error):
+                raise
+        return self._acquire_when_one_returns(connect_timeout, read_timeout)
 
-    def _close(self, foreign: bool) -> None:
-        _close_origins(self._origins, foreign)
-        if self._managers is not None:
-            self._managers.close(foreign)
+    def _acquire_when_one_returns(
+        self, connect_timeout: float | None, read_timeout: float | None
+    ) -> Any:
+        """A connection where the process may open no further file: others must come back first."""
+        end = None if read_timeout is None else monotonic() + read_timeout
+        while True:
+            if self.idle:
+                try:
+                    connection = self.idle.pop()
+                except IndexError:
+                    continue
+                if connection.is_usable(self.connections.max_idle):
+                    return connection
+                connection.close()
+            self.connections.close_idle()
+            in_use = self.connections.any_in_use()
+            try:
+                return self._connect(connect_timeout)
+            except ConnectionFailed as error:
+                if not _lacks_descriptors(error):
+                    raise
+                if not in_use or (end is not None and monotonic() > end):
+                    raise ConnectionFailed(
+                        f"cannot connect to {self.peer}: the process may open no more than "
+                        f"{_descriptor_limit()} files (ulimit -n)",
+                        request_sent=False,
+                    ) from error
+            if get_hub_if_exists() is None:
+                time.sleep(_RETURN_INTERVAL)
+            else:
+                gevent.sleep(_RETURN_INTERVAL)
+
+    def _connect(self, connect_timeout: float | None) -> Any:
+        connection: Any = self._new_conn()
+        self.connections.add(connection)
+        connection.timeout = connect_timeout
+        try:
+            if self.proxy is not None and not self.forwards:
+                self._prepare_proxy(connection)
+            else:
+                connection.connect()
+        except (urllib3_errors.HTTPError, OSError) as error:
+            connection.close()
+            raise self._connect_failure(error, connect_timeout) from error
+        except BaseException:
+            connection.close()
+            raise
+        connection.base_socket.min_rate = self.connections.min_rate
+        return connection
+
+    def _connect_failure(
+        self, error: Exception, connect_timeout: float | None
+    ) -> TransportError | ConfigError:
+        """What a failure to connect is to s3po's callers."""
+        cause: BaseException = error
+        while isinstance(cause, urllib3_errors.HTTPError) and cause.__cause__ is not None:
+            cause = cause.__cause__
+        if isinstance(cause, TimeoutError):
+            if "handshake" in str(cause):
+                what = f"the TLS handshake with {self.peer}"
+            else:
+                what = f"connecting to {self.peer}"
+            return TransportTimeout(
+                f"{what} took longer than {connect_timeout:g} s", request_sent=False
+            )
+        if is_tls_error(cause) and hasattr(cause, "verify_message"):
+            return CertificateError(
+                f"the certificate of {self.peer} is not trusted: {reason(cause)}. Config(verify=) and "
+                "AWS_CA_BUNDLE name the bundle of another authority"
+            )
+        if is_tls_error(cause):
+            return ConnectionFailed(
+                f"the TLS handshake with {self.peer} failed: {reason(cause)}", request_sent=False
+            )
+        if isinstance(cause, TunnelRefused):
+            return ProxyError(
+                f"the proxy {self.proxy.host}:{self.proxy.port} refused a tunnel to "
+                f"{self.host}:{self.port}: {cause.status} {_STATUS_TEXTS.get(cause.status, '')}"
+            )
+        return ConnectionFailed(
+            f"cannot connect to {self.peer}: {reason(cause)}", request_sent=False
+        )
+
+    def _close_older(self) -> None:
+        """A kept-alive connection was dead: those that are no longer alive are closed too."""
+        for _ in range(len(self.idle)):
+            try:
+                connection = self.idle.popleft()
+            except IndexError:
+                return
+            if connection.is_usable(self.connections.max_idle):
+                self.idle.append(connection)
+            else:
+                connection.close()
+
+    def release(self, connection: Any, keep: bool) -> None:
+        """Take a connection back: it is used again if `keep`."""
+        if not keep or self.pool is None or connection.base_socket is None:
+            connection.close()
+            return
+        idle = self.idle
+        connection.idle_since = now = monotonic()
+        idle.append(connection)
+        try:
+            if now - idle[0].idle_since > self.connections.max_idle:
+                idle.popleft().close()
+        except IndexError:
+            # Another thread took it.
+            pass
+
+    def discard(self, connection: Any) -> None:
+        """Take a connection back that cannot be used again."""
+        connection.close()
 
 
-def _close_at_last(origins: dict[tuple[str, str, int], Origin], hub: Any) -> None:
-    _close_origins(origins, get_hub_if_exists() is not hub or hub.loop is None)
+def make_response(
+    status: int, headers: dict[str, str], body: RawBody, stream: bool, max_body: int
+) -> Response:
+    """A response whose body stays to be read, or is read now."""
+    if type(body) is BytesBody:
+        return Response(status, headers, body.data)
+    if stream and status < 300:
+        return Response(status, headers, None, body)
+    limit = max_body if status < 300 else _MAX_ERROR_BODY
+    try:
+        data = body.read(limit)
+        if status < 300 and len(data) == limit and body.readinto(memoryview(bytearray(1))):
+            raise MalformedResponse(
+                f"the response's body exceeds {limit} bytes, which no such response needs",
+                status=status,
+            )
+    finally:
+        body.close()
+    return Response(status, headers, data)
 
 
-def _close_origins(origins: dict[tuple[str, str, int], Origin], foreign: bool) -> None:
-    while origins:
-        origins.popitem()[1].close(foreign)
+_MAX_ERROR_BODY = 1024 * 1024
+
+
+class GeventHTTPConnectionPool(Pool, HTTPConnectionPool):  # type: ignore[misc]
+    ConnectionCls = cast(Any, GeventHTTPConnection)
+    QueueCls = cast(Any, IdleConnections)
+
+
+class GeventHTTPSConnectionPool(Pool, HTTPSConnectionPool):  # type: ignore[misc]
+    ConnectionCls = cast(Any, GeventHTTPSConnection)
+    QueueCls = cast(Any, IdleConnections)
+
+
+POOL_CLASSES = {"http": GeventHTTPConnectionPool, "https": GeventHTTPSConnectionPool}
+
+
+def _is_broken(error: OSError) -> bool:
+    return isinstance(error, (BrokenPipeError, ConnectionResetError)) or is_tls_error(error)
+
+
+def _lacks_descriptors(error: ConnectionFailed) -> bool:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, _socket.gaierror):
+            if cause.errno == getattr(_socket, "EAI_SYSTEM", None):
+                return True
+        elif isinstance(cause, OSError) and cause.errno in _NO_DESCRIPTOR:
+            return True
+        cause = cause.__cause__
+    return False
+
+
+def _descriptor_limit() -> int:
+    try:
+        import resource
+    except ImportError:
+        return 0
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]

@@ -1,70 +1,192 @@
-"""The requests Session over s3po's pools, and its adapter. Loaded when somebody asks for it."""
+"""The requests Session that all of s3po's traffic goes through."""
 
 from __future__ import annotations
 
 from http.cookiejar import DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast, overload
 
 import requests
-from requests.adapters import BaseAdapter, HTTPAdapter
-from urllib3 import ProxyManager
+import urllib3.exceptions
+from requests.adapters import BaseAdapter
+from requests.hooks import dispatch_hook
 
-from s3po.messages import HTTPRequest, Response
-from s3po.transport.pools import Pools
+from s3po.config import Config
+from s3po.errors import ConfigError, ConnectionFailed, S3poError, TransportTimeout
+from s3po.transport.adapter import MAX_BODY, GeventAdapter
+from s3po.transport.connection import build_request
+from s3po.transport.messages import PreparedRequest, Response, adopt
 from s3po.transport.settings import proxies_for, verify_of
+from s3po.transport.wsgi import WSGIAdapter
 
-if TYPE_CHECKING:
-    from s3po.transport.transport import Lane
+#: As requests has it: programs that replace it (to trace or to fake requests) are to see ours too.
+_SESSION_SEND = requests.Session.send
 
 
 class S3Session(requests.Session):
-    """A requests Session that sends bytes as they were signed.
+    """A requests Session that sends bytes as they were signed, and gives them as they are stored.
 
-    No netrc, no redirects, no cookies, no decoding; proxies and CA bundles from the Config or the
-    environment. It belongs to one gevent hub. `exchange` is the short way that s3po takes; the usual
-    methods (`get`, `request`, ...) work too, over the same connections.
+    No netrc, no redirects, no cookies, no decoding; proxies and CA bundles come from the Config or the
+    environment. One serves all native threads and greenlets. Adapters that are mounted on it serve
+    s3po's requests too, and hooks see them.
     """
 
-    def __init__(self, lane: Lane) -> None:
-        self._lane: Lane | None = None
+    def __init__(self, config: Config | None = None) -> None:
+        self.config = config if config is not None else Config()
+        #: By origin; None where adapters for paths make each request look.
+        self._found: dict[str, BaseAdapter | None] = {}
         super().__init__()
-        self.config = lane.config
         self.trust_env = False
         self.max_redirects = 0
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self.headers["Accept-Encoding"] = "identity"
-        self.adapter = GeventAdapter(lane.pools)
+        #: The adapter that serves whatever no other is mounted for.
+        self.adapter = GeventAdapter(self.config)
         self.mount("https://", self.adapter)
         self.mount("http://", self.adapter)
-        self._lane = lane
+
+    @overload
+    def send(self, request: PreparedRequest, **kwargs: Any) -> Response: ...
+    @overload
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response: ...
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """Send one request, through the adapter that is mounted for its URL.
+
+        `stream`, `timeout`, `verify`, `cert` and `proxies` are requests'. For a `PreparedRequest` of
+        s3po's own the response is a `Response` of s3po's, what is not HTTP or fails raises s3po's errors,
+        and `max_body` bounds the bytes of a body that is read into memory.
+        """
+        if type(request) is not PreparedRequest:
+            kwargs = {**self._settings_for(request), **kwargs, "allow_redirects": False}
+            return super().send(request, **kwargs)
+        url: str = request.url  # type: ignore[assignment]
+        adapter = self._found.get(url[: url.find("/", 8)])
+        if adapter is None:
+            adapter = self._find_adapter(url)
+        if requests.Session.send is not _SESSION_SEND:
+            response = self._send_traced(request, adapter, kwargs)
+        elif adapter is self.adapter:
+            response = self.adapter.send(request, **kwargs)
+        else:
+            response = self._send_through(adapter, request, kwargs)
+        if type(response) is not Response or request._hooks is not None or self.hooks["response"]:
+            response = self._finish(request, response, kwargs)
+        return response
+
+    def _settings_for(self, request: requests.PreparedRequest) -> dict[str, Any]:
+        """What the Config and the environment say, as requests passes it to adapters."""
+        return {
+            "stream": False,
+            "timeout": (self.config.connect_timeout, self.config.read_timeout),
+            "verify": verify_of(self.config),
+            "cert": self.config.cert,
+            "proxies": proxies_for(request.url or "", self.config),
+        }
+
+    def _send_through(
+        self, adapter: BaseAdapter, request: PreparedRequest, kwargs: dict[str, Any]
+    ) -> requests.Response:
+        """Send through an adapter that knows what requests gives it, and nothing else."""
+        if type(adapter) is WSGIAdapter:
+            return adapter.send(request, kwargs.get("stream", False))
+        # Built for its checks only: what cannot be sent is refused here as it is on the wire.
+        build_request(request.method or "", "/", request.lower_headers, request.body)
+        kwargs = {**self._settings_for(request), **kwargs}
+        kwargs.pop("max_body", None)
+        try:
+            return adapter.send(request, **kwargs)
+        except (
+            requests.exceptions.RequestException,
+            urllib3.exceptions.HTTPError,
+            OSError,
+        ) as error:
+            raise _translate(error, adapter) from None
+
+    def _send_traced(
+        self, request: PreparedRequest, adapter: BaseAdapter, kwargs: dict[str, Any]
+    ) -> requests.Response:
+        """Send by what somebody has put in the place of `requests.Session.send`."""
+        kwargs = {**self._settings_for(request), **kwargs}
+        kwargs.pop("max_body", None)
+        # The body stays on its connection: s3po reads it.
+        kwargs |= {"stream": True, "allow_redirects": False}
+        try:
+            return super().send(request, **kwargs)
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise _translate(error, adapter) from None
+
+    def _finish(
+        self, request: PreparedRequest, response: requests.Response, kwargs: dict[str, Any]
+    ) -> Response:
+        """Let hooks see a response, and make it one of s3po's."""
+        stream = bool(kwargs.get("stream"))
+        hooks = {"response": [*self.hooks["response"], *request.hooks["response"]]}
+        if hooks["response"]:
+            if response.request is None:
+                response.request = request
+                response.url = request.url or ""
+            dispatch: Any = dispatch_hook
+            response = dispatch("response", hooks, response, **kwargs)
+        made = adopt(response, request.method or "", stream, kwargs.get("max_body", MAX_BODY))
+        if made.stream is not None and not (stream and made.status_code < 300):
+            _ = made.content
+        return made
+
+    # Adapters
 
     def mount(self, prefix: str | bytes, adapter: BaseAdapter) -> None:
-        super().mount(cast(str, prefix), adapter)
-        if self._lane is not None:
-            self._lane.forget_routes()
+        """Let `adapter` serve the URLs that begin with `prefix`, in all threads.
+
+        A default port may stand in the prefix or not.
+        """
+        text = prefix.decode() if isinstance(prefix, bytes) else prefix
+        # Replaced as a whole, longest prefix first: other threads go through it.
+        adapters = {**self.adapters, text: adapter}
+        self.adapters = cast(
+            Any, dict(sorted(adapters.items(), key=lambda item: len(item[0]), reverse=True))
+        )
+        self._found = {}
 
     def unmount(self, prefix: str) -> None:
         """Take an adapter away again; what is mounted under a shorter prefix serves instead."""
-        self.adapters.pop(prefix, None)
+        adapters = {each: adapter for each, adapter in self.adapters.items() if each != prefix}
         if prefix in ("http://", "https://"):
-            self.mount(prefix, self.adapter)
-        if self._lane is not None:
-            self._lane.forget_routes()
+            adapters[prefix] = self.adapter
+        self.adapters = cast(Any, adapters)
+        self._found = {}
 
-    def exchange(self, request: HTTPRequest, stream: bool = False) -> Response:
-        """One exchange, exactly as the request stands."""
-        assert self._lane is not None
-        return self._lane.exchange(request, stream)
+    def get_adapter(self, url: str) -> BaseAdapter:
+        """The adapter that is mounted for a URL."""
+        spellings = _spellings(url)
+        for prefix, adapter in self.adapters.items():
+            if any(each.startswith(prefix.lower()) for each in spellings):
+                return adapter
+        raise ConfigError(f"no adapter is mounted for {url.partition('?')[0]!r}")
+
+    def _find_adapter(self, url: str) -> BaseAdapter:
+        adapter = self.get_adapter(url)
+        end = url.find("/", 8)
+        origins = _spellings(url[: end + 1])
+        for prefix in self.adapters:
+            for origin in origins:
+                if prefix.lower().startswith(origin) and len(prefix) > len(origin):
+                    # An adapter for a path of this origin: each request must be looked at.
+                    return adapter
+        if len(self._found) >= 1024:
+            self._found = {}
+        self._found[url[:end]] = adapter
+        return adapter
 
     def close(self) -> None:
-        """Close what is idle; what is in use is closed when its exchange ends."""
-        if self._lane is not None:
-            self._lane.forget_routes()
-        super().close()
+        """Close what is idle; what is in use is closed when its response ends. It can be used again.
+
+        Other people's adapters are left alone.
+        """
+        self.adapter.close()
 
     def merge_environment_settings(
         self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
     ) -> Any:
+        """requests' hook: the settings of a request that its caller left open."""
         if not proxies:
             proxies = proxies_for(url, self.config)
         if verify is None:
@@ -77,32 +199,30 @@ class S3Session(requests.Session):
         """Never: a redirect would carry a signature that is not for its target."""
 
 
-class GeventAdapter(HTTPAdapter):
-    """An HTTPAdapter whose connections wait with gevent: the Session's way over `Pools`."""
+def _spellings(url: str) -> list[str]:
+    """A URL in lower case, with the default port and without, where it has that."""
+    end = url.find("/", 8)
+    origin = (url if end < 0 else url[:end]).lower()
+    rest = "" if end < 0 else url[end:].lower()
+    scheme = origin.partition(":")[0]
+    port = ":443" if scheme == "https" else ":80"
+    if origin.endswith(port):
+        return [origin + rest, origin.removesuffix(port) + rest]
+    if ":" in origin[len(scheme) + 3 :].rpartition("]")[2]:
+        return [origin + rest]
+    return [origin + rest, origin + port + rest]
 
-    def __init__(self, pools: Pools) -> None:
-        self._pools = pools
-        super().__init__(pool_maxsize=1)
 
-    def init_poolmanager(
-        self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any
-    ) -> None:
-        del connections, maxsize, block, pool_kwargs
-        self.poolmanager = self._pools.managers.direct
-
-    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> ProxyManager:
-        return self._pools.managers.through(proxy, **proxy_kwargs)
-
-    def build_connection_pool_key_attributes(
-        self, request: Any, verify: Any, cert: Any = None
-    ) -> Any:
-        """requests' seam for TLS settings: ours are in the context already."""
-        del verify, cert
-        host, _ = super().build_connection_pool_key_attributes(request, True, None)
-        return host, self._pools.tls(host["scheme"])
-
-    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """Nothing to add: the context verifies."""
-
-    def close(self) -> None:
-        self._pools.close()
+def _translate(error: Exception, adapter: BaseAdapter) -> Exception:
+    """What a failure of somebody else's adapter is to s3po's callers."""
+    if isinstance(error, S3poError):
+        return error
+    # The message of such an error may hold the URL, and the URL a signature.
+    what = f"{type(error).__name__} from {type(adapter).__name__}"
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return TransportTimeout(f"connecting timed out: {what}", request_sent=False)
+    if isinstance(error, (requests.exceptions.Timeout, TimeoutError)):
+        return TransportTimeout(f"waiting for the response timed out: {what}")
+    if isinstance(error, ValueError):
+        return ConfigError(what)
+    return ConnectionFailed(what)

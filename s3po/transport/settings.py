@@ -1,15 +1,19 @@
-"""What the Config and the environment say of certificates and proxies. netrc is never asked."""
+"""Certificates and proxies, from the Config and the environment. netrc is never asked."""
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import sys
+from urllib.parse import urlsplit
 
 from s3po.config import Config
 
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
 
 def verify_of(config: Config) -> bool | str:
-    """What certificates are checked against: AWS_CA_BUNDLE before REQUESTS_CA_BUNDLE."""
+    """The bundle that certificates are checked against: AWS_CA_BUNDLE before REQUESTS_CA_BUNDLE."""
     if config.verify is not None:
         return config.verify
     return os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE") or True
@@ -21,22 +25,82 @@ def proxies_for(url: str, config: Config) -> dict[str, str]:
         return dict(config.proxies)
     if not _may_have_proxies():
         return {}
-    from requests.utils import get_environ_proxies
+    from urllib.request import getproxies, proxy_bypass
 
-    return get_environ_proxies(url, no_proxy=None)
+    proxies = getproxies()
+    no_proxy = proxies.pop("no", "")
+    if is_bypassed(url, no_proxy):
+        return {}
+    if sys.platform in ("darwin", "win32") and proxy_bypass(urlsplit(url).hostname or ""):
+        return {}
+    return proxies
 
 
-def proxy_for(url: str, config: Config) -> str | None:
+def proxy_for(url: str, proxies: dict[str, str]) -> str | None:
     """The URL of the proxy through which to reach `url`."""
-    proxies = proxies_for(url, config)
     if not proxies:
         return None
-    from requests.utils import select_proxy
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    for name in (f"{parts.scheme}://{host}", parts.scheme, f"all://{host}", "all"):
+        proxy = proxies.get(name)
+        if proxy:
+            return proxy if "://" in proxy else f"http://{proxy}"
+    return None
 
-    proxy = select_proxy(url, proxies)
-    if not proxy:
+
+def is_bypassed(url: str, no_proxy: str) -> bool:
+    """True if NO_PROXY names the host of `url`.
+
+    Its items are names (`example.com` and `.example.com` are the domain and all below it), addresses,
+    networks (`10.0.0.0/8`), each with `:port` or without, and `*`. IPv6 may stand in brackets.
+    """
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".").lower()
+    port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
+    address = _address(host.partition("%")[0])
+    for item in no_proxy.replace(" ", ",").split(","):
+        item = item.strip().lower()
+        if not item:
+            continue
+        if item == "*":
+            return True
+        if address is not None and "/" in item:
+            try:
+                if address in ipaddress.ip_network(item.strip("[]"), strict=False):
+                    return True
+            except ValueError:
+                pass
+            continue
+        name, item_port = _split_port(item)
+        if item_port is not None and item_port != port:
+            continue
+        if address is not None:
+            if _address(name) == address:
+                return True
+            continue
+        name = name.removeprefix("*").strip(".")
+        if name and (host == name or host.endswith(f".{name}")):
+            return True
+    return False
+
+
+def _split_port(item: str) -> tuple[str, int | None]:
+    if item.startswith("["):
+        name, _, rest = item[1:].partition("]")
+        digits = rest.removeprefix(":")
+    elif item.count(":") == 1:
+        name, _, digits = item.partition(":")
+    else:
+        return item, None
+    return name, int(digits) if digits.isdigit() else None
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
         return None
-    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 def _may_have_proxies() -> bool:

@@ -1,82 +1,369 @@
-"""Connections on gevent's sockets, without patching anything, and the steps of an exchange over them.
+"""Sockets that wait in whatever thread and greenlet uses them, without patching anything.
 
-Everything here belongs to one gevent hub, that is to one native thread.
+A gevent socket belongs to the hub that made it. A `Socket` is a non-blocking native socket; each wait
+is one of the hub of the thread that waits, or, in a thread without a hub, of poll(2). So a connection
+may be made in one thread and used in another, and a thread that only sends requests needs no hub.
 """
 
 from __future__ import annotations
 
-import errno
 import os
+import select
 import socket as _socket
-from collections import deque
+from collections.abc import Iterable
 from time import monotonic
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import gevent
+import gevent.select
 import gevent.socket
-from gevent.hub import get_hub
+from gevent.monkey import get_original
 
-from s3po.errors import (
-    IncompleteBody,
-    IntegrityError,
-    MalformedResponse,
-)
-from s3po.transport import wire
+from s3po.forks import fork_generation, in_forked_child, suspend_copy
+from s3po.transport.hubs import BYTES_PER_TURN, get_hub_if_exists, yield_to_loop
 
-if TYPE_CHECKING:
-    from s3po.transport.pools import Pools
-    from s3po.transport.tls import TLSContext
+READ, WRITE = 1, 2
 
-_CHUNK = 256 * 1024
-_NOT_THAT_FILE = (errno.EINVAL, errno.ENOSYS, errno.ESPIPE, errno.EOPNOTSUPP, errno.EOVERFLOW)
-_SENDFILE = 1024 * 1024
-_OPTIONS = ((_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1),)
-# After so many bytes without a wait the other greenlets get their turn.
-_BURST = 8 * 1024 * 1024
+#: RFC 8305, section 8: the delay between two attempts to connect.
+_ATTEMPT_DELAY = 0.25
+#: Names whose last good address is remembered.
+_MAX_REMEMBERED = 256
 
-_READ, _WRITE = 1, 2
+native_socket: Any = get_original("socket", "socket")
+_native_getaddrinfo: Any = get_original("socket", "getaddrinfo")
+_native_poll: Any = get_original("select", "poll")
+_start_thread: Any = get_original("_thread", "start_new_thread")
+_allocate_lock: Any = get_original("_thread", "allocate_lock")
+
+#: Seconds of waiting over which the rate of a body is looked at.
+_RATE_WINDOW = 10.0
+
+_POLL_EVENTS = {
+    READ: select.POLLIN,
+    WRITE: select.POLLOUT,
+    READ | WRITE: select.POLLIN | select.POLLOUT,
+}
 
 
-def open_socket(
+class TooSlow(TimeoutError):
+    """A body trickles."""
+
+
+class Socket:
+    """A connected socket: `recv_now` and `send_now` raise BlockingIOError where `wait` would wait.
+
+    A wait lasts at most `timeout` seconds (None: no limit), and not beyond `deadline` (of `monotonic`).
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_hub",
+        "_poll",
+        "_timer",
+        "_timer_seconds",
+        "_waited",
+        "_waited_bytes",
+        "_watchers",
+        "bytes_since_wait",
+        "deadline",
+        "generation",
+        "min_rate",
+        "native",
+        "recv_bytes_now",
+        "recv_now",
+        "send_now",
+        "timeout",
+    )
+
+    def __init__(self, native: Any, timeout: float | None = None) -> None:
+        native.setblocking(False)
+        self.native = native
+        self.recv_now = native.recv_into
+        self.recv_bytes_now = native.recv
+        self.send_now = native.send
+        self.timeout = timeout
+        self.deadline: float | None = None
+        #: Bytes moved since the last wait.
+        self.bytes_since_wait = 0
+        #: Bytes a second that a body must come or go by, seen over `_RATE_WINDOW`; 0 for any.
+        self.min_rate = 0.0
+        #: Seconds waited for a body since the rate was last looked at, and the bytes that came or went.
+        self._waited: float | None = None
+        self._waited_bytes = 0
+        #: That of the process that opened it; see `s3po.forks`.
+        self.generation = fork_generation()
+        self._hub: Any = None
+        #: By events: of the hub's loop.
+        self._watchers: dict[int, Any] = {}
+        self._timer: Any = None
+        self._timer_seconds = -1.0
+        self._poll: Any = None
+
+    # Waiting
+
+    def wait(self, events: int) -> None:
+        """Wait until the socket is ready for one of `events`. TimeoutError."""
+        if self._waited is None:
+            self._wait(events)
+            return
+        begun = monotonic()
+        self._waited_bytes += self.bytes_since_wait
+        self._wait(events)
+        self._waited += monotonic() - begun
+        if self._waited >= _RATE_WINDOW:
+            if self._waited_bytes < self.min_rate * self._waited:
+                raise TooSlow(
+                    f"{self._waited_bytes} bytes in {self._waited:.1f} s, "
+                    f"less than Config.min_rate ({self.min_rate:g} bytes a second)"
+                )
+            self.watch_rate(True)
+
+    def watch_rate(self, on: bool) -> None:
+        """A body begins, or ends, whose rate must not be below `min_rate`."""
+        self._waited = 0.0 if on and self.min_rate else None
+        self._waited_bytes = 0
+
+    def _wait(self, events: int) -> None:
+        self.bytes_since_wait = 0
+        seconds = self.timeout
+        if self.deadline is not None:
+            left = self.deadline - monotonic()
+            if left <= 0:
+                raise TimeoutError("timed out")
+            seconds = left if seconds is None else min(left, seconds)
+        hub = get_hub_if_exists()
+        if hub is None:
+            self._wait_in_poll(events, seconds)
+        else:
+            if hub is not self._hub:
+                self._forget_hub()
+                self._hub = hub
+            try:
+                watcher = self._watchers[events]
+            except KeyError:
+                watcher = self._watchers[events] = hub.loop.io(self.native.fileno(), events)
+            if seconds is None:
+                hub.wait(watcher)
+            else:
+                if seconds != self._timer_seconds:
+                    # A timer that repeats starts with all of its time again; others go on with what is left.
+                    self._timer = hub.loop.timer(seconds, seconds)
+                    self._timer_seconds = seconds
+                timer = self._timer
+                timer.again(_expire, hub, watcher)
+                try:
+                    hub.wait(watcher)
+                except TimeoutError:
+                    if not in_forked_child(self.generation):
+                        raise
+                finally:
+                    timer.stop()
+        if in_forked_child(self.generation):
+            suspend_copy()
+
+    def _wait_in_poll(self, events: int, seconds: float | None) -> None:
+        poll = _native_poll()
+        poll.register(self.native.fileno(), _POLL_EVENTS[events])
+        if not poll.poll(None if seconds is None else seconds * 1000):
+            raise TimeoutError("timed out")
+
+    def _forget_hub(self) -> None:
+        # Not closed: their loop may be another thread's, or gone. They are not active.
+        self._hub = None
+        self._watchers = {}
+        self._timer = None
+        self._timer_seconds = -1.0
+
+    def is_readable(self) -> bool:
+        """True if there is something to receive: bytes, the peer's end or an error. Does not wait."""
+        poll = self._poll
+        if poll is None:
+            poll = self._poll = _native_poll()
+            poll.register(self.native.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
+
+    def has_unread(self) -> bool:
+        """True if something came that was not asked for."""
+        return self.is_readable()
+
+    def count(self, size: int) -> None:
+        """`size` bytes were moved; after many without a wait other greenlets get their turn."""
+        self.bytes_since_wait += size
+        if self.bytes_since_wait > BYTES_PER_TURN:
+            self._waited_bytes += self.bytes_since_wait
+            self.bytes_since_wait = 0
+            yield_to_loop()
+            if in_forked_child(self.generation):
+                suspend_copy()
+
+    # What urllib3 asks of a socket
+
+    def settimeout(self, value: float | None) -> None:
+        self.timeout = value
+
+    def fileno(self) -> int:
+        number: int = self.native.fileno()
+        return number
+
+    def close(self) -> None:
+        if self._hub is not None:
+            if self._hub is get_hub_if_exists() and self._hub.loop is not None:
+                for watcher in self._watchers.values():
+                    watcher.close()
+                if self._timer is not None:
+                    self._timer.close()
+            self._forget_hub()
+        self._poll = None
+        self.native.close()
+
+    def replace_descriptor(self, other: int) -> None:
+        """In a forked child: put the socket `other` in the place of the parent's.
+
+        A copied greenlet that waits for it wakes up. Were it closed, libev would abort the process.
+        """
+        number = self.native.fileno()
+        if number >= 0:
+            os.dup2(other, number, inheritable=False)
+
+    def __del__(self) -> None:
+        self.native.close()
+
+
+def _expire(hub: Any, watcher: Any) -> None:
+    hub.cancel_wait(watcher, TimeoutError("timed out"))
+
+
+# Connecting
+
+#: The address that a name was last reached by.
+_remembered: dict[tuple[str, int], Any] = {}
+
+
+def connect(
     host: str,
     port: int,
     timeout: float | None,
-    source_address: tuple[str, int] | None,
-    options: Any,
-) -> gevent.socket.socket:
-    """A connected gevent socket. `timeout` seconds are shared among the host's addresses."""
+    source_address: tuple[str, int] | None = None,
+    options: Iterable[tuple[Any, ...]] | None = None,
+) -> Socket:
+    """A connected socket, within `timeout` seconds in all.
+
+    The addresses of a name are tried 250 ms apart, IPv6 and IPv4 in turn, and the first that answers
+    wins; it goes first the next time. https://www.rfc-editor.org/rfc/rfc8305
+    """
     host = host.strip("[]")
-    deadline = None if timeout is None else monotonic() + timeout
+    end = None if timeout is None else monotonic() + timeout
+    addresses = _order(host, port, _resolve(host, port, timeout))
+    if len(addresses) == 1:
+        native = _race(addresses, end, source_address, options)[0]
+    else:
+        native, winner = _race(addresses, end, source_address, options)
+        if len(_remembered) >= _MAX_REMEMBERED:
+            _remembered.clear()
+        _remembered[host, port] = winner
+    return Socket(native, timeout)
+
+
+def _order(host: str, port: int, found: list[Any]) -> list[Any]:
+    """Addresses of both families in turn, the one that was good the last time first."""
+    if len(found) < 2:
+        return found
+    families: dict[int, list[Any]] = {}
+    for info in found:
+        families.setdefault(info[0], []).append(info)
+    queues = list(families.values())
+    ordered = [
+        queue[index]
+        for index in range(max(map(len, queues)))
+        for queue in queues
+        if index < len(queue)
+    ]
+    good = _remembered.get((host, port))
+    for info in ordered:
+        if info[4] == good:
+            ordered.remove(info)
+            ordered.insert(0, info)
+            break
+    return ordered
+
+
+def _race(
+    addresses: list[Any],
+    end: float | None,
+    source_address: tuple[str, int] | None,
+    options: Iterable[tuple[Any, ...]] | None,
+) -> tuple[Any, Any]:
+    """The native socket that connected first, and its address."""
+    waiting = list(reversed(addresses))
+    under_way: dict[int, tuple[Any, Any]] = {}
     failure: OSError | None = None
-    addresses = _resolve(host, port, timeout)
-    for index, (family, kind, protocol, _, address) in enumerate(addresses):
-        left = None
-        if deadline is not None:
-            left = (deadline - monotonic()) / (len(addresses) - index)
-            if left <= 0:
-                break
-        sock = gevent.socket.socket(family, kind, protocol)
+    # gevent's own, where there is a hub for others to run in.
+    poll: Any = _native_poll() if get_hub_if_exists() is None else gevent.select.poll()
+    generation = fork_generation()
+    next_start = 0.0
+    try:
+        while waiting or under_way:
+            now = monotonic()
+            if end is not None and now >= end:
+                raise TimeoutError("timed out")
+            if waiting and (now >= next_start or not under_way):
+                info = waiting.pop()
+                next_start = now + _ATTEMPT_DELAY
+                try:
+                    sock = _begin(info, source_address, options)
+                except OSError as error:
+                    failure = error
+                    continue
+                under_way[sock.fileno()] = sock, info[4]
+                poll.register(sock.fileno(), select.POLLOUT)
+            limits = [next_start] if waiting else []
+            if end is not None:
+                limits.append(end)
+            seconds = max(0.0, min(limits) - monotonic()) if limits else None
+            ready = poll.poll(None if seconds is None else seconds * 1000)
+            if in_forked_child(generation):
+                suspend_copy()
+            for number, _ in ready:
+                poll.unregister(number)
+                sock, address = under_way.pop(number)
+                code = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
+                if not code:
+                    return sock, address
+                sock.close()
+                failure = OSError(code, os.strerror(code))
+                # The next address need not wait for its time.
+                next_start = 0.0
+    finally:
+        for sock, _ in under_way.values():
+            sock.close()
+    raise failure or OSError("the name has no address")
+
+
+def _begin(
+    info: Any,
+    source_address: tuple[str, int] | None,
+    options: Iterable[tuple[Any, ...]] | None,
+) -> Any:
+    family, kind, protocol, _, address = info
+    sock = native_socket(family, kind, protocol)
+    try:
+        for option in options or ():
+            sock.setsockopt(*option)
+        sock.setblocking(False)
+        if source_address:
+            sock.bind(source_address)
         try:
-            for option in options or ():
-                sock.setsockopt(*option)
-            sock.settimeout(left)
-            if source_address:
-                sock.bind(source_address)
             sock.connect(address)
-        except OSError as error:
-            sock.close()
-            failure = error
-        except BaseException:
-            sock.close()
-            raise
-        else:
-            sock.settimeout(timeout)
-            return sock
-    raise failure or TimeoutError("timed out")
+        except BlockingIOError:
+            pass
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def _resolve(host: str, port: int, timeout: float | None) -> list[Any]:
-    # Numbers need no resolver, hence none of gevent's threads.
+    # Numbers need no resolver, hence no thread.
     for family in (_socket.AF_INET, _socket.AF_INET6):
         try:
             _socket.inet_pton(family, host)
@@ -84,397 +371,33 @@ def _resolve(host: str, port: int, timeout: float | None) -> list[Any]:
             continue
         address = (host, port) if family == _socket.AF_INET else (host, port, 0, 0)
         return [(family, _socket.SOCK_STREAM, 0, "", address)]
-    with gevent.Timeout(timeout, TimeoutError("timed out looking up the name")):
-        found = gevent.socket.getaddrinfo(host, port, 0, _socket.SOCK_STREAM)
-    return cast("list[Any]", found)
+    if get_hub_if_exists() is not None:
+        with gevent.Timeout(timeout, TimeoutError("timed out looking up the name")):
+            return list(gevent.socket.getaddrinfo(host, port, 0, _socket.SOCK_STREAM))
+    return _resolve_in_thread(host, port, timeout)
 
 
-class Wire:
-    """A connection, and the steps of an exchange over it.
+def _resolve_in_thread(host: str, port: int, timeout: float | None) -> list[Any]:
+    """getaddrinfo(3) knows no timeout: it runs in a native thread, which is left behind where it hangs."""
+    outcome: list[Any] = []
+    done = _allocate_lock()
+    done.acquire()
 
-    `sock` waits by itself. An exchange goes past it to the socket below, which never blocks, and waits
-    with watchers that are made once for each connection.
-    """
-
-    sock: Any
-    host: str
-    port: int
-
-    #: When it was last given back.
-    idle_since = 0.0
-    #: Exchanges done.
-    used = 0
-    #: Non-blocking receive and send of the socket below.
-    recv_into: Any = None
-    send_some: Any = None
-    _hub: Any = None
-    _attached: Any = None
-    _reader: Any = None
-    _writer: Any = None
-    _both: Any = None
-    _timer: Any = None
-    _tls = False
-    #: Set in the child of a fork, where the connection is the parent's.
-    abandoned = False
-    #: Bytes received but not used yet.
-    _rest = b""
-    _eof = False
-    #: Bytes moved since it last waited.
-    _burst = 0
-
-    def open(self, timeout: float) -> None:
-        """Connect; OSError where that fails. `timeout` bounds each wait."""
-        raise NotImplementedError
-
-    def close(self) -> None:
-        self._detach()
-        sock, self.sock = self.sock, None
-        if sock is not None:
-            sock.close()
-
-    def _detach(self) -> None:
-        if self._attached is not None:
-            for watcher in (self._reader, self._writer, self._both, self._timer):
-                if watcher is not None:
-                    watcher.close()
-            self._attached = self._reader = self._writer = self._both = self._timer = None
-            self.recv_into = self.send_some = self._hub = None
-        self._rest = b""
-        self._eof = False
-
-    def give_up(self) -> Any:
-        """The socket, for somebody else's connection."""
-        self._detach()
-        sock, self.sock = self.sock, None
-        return sock
-
-    def abandon(self) -> None:
-        """Close an idle connection with nothing said to its event loop, which is not ours to touch."""
-        self.abandoned = True
-        sock, self.sock = self.sock, None
-        if sock is not None:
-            _lowest(sock)._sock.close()
-
-    def sever(self, dead: int) -> None:
-        """In a forked child: put the dead socket in the place of one in use, which is the parent's.
-
-        Whoever waits for it wakes up. Were it closed instead, libev would abort the process.
-        """
-        self.abandoned = True
-        if self.sock is not None:
-            os.dup2(dead, _lowest(self.sock).fileno(), inheritable=False)
-
-    def attach(self, timeout: float) -> None:
-        """Make a connected socket ready for exchanges. Each wait of them may last `timeout` seconds."""
-        self._detach()
-        sock = self.sock
-        self._tls = not isinstance(sock, gevent.socket.socket)
-        if self._tls:
-            self.recv_into = sock.recv_now
-            self.send_some = sock.send_now
-        else:
-            self.recv_into = sock._sock.recv_into
-            self.send_some = sock._sock.send
-        self._hub = get_hub()
-        loop = self._hub.loop
-        descriptor = sock.fileno()
-        self._attached = sock
-        self._reader = loop.io(descriptor, _READ)
-        self._writer = loop.io(descriptor, _WRITE)
-        self._timer = loop.timer(timeout)
-
-    def wait(self, watcher: Any) -> None:
-        """Wait for the socket; TimeoutError after the connection's timeout."""
-        # gevent.socket.wait would make a Timeout with a new timer each time.
-        self._burst = 0
-        timer = self._timer
-        timer.start(self._expire, watcher)
+    def look_up() -> None:
         try:
-            self._hub.wait(watcher)
+            outcome.append(_native_getaddrinfo(host, port, 0, _socket.SOCK_STREAM))
+        except BaseException as error:
+            outcome.append(error)
         finally:
-            timer.stop()
-        if self.abandoned:
-            # This greenlet came along in a fork; its original goes on in the parent.
-            raise gevent.GreenletExit
+            done.release()
 
-    def _expire(self, watcher: Any) -> None:
-        self._hub.cancel_wait(watcher, TimeoutError("timed out"))
-
-    def receive_into(self, buffer: Any) -> int:
-        """Fill some of `buffer`, waiting for it; 0 at the peer's end."""
-        receive = self.recv_into
-        if self._burst > _BURST:
-            self._give_way()
-        while True:
-            try:
-                count: int = receive(buffer)
-            except BlockingIOError:
-                self.wait(self._reader)
-            else:
-                self._burst += count
-                return count
-
-    def _give_way(self) -> None:
-        """Let other greenlets run: a peer that is faster than we are never makes us wait."""
-        self._burst = 0
-        # sleep(0) comes back before the loop has looked at timers and sockets.
-        gevent.sleep(1e-6)
-        if self.abandoned:
-            raise gevent.GreenletExit
-
-    def usable(self, max_idle: float, fresh: float) -> bool:
-        """Whether an idle connection may be used again; looked at closely when idle for `fresh`."""
-        if self.sock is None or self.abandoned:
-            return False
-        idle = monotonic() - self.idle_since
-        if idle < fresh:
-            return True
-        if idle > max_idle:
-            return False
-        return not self.unread()
-
-    def unread(self) -> bool:
-        """Whether something came that was not asked for: bytes, the peer's end or an error."""
-        try:
-            # TLS session tickets are not given out as data.
-            self.recv_into(bytearray(1))
-        except BlockingIOError:
-            return False
-        except OSError:
-            pass
-        return True
-
-    # Sending.
-
-    def send_bytes(self, data: Any) -> bool:
-        """Send all of it. False when the answer came first, and is no success."""
-        send = self.send_some
-        sent = 0
-        try:
-            sent = send(data if len(data) <= _CHUNK else memoryview(data)[:_CHUNK])
-        except BlockingIOError:
-            pass
-        if sent < len(data) and not self._send_rest(memoryview(data)[sent:]):
-            return False
-        if self._tls and self._attached.behind:
-            self._flush()
-        return True
-
-    def _send_rest(self, view: memoryview) -> bool:
-        send = self.send_some
-        watch = True
-        while len(view):
-            if watch:
-                early = self._early_answer()
-                if early:
-                    return False
-                watch = early is None
-            try:
-                sent = send(view[:_CHUNK])
-            except BlockingIOError:
-                self._wait_to_send(watch)
-                continue
-            view = view[sent:]
-            self._burst += sent
-            if self._burst > _BURST:
-                self._give_way()
-        return True
-
-    def _flush(self) -> None:
-        flush = self._attached.flush_now
-        while True:
-            try:
-                flush()
-                return
-            except BlockingIOError:
-                self.wait(self._writer)
-
-    def send_file(self, descriptor: int, offset: int, count: int) -> bool | None:
-        """Send `count` bytes of a file from the kernel's hand to the socket's. False when the answer
-        came first, as in `send_bytes`; None, with nothing sent, when the file is not of that kind."""
-        target = self._attached.fileno()
-        watch = True
-        begun = False
-        while count:
-            if watch:
-                early = self._early_answer()
-                if early:
-                    return False
-                watch = early is None
-            try:
-                sent = os.sendfile(target, descriptor, offset, min(count, _SENDFILE))
-            except BlockingIOError:
-                self._wait_to_send(watch)
-                continue
-            except OSError as error:
-                if not begun and error.errno in _NOT_THAT_FILE:
-                    return None
-                raise
-            begun = True
-            if sent == 0:
-                raise IntegrityError(f"the file ended {count} bytes before the body's length")
-            offset += sent
-            count -= sent
-            self._burst += sent
-            if self._burst > _BURST:
-                self._give_way()
-        return True
-
-    def _wait_to_send(self, watch: bool) -> None:
-        """Until the socket takes more; an answer that comes ends the wait too, if `watch`."""
-        if not watch:
-            self.wait(self._writer)
-            return
-        if self._both is None:
-            self._both = self._hub.loop.io(self._attached.fileno(), _READ | _WRITE)
-        self.wait(self._both)
-
-    def has_refused(self) -> bool:
-        """Whether an answer that is no success, or the end, has come already."""
-        return self._early_answer() is True
-
-    def _early_answer(self) -> bool | None:
-        """None: nothing has come; True: an answer that is no success, or the end; False: other."""
-        scratch = bytearray(4096)
-        try:
-            count = self.recv_into(scratch)
-        except BlockingIOError:
-            return None
-        if count == 0:
-            self._eof = True
-            return True
-        self._rest += bytes(memoryview(scratch)[:count])
-        # A 2xx may come while the rest of the body is still welcome, and a 1xx says just that.
-        return len(self._rest) >= 10 and self._rest[9:10] not in (b"1", b"2")
-
-    # Receiving.
-
-    def read_answer(self, pools: Pools) -> tuple[int, dict[str, str], bool, bytes]:
-        """`read_head` for the usual case: nothing has come yet, and all of the head comes at once."""
-        if self._rest or self._eof:
-            return self.read_head()
-        self.wait(self._reader)
-        scratch = pools.scratch
-        try:
-            count = self.recv_into(scratch)
-        except BlockingIOError:
-            # Part of a TLS record.
-            return self.read_head()
-        view = pools.view
-        end = scratch.find(b"\r\n\r\n", 0, count)
-        if end > 0:
-            status, headers, keep = wire.parse_head(wire.decode(view[:end]))
-            if status > 199:
-                return status, headers, keep, bytes(view[end + 4 : count])
-        elif not count:
-            raise ConnectionResetError("closed before an answer came")
-        return self.read_head(bytes(view[:count]))
-
-    def salvage(self) -> tuple[int, dict[str, str], bool, bytes] | None:
-        """The answer that came before the connection broke, if one did."""
-        try:
-            return self.read_head()
-        except (OSError, IncompleteBody):
-            return None
-
-    def read_head(self, data: bytes = b"") -> tuple[int, dict[str, str], bool, bytes]:
-        """Status, headers, whether to keep the connection, and what came of the body. Skips 1xx.
-
-        `data` is what was received already."""
-        data = self._rest + data
-        self._rest = b""
-        while True:
-            end = data.find(b"\r\n\r\n")
-            while end < 0:
-                _check_beginning(data)
-                scratch = bytearray(16 * 1024)
-                count = 0 if self._eof else self.receive_into(scratch)
-                if count == 0:
-                    if data:
-                        raise IncompleteBody(
-                            "the connection was closed in the middle of the answer's head"
-                        )
-                    raise ConnectionResetError("closed before an answer came")
-                start = max(0, len(data) - 3)
-                data += bytes(memoryview(scratch)[:count])
-                end = data.find(b"\r\n\r\n", start)
-            if end > wire.MAX_HEAD:
-                raise MalformedResponse(f"the answer's head exceeds {wire.MAX_HEAD} bytes")
-            status, headers, keep = wire.parse_head(wire.decode(data[:end]))
-            data = data[end + 4 :]
-            if status >= 200:
-                return status, headers, keep, data
-            if status == 101:
-                raise MalformedResponse("101 was not asked for", status=status)
-
-
-def _check_beginning(data: bytes) -> None:
-    """Raise MalformedResponse when this cannot become a head."""
-    if len(data) > wire.MAX_HEAD:
-        raise MalformedResponse(f"the answer's head exceeds {wire.MAX_HEAD} bytes")
-    if not data[:5] == b"HTTP/"[: len(data)]:
-        raise MalformedResponse(f"the answer is not HTTP: it begins with {data[:40]!r}")
-    if b"\n\n" in data:
-        raise MalformedResponse("the answer's head has a stray line break")
-
-
-def _lowest(sock: Any) -> Any:
-    """The gevent socket at the bottom."""
-    while not isinstance(sock, gevent.socket.socket):
-        sock = getattr(sock, "sock", None) or sock.socket
-    return sock
-
-
-class Connection(Wire):
-    """A connection straight to an origin."""
-
-    def __init__(self, origin: Origin, sock: Any = None) -> None:
-        self.origin = origin
-        self.host = origin.host
-        self.port = origin.port
-        self.sock = sock
-
-    def open(self, timeout: float) -> None:
-        sock = open_socket(self.host, self.port, timeout, None, _OPTIONS)
-        context = self.origin.context
-        if context is not None:
-            try:
-                sock = context.wrap_socket(sock, server_hostname=self.host.rstrip("."))
-            except BaseException:
-                sock.close()
-                raise
-        if self.abandoned:
-            sock.close()
-            raise gevent.GreenletExit
-        self.sock = sock
-
-
-class Origin:
-    """Where connections go straight to, and those to it that are idle, the last one used first."""
-
-    __slots__ = ("__weakref__", "context", "host", "idle", "port", "scheme")
-
-    #: None: straight.
-    proxy: str | None = None
-
-    def __init__(self, scheme: str, host: str, port: int, context: TLSContext | None) -> None:
-        self.scheme = scheme
-        self.host = host
-        self.port = port
-        #: None where there is no TLS.
-        self.context = context
-        #: None once it is closed.
-        self.idle: deque[Any] | None = deque()
-
-    def new(self) -> Wire:
-        return Connection(self)
-
-    def close(self, foreign: bool) -> None:
-        """Close what is idle. Another thread's event loop is not to be touched: `foreign`."""
-        idle, self.idle = self.idle, None
-        while idle:
-            conn = idle.pop()
-            if foreign:
-                conn.abandon()
-            else:
-                conn.close()
+    try:
+        _start_thread(look_up, ())
+    except RuntimeError:
+        # While the interpreter ends no thread can be started.
+        look_up()
+    if not done.acquire(timeout=-1 if timeout is None else timeout):
+        raise TimeoutError("timed out looking up the name")
+    if isinstance(outcome[0], BaseException):
+        raise outcome[0]
+    return list(outcome[0])

@@ -1,34 +1,33 @@
-"""TLS over a gevent socket through memory BIOs: fewer system calls and exceptions than an SSLSocket needs."""
+"""TLS over a `Socket` through memory BIOs: fewer system calls and exceptions than an SSLSocket needs."""
 
 from __future__ import annotations
 
 import ssl
 import sys
-import weakref
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
-import gevent.socket
 import gevent.ssl
-from gevent.hub import get_hub
+from gevent.monkey import get_original
 
-if TYPE_CHECKING:
-    from urllib3.util.ssltransport import SSLTransport
+from s3po.transport.sockets import READ, WRITE, Socket
 
 # One TLS record holds at most 16 KiB; one receive takes many of them.
 _RECEIVE = 256 * 1024
 # A write of this much is encrypted at once: its ciphertext is still in the cache when it is sent.
 _SEND = 64 * 1024
 
+#: Native, also where gevent has patched it.
+_thread_local = get_original("_thread", "_local")()
 
-# Ciphertext is received into this and copied at once, so that one for each hub will do.
-_scratches: weakref.WeakKeyDictionary[Any, bytearray] = weakref.WeakKeyDictionary()
 
-
-def _scratch(hub: Any) -> bytearray:
+def _scratch() -> tuple[bytearray, memoryview]:
+    """What ciphertext is received into and copied from at once: one for each thread will do."""
     try:
-        return _scratches[hub]
-    except KeyError:
-        return _scratches.setdefault(hub, bytearray(_RECEIVE))
+        found: tuple[bytearray, memoryview] = _thread_local.scratch
+    except AttributeError:
+        buffer = bytearray(_RECEIVE)
+        found = _thread_local.scratch = buffer, memoryview(buffer)
+    return found
 
 
 class TLSContext(gevent.ssl.SSLContext):  # type: ignore[misc]
@@ -51,6 +50,9 @@ class TLSContext(gevent.ssl.SSLContext):  # type: ignore[misc]
         tls = TLSSocket(sock, self, server_hostname)
         try:
             tls.do_handshake()
+        except TimeoutError:
+            tls.close()
+            raise TimeoutError("the TLS handshake timed out") from None
         except BaseException:
             tls.close()
             raise
@@ -64,7 +66,9 @@ def build_context(verify: bool | str, cert: str | tuple[str, str] | None) -> TLS
     context.options |= ssl.OP_NO_COMPRESSION
     context.set_alpn_protocols(["http/1.1"])
     if sys.version_info >= (3, 13):
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
+        # As ssl.create_default_context has it since 3.13, but for VERIFY_X509_STRICT: many private CAs
+        # have no key usage, and serve boto3 and older Pythons well.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     if verify is False:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -88,58 +92,40 @@ def build_context(verify: bool | str, cert: str | tuple[str, str] | None) -> TLS
 
 
 class TLSSocket:
-    """What urllib3, http.client and our exchange ask of a socket, over a gevent one.
+    """TLS on a `Socket`, with the same methods.
 
-    Its timeout is the socket's own; with a timeout of 0 it raises BlockingIOError like a plain one.
+    TLS within TLS (to a proxy that speaks it too) has another TLSSocket below.
     """
 
     def __init__(
-        self, sock: gevent.socket.socket, context: ssl.SSLContext, server_hostname: str | None
+        self, sock: Socket | TLSSocket, context: ssl.SSLContext, server_hostname: str | None
     ) -> None:
-        incoming = ssl.MemoryBIO()
-        outgoing = ssl.MemoryBIO()
-        tls = context.wrap_bio(incoming, outgoing, server_hostname=server_hostname)
-        self._set(sock, tls, incoming, outgoing)
-        self._recv_raw = sock._sock.recv_into
-        self._send_raw = sock._sock.send
-
-    def _set(
-        self, sock: Any, tls: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO
-    ) -> None:
-        self.sock = sock
-        self._tls = tls
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._tls = context.wrap_bio(
+            self._incoming, self._outgoing, server_hostname=server_hostname
+        )
         # Behind SSLObject's methods, which do nothing but call these.
-        inner = getattr(tls, "_sslobj", tls)
+        inner = getattr(self._tls, "_sslobj", self._tls)
         self._decrypted: Any = inner.pending
         self._decrypt: Any = inner.read
         self._encrypt: Any = inner.write
-        self._incoming = incoming
-        self._outgoing = outgoing
-        #: Whether there may be something for `flush_now` to do.
-        self.behind = False
         #: Ciphertext that the socket would not take yet.
         self._pending: memoryview | None = None
-        self._scratch = _scratch(get_hub())
-        self._view = memoryview(self._scratch)
-        self._inner: TLSSocket | None = None
         self._ended = False
-        self._io_refs = 0
-        self._closed = False
-
-    @classmethod
-    def adopt(cls, transport: SSLTransport) -> TLSSocket:
-        """What urllib3 made for TLS within TLS (a proxy that speaks it too), as one of ours."""
-        self = cls.__new__(cls)
-        # Its attributes have no types.
-        made: Any = transport
-        inner: TLSSocket = made.socket
-        self._set(inner, made.sslobj, made.incoming, made.outgoing)
-        self._inner = inner
-        # What it holds back is not for us to know.
-        self.behind = True
-        self._recv_raw = inner.recv_now
-        self._send_raw = inner.send_now
-        return self
+        self._recv_raw: Any = sock.recv_now
+        self._send_raw: Any = sock.send_now
+        self._below = sock if isinstance(sock, TLSSocket) else None
+        #: True if there may be something for `flush_now` to do.
+        self.behind = self._below is not None
+        self.base: Socket = sock if isinstance(sock, Socket) else sock.base
+        # Of the socket at the bottom, without another call.
+        self.wait = self.base.wait
+        self.count = self.base.count
+        self.is_readable = self.base.is_readable
+        self.watch_rate = self.base.watch_rate
+        self.fileno = self.base.fileno
+        self.settimeout = self.base.settimeout
 
     def do_handshake(self) -> None:
         while True:
@@ -147,7 +133,7 @@ class TLSSocket:
                 self._tls.do_handshake()
             except ssl.SSLWantReadError:
                 self.flush()
-                self._fill()
+                self._receive()
             except ssl.SSLError:
                 # The alert tells the server why.
                 try:
@@ -159,43 +145,48 @@ class TLSSocket:
                 self.flush()
                 return
 
-    def _fill(self) -> None:
-        """Take what the socket has; waits for it as the timeout says."""
-        data = self.sock.recv(_RECEIVE)
-        if data:
-            self._incoming.write(data)
+    def _receive(self) -> None:
+        """Take some ciphertext from the socket, waiting for it."""
+        scratch, view = _scratch()
+        while True:
+            try:
+                received = self._recv_raw(scratch)
+            except BlockingIOError:
+                self.wait(READ)
+            else:
+                break
+        if received:
+            self._incoming.write(view[:received])
         else:
             self._incoming.write_eof()
 
     def flush(self) -> None:
-        """Send all ciphertext; waits as the timeout says."""
-        self._flush(self.sock.send)
+        """Send all ciphertext, waiting for the socket to take it."""
+        while True:
+            try:
+                self.flush_now()
+                return
+            except BlockingIOError:
+                self.wait(WRITE)
 
     def flush_now(self) -> None:
         """Send all ciphertext. BlockingIOError when the socket takes no more."""
-        if self._pending is not None or self._outgoing.pending:
-            self._flush(self._send_raw)
-        if self._inner is not None:
-            self._inner.flush_now()
+        while self._pending is not None or self._outgoing.pending:
+            # Kept until it is sent: an exception must not tear the stream of records.
+            pending = self._pending or memoryview(self._outgoing.read())
+            self._pending = pending
+            sent = self._send_raw(pending)
+            self._pending = pending[sent:] if sent < len(pending) else None
+        if self._below is not None:
+            self._below.flush_now()
         else:
             self.behind = False
-
-    def _flush(self, send: Any) -> None:
-        while True:
-            pending = self._pending
-            if pending is None:
-                if not self._outgoing.pending:
-                    return
-                # Kept until it is sent: an exception must not tear the stream of records.
-                pending = self._pending = memoryview(self._outgoing.read())
-            sent = send(pending)
-            self._pending = pending[sent:] if sent < len(pending) else None
 
     def send_now(self, data: Any) -> int:
         """Encrypt and send some, without waiting. The count is of plaintext: its tail may be left to
         `flush_now`. BlockingIOError when ciphertext of before is still to go."""
         if self._pending is not None:
-            self._flush(self._send_raw)
+            self.flush_now()
         if len(data) > _SEND:
             data = memoryview(data)[:_SEND]
         sent: int = self._encrypt(data)
@@ -208,21 +199,6 @@ class TLSSocket:
             self._pending = memoryview(cipher)[count:]
             self.behind = True
         return sent
-
-    def send(self, data: Any, flags: int = 0) -> int:
-        """Encrypt and send some; waits as the timeout says."""
-        del flags
-        view = memoryview(data).cast("B")[:_SEND]
-        sent = self._tls.write(view) if len(view) else 0
-        self.flush()
-        return sent
-
-    def sendall(self, data: Any, flags: int = 0) -> None:
-        del flags
-        view = memoryview(data).cast("B")
-        while len(view):
-            view = view[self.send(view) :]
-        self.flush()
 
     def recv_now(self, buffer: Any) -> int:
         """Decrypt into `buffer` what is here, without waiting: as many records as it holds.
@@ -240,9 +216,10 @@ class TLSSocket:
                     # A key update or a renegotiation may want to answer.
                     if self._outgoing.pending:
                         self.flush_now()
-            received = self._recv_raw(self._scratch)
+            scratch, view = _scratch()
+            received = self._recv_raw(scratch)
             if received:
-                incoming.write(self._view[:received])
+                incoming.write(view[:received])
             else:
                 self._ended = True
                 incoming.write_eof()
@@ -263,84 +240,32 @@ class TLSSocket:
                 self._ended = True
         return count
 
-    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        """Decrypt into `buffer`; 0 when the peer closed in due form, SSLEOFError when it just went."""
-        del flags
-        size = nbytes or len(buffer)
-        read = self._tls.read
-        while True:
-            try:
-                return cast(int, read(size, buffer))
-            except ssl.SSLWantReadError:
-                if self._outgoing.pending or self._pending is not None:
-                    self.flush()
-                self._fill()
-
-    def recv(self, size: int = 65536, flags: int = 0) -> bytes:
-        del flags
+    def recv_bytes_now(self, size: int) -> bytes:
+        """At most `size` decrypted bytes, as `recv_now`."""
         buffer = bytearray(size)
-        return bytes(memoryview(buffer)[: self.recv_into(buffer)])
+        return bytes(memoryview(buffer)[: self.recv_now(buffer)])
 
     @property
     def buffered(self) -> bool:
-        """Whether bytes were received that are not read yet."""
+        """True if bytes were received that are not read yet."""
         return bool(self._incoming.pending or self._decrypted())
 
-    def fileno(self) -> int:
-        return cast(int, self.sock.fileno())
-
-    def settimeout(self, value: float | None) -> None:
-        self.sock.settimeout(value)
-
-    def gettimeout(self) -> float | None:
-        return cast("float | None", self.sock.gettimeout())
+    def has_unread(self) -> bool:
+        """True if something came that was not asked for. Session tickets are no such thing."""
+        if not self.buffered and not self.is_readable():
+            return False
+        try:
+            self.recv_now(bytearray(1))
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass
+        return True
 
     @property
     def timeout(self) -> float | None:
-        return cast("float | None", self.sock.timeout)
-
-    def setsockopt(self, *args: Any) -> None:
-        self.sock.setsockopt(*args)
-
-    def getpeername(self) -> Any:
-        return self.sock.getpeername()
-
-    def getpeercert(self, binary_form: bool = False) -> Any:
-        return self._tls.getpeercert(binary_form)
-
-    def version(self) -> str | None:
-        return self._tls.version()
-
-    def cipher(self) -> Any:
-        return self._tls.cipher()
-
-    def selected_alpn_protocol(self) -> str | None:
-        return self._tls.selected_alpn_protocol()
-
-    def makefile(self, mode: str = "r", buffering: int | None = None, **_: Any) -> Any:
-        """For http.client, which reads answers through a buffered file."""
-        import io
-        import socket
-
-        del mode
-        raw = socket.SocketIO(cast(Any, self), "r")
-        self._io_refs += 1
-        if buffering == 0:
-            return raw
-        return io.BufferedReader(
-            raw, io.DEFAULT_BUFFER_SIZE if not buffering or buffering < 0 else buffering
-        )
-
-    def _decref_socketios(self) -> None:
-        self._io_refs -= 1
-        if self._closed and self._io_refs <= 0:
-            self.sock.close()
-
-    def shutdown(self, how: int) -> None:
-        self.sock.shutdown(how)
+        return self.base.timeout
 
     def close(self) -> None:
         """Close the socket without a close_notify: every length is known, and nobody waits for it."""
-        self._closed = True
-        if self._io_refs <= 0:
-            self.sock.close()
+        self.base.close()

@@ -5,17 +5,19 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, cast
+from functools import lru_cache
+from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
 import requests
 from requests.adapters import BaseAdapter
-from requests.structures import CaseInsensitiveDict
-from urllib3.response import HTTPResponse
 
 from s3po.errors import IncompleteBody, IntegrityError
-from s3po.messages import Body, BytesLike, HTTPRequest, Response
-from s3po.transport import wire
+from s3po.messages import Body, BytesLike
+from s3po.transport import http11
+from s3po.transport.bodies import Chunks, RawBody
+from s3po.transport.connection import build_request
+from s3po.transport.messages import Response, complete, to_lean
 
 WSGIApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes | memoryview]]
 
@@ -23,7 +25,7 @@ _MAX_ERROR_BODY = 1024 * 1024
 
 
 class WSGIAdapter(BaseAdapter):
-    """A requests adapter that calls `app`. Errors of s3po's that the app raises are the answer.
+    """A requests adapter that calls `app`. An s3po error that the app raises comes out as it is.
 
     It has no state of its own, so one serves any number of sessions and threads.
     """
@@ -32,49 +34,51 @@ class WSGIAdapter(BaseAdapter):
         super().__init__()
         self.app = app
 
-    def exchange(self, request: HTTPRequest, stream: bool) -> Response:
-        """The short way, for an S3Session."""
-        body = request.body
-        if body is None:
-            length = 0 if request.method in ("PUT", "POST") else None
-        elif isinstance(body, (bytes, bytearray, memoryview)):
-            length = memoryview(body).nbytes
-        else:
-            length = body.length
-        # Built for its checks only: what cannot be sent is refused here as it is on the wire.
-        wire.build_head(request, length, "", "")
-        headers = request.headers
-        if "host" not in headers:
-            headers = {**headers, "host": wire.host_header(request)}
-        if length is not None and "content-length" not in headers:
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: Any = True,
+        cert: Any = None,
+        proxies: Any = None,
+    ) -> requests.Response:
+        """Call the application with one request."""
+        del timeout, verify, cert, proxies
+        lean = to_lean(request)
+        method: str = lean.method  # type: ignore[assignment]
+        url: str = lean.url  # type: ignore[assignment]
+        body = lean.body
+        end = url.find("/", 8)
+        target = url[end:]
+        headers = lean.lower_headers
+        if isinstance(body, Chunks):
+            body = b"".join(body)
+        # The head is built for its checks only: what cannot be sent is refused here as it is on the wire.
+        _, length = build_request(method, target, headers, body)
+        if "content-length" not in headers and (body is not None or method in ("PUT", "POST")):
             headers = {**headers, "content-length": str(length)}
-        source = _Input(body, length or 0)
-        environ = build_environ(
-            request.method,
-            request.scheme,
-            request.host,
-            request.port,
-            request.target,
-            headers,
-            source,
-        )
-        status, answer_headers, chunks = self._call(environ)
+        source = _Input(body, length)
+        environ = build_environ(method, *_parse_origin(url[:end]), target, headers, source)
+        status, response_headers, chunks = self._call(environ)
         try:
             source.check()
-            reader = WSGIStream(chunks, request.method, status, answer_headers)
+            reader = WSGIBody(chunks, method, status, response_headers)
         except BaseException:
             chunks.close()
             raise
-        if request.method == "HEAD" or status in (204, 304):
+        if method == "HEAD" or status in (204, 304):
             reader.close()
-            return Response(status, answer_headers, b"")
-        if stream and status < 300:
-            return Response(status, answer_headers, None, reader)
-        try:
-            content = reader.read(-1 if status < 300 else _MAX_ERROR_BODY)
-        finally:
-            reader.close()
-        return Response(status, answer_headers, content)
+            response = Response(status, response_headers, b"")
+        elif stream and status < 300:
+            response = Response(status, response_headers, None, reader)
+        else:
+            try:
+                content = reader.read(-1 if status < 300 else _MAX_ERROR_BODY)
+            finally:
+                reader.close()
+            response = Response(status, response_headers, content)
+        return response if lean is request else complete(response, request, self)
 
     def _call(self, environ: dict[str, Any]) -> tuple[int, dict[str, str], _Chunks]:
         started: list[Any] = []
@@ -111,64 +115,18 @@ class WSGIAdapter(BaseAdapter):
             headers[name] = f"{headers[name]}, {text}" if name in headers else text
         return int(started[0][:3]), headers, chunks
 
-    def send(
-        self,
-        request: requests.PreparedRequest,
-        stream: bool = False,
-        timeout: Any = None,
-        verify: Any = True,
-        cert: Any = None,
-        proxies: Any = None,
-    ) -> requests.Response:
-        """The way that requests takes."""
-        del timeout, verify, cert, proxies
-        parts = urlsplit(cast(str, request.url))
-        host = parts.hostname or ""
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        target = cast(str, request.url)[len(parts.scheme) + 3 + len(parts.netloc) :]
-        target = target.partition("#")[0]
-        if not target.startswith("/"):
-            target = f"/{target}"
-        headers = {
-            name.lower(): value.decode("latin-1") if isinstance(value, bytes) else value
-            for name, value in request.headers.items()
-        }
-        headers.setdefault("host", parts.netloc.rpartition("@")[2])
-        source: Any = request.body
-        if source is None:
-            source = b""
-        elif isinstance(source, str):
-            source = source.encode("utf-8")
-        elif not isinstance(source, (bytes, bytearray, memoryview)) and not hasattr(source, "read"):
-            source = b"".join(source)
-        if isinstance(source, (bytes, bytearray, memoryview)):
-            if headers.pop("transfer-encoding", None) or len(source):
-                headers["content-length"] = str(len(source))
-            source = io.BytesIO(source)
-        environ = build_environ(
-            cast(str, request.method), parts.scheme, host, port, target, headers, source
-        )
-        status, answer_headers, chunks = self._call(environ)
-        response = requests.Response()
-        response.status_code = status
-        response.headers = CaseInsensitiveDict(answer_headers)
-        response.url = cast(str, request.url)
-        response.request = request
-        response.connection = cast(Any, self)
-        response.encoding = requests.utils.get_encoding_from_headers(response.headers)
-        response.raw = HTTPResponse(
-            body=cast(Any, _RawFile(chunks)),
-            headers=answer_headers,
-            status=status,
-            preload_content=False,
-            request_method=request.method,
-        )
-        if not stream:
-            _ = response.content
-        return response
-
     def close(self) -> None:
         """There is nothing to close."""
+
+
+@lru_cache(maxsize=64)
+def _parse_origin(origin: str) -> tuple[str, str, int]:
+    parts = urlsplit(origin)
+    return (
+        parts.scheme,
+        parts.hostname or "",
+        parts.port or (443 if parts.scheme == "https" else 80),
+    )
 
 
 def build_environ(
@@ -314,15 +272,15 @@ class _Chunks:
                 close()
 
 
-class WSGIStream:
-    """An application's answer as a BodyStream: a length that was announced is held to."""
+class WSGIBody(RawBody):
+    """An application's response body, its announced length held to."""
 
     __slots__ = ("_chunks", "_held", "remaining")
 
     def __init__(self, chunks: _Chunks, method: str, status: int, headers: dict[str, str]) -> None:
         self._chunks = chunks
         self._held = memoryview(b"")
-        length = wire.body_length(method, status, headers)
+        length = http11.body_length(method, status, headers)
         self.remaining = None if length == -1 else length
 
     def readinto(self, buffer: memoryview, /) -> int:
@@ -344,46 +302,5 @@ class WSGIStream:
             self._chunks.close()
         return count
 
-    def read(self, size: int = -1, /) -> bytes:
-        parts = []
-        left = size
-        while left:
-            wanted = 256 * 1024 if left < 0 else min(left, 256 * 1024)
-            if self.remaining is not None:
-                wanted = min(wanted, self.remaining)
-            buffer = bytearray(wanted)
-            count = self.readinto(memoryview(buffer))
-            if not count:
-                break
-            parts.append(bytes(memoryview(buffer)[:count]))
-            if left > 0:
-                left -= count
-        return b"".join(parts)
-
     def close(self) -> None:
         self._chunks.close()
-
-
-class _RawFile(io.RawIOBase):
-    """The chunks as the file that urllib3's HTTPResponse reads."""
-
-    def __init__(self, chunks: _Chunks) -> None:
-        self._chunks = chunks
-        self._held = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer).cast("B")
-        if not self._held:
-            self._held = memoryview(self._chunks.take())
-        count = min(len(self._held), len(view))
-        view[:count] = self._held[:count]
-        self._held = self._held[count:]
-        return count
-
-    def close(self) -> None:
-        if not self.closed:
-            self._chunks.close()
-        super().close()

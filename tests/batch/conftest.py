@@ -82,7 +82,7 @@ class Watched:
         try:
             for gate in self._gates:
                 gate.pass_through(message)
-            # As over a socket, others have their turn.
+            # As over a socket, other greenlets run.
             gevent.sleep(0)
             response = self._transport.send(message, stream=stream)
             gevent.sleep(0)
@@ -157,8 +157,8 @@ def conn(mock: connection.Mock) -> s3po.Connection:
 @pytest.fixture
 def watched(conn: s3po.Connection) -> Watched:
     """The transport of `conn`, watched."""
-    watched = Watched(conn.client.transport)
-    conn.client.transport = watched  # type: ignore[assignment]
+    watched = Watched(conn.client.session)
+    conn.client.session = watched  # type: ignore[assignment]
     return watched
 
 
@@ -167,8 +167,8 @@ def watch() -> Callable[[s3po.Connection], Watched]:
     """Watches the transport of any connection."""
 
     def watch(conn: s3po.Connection) -> Watched:
-        watched = Watched(conn.client.transport)
-        conn.client.transport = watched  # type: ignore[assignment]
+        watched = Watched(conn.client.session)
+        conn.client.session = watched  # type: ignore[assignment]
         return watched
 
     return watch

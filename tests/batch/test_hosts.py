@@ -255,7 +255,7 @@ for number in range(20):
     batch.exists("bucket", str(number))
 batch.wait()
 """,
-    "the interpreter is left with callers that wait for room": """
+    "the interpreter is left with callers that wait for capacity": """
 batch, handles = begin(4)
 callers = [gevent.spawn(batch.exists, "bucket", "stall") for _ in range(5)]
 gevent.sleep(0.01)

@@ -44,13 +44,15 @@ class Ledger:
         #: Callbacks that ran, by the number of their call.
         self.told: collections.Counter[int] = collections.Counter()
 
-    def add(self, batch: s3po.Batch, verb: str, key: str, data: bytes, *args: Any) -> None:
+    def add(
+        self, batch: s3po.Batch, verb: str, key: str, data: bytes, *args: Any, **kwargs: Any
+    ) -> None:
         number = len(self.calls)
 
         def tell(_: object) -> None:
             self.told[number] += 1
 
-        handle = getattr(batch, verb)(self.bucket, key, *args, callback=tell)
+        handle = getattr(batch, verb)(self.bucket, key, *args, **kwargs, callback=tell)
         self.calls.append((verb, key, data, handle))
 
     def check(self, conn: s3po.Connection, batch: s3po.Batch, folder: Path) -> None:
@@ -147,7 +149,7 @@ def fill_and_work(
             if verb == "upload":
                 ledger.add(batch, verb, key, data, data)
             elif verb == "copy":
-                ledger.add(batch, verb, key, copied, bucket, "copied")
+                ledger.add(batch, verb, key, copied, source_bucket=bucket, source_key="copied")
             elif verb == "upload_file":
                 (folder / "up" / key).write_bytes(data)
                 ledger.add(batch, verb, key, data, folder / "up" / key)
@@ -261,17 +263,17 @@ def test_with_another_s_server(moto_place: Any, tmp_path: Path) -> None:
             max_attempts=2, retry_base=0.001, retry_base_throttled=0.001, retry_max=0.002
         ),
     )
-    real: Any = conn.client.transport
+    real: Any = conn.client.session
 
     def break_it() -> None:
-        conn.client.transport = Faulty(real, 1)  # type: ignore[assignment]
+        conn.client.session = Faulty(real, 1)  # type: ignore[assignment]
 
     with conn:
         conn.conn.create_bucket("batch-scale")
         ledger, batch = fill_and_work(conn, "batch-scale", 800, tmp_path, break_it)
-        faulty: Any = conn.client.transport
+        faulty: Any = conn.client.session
         assert 0.03 < faulty.struck / batch.stats.requests < 0.08
-        conn.client.transport = real
+        conn.client.session = real
         assert batch.stats.retries > 10
         ledger.check(conn, batch, tmp_path / "down")
         conn.delete_many("batch-scale", [info.key for info in conn.list("batch-scale")])
@@ -295,9 +297,9 @@ def test_answers_that_trickle(served: Any) -> None:
 MEMORY = """
 import gc, sys
 import s3po
-from s3po.messages import Response
+from s3po.transport.messages import Response
 
-class Transport:
+class S3Session:
     "Answers at once, out of nothing."
     def send(self, message, *, stream=False):
         if message.method == "PUT":
@@ -314,7 +316,7 @@ def resident():
         return int(file.read().split()[1]) * 4096
 
 conn = s3po.Connection("access", "secret", region_name="us-east-1", endpoint_url="http://127.0.0.1:9")
-conn.client.transport = Transport()
+conn.client.session = S3Session()
 data = bytes(1024)
 
 def further(result):

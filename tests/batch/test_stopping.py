@@ -118,7 +118,7 @@ def outside(batch: s3po.Batch) -> None:
     gevent.spawn(batch.cancel)
 
 
-def outside_while_it_waits_for_room(batch: s3po.Batch) -> None:
+def outside_while_it_waits_for_capacity(batch: s3po.Batch) -> None:
     gevent.spawn(batch.cancel)
     while True:
         batch.exists("bucket", "stall")
@@ -163,7 +163,7 @@ def timeout(_: s3po.Batch) -> None:
         (body_cancel, None),
         (body_goes_on, None),
         (outside, None),
-        (outside_while_it_waits_for_room, None),
+        (outside_while_it_waits_for_capacity, None),
         (callback, None),
         (interrupt, KeyboardInterrupt),
         (real_signal, KeyboardInterrupt),
@@ -236,7 +236,7 @@ def test_killing_the_greenlet_that_owns_it(
             left.append(error)
             raise
 
-    for how, count in (("waits for all", 3), ("waits for room", 4)):
+    for how, count in (("waits for all", 3), ("waits for capacity", 4)):
         before = server.hanging
         greenlet = gevent.spawn(own, how)
         until(lambda before=before, count=count: server.hanging == before + count)
@@ -455,7 +455,7 @@ def test_one_that_was_just_let_in_is_stopped_too(
         producer = gevent.spawn(second)
         gevent.sleep(0)
         gate.open()
-        # This goes on before the other, whose room it was that became free.
+        # This goes on before the producer to which the capacity was granted.
         first.get()
         batch.cancel()
     producer.get()
@@ -524,7 +524,9 @@ def test_a_callback_that_does_not_stop(conn: s3po.Connection, until: Any) -> Non
     assert batch.stats.done == 5
 
 
-def test_who_waits_for_room_is_let_go_though_none_comes(conn: s3po.Connection, until: Any) -> None:
+def test_a_producer_that_waits_for_capacity_is_cancelled_though_none_comes(
+    conn: s3po.Connection, until: Any
+) -> None:
     go_on = Event()
     began = Event()
 

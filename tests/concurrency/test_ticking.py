@@ -21,27 +21,27 @@ import gevent
 from gevent.monkey import get_original
 from s3po.config import Config
 from s3po.errors import TransportError
-from s3po.messages import HTTPRequest
-from s3po.transport import Transport
+from s3po.transport.messages import PreparedRequest
+from s3po.transport import S3Session
 
 stage, silent, full = sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 native_sleep = get_original("time", "sleep")
 WAIT = 0.3
-transport = Transport(Config(connect_timeout=WAIT, read_timeout=WAIT, proxies={}))
+session = S3Session(Config(connect_timeout=WAIT, read_timeout=WAIT, proxies={}))
 
 def request(scheme="http", port=silent, host="127.0.0.1", body=None):
-    return HTTPRequest("PUT" if body else "GET", scheme, host, port, "/", {}, body)
+    return PreparedRequest("PUT" if body else "GET", f"{scheme}://{host}:{port}/", {"host": host}, body)
 
 def resolving():
     pool = gevent.get_hub().threadpool
     pool.maxsize = 1
     # The only thread that resolves names is busy.
     pool.spawn(native_sleep, WAIT)
-    transport.send(request(host="localhost"))
+    session.send(request(host="localhost"))
 
 def streaming():
     # The server is always ahead of us, and so is the kernel: nothing ever has to wait.
-    response = transport.send(request(port=int(sys.argv[5])), stream=True)
+    response = session.send(request(port=int(sys.argv[5])), stream=True)
     buffer = memoryview(bytearray(1 << 20))
     while response.readinto(buffer):
         native_sleep(0.003)
@@ -49,14 +49,14 @@ def streaming():
 stages = {
     "stream": streaming,
     "resolve": resolving,
-    "connect": lambda: transport.send(request(port=full)),
-    "handshake": lambda: transport.send(request("https")),
-    "send": lambda: transport.send(request(body=bytes(64 << 20))),
-    "receive": lambda: transport.send(request()),
+    "connect": lambda: session.send(request(port=full)),
+    "handshake": lambda: session.send(request("https")),
+    "send": lambda: session.send(request(body=bytes(64 << 20))),
+    "receive": lambda: session.send(request()),
 }
 if stage == "handshake":
     # Loading the roots is work, not waiting.
-    transport._context()
+    session.adapter._context((True, None))
 
 ticks = [time.monotonic()]
 

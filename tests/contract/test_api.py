@@ -179,8 +179,12 @@ def test_head_exists_delete(conn: s3po.Connection, bucket: str, key: str) -> Non
     assert not conn.exists(bucket, key)
 
 
-def test_exists_of_no_bucket(conn: s3po.Connection, store: Any) -> None:
-    assert not conn.exists(store.new_name(), "key")
+def test_a_missing_bucket_is_not_a_missing_key(conn: s3po.Connection, store: Any) -> None:
+    name = store.new_name()
+    with pytest.raises(s3po.NoSuchBucket):
+        conn.exists(name, "key")
+    with pytest.raises(s3po.NoSuchBucket):
+        conn.head(name, "key")
 
 
 def test_copy(conn: s3po.Connection, bucket: str, key: str) -> None:

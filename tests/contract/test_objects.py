@@ -160,7 +160,7 @@ def test_ranges(
     got = client.get_object(bucket, key, range=wanted, stream=False)
     assert got.body.content == BODY[start:stop]
     assert (got.start, got.length, got.size) == (start, stop - start, len(BODY))
-    assert got.body.status == 206
+    assert got.body.status_code == 206
     assert got.headers["content-range"] == f"bytes {start}-{stop - 1}/{len(BODY)}"
 
 

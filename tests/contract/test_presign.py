@@ -47,6 +47,19 @@ def test_a_signed_header_must_be_sent(
     assert not conn.exists(bucket, key)
 
 
+def test_a_size_may_be_signed(conn: s3po.Connection, store: Any, bucket: str, key: str) -> None:
+    url = conn.presign("PUT", bucket, key, headers={"Content-Length": "4"})
+    assert store.fetch("PUT", url, b"too long").status == 403
+    assert not conn.exists(bucket, key)
+    assert store.fetch("PUT", url, b"data").status == 200
+
+
+@pytest.mark.parametrize("name", ["Host", "User-Agent", "Transfer-Encoding"])
+def test_headers_that_cannot_be_signed(conn: s3po.Connection, name: str) -> None:
+    with pytest.raises(s3po.ConfigError, match=name.lower()):
+        conn.presign("PUT", "bucket", "key", headers={name: "a"})
+
+
 def test_overrides(conn: s3po.Connection, store: Any, bucket: str, key: str) -> None:
     conn.upload(bucket, key, b"data")
     url = conn.presign(

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from s3po.mock.access import account_number
+
 ALL_USERS = "http://acs.amazonaws.com/groups/global/AllUsers"
 ALT_ID = "b" * 64
 
@@ -239,7 +241,7 @@ def test_owner_enforced(s3, alt, refused):
 
 
 def test_expected_owner(s3, bucket, refused):
-    s3.list_objects_v2(Bucket=bucket, ExpectedBucketOwner="a" * 64)
+    s3.list_objects_v2(Bucket=bucket, ExpectedBucketOwner=account_number("a" * 64))
     assert (
         refused(s3.list_objects_v2, Bucket=bucket, ExpectedBucketOwner="123456789012").status == 403
     )

@@ -104,8 +104,9 @@ def test_bad_region(s3, refused):
 @pytest.mark.parametrize(
     ("method", "target", "operation"),
     [
-        ("GET", "/bucket?replication", "GetBucketReplication"),
-        ("PUT", "/bucket?inventory&id=1", "PutBucketInventoryConfiguration"),
+        ("GET", "/bucket?metadataTable", "GetBucketMetadataTableConfiguration"),
+        ("POST", "/bucket?metadataConfiguration", "CreateBucketMetadataConfiguration"),
+        ("PUT", "/bucket?abac", "PutBucketAbac"),
         ("POST", "/bucket/key?restore", "RestoreObject"),
         ("POST", "/bucket/key?select&select-type=2", "SelectObjectContent"),
         ("GET", "/bucket/key?torrent", "GetObjectTorrent"),

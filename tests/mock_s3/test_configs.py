@@ -8,6 +8,8 @@ import urllib.request
 
 import pytest
 
+from s3po.mock.bucket_defaults import BUCKET_DEFAULTS
+
 from .conftest import MAIN, make_client
 
 CASES = {
@@ -35,7 +37,12 @@ CASES = {
     "bucket_encryption": (
         {
             "ServerSideEncryptionConfiguration": {
-                "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
+                "Rules": [
+                    {
+                        "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"},
+                        "BucketKeyEnabled": False,
+                    }
+                ]
             }
         },
         "ServerSideEncryptionConfiguration",
@@ -55,7 +62,11 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_put_get_delete(s3, bucket, refused, name):
+def test_put_get_delete(s3, server, refused, monkeypatch, name):
+    # Today's buckets have an encryption of their own.
+    monkeypatch.setattr(server.mock, "defaults", BUCKET_DEFAULTS["legacy"])
+    bucket = "bucket"
+    s3.create_bucket(Bucket=bucket)
     arguments, field, missing = CASES[name]
     get = getattr(s3, f"get_{name}")
     assert refused(get, Bucket=bucket).code == missing
@@ -67,6 +78,7 @@ def test_put_get_delete(s3, bucket, refused, name):
 
 
 def test_logging_and_notification(s3, bucket):
+    s3.put_bucket_acl(Bucket=bucket, ACL="log-delivery-write")
     assert "LoggingEnabled" not in s3.get_bucket_logging(Bucket=bucket)
     enabled = {"TargetBucket": bucket, "TargetPrefix": "log/"}
     s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={"LoggingEnabled": enabled})
@@ -118,7 +130,7 @@ def test_lifecycle(s3, bucket, refused):
     assert refused(get, Bucket=bucket).code == "NoSuchLifecycleConfiguration"
     rules = [
         RULE,
-        {"ID": "r2", "Status": "Disabled", "Prefix": "x", "Expiration": {"Days": 2}},
+        {"ID": "r2", "Status": "Disabled", "Filter": {"Prefix": "x"}, "Expiration": {"Days": 2}},
         {
             "ID": "r3",
             "Status": "Enabled",
@@ -369,6 +381,7 @@ def test_logging_needs_a_bucket_to_log_to(s3, alt, bucket, refused):
     bad = refused(s3.put_bucket_logging, **put(bucket, TargetObjectKeyFormat=layout))
     assert bad.code == "MalformedXML"
     layout = {"PartitionedPrefix": {"PartitionDateSource": "EventTime"}}
+    s3.put_bucket_acl(Bucket=bucket, ACL="log-delivery-write")
     s3.put_bucket_logging(**put(bucket, TargetObjectKeyFormat=layout))
     found = s3.get_bucket_logging(Bucket=bucket)["LoggingEnabled"]
     assert found["TargetObjectKeyFormat"] == layout

@@ -259,11 +259,53 @@ def test_unused_faults_are_told(open_mock):
         {"operation": "GetObject", "action": "explode"},
         {"operation": "GetObject", "action": "reset", "rate": 2.0},
         {"operation": "GetObject", "action": "reset", "times": 0},
+        {"operation": "GetObject", "action": "reset", "after": -1},
+        {"operation": "GetObject", "action": "999 X"},
+        {"operation": "GetObject", "action": "503 SlowDown please"},
+        {"operation": "GetObject", "action": "reset soon"},
+        {"operation": "GetObject", "action": Error(200)},
+        {"operation": "GetObject", "action": Error(503, retry_after=-1)},
+        {"operation": "GetObject", "action": Reset("soon")},
+        {"operation": "GetObject", "action": Redirect(status=302)},
+        {"operation": "GetObject", "action": Stall(-1)},
+        {"operation": "GetObject", "action": Trickle(0)},
+        {"operation": "GetObject", "action": CutBody(-1)},
+        {"operation": "GetObject", "action": 503},
     ],
 )
 def test_bad_faults(open_mock, named):
-    with pytest.raises(ValueError, match=r"no operation|unknown action|a rate is|times must"):
+    with pytest.raises(ValueError, match=r"no |unknown action|rate is|times must|after|[0-9] "):
         open_mock.faults.add(named.pop("operation"), **named)
+    assert len(open_mock.faults) == 0
+
+
+def test_an_unknown_operation_is_refused_with_the_known_names(open_mock):
+    open_mock.requests.clear()
+    for ask in (
+        open_mock.requests.count,
+        open_mock.requests.select,
+        lambda name: open_mock.requests.count(name, bucket="bucket"),
+        lambda name: open_mock.faults.add(name, action="reset"),
+    ):
+        with pytest.raises(
+            ValueError, match=r"'putobject': did you mean PutObject.*CopyObject"
+        ) as e:
+            ask("putobject")
+        assert "GetObject" in str(e.value)
+    # What was no operation at all is one name more.
+    assert open_mock.requests.count("Unknown") == 0
+
+
+def test_reprs_have_no_stray_quotes(send, open_mock):
+    open_mock.requests.clear()
+    send("PUT", "/bucket/k0", b"x")
+    send("PUT", "/bucket/it's%0A%C3%A9", b"x")
+    send("GET", "/bucket/none")
+    assert [repr(record) for record in open_mock.requests] == [
+        "<PutObject bucket/k0 200>",
+        r"<PutObject bucket/it's\n\xe9 200>",
+        "<GetObject bucket/none 404 NoSuchKey>",
+    ]
 
 
 #: What a client sees of each fault that is an answer: (action, operation, status, what its headers or body say).

@@ -323,7 +323,7 @@ def test_tags(s3, bucket, refused):
     tags = [{"Key": str(number), "Value": "v"} for number in range(11)]
     assert (
         refused(s3.put_object_tagging, Bucket=bucket, Key="key", Tagging={"TagSet": tags}).code
-        == "InvalidTag"
+        == "BadRequest"
     )
     s3.put_object_tagging(Bucket=bucket, Key="key", Tagging={"TagSet": tags[:10]})
     assert s3.head_object(Bucket=bucket, Key="key")["TagCount"] == 10

@@ -65,8 +65,11 @@ def test_the_environment_is_given_back():
 
 def test_nothing_is_loaded_by_being_there():
     # The tests above have loaded it; a session without them must not.
+    # Other plugins may load what they like.
+    options = ["-p", "no:cacheprovider", "-p", "s3po.pytest_plugin"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "bare.py"],
+        [sys.executable, "-m", "pytest", "-q", *options, "bare.py"],
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         check=False,

@@ -74,7 +74,7 @@ def conn(store: Store) -> s3po.Connection:
             part_size=5 * MiB, multipart_threshold=5 * MiB, retry_base=0.001, check_etags=False
         ),
     )
-    conn.client.transport.mount(URL, WSGIAdapter(store))
+    conn.client.session.mount(URL, WSGIAdapter(store))
     return conn
 
 

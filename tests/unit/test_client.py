@@ -10,6 +10,7 @@ import pickle
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import gevent
 import pytest
@@ -21,35 +22,42 @@ from s3po.errors import (
     ConfigError,
     ConnectionFailed,
     CredentialsError,
+    DeadlineExceeded,
     IncompleteBody,
     MalformedResponse,
     NoSuchBucket,
     NoSuchKey,
+    NotFound,
     NotModified,
     PreconditionFailed,
     S3Error,
     S3poError,
     ServerError,
+    Throttled,
     TransportTimeout,
 )
-from s3po.messages import HTTPRequest, Request, Response
-from s3po.models import Credentials, PartInfo
+from s3po.messages import Request
+from s3po.models import Credentials, PartInfo, RetryInfo
 from s3po.rest import Client
 from s3po.retry import RetryPolicy
 from s3po.stats import Stats
+from s3po.transport.messages import PreparedRequest, Response
 
 URL = "http://s3.test:9000"
 KEY = Credentials("AKID", "sEcReT", None)
 
 
 class Sent:
-    """A message as it went out; the client may use its own again."""
+    """A request as it went out; the client may use its own again."""
 
-    def __init__(self, message: HTTPRequest, stream: bool) -> None:
-        self.method, self.host, self.scheme = message.method, message.host, message.scheme
-        self.target, self.stream = message.target, stream
-        self.headers = dict(message.headers)
-        body = message.body
+    def __init__(self, request: PreparedRequest, stream: bool) -> None:
+        assert request.url is not None
+        self.method, self.stream = request.method, stream
+        self.scheme, _, rest = request.url.partition("://")
+        netloc, _, target = rest.partition("/")
+        self.host, self.target = netloc.partition(":")[0], f"/{target}"
+        self.headers = dict(request.lower_headers)
+        body = request.body
         if body is None or isinstance(body, (bytes, bytearray, memoryview)):
             self.body = None if body is None else bytes(body)
         else:
@@ -65,14 +73,18 @@ class Sent:
 
 
 class Script:
-    """A transport that plays its part line by line: an answer, an error, or what a call makes."""
+    """A session that plays its part line by line: an answer, an error, or what a call makes."""
 
     def __init__(self, *lines: object) -> None:
         self.lines = list(lines)
         self.sent: list[Sent] = []
+        self.timeouts: list[tuple[float, float]] = []
 
-    def send(self, message: HTTPRequest, *, stream: bool = False) -> Response:
-        self.sent.append(Sent(message, stream))
+    def send(
+        self, request: PreparedRequest, *, stream: bool = False, timeout: Any = None, **_: Any
+    ) -> Response:
+        self.sent.append(Sent(request, stream))
+        self.timeouts.append(timeout)
         line: Any = self.lines.pop(0)
         if isinstance(line, BaseException):
             raise line
@@ -114,26 +126,26 @@ class Stage:
         provider: Any = None,
         **options: Any,
     ) -> None:
-        self.transport = Script(*lines)
+        self.session = Script(*lines)
         self.clock = Clock()
         config = Config(**options)
         self.client = Client(
             endpoint=Endpoint(endpoint_url=url, region=region),
             provider=provider or Keys(*keys),
-            transport=self.transport,  # type: ignore[arg-type]
+            session=self.session,  # type: ignore[arg-type]
             config=config,
-            retry=RetryPolicy(config, random=lambda: 1.0),
+            retry=RetryPolicy(config, random=lambda: 1.0, clock=self.clock, sleep=self.clock.sleep),
             clock=self.clock,
             sleep=self.clock.sleep,
         )
 
     @property
     def sent(self) -> list[Sent]:
-        return self.transport.sent
+        return self.session.sent
 
     def done(self) -> None:
         """All lines were played."""
-        assert self.transport.lines == []
+        assert self.session.lines == []
 
 
 def ok(content: bytes | str = b"", status: int = 200, **headers: str) -> Response:
@@ -407,8 +419,13 @@ def test_a_stale_connection_costs_no_attempt_and_no_wait() -> None:
 def test_errors_inside_a_200_are_tried_again() -> None:
     slow = "<Error><Code>SlowDown</Code><Message>m</Message></Error>"
     done = "<CopyObjectResult><ETag>&quot;e&quot;</ETag></CopyObjectResult>"
-    stage = Stage(ok(slow), ok(""), ok(done))
+    stage = Stage(ok(slow), ok(slow), ok(done))
     assert stage.client.copy_object("b", "k", "c", "s").etag == "e"
+    stage.done()
+    # Nothing says whether this one was performed.
+    stage = Stage(ok(""))
+    with pytest.raises(MalformedResponse, match="unknown"):
+        stage.client.copy_object("b", "k", "c", "s")
     stage.done()
     stage = Stage(ok(slow), ok(slow), ok(slow))
     with pytest.raises(S3Error) as caught:
@@ -520,7 +537,7 @@ def test_conditional_reads_are_tried_again() -> None:
         fault(307, "TemporaryRedirect", more="<Endpoint>b.s3.eu-west-1.amazonaws.com</Endpoint>"),
         fault(307, location="https://b.s3-eu-west-1.amazonaws.com/k"),
     ],
-    ids=lambda answer: f"{answer.status}-{sorted(answer.headers)}",
+    ids=lambda answer: f"{answer.status_code}-{sorted(answer.lower_headers)}",
 )
 def test_the_region_is_learned_once_and_kept(answer: Response) -> None:
     stage = Stage(answer, ok(b"x"), ok(b"y"), ok(b"z"), url=None)
@@ -602,10 +619,105 @@ def test_errors_of_head_are_told_by_their_status() -> None:
         (304, NotModified),
     ):
         with pytest.raises(kind) as caught:
-            Stage(fault(status)).client.head_object("b", "k")
+            Stage(fault(status), ok(b"")).client.head_object("b", "k")
         assert caught.value.code
     with pytest.raises(NoSuchBucket):
         Stage(fault(404)).client.head_bucket("b")
+
+
+ARN = "arn:aws:s3:us-west-2:123456789012:accesspoint/myap"
+LAMBDA = "arn:aws:s3-object-lambda:us-west-2:123456789012:accesspoint/mylap"
+
+
+@pytest.mark.parametrize(
+    ("bucket", "host", "scope"),
+    [
+        (ARN, "myap-123456789012.s3-accesspoint.us-west-2.amazonaws.com", "us-west-2/s3"),
+        (
+            LAMBDA,
+            "mylap-123456789012.s3-object-lambda.us-west-2.amazonaws.com",
+            "us-west-2/s3-object-lambda",
+        ),
+        (
+            "logs--use1-az4--x-s3",
+            "logs--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com",
+            "us-east-1/s3express",
+        ),
+    ],
+)
+def test_access_points_and_directory_buckets_are_signed_for_what_they_are(
+    bucket: str, host: str, scope: str
+) -> None:
+    stage = Stage(ok(etag='"x"'), ok("body"), url=None)
+    stage.client.put_object(bucket, "a key", b"x")
+    stage.client.get_object(bucket, "a key")
+    for sent in stage.sent:
+        assert (sent.host, sent.target) == (host, "/a%20key")
+        assert f"/{scope}/aws4_request," in sent.headers["authorization"]
+    url = urlsplit(stage.client.presign("GET", bucket, "a key", expires=60))
+    assert url.hostname == host
+    assert f"%2F{scope.replace('/', '%2F')}%2Faws4_request" in url.query
+
+
+def test_an_access_point_is_the_source_of_a_copy_by_its_arn() -> None:
+    stage = Stage(ok('<CopyObjectResult><ETag>"x"</ETag></CopyObjectResult>'), url=None)
+    stage.client.copy_object("b", "k", source_bucket=ARN, source_key="a b/c")
+    # Recorded from botocore.
+    assert stage.sent[0].headers["x-amz-copy-source"] == (
+        "arn%3Aaws%3As3%3Aus-west-2%3A123456789012%3Aaccesspoint/myap/object/a%20b/c"
+    )
+
+
+def test_a_bucket_cannot_be_made_behind_an_access_point() -> None:
+    stage = Stage(url=None)
+    with pytest.raises(ConfigError, match="not an access point"):
+        stage.client.create_bucket(ARN)
+
+
+def test_no_region_is_learned_for_an_access_point() -> None:
+    stage = Stage(fault(301, "PermanentRedirect", x_amz_bucket_region="eu-west-1"), url=None)
+    with pytest.raises(S3Error):
+        stage.client.get_object(ARN, "k")
+    stage.done()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        fault(307, "TemporaryRedirect", location="https://b.s3-eu-west-1.amazonaws.com/k"),
+        fault(307, location="https://b.s3.dualstack.eu-west-1.amazonaws.com/k?x"),
+        fault(301, "PermanentRedirect", more="<Endpoint>b.s3.eu-west-1.amazonaws.com</Endpoint>"),
+        fault(
+            301, location="https://b.s3.eu-west-1.evil.example/", x_amz_bucket_region="eu-west-1"
+        ),
+    ],
+)
+def test_a_redirect_tells_a_region_and_never_a_host(answer: Response) -> None:
+    stage = Stage(answer, ok("body"), url=None)
+    stage.client.get_object("photos", "k")
+    assert stage.sent[1].host == "photos.s3.eu-west-1.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        *["https://b.s3.eu-west-1.amazonaws.com.evil.example/k", "https://evil.example/k"],
+        *["http://[bad", "https://evil.example/s3.eu-west-1.amazonaws.com/"],
+    ],
+)
+def test_a_redirect_to_a_strange_host_is_not_followed(location: str) -> None:
+    stage = Stage(fault(307, "TemporaryRedirect", location=location), url=None)
+    with pytest.raises(S3Error):
+        stage.client.get_object("b", "k")
+    stage.done()
+
+
+def test_a_bucket_in_another_partition_gets_no_signature() -> None:
+    moved = fault(301, "PermanentRedirect", x_amz_bucket_region="cn-north-1")
+    stage = Stage(moved, url=None)
+    with pytest.raises(ConfigError, match=r"partition aws-cn.*a connection of its own"):
+        stage.client.get_object("b", "k")
+    stage.done()
 
 
 def test_a_bucket_tells_its_region() -> None:
@@ -656,7 +768,9 @@ def test_a_stream_counts_what_is_read_and_keeps_its_place_until_it_is_closed() -
 
 def test_a_stream_that_breaks_tells_whose_it_was() -> None:
     class Cut(Wire):
-        def read(self, _: int = -1, /) -> bytes:
+        remaining = 5
+
+        def readinto(self, _: memoryview, /) -> int:
             raise IncompleteBody("5 bytes are missing")
 
     answer = Response(200, {"content-length": "5", "etag": '"e"'}, None, Cut(b""))
@@ -708,7 +822,7 @@ def test_an_end_from_outside_is_not_tried_again_and_gives_its_place_back(
 
 def test_a_stream_whose_head_is_malformed_is_closed() -> None:
     answer, wire = streaming(b"hello")
-    answer.status = 206
+    answer.status_code = 206
     good, _ = streaming(b"hello")
     stage = Stage(answer, good)
     places = Places()
@@ -1054,7 +1168,7 @@ def test_the_log_tells_each_attempt_and_no_secret(caplog: pytest.LogCaptureFixtu
     with caplog.at_level(logging.DEBUG, logger="s3po.rest"):
         stage.client.get_object("b", "k", headers={"x-amz-foo": "bar"}, stream=False)
     text = caplog.text
-    assert text.count("GET http://s3.test:9000/b/k") == 2
+    assert text.count("[GET] http://s3.test:9000/b/k") == 2
     assert "InternalError" in text
     signature = stage.sent[0].headers["authorization"].partition("Signature=")[2]
     for secret in ("sEcReT", "t0ken", signature):
@@ -1068,7 +1182,7 @@ def test_nothing_is_logged_unless_asked_for(caplog: pytest.LogCaptureFixture) ->
 
 
 def test_an_error_leaves_no_circle_behind() -> None:
-    stage = Stage(fault(404))
+    stage = Stage(fault(404), ok(b""))
     gc.collect()
     gc.disable()
     try:
@@ -1086,3 +1200,488 @@ def test_send_takes_any_request() -> None:
     request = Request("get_object_tagging", "GET", "b", "k", query=(("tagging", None),))
     assert stage.client.send(request).content == b"<Tagging/>"
     assert stage.sent[0].query == {"tagging"}
+
+
+# Retries that others can see, and their bounds
+
+
+def test_each_retry_is_told_once_and_without_secrets(caplog: pytest.LogCaptureFixture) -> None:
+    told: list[RetryInfo] = []
+    stage = Stage(
+        fault(503, "SlowDown"),
+        fault(500, "InternalError"),
+        ok(b"x"),
+        keys=(Credentials("AKID", "sEcReT", "t0ken"),),
+        on_retry=told.append,
+    )
+    with caplog.at_level(logging.INFO, logger="s3po"):
+        stage.client.get_object("b", "k", stream=False)
+    assert [(info.operation, info.bucket, info.key) for info in told] == [
+        ("get_object", "b", "k")
+    ] * 2
+    assert [(info.attempt, info.max_attempts, info.delay) for info in told] == [
+        (1, 3, 1.0),
+        (2, 3, 0.1),
+    ]
+    assert [type(info.error) for info in told] == [Throttled, ServerError]
+    lines = [record.getMessage() for record in caplog.records if record.levelno == logging.INFO]
+    assert len(lines) == 2
+    assert "attempt 1 of 3 failed, again in 1.000 s: get_object s3://b/k: 503 SlowDown" in lines[0]
+    signatures = [sent.headers["authorization"].partition("Signature=")[2] for sent in stage.sent]
+    for secret in ("sEcReT", "t0ken", *signatures):
+        assert secret not in caplog.text + repr(told)
+
+
+def test_what_looks_on_cannot_make_a_request_fail(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(_: RetryInfo) -> None:
+        raise RuntimeError("my own mistake")
+
+    stage = Stage(fault(500), ok(b"x"), on_retry=fail)
+    assert stage.client.get_object("b", "k", stream=False).body.content == b"x"
+    assert "my own mistake" in caplog.text
+
+
+def test_successes_give_tokens_back() -> None:
+    stage = Stage(fault(500), fault(500), ok(b"x"), ok(b"y"), fault(404, "NoSuchKey"))
+    quota = stage.client._retry.quota
+    stage.client.get_object("b", "k", stream=False)
+    # Two were taken, the success gave the last one back.
+    assert quota.available == 500 - 14
+    stage.client.get_object("b", "k", stream=False)
+    assert quota.available == 500 - 13
+    with pytest.raises(NoSuchKey):
+        stage.client.get_object("b", "k")
+    assert quota.available == 500 - 13
+
+
+def test_a_connection_shares_its_quota_with_what_is_bound() -> None:
+    stage = Stage(*[fault(500)] * 3)
+    bound = stage.client.bind(stats=Stats())
+    with pytest.raises(ServerError):
+        bound.get_object("b", "k")
+    assert stage.client._retry.quota.available == 500 - 28
+
+
+def test_nothing_is_sent_after_a_deadline() -> None:
+    stage = Stage()
+    client = stage.client.bind(deadline=stage.clock.now)
+    with pytest.raises(DeadlineExceeded, match="nothing was sent") as caught:
+        client.get_object("b", "k")
+    assert (caught.value.operation, caught.value.key, caught.value.attempts) == (
+        "get_object",
+        "k",
+        0,
+    )
+    assert not caught.value.request_sent
+    assert stage.sent == []
+
+
+def test_a_retry_that_would_come_after_the_deadline_is_not_waited_for() -> None:
+    stage = Stage(fault(503, "SlowDown"), fault(503, "SlowDown"))
+    client = stage.client.bind(deadline=stage.clock.now + 2.5)
+    with pytest.raises(DeadlineExceeded, match="503 SlowDown") as caught:
+        client.put_object("b", "k", b"x")
+    assert caught.value.attempts == 2
+    assert caught.value.elapsed == pytest.approx(1.0)
+    assert isinstance(caught.value.__cause__, Throttled)
+    assert isinstance(caught.value, TransportTimeout)
+    assert isinstance(caught.value, TimeoutError)
+
+
+def test_a_timeout_at_the_deadline_is_the_deadline() -> None:
+    stage = Stage()
+
+    def wait() -> Response:
+        stage.clock.now += 5.0
+        raise TransportTimeout("no answer within 5 s")
+
+    stage.session.lines.append(wait)
+    with pytest.raises(DeadlineExceeded) as caught:
+        stage.client.bind(deadline=stage.clock.now + 5.0).put_object(
+            "b", "k", b"x", if_none_match="*"
+        )
+    assert caught.value.request_sent
+
+
+def test_what_failed_for_another_reason_says_that_reason() -> None:
+    stage = Stage(fault(404, "NoSuchKey"))
+    with pytest.raises(NoSuchKey):
+        stage.client.bind(deadline=stage.clock.now + 5.0).get_object("b", "k")
+
+
+def test_the_earlier_of_two_deadlines_holds() -> None:
+    client = Stage().client
+    assert client.bind(deadline=10.0).bind(deadline=20.0).deadline == 10.0
+    assert client.bind(deadline=20.0).bind(deadline=10.0).deadline == 10.0
+    assert client.deadline is None
+
+
+def test_timeouts_end_with_the_deadline() -> None:
+    stage = Stage(ok(b"x"), ok(b"x"), fault(503, "SlowDown"), ok(b"x"), connect_timeout=3.0)
+    client = stage.client.bind(deadline=stage.clock.now + 5.0)
+    client.send(Request("get_object", "GET", "b", "k"))
+    stage.client.send(Request("get_object", "GET", "b", "k"))
+    client.send(Request("get_object", "GET", "b", "k"))
+    assert stage.session.timeouts == [(3.0, 5.0), (3.0, 60.0), (3.0, 5.0), (3.0, 4.0)]
+
+
+def test_a_deadline_that_passes_while_a_place_is_waited_for_is_told() -> None:
+    stage = Stage()
+
+    class Slow:
+        def acquire(self) -> None:
+            stage.clock.now += 6.0
+
+        def release(self) -> None:
+            pass
+
+    client = stage.client.bind(deadline=stage.clock.now + 5.0, limiter=Slow())
+    with pytest.raises(DeadlineExceeded) as caught:
+        client.get_object("b", "k")
+    assert not caught.value.request_sent
+    assert stage.sent == []
+
+
+def test_a_client_can_be_more_patient() -> None:
+    refused = ConnectionFailed("refused", request_sent=False)
+    stage = Stage(*[refused] * 60)
+    with pytest.raises(ConnectionFailed):
+        stage.client.get_object("b", "k")
+    assert stage.clock.now - 1_790_000_000.0 == pytest.approx(5.0)
+    stage = Stage(*[refused] * 60)
+    with pytest.raises(ConnectionFailed):
+        stage.client.bind(connect_patience=60.0).get_object("b", "k")
+    assert stage.clock.now - 1_790_000_000.0 == pytest.approx(60.0)
+
+
+def test_adaptive_mode_holds_back_after_throttling() -> None:
+    stage = Stage(fault(503, "SlowDown"), *[ok(b"x") for _ in range(5)], retry_mode="adaptive")
+    stage.client.get_object("b", "k", stream=False)
+    before = stage.clock.now
+    for _ in range(4):
+        stage.client.get_object("b", "k", stream=False)
+    assert stage.clock.now - before >= 0.5
+
+
+# Corrections
+
+
+class Refreshing(Keys):
+    def __init__(self, *credentials: Credentials | None, can: bool = True) -> None:
+        super().__init__(*credentials)
+        self.can = can
+        self.invalidated = 0
+
+    def get(self) -> Credentials | None:
+        return self.credentials[min(self.invalidated, len(self.credentials) - 1)]
+
+    def invalidate(self, credentials: Credentials) -> bool:
+        assert credentials == self.get()
+        self.invalidated += 1
+        return self.can
+
+
+OLD, NEW = Credentials("OLD", "s", "t"), Credentials("NEW", "s", "t")
+
+
+@pytest.mark.parametrize("code", ["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"])
+def test_an_expired_token_is_replaced_once(code: str) -> None:
+    provider = Refreshing(OLD, NEW)
+    stage = Stage(fault(400, code), ok(b"x"), provider=provider)
+    stage.client.get_object("b", "k", stream=False)
+    assert [
+        sent.headers["authorization"].partition("Credential=")[2][:3] for sent in stage.sent
+    ] == [
+        "OLD",
+        "NEW",
+    ]
+    assert provider.invalidated == 1
+    assert stage.clock.slept == []
+
+
+def test_a_token_that_stays_expired_is_told() -> None:
+    provider = Refreshing(OLD, NEW)
+    stage = Stage(fault(400, "ExpiredToken"), fault(400, "ExpiredToken"), provider=provider)
+    with pytest.raises(S3Error, match="ExpiredToken"):
+        stage.client.get_object("b", "k")
+    assert provider.invalidated == 1
+
+
+def test_keys_that_never_change_are_not_asked_for_again() -> None:
+    stage = Stage(fault(400, "ExpiredToken"), provider=Refreshing(OLD, can=False))
+    with pytest.raises(S3Error, match="ExpiredToken"):
+        stage.client.get_object("b", "k")
+    stage = Stage(fault(400, "ExpiredToken"))
+    with pytest.raises(S3Error, match="ExpiredToken"):
+        stage.client.get_object("b", "k")
+
+
+def head_403(date: str) -> Response:
+    return Response(403, {"date": date}, b"")
+
+
+def test_a_head_that_is_refused_for_the_clock_learns_the_clock() -> None:
+    late = "Mon, 21 Sep 2026 16:13:20 GMT"
+    stage = Stage(head_403(late), ok(b"", etag='"e"', content_length="0"))
+    stage.client.head_object("b", "k")
+    assert "20260921T161320Z" in stage.sent[1].headers["x-amz-date"]
+    # Once the clock is known, a refusal is a refusal.
+    stage.session.lines = [head_403(late)]
+    with pytest.raises(AccessDenied):
+        stage.client.head_object("b", "k")
+
+
+def test_a_head_that_is_refused_with_the_right_clock_is_refused() -> None:
+    stage = Stage(head_403("Mon, 21 Sep 2026 14:13:00 GMT"))
+    with pytest.raises(AccessDenied):
+        stage.client.head_object("b", "k")
+
+
+def test_regions_that_point_at_each_other_end() -> None:
+    def elsewhere(region: str) -> Response:
+        return fault(301, "PermanentRedirect", x_amz_bucket_region=region)
+
+    stage = Stage(elsewhere("eu-west-1"), elsewhere("us-east-1"), url=None)
+    with pytest.raises(S3Error, match="PermanentRedirect"):
+        stage.client.get_object("b", "k")
+    assert len(stage.sent) == 2
+
+
+def test_a_bucket_that_is_gone_has_no_region_any_more() -> None:
+    moved = fault(301, "PermanentRedirect", x_amz_bucket_region="eu-west-1")
+    stage = Stage(moved, fault(404, "NoSuchBucket"), ok(b"x"), url=None)
+    with pytest.raises(NoSuchBucket):
+        stage.client.get_object("b", "k")
+    stage.client.get_object("b", "k", stream=False)
+    assert [sent.region for sent in stage.sent] == ["us-east-1", "eu-west-1", "us-east-1"]
+
+
+# Missing keys and missing buckets
+
+
+def test_a_miss_asks_for_the_bucket_once() -> None:
+    stage = Stage(fault(404), ok(b""), fault(404), fault(404))
+    for _ in range(3):
+        with pytest.raises(NoSuchKey):
+            stage.client.head_object("b", "k")
+    assert [sent.target for sent in stage.sent] == ["/b/k", "/b", "/b/k", "/b/k"]
+    stage.done()
+
+
+def test_a_miss_in_a_missing_bucket_says_so() -> None:
+    stage = Stage(fault(404, x_amz_request_id="R1"), fault(404))
+    with pytest.raises(NoSuchBucket) as caught:
+        stage.client.head_object("b", "k")
+    error = caught.value
+    assert (error.operation, error.bucket, error.key, error.attempts) == (
+        "head_object",
+        "b",
+        "k",
+        1,
+    )
+    assert error.request_id == "R1"
+
+
+def test_a_miss_that_cannot_be_explained_is_not_found() -> None:
+    stage = Stage(fault(404), fault(403))
+    with pytest.raises(NotFound, match="the key or the bucket") as caught:
+        stage.client.head_object("b", "k", headers={"x-amz-request-payer": "requester"})
+    assert type(caught.value) is NotFound
+    assert stage.sent[1].headers["x-amz-request-payer"] == "requester"
+
+
+def test_a_bucket_that_was_seen_is_not_asked_for() -> None:
+    stage = Stage(ok(b"", 200), fault(404), ok(b"", 204), fault(404), fault(404))
+    stage.client.create_bucket("b")
+    with pytest.raises(NoSuchKey):
+        stage.client.head_object("b", "k")
+    stage.client.delete_bucket("b")
+    with pytest.raises(NoSuchBucket):
+        stage.client.head_object("b", "k")
+    stage.done()
+
+
+# Stores without DeleteObjects
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        fault(501, "NotImplemented"),
+        fault(405, "MethodNotAllowed"),
+        fault(400, "InvalidArgument"),
+        fault(400),
+    ],
+)
+def test_without_delete_objects_keys_are_deleted_one_by_one(refusal: Response) -> None:
+    stage = Stage(
+        refusal,
+        ok(b"", 204),
+        fault(403, "AccessDenied"),
+        fault(404, "NoSuchKey"),
+        # Learned: it is not asked for again.
+        ok(b"", 204),
+    )
+    result = stage.client.delete_objects("b", ["a", "b", ("c", "v1")])
+    assert [(done.key, done.version_id) for done in result.deleted] == [("a", None), ("c", "v1")]
+    assert [(error.key, error.code) for error in result.errors] == [("b", "AccessDenied")]
+    assert stage.client.delete_objects("b", ["d"], quiet=True).deleted == ()
+    assert [sent.method for sent in stage.sent] == ["POST", *["DELETE"] * 4]
+    assert stage.sent[3].target == "/b/c?versionId=v1"
+    stage.done()
+
+
+def test_a_store_that_deletes_nothing_says_what_it_said_first() -> None:
+    stage = Stage(fault(400, "InvalidArgument"), fault(400, "InvalidArgument"))
+    with pytest.raises(S3Error, match="delete_objects"):
+        stage.client.delete_objects("b", ["a"])
+    stage = Stage(fault(400, "MalformedXML"))
+    with pytest.raises(S3Error, match="MalformedXML"):
+        stage.client.delete_objects("b", ["a"])
+    stage.done()
+
+
+# Uploads that may have been begun
+
+
+def uploads(*ids: str, initiated: str = "2027-01-01T00:00:00Z") -> Response:
+    entries = "".join(
+        f"<Upload><Key>k</Key><UploadId>{each}</UploadId><Initiated>{initiated}</Initiated></Upload>"
+        for each in ids
+    )
+    return ok(
+        "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>"
+        f"{entries}</ListMultipartUploadsResult>"
+    )
+
+
+BEGUN = "<InitiateMultipartUploadResult><UploadId>new</UploadId></InitiateMultipartUploadResult>"
+
+
+def test_an_unreadable_answer_to_create_leaves_no_upload_open() -> None:
+    stage = Stage(ok('{"uploadId": "u1"}'), uploads("u0", "u1"), ok(b"", 204))
+    with pytest.raises(MalformedResponse, match="it may have begun upload u0, which is still open"):
+        stage.client.create_multipart_upload("b", "k")
+    assert stage.sent[2].method == "DELETE"
+    assert stage.sent[2].query == {"uploadId=u1"}
+    stage.done()
+
+
+def test_uploads_of_before_are_not_suspected() -> None:
+    stage = Stage(ok("?"), uploads("u0", initiated="2020-01-01T00:00:00Z"))
+    with pytest.raises(MalformedResponse) as caught:
+        stage.client.create_multipart_upload("b", "k")
+    assert "u0" not in str(caught.value)
+    stage.done()
+
+
+def test_a_lost_answer_to_create_is_told_and_asked_again(caplog: pytest.LogCaptureFixture) -> None:
+    stage = Stage(ConnectionFailed("reset"), uploads("u0"), ok(BEGUN))
+    assert stage.client.create_multipart_upload("b", "k").upload_id == "new"
+    assert "upload u0 of s3://b/'k' may be open" in caplog.text
+    stage.done()
+
+
+def test_lost_answers_to_create_end() -> None:
+    lost = [ConnectionFailed("reset"), uploads("u0")]
+    stage = Stage(*lost * 3)
+    with pytest.raises(ConnectionFailed, match="it may have begun upload u0"):
+        stage.client.create_multipart_upload("b", "k")
+    stage.done()
+    stage = Stage(ConnectionFailed("reset"), fault(403, "AccessDenied"), ok(BEGUN))
+    assert stage.client.create_multipart_upload("b", "k").upload_id == "new"
+    stage.done()
+
+
+# Headers and text that cannot be right
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-amz-checksum-algorithm": "CRC32"},
+        {"X-Amz-Sdk-Checksum-Algorithm": "SHA256"},
+        {"x-amz-sdk-checksum-algorithm": "CRC32", "x-amz-checksum-sha256": "abc="},
+        {"content-encoding": "aws-chunked"},
+        {"expect": "100-continue"},
+        {"x-amz-date": "20260101T000000Z"},
+        {"x-amz-content-sha256": "UNSIGNED-PAYLOAD"},
+        {"x-amz-trailer": "x-amz-checksum-crc32"},
+    ],
+    ids=str,
+)
+def test_headers_that_would_be_refused_late_are_refused_at_once(headers: dict[str, str]) -> None:
+    client = Stage().client
+    for call in (
+        lambda: client.put_object("b", "k", b"x", headers=headers),
+        lambda: client.upload_part("b", "k", "u", 1, b"x", headers=headers),
+    ):
+        with pytest.raises(ConfigError, match=r"x-amz|expect|aws-chunked"):
+            call()
+
+
+def test_a_checksum_that_comes_with_its_name_is_sent() -> None:
+    stage = Stage(ok(etag='"e"'))
+    named = {"x-amz-sdk-checksum-algorithm": "CRC32", "x-amz-checksum-crc32": "AAAAAA=="}
+    stage.client.put_object("b", "k", b"x", headers=named)
+    assert stage.sent[0].headers["x-amz-checksum-crc32"] == "AAAAAA=="
+
+
+SURROGATE = "a\udc80"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.get_object("b", "k", version_id=SURROGATE),
+        lambda client: client.head_object("b", "k", version_id=SURROGATE),
+        lambda client: client.delete_object("b", "k", version_id=SURROGATE),
+        lambda client: client.delete_objects("b", [("k", SURROGATE)]),
+        lambda client: client.delete_objects("b", [SURROGATE]),
+        lambda client: client.copy_object("b", "k", "b", "k", source_version_id=SURROGATE),
+        lambda client: client.copy_object("b", "k", "b", SURROGATE),
+        lambda client: client.upload_part("b", "k", SURROGATE, 1, b""),
+        lambda client: client.upload_part_copy("b", "k", SURROGATE, 1, "b", "k"),
+        lambda client: client.complete_multipart_upload("b", "k", SURROGATE, [PartInfo(1, "e")]),
+        lambda client: client.complete_multipart_upload("b", "k", "u", [PartInfo(1, SURROGATE)]),
+        lambda client: client.abort_multipart_upload("b", "k", SURROGATE),
+        lambda client: client.list_parts("b", "k", SURROGATE),
+        lambda client: client.list_multipart_uploads("b", upload_id_marker=SURROGATE),
+        lambda client: client.list_multipart_uploads("b", key_marker=SURROGATE),
+        lambda client: client.list_multipart_uploads("b", prefix=SURROGATE),
+        lambda client: client.list_objects_v2("b", continuation_token=SURROGATE),
+        lambda client: client.list_objects_v2("b", start_after=SURROGATE),
+        lambda client: client.list_objects_v2("b", delimiter=SURROGATE),
+        lambda client: client.list_objects("b", marker=SURROGATE),
+        lambda client: client.list_buckets(continuation_token=SURROGATE),
+        lambda client: client.list_buckets(prefix=SURROGATE),
+        lambda client: client.create_bucket("b", region=SURROGATE),
+        lambda client: client.put_object("b", "k", content_type=SURROGATE),
+        lambda client: client.put_object("b", "k", metadata={"a": SURROGATE}),
+        lambda client: client.put_object("b", "k", metadata={SURROGATE: "a"}),
+        lambda client: client.put_object("b", "k", if_match=SURROGATE),
+        lambda client: client.put_object("b", "k", headers={"x-a": SURROGATE}),
+        lambda client: client.put_object("b", "k", headers={SURROGATE: "x"}),
+        lambda client: client.presign("GET", "b", SURROGATE, expires=9),
+        lambda client: client.presign("GET", "b", "k", expires=9, query={"versionId": SURROGATE}),
+        lambda client: client.presign("GET", "b", "k", expires=9, query={SURROGATE: None}),
+        lambda client: client.presign("GET", "b", "k", expires=9, headers={"x-a": SURROGATE}),
+        lambda client: client.presign_post("b", "k", expires=9, fields={"acl": SURROGATE}),
+        lambda client: client.presign_post("b", "k", expires=9, fields={SURROGATE: "x"}),
+    ],
+)
+def test_lone_surrogates_are_refused_everywhere(call: Callable[[Client], object]) -> None:
+    stage = Stage()
+    with pytest.raises(ConfigError):
+        call(stage.client)
+    assert stage.sent == []
+
+
+def test_an_answer_that_does_not_fit_into_memory_is_malformed() -> None:
+    stage = Stage(MemoryError(), MemoryError(), MemoryError())
+    with pytest.raises(MalformedResponse, match="memory"):
+        stage.client.list_objects_v2("b")
+
+
+def test_answers_to_operations_are_bounded() -> None:
+    assert Request("put_object", "PUT", "b", "k").max_body == 64 * 1024 * 1024

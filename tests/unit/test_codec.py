@@ -27,9 +27,11 @@ from s3po.errors import (
     ServerError,
     Throttled,
 )
-from s3po.messages import Request, Response
+from s3po.messages import Request
 from s3po.models import BucketInfo, ListObjectsResult, ObjectInfo, PartInfo
 from s3po.rest import codec
+from s3po.transport.bodies import BytesBody
+from s3po.transport.messages import Response
 
 NS = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 TIME = "2026-01-02T03:04:05.000Z"
@@ -288,8 +290,11 @@ def test_the_next_page_of_v2_must_be_named() -> None:
     assert codec.parse_list_objects_v2(answer(named)).next_token == "1/+="
     with pytest.raises(MalformedResponse, match="NextContinuationToken"):
         codec.parse_list_objects_v2(answer(page(entry(), CUT)))
-    with pytest.raises(MalformedResponse, match="IsTruncated"):
-        codec.parse_list_objects_v2(answer(page(entry(), "")))
+    # A last page need not say that it is.
+    last = codec.parse_list_objects_v2(answer(page(entry(), "")))
+    assert (len(last.objects), last.is_truncated) == (1, False)
+    token = "<NextContinuationToken>t</NextContinuationToken>"
+    assert codec.parse_list_objects_v2(answer(page(entry(), token))).next_token == "t"
 
 
 # Buckets
@@ -497,17 +502,19 @@ def test_the_head_of_an_object() -> None:
     bare = codec.parse_head_object(answer("", content_length="0", last_modified="never"))
     assert (bare.etag, bare.last_modified, bare.metadata) == ("", None, {})
     for bad in ({}, {"content_length": "-1"}, {"content_length": "x"}):
+        head = codec.parse_head_object(answer("", etag="e", **bad))
+        assert head.etag == "e"
         with pytest.raises(MalformedResponse, match=r"large|size"):
-            codec.parse_head_object(answer("", etag="e", **bad))
+            head.size  # noqa: B018
 
 
 def test_the_head_of_a_range() -> None:
-    got = codec.parse_get_object(
+    got = codec.parse_get_range(
         answer(b"abc", 206, etag='"e"', content_length="3", content_range="bytes 10-12/100")
     )
     assert (got.start, got.length, got.size) == (10, 3, 100)
     assert got.body.read() == b"abc"
-    no_length = codec.parse_get_object(
+    no_length = codec.parse_get_range(
         answer(b"abc", 206, etag='"e"', content_range="bytes 10-12/100")
     )
     assert (no_length.start, no_length.length, no_length.size) == (10, 3, 100)
@@ -516,15 +523,35 @@ def test_the_head_of_a_range() -> None:
     chunked = codec.parse_get_object(answer(b"abc", etag='"e"'))
     assert (chunked.length, chunked.size) == (3, 3)
     unknown = codec.parse_get_object(
-        Response(200, {"last-modified": "Wed, 12 Oct 2009 17:50:00 GMT"})
+        Response(200, {"last-modified": "Wed, 12 Oct 2009 17:50:00 GMT"}, None, BytesBody(b"abc"))
     )
     assert unknown.length is None
     with pytest.raises(MalformedResponse):
         unknown.size  # noqa: B018
-    for bad in ("", "bytes */100", "bytes 5-4/10", "bytes 0-1/*", "items 0-1/2"):
+    for bad in ("", "bytes */100", "bytes 5-4/10", "bytes 0-1/*", "items 0-1/2", "bytes 0-2/2"):
         headers = {"content_range": bad} if bad else {}
         with pytest.raises(MalformedResponse, match=r"range|part"):
-            codec.parse_get_object(answer(b"abc", 206, etag='"e"', **headers))
+            codec.parse_get_range(answer(b"abc", 206, etag='"e"', **headers))
+    with pytest.raises(MalformedResponse, match="2 bytes where the range is"):
+        codec.parse_get_range(
+            answer(b"ab", 206, etag='"e"', content_length="2", content_range="bytes 0-2/9")
+        )
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (206, {}),
+        (206, {"content_range": "bytes 0-2/9"}),
+        (200, {"content_range": "bytes 0-2/9"}),
+    ],
+)
+def test_a_part_is_never_taken_for_the_whole(status: int, headers: dict[str, str]) -> None:
+    with pytest.raises(MalformedResponse, match="part of an object"):
+        codec.parse_get_object(answer(b"abc", status, etag='"e"', content_length="3", **headers))
+
+
+def test_a_length_is_a_number() -> None:
     with pytest.raises(MalformedResponse, match="length"):
         codec.parse_get_object(answer(b"abc", etag='"e"', content_length="+3"))
 
@@ -541,9 +568,9 @@ def test_a_page_that_is_no_object(parse: Callable[[Response], object], body: byt
 
 
 def error_of(
-    status: int, content: str = "", *, key: str | None = "k", **options: object
+    status: int, content: str = "", *, key: str | None = "k", method: str = "GET", **options: object
 ) -> S3Error:
-    request = Request("get_object", "GET", "b", key, **options)  # type: ignore[arg-type]
+    request = Request("get_object", method, "b", key, **options)  # type: ignore[arg-type]
     return codec.parse_error(answer(content, status, x_amz_id_2="h"), request)
 
 
@@ -578,14 +605,17 @@ def test_an_error_document() -> None:
 def test_an_error_without_a_body_is_told_by_its_status(
     status: int, kind: type[S3Error], code: str
 ) -> None:
-    error = error_of(status)
+    error = error_of(status, method="HEAD")
     assert type(error) is kind
     assert (error.code, error.status) == (code, status)
 
 
 def test_404_without_a_body_is_about_what_was_asked_for() -> None:
-    assert type(error_of(404, key=None)) is NoSuchBucket
+    assert type(error_of(404, key=None, method="HEAD")) is NoSuchBucket
     assert type(error_of(404, query=(("uploadId", "u"),))) is NoSuchUpload
+    # Only HEAD has no body: S3 says what it did not find, a web server does not.
+    assert type(error_of(404)) is NotFound
+    assert type(error_of(404, key=None)) is NotFound
     assert type(error_of(404, "<html>Not Found</html>")) is NotFound
 
 
@@ -606,3 +636,114 @@ def test_signatures_and_tokens_that_a_store_echoes_stay_out_of_errors() -> None:
     )
     assert error.fields == {"AWSAccessKeyId": "AKID"}
     assert b"t0ken" not in pickle.dumps(error)
+
+
+def test_a_bucket_that_was_taken_for_a_key_hints_at_the_endpoint() -> None:
+    error = error_of(404, "<Error><Code>NoSuchKey</Code><Message>gone</Message></Error>", key=None)
+    assert type(error) is NotFound
+    assert "endpoint_url" in str(error)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "<ErrorResponse><Error><Code>NoSuchKey</Code><Message>m</Message></Error></ErrorResponse>",
+        "<Response><Errors><Error><Code>NoSuchKey</Code></Error></Errors></Response>",
+        "\ufeff<Error><Code> NoSuchKey\n</Code></Error>",
+        " \n\ufeff \n<?xml version='1.0'?><Error><Code>NoSuchKey</Code></Error>",
+        "<?xml version='1.0' encoding='x-nobody-knows'?><Error><Code>NoSuchKey</Code></Error>",
+    ],
+)
+def test_errors_are_read_in_all_their_forms(document: str) -> None:
+    assert type(error_of(404, document)) is NoSuchKey
+    with pytest.raises(NoSuchKey):
+        codec.check_done(answer(document))
+    with pytest.raises(NoSuchKey):
+        codec.parse_put_object(answer(document, etag='"e"'))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"error": "SlowDown"}',
+        "\ufeff[1]",
+        "<html><body>Sign in</body></html>",
+        "  <!DOCTYPE html><html></html>",
+        "upstream connect error",
+    ],
+)
+def test_what_is_no_answer_of_a_store_is_no_success(content: str) -> None:
+    with pytest.raises(MalformedResponse):
+        codec.check_done(answer(content))
+    with pytest.raises(MalformedResponse):
+        codec.parse_upload_part(answer(content, etag='"e"'), 1, 1)
+
+
+@pytest.mark.parametrize("content", ["", " \n ", "<PutObjectResult/>", "<Any><Thing/></Any>"])
+def test_empty_and_other_documents_are_success(content: str) -> None:
+    codec.check_done(answer(content))
+
+
+ROOTS: list[tuple[Callable[[Response], object], str]] = [
+    (codec.parse_list_buckets, "<Buckets/>"),
+    (codec.parse_bucket_location, "<LocationConstraint>eu-west-1</LocationConstraint>"),
+    (codec.parse_list_objects_v2, "<IsTruncated>false</IsTruncated>"),
+    (codec.parse_list_objects_v1, entry()),
+    (codec.parse_copy_object, "<ETag>e</ETag>"),
+    (lambda got: codec.parse_delete_objects(got, []), "<Deleted><Key>k</Key></Deleted>"),
+    (lambda got: codec.parse_create_multipart_upload(got, "b", "k"), "<UploadId>u</UploadId>"),
+    (codec.parse_complete_multipart_upload, "<ETag>e</ETag>"),
+    (lambda got: codec.parse_upload_part_copy(got, 1, 1), "<ETag>e</ETag>"),
+    (codec.parse_list_parts, "<UploadId>u</UploadId>"),
+    (codec.parse_list_multipart_uploads, "<IsTruncated>false</IsTruncated>"),
+]
+
+
+@pytest.mark.parametrize(("parse", "content"), ROOTS)
+def test_roots_may_have_names_of_their_own(
+    parse: Callable[[Response], object], content: str
+) -> None:
+    parse(answer(f"<AnyNameAtAll>{content}</AnyNameAtAll>"))
+    nothings = ["<html><p/></html>", "<AnyNameAtAll><Else/></AnyNameAtAll>", "{}", ""]
+    if "UploadId" not in content:
+        nothings.append(f"<html>{content}</html>")
+    for nothing in nothings:
+        with pytest.raises(MalformedResponse):
+            parse(answer(nothing))
+    with pytest.raises(S3Error, match="InternalError"):
+        parse(answer("<Error><Code>InternalError</Code></Error>"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "<InitiateMultipartUploadResult><Key>a\x01</Key><UploadId>u-1</UploadId>",
+        "<x:R xmlns:x='y'><x:UploadId> u-1 </x:UploadId><broken></x:R>",
+    ],
+)
+def test_an_upload_id_is_found_in_what_cannot_be_read(content: str) -> None:
+    assert codec.parse_create_multipart_upload(answer(content), "b", "k").upload_id == "u-1"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2024-10-11T13:22:41.123456789Z", datetime(2024, 10, 11, 13, 22, 41, 123456, UTC)),
+        ("Tue, 13 Mar 2018 17:25:04 GMT", datetime(2018, 3, 13, 17, 25, 4, tzinfo=UTC)),
+        (" 2024-10-11T13:22:41Z\n", datetime(2024, 10, 11, 13, 22, 41, tzinfo=UTC)),
+        (":2024-10-11T13:22:41Z", None),
+        ("0001-01-01T00:00:00+14:00", None),
+        ("9999-12-31T23:59:59-14:00", None),
+        ("Tue, 13 Mar 99999999999999999999 17:25:04 GMT", None),
+        ("", None),
+        ("soon", None),
+    ],
+)
+def test_times_are_read_or_none(text: str, expected: datetime | None) -> None:
+    assert codec.parse_time(text) == expected
+    listed = codec.parse_list_objects_v2(answer(page(entry().replace(TIME, text))))
+    assert [(info.key, info.last_modified) for info in listed.objects] == [("a", expected)]
+    copied = (
+        f"<CopyObjectResult><LastModified>{text}</LastModified><ETag>e</ETag></CopyObjectResult>"
+    )
+    assert codec.parse_copy_object(answer(copied)).last_modified == expected

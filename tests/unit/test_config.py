@@ -38,6 +38,9 @@ def test_a_config_is_a_value() -> None:
         {"max_concurrency": 1},
         {"retry_base": 0},
         {"retry_max": 0.0},
+        {"retry_mode": "adaptive"},
+        {"connect_patience": 0},
+        {"on_retry": print},
         {"connect_timeout": 0.001},
         {"read_timeout": 3600},
         {"part_size": 5 * MiB},
@@ -45,6 +48,11 @@ def test_a_config_is_a_value() -> None:
         {"multipart_threshold": 1},
         {"multipart_threshold": 5 * GiB},
         {"addressing_style": "virtual"},
+        {"use_fips_endpoint": True},
+        {"use_dualstack_endpoint": False},
+        {"use_accelerate_endpoint": None},
+        {"us_east_1_regional_endpoint": "legacy"},
+        {"provider": "r2"},
         {"user_agent_extra": "app/1.0 (it is mine)"},
     ],
     ids=str,
@@ -62,6 +70,9 @@ def test_what_may_be_set(settings: dict[str, Any]) -> None:
         {"max_attempts": True},
         {"max_attempts": None},
         *({name: -0.1} for name in ("retry_base", "retry_max", "retry_base_throttled")),
+        {"connect_patience": -1},
+        {"retry_mode": "legacy"},
+        {"on_retry": "print"},
         {"retry_base": "1"},
         {"retry_base": float("inf")},
         *(
@@ -73,6 +84,13 @@ def test_what_may_be_set(settings: dict[str, Any]) -> None:
         *({"multipart_threshold": value} for value in (0, -1, 5 * GiB + 1, 1.5, None)),
         {"addressing_style": "host"},
         {"addressing_style": None},
+        *(
+            {name: value}
+            for name in ("use_fips_endpoint", "use_dualstack_endpoint", "use_accelerate_endpoint")
+            for value in (1, "true")
+        ),
+        {"us_east_1_regional_endpoint": "global"},
+        {"provider": "nobody"},
         {"user_agent_extra": "a\r\nHost: evil"},
         {"user_agent_extra": "gr\u00fc\u00dfe"},
     ],

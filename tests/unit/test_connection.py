@@ -48,6 +48,33 @@ def test_wrong_settings() -> None:
         Connection("access", "secret", max_attempts=1)  # type: ignore[call-arg]
 
 
+@pytest.mark.parametrize(
+    ("config", "url"),
+    [
+        ({}, "https://s3.us-east-1.amazonaws.com"),
+        ({"use_fips_endpoint": True}, "https://s3-fips.us-east-1.amazonaws.com"),
+        ({"use_dualstack_endpoint": True}, "https://s3.dualstack.us-east-1.amazonaws.com"),
+        ({"us_east_1_regional_endpoint": "legacy"}, "https://s3.amazonaws.com"),
+    ],
+)
+def test_the_config_chooses_the_endpoint(config: dict[str, Any], url: str) -> None:
+    conn = s3po.Connection("k", "s", region_name="us-east-1", config=s3po.Config(**config))
+    assert conn.conn.endpoint.url == url
+
+
+def test_the_config_chooses_accelerate_and_the_provider() -> None:
+    accelerated = s3po.Connection(
+        "k", "s", region_name="us-east-1", config=s3po.Config(use_accelerate_endpoint=True)
+    )
+    assert accelerated.presign("GET", "photos", "k").startswith(
+        "https://photos.s3-accelerate.amazonaws.com/k?"
+    )
+    named = s3po.Connection(
+        "k", "s", endpoint_url="http://x.test", config=s3po.Config(provider="garage")
+    )
+    assert "%2Fgarage%2Fs3%2Faws4_request" in named.presign("GET", "photos", "k")
+
+
 def test_missing_credentials_say_where_was_looked() -> None:
     conn = Connection(endpoint_url="http://127.0.0.1:1")
     with pytest.raises(s3po.CredentialsError, match="AWS_ACCESS_KEY_ID"):
@@ -252,4 +279,4 @@ def test_bound_connections_share_all_but_their_bounds() -> None:
         assert stats.requests == 2
         assert conn.stats.requests == before
         assert (limiter.held, limiter.most) == (0, 1)
-        assert bound.client.transport is conn.client.transport
+        assert bound.client.session is conn.client.session

@@ -500,59 +500,54 @@ def test_keys_that_cannot_be_right(home: Path, lines: str, said: str) -> None:
     assert said in message
 
 
-# Files: what is not read yet
+# Files: what names credentials that are elsewhere
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("line", "said"),
     [
-        "role_arn = arn:aws:iam::123456789012:role/x",
-        "sso_session = hush",
-        "sso_start_url = https://x.awsapps.com/start",
-        "sso_account_id = 1",
-        "credential_process = /bin/hush",
-        "web_identity_token_file = /hush",
-        "login_session = hush",
+        (
+            "role_arn = arn:aws:iam::123456789012:role/x",
+            "has role_arn, but neither source_profile nor credential_source",
+        ),
+        ("sso_account_id = 1", "has no sso_role_name and no sso_start_url and no sso_region"),
+        (
+            "sso_role_name = r\nsso_account_id = 1\nsso_session = s",
+            "sso_session 's', which is nowhere",
+        ),
+        ("credential_process = /nowhere/hush --key=hush2", "cannot be run: No such file"),
+        ("web_identity_token_file = /nowhere", "there is no role: AWS_ROLE_ARN and role_arn"),
+        (
+            "web_identity_token_file = /nowhere\nrole_arn = r",
+            "/nowhere cannot be read: No such file",
+        ),
+        ("login_session = s", "nobody has logged in; log in again: aws login --profile"),
     ],
 )
 @pytest.mark.parametrize("named", ["x", None])
-def test_sources_that_are_not_read_yet(home: Path, line: str, named: str | None) -> None:
+def test_what_a_profile_names_and_cannot_be_had(
+    home: Path, line: str, said: str, named: str | None
+) -> None:
     section = "[profile x]" if named else "[default]"
     write(home, config=f"{section}\n{line}\nregion = eu-west-1\n")
-    message = refused(profile_name=named)
-    assert message.startswith(f"profile {named or 'default'!r} of ~/.aws/config has ")
-    assert line.partition(" ")[0] in message
-    assert "does not read that yet" in message
+    with pytest.raises(CredentialsError) as caught:
+        provider(profile_name=named).get()
+    message = str(caught.value)
+    assert message.startswith(f"profile {named or 'default'!r} of ~/.aws/config")
+    assert said in message
+    assert "hush2" not in message
     # Region and endpoint can be had all the same.
     assert resolve_settings(named).region == "eu-west-1"
 
 
 def test_a_role_is_somebody_else_than_the_keys_beside_it(home: Path) -> None:
-    write(home, credentials=f"[x]\n{KEYS}", config="[profile x]\nrole_arn = r\nsource_profile=x\n")
+    write(home, credentials=f"[x]\n{KEYS}", config="[profile x]\nrole_arn = r\n")
     assert "has role_arn" in refused(profile_name="x")
     write(home, credentials=f"[x]\n{KEYS}", config="[profile x]\nsso_session = s\n")
     # These were written there for tools like this one.
     assert get(profile_name="x").access_key == "AKID"
     write(home, credentials=f"[x]\n{KEYS}", config="[profile x]\nrole_arn =\n")
     assert get(profile_name="x").access_key == "AKID"
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "AWS_WEB_IDENTITY_TOKEN_FILE",
-        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-    ],
-)
-def test_what_the_environment_has_that_is_not_read_yet(
-    home: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    assert name not in refused()
-    monkeypatch.setenv(name, "/hush")
-    assert f"{name}: set, but s3po does not read that yet" in refused()
-    write(home, credentials=f"[default]\n{KEYS}")
-    assert get().access_key == "AKID"
 
 
 # Nothing there
@@ -562,9 +557,11 @@ def test_all_that_was_tried_is_listed(home: Path) -> None:
     write(home, config="[default]\nregion = eu-west-1\n")
     assert refused() == (
         "no credentials were found (arguments: none given; environment: AWS_ACCESS_KEY_ID and"
-        " AWS_SECRET_ACCESS_KEY are not set; ~/.aws/credentials: no such file; ~/.aws/config:"
-        " profile 'default' has no aws_access_key_id; web identities, containers, instances: s3po"
-        " does not ask them yet); anonymous=True sends requests unsigned"
+        " AWS_SECRET_ACCESS_KEY are not set; web identity: AWS_WEB_IDENTITY_TOKEN_FILE is not set;"
+        " ~/.aws/credentials: no such file; ~/.aws/config: profile 'default' has no aws_access_key_id;"
+        " container: AWS_CONTAINER_CREDENTIALS_RELATIVE_URI and AWS_CONTAINER_CREDENTIALS_FULL_URI are"
+        " not set; instance metadata: AWS_EC2_METADATA_DISABLED is true); anonymous=True sends requests"
+        " unsigned"
     )
     write(home, credentials="[other]\n")
     assert "~/.aws/credentials: no profile 'default'" in refused()
@@ -1120,22 +1117,22 @@ def test_keys_that_rotate_under_a_client_at_work(home: Path, clock: Clock) -> No
     from s3po.endpoint import Endpoint
     from s3po.mock import MockS3
     from s3po.rest import Client
-    from s3po.transport import Transport, WSGIAdapter
+    from s3po.transport import S3Session, WSGIAdapter
 
     path = home / ".aws" / "credentials"
     path.write_text(pair(1))
     config = s3po.Config()
-    transport = Transport(config)
+    session = S3Session(config)
     url = "http://mock.s3po.invalid"
     client = Client(
         endpoint=Endpoint(endpoint_url=url, region="us-east-1", addressing_style="path"),
         provider=provider(clock=clock),
-        transport=transport,
+        session=session,
         config=config,
     )
-    transport.mount(url, WSGIAdapter(MockS3(credentials={"A1": "hush1"})))
+    session.mount(url, WSGIAdapter(MockS3(credentials={"A1": "hush1"})))
     client.create_bucket("bucket")
-    transport.mount(
+    session.mount(
         url,
         WSGIAdapter(MockS3(credentials={"A2": "hush2"})),
     )

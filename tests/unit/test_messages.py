@@ -6,7 +6,8 @@ import hypothesis
 import pytest
 from hypothesis import strategies
 
-from s3po.messages import HTTPRequest, Request, Response
+from s3po.messages import Request
+from s3po.transport.messages import PreparedRequest, Response
 
 
 class Stream:
@@ -95,18 +96,15 @@ def test_no_body() -> None:
 
 def test_reprs_tell_no_secret() -> None:
     secret = "5ecre7"
-    message = HTTPRequest(
+    message = PreparedRequest(
         "GET",
-        "https",
-        "host",
-        443,
-        f"/bucket/key?X-Amz-Signature={secret}",
+        f"https://host/bucket/key?X-Amz-Signature={secret}",
         {"authorization": secret, "x-amz-security-token": secret},
     )
-    assert repr(message) == "<HTTPRequest GET https://host:443/bucket/key>"
+    assert repr(message) == "<PreparedRequest [GET] https://host/bucket/key>"
     request = Request("get_object", "GET", "bucket", "key", headers={"x-amz-meta-a": secret})
     assert repr(request) == "<Request get_object GET 'bucket' 'key'>"
-    assert repr(Response(200, {"set-cookie": secret})) == "<Response 200>"
+    assert repr(Response(200, {"set-cookie": secret})) == "<Response [200]>"
 
 
 def test_requests_do_not_share_headers() -> None:

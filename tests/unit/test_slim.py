@@ -14,7 +14,7 @@ from s3po import slim
 
 BOTOCORE = {
     "botocore/__init__.py": "",
-    "botocore/auth.py": "def late():\n    from . import compat\n",
+    "botocore/auth.py": "def late():\n    from . import awsrequest, compat, credentials\n",
     "botocore/awsrequest.py": "from .vendored.six import moves",
     "botocore/cacert.pem": "pem",
     "botocore/client.py": "import botocore.docs",

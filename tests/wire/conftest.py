@@ -21,8 +21,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from s3po.config import Config
-from s3po.messages import HTTPRequest
-from s3po.transport import Transport
+from s3po.transport import S3Session
+from s3po.transport.messages import PreparedRequest
+from tests.support.requests import request_for
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
@@ -153,31 +154,31 @@ def serve() -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture
-def make_transport(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Transport]]:
+def make_session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., S3Session]]:
     for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy", "aws_ca_bundle"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
-    made: list[Transport] = []
+    made: list[S3Session] = []
 
-    def make(**options: Any) -> Transport:
+    def make(**options: Any) -> S3Session:
         options.setdefault("connect_timeout", 5.0)
         options.setdefault("read_timeout", 5.0)
-        made.append(Transport(Config(**options)))
+        made.append(S3Session(Config(**options)))
         return made[-1]
 
     yield make
-    for transport in made:
-        transport.close()
+    for session in made:
+        session.close()
 
 
 @pytest.fixture
-def transport(make_transport: Callable[..., Transport]) -> Transport:
-    return make_transport()
+def session(make_session: Callable[..., S3Session]) -> S3Session:
+    return make_session()
 
 
 @pytest.fixture
-def request_to() -> Callable[..., HTTPRequest]:
+def request_to() -> Callable[..., PreparedRequest]:
     def build(
         server: Any,
         method: str = "GET",
@@ -186,9 +187,9 @@ def request_to() -> Callable[..., HTTPRequest]:
         headers: dict[str, str] | None = None,
         scheme: str = "http",
         host: str = "127.0.0.1",
-    ) -> HTTPRequest:
+    ) -> PreparedRequest:
         port = server if isinstance(server, int) else server.port
-        return HTTPRequest(method, scheme, host, port, target, dict(headers or {}), body)
+        return request_for(method, scheme, host, port, target, headers, body)
 
     return build
 

@@ -61,14 +61,14 @@ BODIES = {
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("name", BODIES)
 def test_a_body_is_read_to_its_end_and_the_connection_kept(
-    serve, transport, request_to, name, stream, pieces
+    serve, session, request_to, name, stream, pieces
 ):
     answer, expected = BODIES[name]
     server = serve([answer if pieces == "whole" else slowly(answer), OK])
-    response = transport.send(request_to(server), stream=stream)
+    response = session.send(request_to(server), stream=stream)
     assert response.read() == expected
     response.close()
-    assert transport.send(request_to(server)).content == b"ok"
+    assert session.send(request_to(server)).content == b"ok"
     assert server.connections == 1
 
 
@@ -94,33 +94,33 @@ CLOSING = {
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("name", CLOSING)
 def test_a_connection_that_cannot_be_trusted_again_is_not_used_again(
-    serve, transport, request_to, name, stream
+    serve, session, request_to, name, stream
 ):
     first = [CLOSING[name]] + ([close] if "until" in name else [])
     server = serve(first, [OK])
-    response = transport.send(request_to(server), stream=stream)
+    response = session.send(request_to(server), stream=stream)
     assert response.read() == b"hello"
     response.close()
-    assert transport.send(request_to(server)).content == b"ok"
+    assert session.send(request_to(server)).content == b"ok"
     assert server.connections == 2
 
 
-def test_head_has_no_body(serve, transport, request_to):
+def test_head_has_no_body(serve, session, request_to):
     server = serve([b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n", OK])
-    response = transport.send(request_to(server, "HEAD"), stream=True)
-    assert (response.headers["content-length"], response.read()) == ("1000", b"")
-    assert transport.send(request_to(server)).content == b"ok"
+    response = session.send(request_to(server, "HEAD"), stream=True)
+    assert (response.lower_headers["content-length"], response.read()) == ("1000", b"")
+    assert session.send(request_to(server)).content == b"ok"
     assert server.connections == 1
 
 
-def test_headers_are_joined_unfolded_and_lowered(serve, transport, request_to):
+def test_headers_are_joined_unfolded_and_lowered(serve, session, request_to):
     server = serve(
         [
             b"HTTP/1.1 200 OK\r\nX-A: 1\r\nx-a:2\r\nX-Fold: one\r\n\t two\r\n   three\r\n"
             b"X-Empty:\r\nX-Utf: h\xc3\xa9\r\nContent-Length: 0\r\nx-colon: a:b\r\n\r\n"
         ]
     )
-    headers = transport.send(request_to(server)).headers
+    headers = session.send(request_to(server)).lower_headers
     assert headers == {
         "x-a": "1, 2",
         "x-fold": "one two three",
@@ -131,9 +131,9 @@ def test_headers_are_joined_unfolded_and_lowered(serve, transport, request_to):
     }
 
 
-def test_header_bytes_that_are_not_utf_8_are_latin_1(serve, transport, request_to):
+def test_header_bytes_that_are_not_utf_8_are_latin_1(serve, session, request_to):
     server = serve([b"HTTP/1.1 200 OK\r\nx: h\xe9\r\ncontent-length: 0\r\n\r\n"])
-    assert transport.send(request_to(server)).headers["x"] == "hé"
+    assert session.send(request_to(server)).lower_headers["x"] == "hé"
 
 
 GARBAGE = {
@@ -167,7 +167,6 @@ GARBAGE = {
     "a chunk beyond its size": (
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nhello\r\n0\r\n\r\n"
     ),
-    "too many headers": b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 300 + b"\r\n",
     "a head without an end": b"HTTP/1.1 200 OK\r\na: " + b"b" * 100_000,
     "a head that is too long": b"HTTP/1.1 200 OK\r\na: " + b"b" * 70_000 + b"\r\n\r\n",
     "too many trailers": (
@@ -180,12 +179,12 @@ GARBAGE = {
 
 
 @pytest.mark.parametrize("name", GARBAGE)
-def test_what_is_not_http_is_refused_and_its_connection_dropped(serve, transport, request_to, name):
+def test_what_is_not_http_is_refused_and_its_connection_dropped(serve, session, request_to, name):
     server = serve([GARBAGE[name]], [OK])
     with pytest.raises(MalformedResponse):
-        transport.send(request_to(server))
+        session.send(request_to(server))
     assert server.hung_up.acquire(timeout=5)
-    assert transport.send(request_to(server)).content == b"ok"
+    assert session.send(request_to(server)).content == b"ok"
     assert server.connections == 2
 
 
@@ -201,7 +200,7 @@ CUT = {
 
 @pytest.mark.parametrize("how", ["close", "reset"])
 @pytest.mark.parametrize("name", CUT)
-def test_a_cut_answer_is_not_an_answer(serve, transport, request_to, name, how):
+def test_a_cut_answer_is_not_an_answer(serve, session, request_to, name, how):
     def cut(peer):
         getattr(peer, how)()
 
@@ -209,16 +208,16 @@ def test_a_cut_answer_is_not_an_answer(serve, transport, request_to, name, how):
     if how == "reset":
         # What was sent before a reset may be lost on the way, the head with it.
         with pytest.raises((IncompleteBody, ConnectionFailed)):
-            transport.send(request_to(server))
+            session.send(request_to(server))
         return
     with pytest.raises(IncompleteBody) as caught:
-        transport.send(request_to(server, target="/key?X-Amz-Signature=secret"))
+        session.send(request_to(server, target="/key?X-Amz-Signature=secret"))
     assert "secret" not in str(caught.value)
 
 
-def test_a_cut_stream_gives_what_came_and_then_says_so(serve, transport, request_to):
+def test_a_cut_stream_gives_what_came_and_then_says_so(serve, session, request_to):
     server = serve([CUT["in the length"], close])
-    response = transport.send(request_to(server), stream=True)
+    response = session.send(request_to(server), stream=True)
     buffer = memoryview(bytearray(100))
     assert response.stream.remaining == 10
     assert response.readinto(buffer) == 5
@@ -227,88 +226,88 @@ def test_a_cut_stream_gives_what_came_and_then_says_so(serve, transport, request
         response.readinto(buffer)
 
 
-def test_a_large_body_goes_straight_into_the_buffer(serve, transport, request_to):
+def test_a_large_body_goes_straight_into_the_buffer(serve, session, request_to):
     body = bytes(range(256)) * 8192
     server = serve([b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body, OK])
-    response = transport.send(request_to(server), stream=True)
+    response = session.send(request_to(server), stream=True)
     whole = memoryview(bytearray(len(body) + 10))
     filled = 0
     while count := response.readinto(whole[filled:]):
         filled += count
         assert response.stream.remaining == len(body) - filled
     assert whole[:filled] == body
-    assert transport.send(request_to(server)).content == b"ok"
+    assert session.send(request_to(server)).content == b"ok"
     assert server.connections == 1
 
 
-def test_bytes_beyond_a_large_body_are_not_the_next_answer(serve, transport, request_to):
+def test_bytes_beyond_a_large_body_are_not_the_next_answer(serve, session, request_to):
     body = bytes(1 << 20)
     forged = b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged"
     head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body)
     server = serve([head + body + forged], [OK])
-    assert transport.send(request_to(server), stream=True).read() == body
-    assert transport.send(request_to(server)).content == b"ok"
+    assert session.send(request_to(server), stream=True).read() == body
+    assert session.send(request_to(server)).content == b"ok"
     assert server.connections == 2
 
 
-def test_a_stream_closed_early_drops_its_connection(serve, transport, request_to):
+def test_a_stream_closed_early_drops_its_connection(serve, session, request_to):
     server = serve([b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n" + b"x" * 99_000], [OK])
-    response = transport.send(request_to(server), stream=True)
+    response = session.send(request_to(server), stream=True)
     assert response.read(10) == b"x" * 10
     response.close()
     assert server.hung_up.acquire(timeout=5)
     assert response.read() == b""
 
 
-def test_a_stream_forgotten_drops_its_connection(serve, transport, request_to):
+def test_a_stream_forgotten_drops_its_connection(serve, session, request_to):
     server = serve([b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n"], [OK])
-    transport.send(request_to(server), stream=True)
+    session.send(request_to(server), stream=True)
     assert server.hung_up.acquire(timeout=5)
 
 
-def test_an_error_body_is_read_to_a_limit(serve, transport, request_to):
+def test_an_error_body_is_read_to_a_limit(serve, session, request_to):
     size = 3 * 1024 * 1024
     server = serve([b"HTTP/1.1 500 No\r\ncontent-length: %d\r\n\r\n" % size + b"x" * size], [OK])
-    response = transport.send(request_to(server), stream=True)
-    assert (response.status, len(response.content)) == (500, 1024 * 1024)
+    response = session.send(request_to(server), stream=True)
+    assert (response.status_code, len(response.content)) == (500, 1024 * 1024)
     assert response.stream is None
-    assert transport.send(request_to(server)).content == b"ok"
+    assert session.send(request_to(server)).content == b"ok"
 
 
 @pytest.mark.parametrize("status", [301, 307, 404, 503])
-def test_neither_redirects_nor_errors_are_followed_up(serve, transport, request_to, status):
+def test_neither_redirects_nor_errors_are_followed_up(serve, session, request_to, status):
     server = serve(
         [b"HTTP/1.1 %d X\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 2\r\n\r\nno" % status]
     )
-    response = transport.send(request_to(server), stream=True)
-    assert (response.status, response.content) == (status, b"no")
+    response = session.send(request_to(server), stream=True)
+    assert (response.status_code, response.content) == (status, b"no")
     assert len(server.requests) == 1
 
 
-def test_bodies_are_not_decoded_nor_cookies_kept(serve, transport, request_to):
+def test_bodies_are_not_decoded_nor_cookies_kept(serve, session, request_to):
     answer = (
         b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\nset-cookie: a=b; path=/\r\n"
         b"content-length: 3\r\n\r\nabc"
     )
     server = serve([answer])
-    assert transport.send(request_to(server)).content == b"abc"
-    assert not transport.session.cookies
+    assert session.send(request_to(server)).content == b"abc"
+    assert not session.cookies
 
 
-def test_silence_is_a_timeout(serve, make_transport, request_to):
-    transport = make_transport(read_timeout=0.1)
+def test_silence_is_a_timeout(serve, make_session, request_to):
+    session = make_session(read_timeout=0.1)
     server = serve([lambda peer: peer.read_request()])
     with pytest.raises(TransportTimeout) as caught:
-        transport.send(request_to(server, target="/key?X-Amz-Signature=secret"))
+        session.send(request_to(server, target="/key?X-Amz-Signature=secret"))
     assert "secret" not in str(caught.value)
     assert caught.value.request_sent
     assert server.hung_up.acquire(timeout=5)
 
 
-def test_silence_within_a_body_is_a_timeout(serve, make_transport, request_to):
-    transport = make_transport(read_timeout=0.1)
+def test_silence_within_a_body_is_a_timeout(serve, make_session, request_to):
+    session = make_session(read_timeout=0.1)
     server = serve([b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello"])
-    response = transport.send(request_to(server), stream=True)
+    response = session.send(request_to(server), stream=True)
     assert response.read(5) == b"hello"
     with pytest.raises(TransportTimeout):
         response.read(5)

@@ -10,8 +10,8 @@ import pytest
 
 from s3po.config import Config
 from s3po.errors import ConfigError, ConnectionFailed, TransportTimeout
-from s3po.messages import HTTPRequest
-from s3po.transport import Transport
+from s3po.transport import S3Session
+from tests.support.requests import request_for
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
@@ -20,94 +20,91 @@ def close(peer):
     peer.close()
 
 
-def age(transport, seconds):
+def age(session, seconds):
     """Let idle connections look as if they had been idle for longer."""
-    for origin in transport.lane.pools._origins.values():
-        for conn in origin.idle:
-            conn.idle_since -= seconds
+    for pool in session.adapter._pools.values():
+        for connection in pool.idle:
+            connection.idle_since -= seconds
 
 
 @pytest.mark.parametrize("how", ["close", "reset"])
-def test_a_kept_connection_that_was_closed_is_stale(serve, transport, request_to, how):
+def test_a_kept_connection_that_was_closed_is_stale(serve, session, request_to, how):
     server = serve([OK, lambda peer: peer.receive(), lambda peer: getattr(peer, how)()], [OK])
-    assert transport.send(request_to(server)).content == b"ok"
+    assert session.send(request_to(server)).content == b"ok"
     with pytest.raises(ConnectionFailed) as caught:
-        transport.send(request_to(server))
+        session.send(request_to(server))
     assert caught.value.stale
-    assert transport.send(request_to(server)).content == b"ok"
+    assert session.send(request_to(server)).content == b"ok"
 
 
-def test_a_new_connection_that_was_closed_is_not_stale(serve, transport, request_to):
+def test_a_new_connection_that_was_closed_is_not_stale(serve, session, request_to):
     server = serve([lambda peer: peer.read_request(), close])
     with pytest.raises(ConnectionFailed) as caught:
-        transport.send(request_to(server, target="/key?X-Amz-Signature=secret"))
+        session.send(request_to(server, target="/key?X-Amz-Signature=secret"))
     assert (caught.value.stale, caught.value.request_sent) == (False, True)
     assert "secret" not in str(caught.value)
 
 
-def test_one_stale_connection_takes_the_older_ones_along(serve, transport, request_to):
+def test_kept_connections_that_were_closed_are_not_used_again(serve, session, request_to):
     server = serve(*[[OK, close]] * 5, [OK])
-    requests = [gevent.spawn(transport.send, request_to(server)) for _ in range(5)]
+    requests = [gevent.spawn(session.send, request_to(server)) for _ in range(5)]
     gevent.joinall(requests, raise_error=True)
     assert server.connections == 5
     for _ in range(5):
         assert server.hung_up.acquire(timeout=5)
-    with pytest.raises(ConnectionFailed) as caught:
-        transport.send(request_to(server))
-    assert caught.value.stale
-    assert transport.send(request_to(server)).content == b"ok"
+    assert session.send(request_to(server)).content == b"ok"
+    assert server.connections == 6
 
 
-def test_a_connection_idle_for_a_while_is_looked_at_first(serve, transport, request_to):
+def test_a_connection_is_looked_at_before_it_is_used_again(serve, session, request_to):
     server = serve([OK, close], [OK])
-    transport.send(request_to(server))
+    session.send(request_to(server))
     assert server.hung_up.acquire(timeout=5)
-    age(transport, 2)
-    assert transport.send(request_to(server)).content == b"ok"
+    assert session.send(request_to(server)).content == b"ok"
 
 
-def test_bytes_that_nobody_asked_for_end_a_connection(serve, transport, request_to):
+def test_bytes_that_nobody_asked_for_end_a_connection(serve, session, request_to):
     server = serve([OK, lambda peer: peer.send(b"HTTP/1.1 408 Timeout\r\n\r\n")], [OK])
-    transport.send(request_to(server))
+    session.send(request_to(server))
     gevent.sleep(0.02)
-    age(transport, 2)
-    assert transport.send(request_to(server)).content == b"ok"
+    age(session, 2)
+    assert session.send(request_to(server)).content == b"ok"
     assert server.connections == 2
 
 
-def test_a_connection_alive_after_a_while_is_used(serve, transport, request_to):
+def test_a_connection_alive_after_a_while_is_used(serve, session, request_to):
     server = serve([OK, OK])
-    transport.send(request_to(server))
-    age(transport, 2)
-    transport.send(request_to(server))
+    session.send(request_to(server))
+    age(session, 2)
+    session.send(request_to(server))
     assert server.connections == 1
 
 
-def test_a_connection_idle_for_too_long_is_not_used(serve, make_transport, request_to):
-    transport = make_transport(max_idle=30)
+def test_a_connection_idle_for_too_long_is_not_used(serve, make_session, request_to):
+    session = make_session(max_idle=30)
     server = serve([OK], [OK])
-    transport.send(request_to(server))
-    age(transport, 31)
-    transport.send(request_to(server))
+    session.send(request_to(server))
+    age(session, 31)
+    session.send(request_to(server))
     assert server.connections == 2
     assert server.hung_up.acquire(timeout=5)
 
 
-def test_surplus_connections_are_closed_in_time(serve, make_transport, request_to):
-    transport = make_transport(max_idle=30)
+def test_surplus_connections_are_closed_in_time(serve, make_session, request_to):
+    session = make_session(max_idle=30)
     server = serve([OK] * 10)
-    together = [gevent.spawn(transport.send, request_to(server)) for _ in range(4)]
+    together = [gevent.spawn(session.send, request_to(server)) for _ in range(4)]
     gevent.joinall(together, raise_error=True)
-    age(transport, 29.9)
+    age(session, 29.9)
     gevent.sleep(0.15)
     for _ in range(4):
-        transport.send(request_to(server))
+        session.send(request_to(server))
     for _ in range(4):
         assert server.hung_up.acquire(timeout=5)
 
 
 def test_a_body_that_cannot_be_read_twice_gets_a_connection_that_was_looked_at(
-    serve, transport, request_to
+    serve, session, request_to
 ):
     class Once:
         length = 5
@@ -123,22 +120,22 @@ def test_a_body_that_cannot_be_read_twice_gets_a_connection_that_was_looked_at(
     body = Once()
     body.data = b"hello"
     server = serve([OK, close], [OK])
-    transport.send(request_to(server))
+    session.send(request_to(server))
     assert server.hung_up.acquire(timeout=5)
-    assert transport.send(request_to(server, "PUT", body=body)).content == b"ok"
+    assert session.send(request_to(server, "PUT", body=body)).content == b"ok"
 
 
-def test_nobody_listens(transport, request_to):
+def test_nobody_listens(session, request_to):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(ConnectionFailed, match="refused") as caught:
-        transport.send(request_to(port, target="/key?X-Amz-Signature=secret"))
+        session.send(request_to(port, target="/key?X-Amz-Signature=secret"))
     assert (caught.value.request_sent, caught.value.stale) == (False, False)
     assert "secret" not in str(caught.value)
 
 
-def test_nobody_answers_the_knock(make_transport, request_to):
-    transport = make_transport(connect_timeout=0.2)
+def test_nobody_answers_the_knock(make_session, request_to):
+    session = make_session(connect_timeout=0.2)
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
         # The backlog is full, so the next SYN is dropped.
         held = []
@@ -148,51 +145,47 @@ def test_nobody_answers_the_knock(make_transport, request_to):
             sock.connect_ex(listener.getsockname())
             held.append(sock)
         with pytest.raises(TransportTimeout) as caught:
-            transport.send(request_to(listener.getsockname()[1]))
+            session.send(request_to(listener.getsockname()[1]))
         for sock in held:
             sock.close()
     assert not caught.value.request_sent
 
 
-def test_a_name_that_does_not_exist(transport):
-    request = HTTPRequest("GET", "http", "no-such-host.invalid", 80, "/", {})
+def test_a_name_that_does_not_exist(session):
+    request = request_for("GET", "http", "no-such-host.invalid", 80, "/")
     with pytest.raises(ConnectionFailed, match=r"no-such-host\.invalid") as caught:
-        transport.send(request)
+        session.send(request)
     assert not caught.value.request_sent
 
 
-def test_numbers_need_no_resolver_thread(serve, transport, request_to):
+def test_numbers_need_no_resolver_thread(serve, session, request_to):
     hub = gevent.get_hub()
     hub.resolver = None
     before = hub._threadpool
-    transport.send(request_to(serve([OK])))
+    session.send(request_to(serve([OK])))
     assert hub._threadpool is before
 
 
-def test_close_closes_and_all_works_again(serve, transport, request_to):
+def test_close_closes_and_all_works_again(serve, session, request_to):
     server = serve([OK], [OK])
-    session = transport.session
-    transport.send(request_to(server))
-    transport.close()
+    session.send(request_to(server))
+    session.close()
     assert server.hung_up.acquire(timeout=5)
-    assert transport.send(request_to(server)).content == b"ok"
-    assert transport.session is session
+    assert session.send(request_to(server)).content == b"ok"
     assert server.connections == 2
 
 
-def test_what_is_in_use_at_close_is_closed_when_done(serve, transport, request_to):
+def test_what_is_in_use_at_close_is_closed_when_done(serve, session, request_to):
     server = serve([b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel", lambda p: p.send(b"lo")])
-    response = transport.send(request_to(server), stream=True)
-    transport.close()
+    response = session.send(request_to(server), stream=True)
+    session.close()
     assert response.read() == b"hello"
     assert server.hung_up.acquire(timeout=5)
 
 
 @pytest.mark.parametrize("raised", [gevent.GreenletExit, KeyboardInterrupt, gevent.Timeout])
 @pytest.mark.parametrize("stage", ["connecting", "waiting", "reading", "sending"])
-def test_an_exchange_that_is_killed_drops_its_connection(
-    serve, transport, request_to, raised, stage
-):
+def test_an_exchange_that_is_killed_drops_its_connection(serve, session, request_to, raised, stage):
     script = {
         "connecting": [OK],
         "waiting": [lambda peer: peer.read_request()],
@@ -205,7 +198,7 @@ def test_an_exchange_that_is_killed_drops_its_connection(
 
     def exchange():
         try:
-            transport.send(request_to(server, "PUT" if body else "GET", body=body))
+            session.send(request_to(server, "PUT" if body else "GET", body=body))
         except BaseException as caught:
             return caught
         return None
@@ -219,17 +212,17 @@ def test_an_exchange_that_is_killed_drops_its_connection(
     assert greenlet.get(timeout=5) is error
     if stage == "sending":
         server.hung_up.release()
-    assert transport.send(request_to(server)).content == b"ok"
-    idle = [conn for origin in transport.lane.pools._origins.values() for conn in origin.idle]
+    assert session.send(request_to(server)).content == b"ok"
+    idle = [each for pool in session.adapter._pools.values() for each in pool.idle]
     assert len(idle) == 1
 
 
-def test_200_at_once_share_200_connections(serve, transport, request_to, caplog, recwarn):
+def test_200_at_once_share_200_connections(serve, session, request_to, caplog, recwarn):
     server = serve([OK] * 10)
 
     def twice():
         for _ in range(2):
-            assert transport.send(request_to(server)).content == b"ok"
+            assert session.send(request_to(server)).content == b"ok"
 
     for _ in range(2):
         gevent.joinall([gevent.spawn(twice) for _ in range(200)], raise_error=True)
@@ -238,40 +231,39 @@ def test_200_at_once_share_200_connections(serve, transport, request_to, caplog,
     assert not list(recwarn)
 
 
-def test_the_session_is_a_requests_session(serve, transport, request_to):
+def test_the_session_is_a_requests_session(serve, session, request_to):
     server = serve([OK] * 3)
-    session = transport.session
     base = f"http://127.0.0.1:{server.port}"
     assert session.get(f"{base}/one").content == b"ok"
-    assert transport.send(request_to(server)).content == b"ok"
+    assert session.send(request_to(server)).content == b"ok"
     assert session.put(f"{base}/two", data=b"x").content == b"ok"
     # One and the same pool of connections.
     assert server.connections == 1
 
 
 @pytest.mark.parametrize("seconds", [0, 2])
-def test_a_connection_of_the_session_is_fit_for_an_exchange(serve, transport, request_to, seconds):
+def test_a_connection_of_the_session_is_fit_for_an_exchange(serve, session, request_to, seconds):
     def late(peer):
         peer.read_request()
         threading.Event().wait(0.05)
         peer.send(OK)
 
     server = serve([OK, late])
-    transport.session.get(f"http://127.0.0.1:{server.port}/one")
-    age(transport, seconds)
-    assert transport.send(request_to(server)).content == b"ok"
+    session.get(f"http://127.0.0.1:{server.port}/one")
+    age(session, seconds)
+    assert session.send(request_to(server)).content == b"ok"
     assert server.connections == 1
 
 
-def test_a_redirect_is_not_followed_by_the_session_either(serve, transport):
+def test_a_redirect_is_not_followed_by_the_session_either(serve, session):
     server = serve([b"HTTP/1.1 302 X\r\nlocation: /\r\ncontent-length: 0\r\n\r\n"])
-    assert transport.session.get(f"http://127.0.0.1:{server.port}/").status_code == 302
+    assert session.get(f"http://127.0.0.1:{server.port}/").status_code == 302
     assert len(server.requests) == 1
 
 
-def test_a_scheme_that_is_none(transport):
+def test_a_scheme_that_is_none(session):
     with pytest.raises(ConfigError):
-        transport.send(HTTPRequest("GET", "ftp", "127.0.0.1", 21, "/", {}))
+        session.send(request_for("GET", "ftp", "127.0.0.1", 21, "/"))
 
 
 def test_an_ipv6_address(request_to):
@@ -281,13 +273,13 @@ def test_an_ipv6_address(request_to):
         pytest.skip("no IPv6 here")
     with listener:
         port = listener.getsockname()[1]
-        transport = Transport(Config(proxies={}))
-        greenlet = gevent.spawn(transport.send, request_to(port, host="::1"))
+        session = S3Session(Config(proxies={}))
+        greenlet = gevent.spawn(session.send, request_to(port, host="::1"))
         gevent.sleep(0.05)
         peer, _ = listener.accept()
         with peer:
             head = peer.recv(65536)
             peer.sendall(OK)
             assert greenlet.get(timeout=5).content == b"ok"
-        transport.close()
+        session.close()
     assert f"host: [::1]:{port}\r\n".encode() in head

@@ -12,16 +12,20 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 
 @pytest.fixture
-def foreign(transport):
-    transport.mount("http://", HTTPAdapter())
-    return transport
+def foreign(session):
+    session.mount("http://", HTTPAdapter())
+    return session
 
 
 def test_a_request_goes_out_and_an_answer_comes_back(serve, foreign, request_to):
     server = serve([b"HTTP/1.1 200 OK\r\nX-A: 1\r\nX-A: 2\r\ncontent-length: 2\r\n\r\nok", OK])
     request = request_to(server, "PUT", "/a%2Fb?x=%20", b"hello", {"x-meta": "h€"})
     response = foreign.send(request)
-    assert (response.status, response.content, response.headers["x-a"]) == (200, b"ok", "1, 2")
+    assert (response.status_code, response.content, response.lower_headers["x-a"]) == (
+        200,
+        b"ok",
+        "1, 2",
+    )
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
     assert head.startswith(b"PUT /a%2Fb?x=%20 HTTP/1.1\r\n")
     assert "x-meta: h€".encode() in head
@@ -64,28 +68,28 @@ def test_a_stream_is_raw(serve, foreign, request_to):
 def test_statuses_without_bodies(serve, foreign, request_to):
     server = serve([b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n"])
     response = foreign.send(request_to(server, "HEAD"), stream=True)
-    assert (response.content, response.headers["content-length"]) == (b"", "9")
+    assert (response.content, response.lower_headers["content-length"]) == (b"", "9")
 
 
 def test_an_error_body_is_read(serve, foreign, request_to):
     server = serve([b"HTTP/1.1 404 No\r\ncontent-length: 4\r\n\r\nnone"])
     response = foreign.send(request_to(server), stream=True)
-    assert (response.status, response.content) == (404, b"none")
+    assert (response.status_code, response.content) == (404, b"none")
 
 
-def test_failures_are_the_transports(serve, make_transport, request_to):
-    transport = make_transport(read_timeout=0.2)
-    transport.mount("http://", HTTPAdapter())
+def test_failures_are_the_transports(serve, make_session, request_to):
+    session = make_session(read_timeout=0.2)
+    session.mount("http://", HTTPAdapter())
     silent = serve([lambda peer: peer.read_request()])
     with pytest.raises(TransportTimeout):
-        transport.send(request_to(silent))
+        session.send(request_to(silent))
     closed = serve([lambda peer: peer.read_request(), lambda peer: peer.close()])
     with pytest.raises(ConnectionFailed) as caught:
-        transport.send(request_to(closed, target="/?X-Amz-Signature=secret"))
+        session.send(request_to(closed, target="/?X-Amz-Signature=secret"))
     assert "secret" not in f"{caught.value!r} {caught.value.__cause__!r}"
     cut = serve([b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhello", lambda peer: peer.close()])
     with pytest.raises(IncompleteBody):
-        transport.send(request_to(cut))
+        session.send(request_to(cut))
 
 
 class Canned(BaseAdapter):
@@ -113,14 +117,14 @@ def canned(content, status=200):
     return answer
 
 
-def test_an_answer_without_a_socket(make_transport, request_to):
-    transport = make_transport(verify="/bundle", cert="/cert", proxies={"http": "http://p"})
+def test_an_answer_without_a_socket(make_session, request_to):
+    session = make_session(verify="/bundle", cert="/cert", proxies={"http": "http://p"})
     adapter = Canned(canned(b"hello"))
-    transport.mount("http://mock", adapter)
-    response = transport.send(request_to(80, host="mock", target="//a/../b"), stream=True)
+    session.mount("http://mock", adapter)
+    response = session.send(request_to(80, host="mock", target="//a/../b"), stream=True)
     assert (response.read(2), response.read()) == (b"he", b"llo")
     prepared, settings = adapter.requests[0]
-    assert prepared.url == "http://mock:80//a/../b"
+    assert prepared.url == "http://mock//a/../b"
     assert settings == {
         "stream": True,
         "timeout": (5.0, 5.0),
@@ -142,18 +146,18 @@ def test_an_answer_without_a_socket(make_transport, request_to):
         (TransportTimeout("ours"), TransportTimeout),
     ],
 )
-def test_what_an_adapter_raises(transport, request_to, raised, expected):
-    transport.mount("http://mock", Canned(raised))
+def test_what_an_adapter_raises(session, request_to, raised, expected):
+    session.mount("http://mock", Canned(raised))
     with pytest.raises(expected) as caught:
-        transport.send(request_to(80, host="mock"))
+        session.send(request_to(80, host="mock"))
     assert "secret" not in str(caught.value)
     if isinstance(raised, requests.exceptions.ConnectTimeout):
         assert not caught.value.request_sent
 
 
-def test_what_would_not_stay_one_head_is_refused_here_too(transport, request_to):
+def test_what_would_not_stay_one_head_is_refused_here_too(session, request_to):
     adapter = Canned(canned(b""))
-    transport.mount("http://mock", adapter)
+    session.mount("http://mock", adapter)
     with pytest.raises(ConfigError):
-        transport.send(request_to(80, host="mock", headers={"x": "a\r\nb"}))
+        session.send(request_to(80, host="mock", headers={"x": "a\r\nb"}))
     assert adapter.requests == []

@@ -53,58 +53,58 @@ class Slice:
         raise AssertionError("the kernel reads the file")
 
 
-def test_the_head_goes_out_as_it_stands(serve, transport, request_to):
+def test_the_head_goes_out_as_it_stands(serve, session, request_to):
     server = serve([OK])
     target = "/a//b/../c/./%2B%20~?x=%2F&acl&empty="
-    transport.send(
+    session.send(
         request_to(server, target=target, headers={"x-one": "1  2", "authorization": "AWS4 x"})
     )
     assert server.requests[0].split(b"\r\n") == [
         f"GET {target} HTTP/1.1".encode(),
+        f"host: 127.0.0.1:{server.port}".encode(),
         b"x-one: 1  2",
         b"authorization: AWS4 x",
-        f"host: 127.0.0.1:{server.port}".encode(),
         b"accept-encoding: identity",
         b"",
         b"",
     ]
 
 
-def test_a_given_host_stays(serve, transport, request_to):
+def test_a_given_host_stays(serve, session, request_to):
     server = serve([OK])
-    transport.send(request_to(server, headers={"host": "bucket.example.com"}))
+    session.send(request_to(server, headers={"host": "bucket.example.com"}))
     assert server.requests[0].count(b"host:") == 1
     assert b"\r\nhost: bucket.example.com\r\n" in server.requests[0]
 
 
-def test_values_are_sent_as_utf_8(serve, transport, request_to):
+def test_values_are_sent_as_utf_8(serve, session, request_to):
     server = serve([OK])
-    transport.send(request_to(server, headers={"x-amz-meta-a": "hé€"}))
+    session.send(request_to(server, headers={"x-amz-meta-a": "hé€"}))
     assert "x-amz-meta-a: hé€\r\n".encode() in server.requests[0]
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])
-def test_no_body_is_a_length_of_0_where_one_is_due(serve, transport, request_to, method):
+def test_no_body_is_a_length_of_0_where_one_is_due(serve, session, request_to, method):
     server = serve([OK])
-    transport.send(request_to(server, method))
+    session.send(request_to(server, method))
     assert b"\r\ncontent-length: 0\r\n" in server.requests[0]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
-def test_no_body_is_no_length_elsewhere(serve, transport, request_to, method):
+def test_no_body_is_no_length_elsewhere(serve, session, request_to, method):
     server = serve([b"HTTP/1.1 204 No Content\r\n\r\n"])
-    transport.send(request_to(server, method))
+    session.send(request_to(server, method))
     assert b"content-length" not in server.requests[0]
 
 
 def test_an_environment_with_a_netrc_changes_nothing(
-    serve, transport, request_to, monkeypatch, tmp_path
+    serve, session, request_to, monkeypatch, tmp_path
 ):
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     server = serve([OK, OK])
-    transport.send(request_to(server))
-    transport.session.get(f"http://127.0.0.1:{server.port}/key")
+    session.send(request_to(server))
+    session.get(f"http://127.0.0.1:{server.port}/key")
     assert b"uthorization" not in b"".join(server.requests)
 
 
@@ -133,10 +133,10 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_what_would_not_stay_one_head_is_not_sent(serve, transport, request_to, name):
+def test_what_would_not_stay_one_head_is_not_sent(serve, session, request_to, name):
     server = serve([OK])
     with pytest.raises(ConfigError) as caught:
-        transport.send(request_to(server, **BAD[name]))
+        session.send(request_to(server, **BAD[name]))
     assert "secret" not in str(caught.value)
     assert server.connections == 0
 
@@ -146,7 +146,7 @@ MIB = 1024 * 1024
 
 @pytest.mark.parametrize("size", [0, 1, 65536, 65537, 3 * MIB + 1])
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, Source, "step", "file"])
-def test_a_body_arrives_whole(serve, transport, request_to, kind, size):
+def test_a_body_arrives_whole(serve, session, request_to, kind, size):
     data = os.urandom(size)
     server = serve([OK, OK])
     with tempfile.TemporaryFile() as file:
@@ -158,37 +158,35 @@ def test_a_body_arrives_whole(serve, transport, request_to, kind, size):
             body = Source(data, step=max(1, size // 7))
         else:
             body = kind(data)
-        response = transport.send(request_to(server, "PUT", body=body))
+        response = session.send(request_to(server, "PUT", body=body))
     assert response.content == b"ok"
     head, _, sent = server.requests[0].partition(b"\r\n\r\n")
     assert f"content-length: {size}".encode() in head
     assert sent == data
-    assert transport.send(request_to(server)).content == b"ok"
+    assert session.send(request_to(server)).content == b"ok"
     assert server.connections == 1
 
 
-def test_a_view_of_wider_items_is_counted_in_bytes(serve, transport, request_to):
+def test_a_view_of_wider_items_is_counted_in_bytes(serve, session, request_to):
     view = memoryview(bytes(400_000)).cast("I")
     server = serve([OK])
-    transport.send(request_to(server, "PUT", body=view))
+    session.send(request_to(server, "PUT", body=view))
     assert b"content-length: 400000" in server.requests[0]
 
 
 @pytest.mark.parametrize("size", [10, 2 * MIB])
 @pytest.mark.parametrize("error", [-1, 1])
-def test_a_body_of_another_length_is_never_a_whole_request(
-    serve, transport, request_to, size, error
-):
+def test_a_body_of_another_length_is_never_a_whole_request(serve, session, request_to, size, error):
     server = serve([OK], [OK])
     body = Source(bytes(size), length=size - error)
     with pytest.raises(IntegrityError, match="longer" if error > 0 else "ended"):
-        transport.send(request_to(server, "PUT", body=body))
+        session.send(request_to(server, "PUT", body=body))
     assert server.hung_up.acquire(timeout=5)
     assert server.requests == []
-    assert transport.send(request_to(server)).content == b"ok"
+    assert session.send(request_to(server)).content == b"ok"
 
 
-def test_a_file_that_the_kernel_does_not_send_is_read(serve, transport, request_to):
+def test_a_file_that_the_kernel_does_not_send_is_read(serve, session, request_to):
     class Pipe(Source):
         def file_slice(self):
             return reader, 0, self.length
@@ -197,51 +195,51 @@ def test_a_file_that_the_kernel_does_not_send_is_read(serve, transport, request_
     data = os.urandom(200_000)
     server = serve([OK])
     try:
-        assert transport.send(request_to(server, "PUT", body=Pipe(data))).content == b"ok"
+        assert session.send(request_to(server, "PUT", body=Pipe(data))).content == b"ok"
     finally:
         os.close(reader)
         os.close(writer)
     assert server.requests[0].endswith(b"\r\n\r\n" + data)
 
 
-def test_a_file_may_have_to_be_read_after_all(serve, transport, request_to):
+def test_a_file_may_have_to_be_read_after_all(serve, session, request_to):
     class Undecided(Source):
         def file_slice(self):
             return None
 
     server = serve([OK])
-    assert transport.send(request_to(server, "PUT", body=Undecided(b"hello"))).content == b"ok"
+    assert session.send(request_to(server, "PUT", body=Undecided(b"hello"))).content == b"ok"
     assert server.requests[0].endswith(b"\r\n\r\nhello")
 
 
-def test_a_file_of_another_length_is_told_of(serve, transport, request_to):
+def test_a_file_of_another_length_is_told_of(serve, session, request_to):
     class Liar(Source):
         def file_slice(self):
             return 0, 0, self.length + 1
 
     with pytest.raises(IntegrityError, match="announced"):
-        transport.send(request_to(serve([OK]), "PUT", body=Liar(b"hello")))
+        session.send(request_to(serve([OK]), "PUT", body=Liar(b"hello")))
 
 
-def test_a_file_that_ends_too_early_is_told_of(serve, transport, request_to):
+def test_a_file_that_ends_too_early_is_told_of(serve, session, request_to):
     server = serve([OK])
     with tempfile.TemporaryFile() as file:
         file.write(bytes(100))
         file.flush()
         with pytest.raises(IntegrityError, match="ended 50 bytes before"):
-            transport.send(request_to(server, "PUT", body=Slice(file, 0, 150)))
+            session.send(request_to(server, "PUT", body=Slice(file, 0, 150)))
     assert server.hung_up.acquire(timeout=5)
     assert server.requests == []
 
 
-def test_an_error_of_the_body_is_the_callers(serve, transport, request_to):
+def test_an_error_of_the_body_is_the_callers(serve, session, request_to):
     class Broken(Source):
         def read(self, _):
             raise OSError(5, "the disk is gone")
 
     server = serve([OK])
     with pytest.raises(OSError, match="the disk is gone") as caught:
-        transport.send(request_to(server, "PUT", body=Broken(bytes(MIB))))
+        session.send(request_to(server, "PUT", body=Broken(bytes(MIB))))
     assert type(caught.value) is OSError
     assert server.hung_up.acquire(timeout=5)
 
@@ -251,7 +249,7 @@ EARLY = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 6\r\n\r\ndenied"
 
 @pytest.mark.parametrize("kind", [bytes, Source, "file"])
 @pytest.mark.parametrize("then", ["wait", "close", "reset"])
-def test_an_early_answer_is_read_and_not_lost(serve, transport, request_to, kind, then):
+def test_an_early_answer_is_read_and_not_lost(serve, session, request_to, kind, then):
     def refuse(peer):
         peer.read_head()
         peer.send(EARLY)
@@ -271,15 +269,15 @@ def test_an_early_answer_is_read_and_not_lost(serve, transport, request_to, kind
             body = Slice(file, 0, size)
         else:
             body = kind(bytes(size))
-        response = transport.send(request_to(server, "PUT", body=body))
+        response = session.send(request_to(server, "PUT", body=body))
     answered.set()
-    assert (response.status, response.content) == (403, b"denied")
+    assert (response.status_code, response.content) == (403, b"denied")
     # The server may still wait for the rest of the body.
-    assert transport.send(request_to(server)).content == b"ok"
+    assert session.send(request_to(server)).content == b"ok"
     assert server.connections == 2
 
 
-def test_a_307_in_the_middle_ends_the_sending(serve, transport, request_to):
+def test_a_307_in_the_middle_ends_the_sending(serve, session, request_to):
     taken = []
 
     def redirect(peer):
@@ -298,11 +296,11 @@ def test_a_307_in_the_middle_ends_the_sending(serve, transport, request_to):
             return bytes(n)
 
     body = Endless(b"", length=size)
-    assert transport.send(request_to(server, "PUT", body=body)).status == 307
+    assert session.send(request_to(server, "PUT", body=body)).status_code == 307
     assert body.position < size
 
 
-def test_a_2xx_before_the_bodys_end_lets_the_rest_be_sent(serve, transport, request_to):
+def test_a_2xx_before_the_bodys_end_lets_the_rest_be_sent(serve, session, request_to):
     def eager(peer):
         peer.read_head()
         peer.send(OK)
@@ -312,13 +310,13 @@ def test_a_2xx_before_the_bodys_end_lets_the_rest_be_sent(serve, transport, requ
             left -= len(peer.sock.recv(min(left, MIB)))
 
     server = serve([eager, OK])
-    response = transport.send(request_to(server, "PUT", body=bytes(32 * MIB)))
+    response = session.send(request_to(server, "PUT", body=bytes(32 * MIB)))
     assert response.content == b"ok"
-    assert transport.send(request_to(server)).content == b"ok"
+    assert session.send(request_to(server)).content == b"ok"
     assert server.connections == 1
 
 
-def test_a_2xx_to_a_body_that_was_not_taken_is_no_success(serve, transport, request_to):
+def test_a_2xx_to_a_body_that_was_not_taken_is_no_success(serve, session, request_to):
     def eager(peer):
         peer.read_head()
         peer.send(OK)
@@ -326,18 +324,18 @@ def test_a_2xx_to_a_body_that_was_not_taken_is_no_success(serve, transport, requ
 
     server = serve([eager])
     with pytest.raises(ConnectionFailed):
-        transport.send(request_to(server, "PUT", body=bytes(64 * MIB)))
+        session.send(request_to(server, "PUT", body=bytes(64 * MIB)))
 
 
 @pytest.mark.parametrize("kind", [bytes, "file"])
-def test_a_body_that_is_not_taken_is_a_timeout(serve, make_transport, request_to, kind):
-    transport = make_transport(read_timeout=0.2)
+def test_a_body_that_is_not_taken_is_a_timeout(serve, make_session, request_to, kind):
+    session = make_session(read_timeout=0.2)
     server = serve([lambda peer: peer.server.hung_up.acquire(timeout=2)])
     size = 64 * MIB
     with tempfile.TemporaryFile() as file:
         file.truncate(size)
         body = Slice(file, 0, size) if kind == "file" else bytes(size)
         with pytest.raises(TransportTimeout, match="body") as caught:
-            transport.send(request_to(server, "PUT", body=body))
+            session.send(request_to(server, "PUT", body=body))
     server.hung_up.release()
     assert caught.value.request_sent

@@ -1,0 +1,183 @@
+"""Authentication for requests that are not s3po's own: `requests.get(url, auth=conn.auth)`."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote_to_bytes, urlsplit
+
+from requests.auth import AuthBase
+
+from s3po.errors import ConfigError
+from s3po.models import Credentials
+from s3po.sigv4 import UNSIGNED_PAYLOAD, Signer, hash_body, payload_hash
+
+if TYPE_CHECKING:
+    from requests.models import PreparedRequest
+
+_PORTS = {"http": 80, "https": 443}
+
+#: Added to a request by signing it.
+_ADDED = ("X-Amz-Date", "X-Amz-Content-SHA256", "X-Amz-Security-Token", "Authorization")
+
+# Path style, virtual-hosted, dualstack, FIPS, access points, VPC endpoints, and the legacy `s3-region`.
+# https://docs.aws.amazon.com/general/latest/gr/s3.html
+_find_region = re.compile(
+    r"(?:^|\.)s3(?:-accesspoint)?(?:-fips)?(?:\.dualstack)?[.-]([a-z]+(?:-[a-z]+)+-\d+)(?:\.vpce)?"
+    r"\.amazonaws\.(?:com|com\.cn|eu)$"
+).search
+
+
+class S3Auth(AuthBase):
+    """Signs a request of requests for S3, with SigV4 in its `Authorization` header.
+
+    The region is that of the host where it names one (`bucket.s3.eu-west-1.amazonaws.com`), else that
+    of the connection. A body of bytes or str is hashed; a file is over http, and elsewhere the body
+    is left out of the signature, as it is where the request has an `x-amz-content-sha256` header that
+    says so. Path and query of `r.url` are percent-encoded anew, as S3 does before it verifies. Header
+    values outside of ASCII are sent as UTF-8. An anonymous connection signs nothing.
+
+    Raises CredentialsError where credentials cannot be had, and ConfigError for what cannot be signed.
+    Safe to share between greenlets and threads.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
+    """
+
+    def __init__(
+        self,
+        get_credentials: Callable[[], Credentials | None],
+        region_of: Callable[[str], str],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._get_credentials = get_credentials
+        #: Host, without its port -> region.
+        self._region_of = region_of
+        self._clock = clock
+        self._signers: dict[str, Signer] = {}
+
+    def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        credentials = self._get_credentials()
+        if credentials is None:
+            return r
+        parts = urlsplit(r.url or "")
+        host = parts.hostname
+        if parts.scheme not in _PORTS or not host:
+            raise ConfigError("only requests by http and https can be signed for S3")
+        netloc = f"[{host}]" if ":" in host else host
+        if parts.port not in (None, _PORTS[parts.scheme]):
+            netloc = f"{netloc}:{parts.port}"
+        path = quote(unquote_to_bytes(parts.path), safe="/~") or "/"
+        query = _encode_query(parts.query)
+        if query:
+            query = f"?{query}"
+        headers = _read_headers(r)
+        # As http.client makes it, unless it was given.
+        headers.setdefault("host", netloc)
+        hashed = headers.get("x-amz-content-sha256") or _hash(r.body, parts.scheme)
+        region = region_of_host(host) or self._region_of(host)
+        signer = self._signers.get(region)
+        if signer is None:
+            signer = self._signers[region] = Signer(region)
+        base = f"{parts.scheme}://{netloc}"
+        signer.sign(
+            r.method or "GET",
+            f"{base}{path}{query}",
+            headers,
+            credentials,
+            payload_hash=hashed,
+            now=self._clock(),
+        )
+        if path.startswith("//"):
+            # Some versions of requests send one slash for two. To S3 this is the same path.
+            path = "/%2F" + path[2:]
+        r.url = f"{base}{path}{query}"
+        for name in _ADDED:
+            value = headers.get(name.lower())
+            if value is not None:
+                r.headers[name] = value
+        return r
+
+    def __repr__(self) -> str:
+        return "<S3Auth>"
+
+
+def region_of_host(host: str) -> str | None:
+    """The region that a host of AWS names; None for other hosts, and for those of no region."""
+    found = _find_region(host)
+    return found and found[1]
+
+
+def _encode_query(query: str) -> str:
+    """A query in SigV4's encoding; requests leaves `/` as it is and writes `+` for a space."""
+    pairs = [pair.replace("+", " ").partition("=") for pair in query.split("&") if pair]
+    return "&".join(
+        [
+            quote(unquote_to_bytes(name), safe="~")
+            + equals
+            + quote(unquote_to_bytes(value), safe="~")
+            for name, equals, value in pairs
+        ]
+    )
+
+
+def _read_headers(r: PreparedRequest) -> dict[str, str]:
+    """The headers with names in lower case; those outside of ASCII become UTF-8 in `r`."""
+    headers = {}
+    # requests takes values of bytes, too.
+    given: list[tuple[str, Any]] = [*r.headers.items()]
+    for name, value in given:
+        try:
+            if isinstance(value, bytes):
+                value = value.decode()
+            elif not value.isascii():
+                # http.client would encode it as Latin-1, if it can.
+                r.headers[name] = value.encode()
+        except UnicodeError:
+            raise ConfigError(f"the header {name} cannot be signed: it is not UTF-8 text") from None
+        headers[name.lower()] = value
+    return headers
+
+
+def _hash(body: Any, scheme: str) -> str:
+    """The SHA-256 of a body of requests, or UNSIGNED-PAYLOAD."""
+    if body is None:
+        return payload_hash(b"")
+    if isinstance(body, str):
+        try:
+            return payload_hash(body.encode())
+        except UnicodeEncodeError:
+            raise ConfigError("the body holds a lone surrogate, which has no bytes") from None
+    if isinstance(body, (bytes, bytearray, memoryview)):
+        return payload_hash(body)
+    if scheme == "https":
+        return UNSIGNED_PAYLOAD
+    try:
+        stream = _File(body)
+    except (AttributeError, OSError, ValueError):
+        return UNSIGNED_PAYLOAD
+    return hash_body(stream, sha256()).hexdigest()
+
+
+class _File:
+    """A file that requests will read from where it stands; as a Body, to be hashed."""
+
+    length = 0
+    rewindable = True
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._read: Callable[[int], bytes | str] = file.read
+        self._start = file.tell()
+        # Raises for what tells its position, but cannot go back to it.
+        self.rewind()
+
+    def rewind(self) -> None:
+        self._file.seek(self._start)
+
+    def read(self, size: int, /) -> bytes:
+        chunk = self._read(size)
+        # As urllib3 sends text files.
+        return chunk.encode() if isinstance(chunk, str) else chunk

@@ -1,0 +1,358 @@
+"""The verbs of a batch: those of Connection, each as a call that returns a Handle.
+
+To add one: a TypedDict of its keyword arguments in `options`, a line in `VERBS`, and its method here with
+the types of its positional arguments and its result.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any, Unpack, overload
+
+from s3po.batch.handle import Callback, Errback, Handle
+from s3po.batch.options import (
+    CopyOptions,
+    DeleteManyOptions,
+    DeleteOptions,
+    DownloadFileOptions,
+    DownloadOptions,
+    ExistsOptions,
+    HeadOptions,
+    UploadFileOptions,
+    UploadOptions,
+)
+from s3po.batch.scheduler import Scheduler
+from s3po.errors import ConfigError
+from s3po.models import (
+    CopyObjectResult,
+    DeleteObjectResult,
+    DownloadResult,
+    HeadObjectResult,
+    ObjectInfo,
+    UploadResult,
+)
+
+
+class Verb:
+    """A method of Connection that a batch can call, and the keyword arguments that it takes."""
+
+    __slots__ = ("method", "name", "options", "required")
+
+    def __init__(self, name: str, options: Any, *explicit: str) -> None:
+        self.name = name
+        #: Finds the method on a Connection.
+        self.method = attrgetter(name)
+        self.required: frozenset[str] = options.__required_keys__
+        self.options = self.required | options.__optional_keys__ | {*explicit}
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Raise the TypeError that the method would raise, before there is a call."""
+        for name in options:
+            if name not in self.options:
+                close = get_close_matches(name, self.options, 1)
+                hint = f". Did you mean {close[0]!r}?" if close else ""
+                raise TypeError(f"{self.name}() got an unexpected keyword argument {name!r}{hint}")
+        for name in sorted(self.required.difference(options)):
+            raise TypeError(f"{self.name}() is missing the keyword argument {name!r}")
+
+
+class Operation:
+    """A method of the low-level client, and its signature, which counts `self`."""
+
+    __slots__ = ("method", "name", "signature")
+
+    #: Its arguments were checked against its signature.
+    required: frozenset[str] = frozenset()
+
+    def __init__(self, name: str, signature: inspect.Signature) -> None:
+        self.name = name
+        self.method = attrgetter(f"client.{name}")
+        self.signature = signature
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Nothing is left to check."""
+
+
+VERBS = {
+    verb.name: verb
+    for verb in (
+        Verb("upload", UploadOptions),
+        Verb("upload_file", UploadFileOptions),
+        Verb("download", DownloadOptions, "encoding"),
+        Verb("download_file", DownloadFileOptions),
+        Verb("head", HeadOptions),
+        Verb("exists", ExistsOptions),
+        Verb("delete", DeleteOptions),
+        Verb("delete_many", DeleteManyOptions),
+        Verb("copy", CopyOptions),
+    )
+}
+
+
+class Verbs:
+    """The methods of Batch that make calls."""
+
+    __slots__ = ()
+
+    _scheduler: Scheduler
+
+    def upload(
+        self,
+        bucket: str,
+        key: str,
+        data: object,
+        *,
+        callback: Callback[UploadResult] | None = None,
+        errback: Errback | None = None,
+        **options: Unpack[UploadOptions],
+    ) -> Handle[UploadResult]:
+        """`Connection.upload` as a call of this batch."""
+        return self._scheduler.submit(
+            VERBS["upload"], bucket, key, (bucket, key, data), options, callback, errback
+        )
+
+    def upload_file(
+        self,
+        bucket: str,
+        key: str,
+        path: str | bytes | os.PathLike[Any],
+        *,
+        callback: Callback[UploadResult] | None = None,
+        errback: Errback | None = None,
+        **options: Unpack[UploadFileOptions],
+    ) -> Handle[UploadResult]:
+        """`Connection.upload_file` as a call of this batch."""
+        return self._scheduler.submit(
+            VERBS["upload_file"], bucket, key, (bucket, key, path), options, callback, errback
+        )
+
+    @overload
+    def download(
+        self,
+        bucket: str,
+        key: str,
+        file: None = None,
+        *,
+        encoding: None = None,
+        callback: Callback[bytes] | None = None,
+        errback: Errback | None = None,
+        **options: Unpack[DownloadOptions],
+    ) -> Handle[bytes]: ...
+    @overload
+    def download(
+        self,
+        bucket: str,
+        key: str,
+        file: None = None,
+        *,
+        encoding: str,
+        callback: Callback[str] | None = None,
+        errback: Errback | None = None,
+        **options: Unpack[DownloadOptions],
+    ) -> Handle[str]: ...
+    @overload
+    def download(
+        self,
+        bucket: str,
+        key: str,
+        file: Any,
+        *,
+        encoding: str | None = None,
+        callback: Callback[DownloadResult] | None = None,
+        errback: Errback | None = None,
+        **options: Unpack[DownloadOptions],
+    ) -> Handle[DownloadResult]: ...
+    def download(
+        self,
+        bucket: str,
+        key: str,
+        file: Any = None,
+        *,
+        encoding: str | None = None,
+        callback: Callback[Any] | None = None,
+        errback: Errback | None = None,
+        **options: Unpack[DownloadOptions],
+    ) -> Handle[Any]:
+        """`Connection.download` as a call of this batch."""
+        given: Mapping[str, Any] = options
+        if encoding is not None:
+            given = {**options, "encoding": encoding}
+        return self._scheduler.submit(
+            VERBS["download"], bucket, key, (bucket, key, file), given, callback, errback
+        )
+
+    def download_file(
+        self,
+        bucket: str,
+        key: str,
+        path: str | bytes | os.PathLike[Any],
+        *,
+        callback: Callback[DownloadResult] | None = None,
+        errback: Errback | None = None,
+        **options: Unpack[DownloadFileOptions],
+    ) -> Handle[DownloadResult]:
+        """`Connection.download_file` as a call of this batch."""
+        return self._scheduler.submit(
+            VERBS["download_file"], bucket, key, (bucket, key, path), options, callback, errback
+        )
+
+    def head(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        callback: Callback[HeadObjectResult] | None = None,
+        errback: Errback | None = None,
+        **options: Unpack[HeadOptions],
+    ) -> Handle[HeadObjectResult]:
+        """`Connection.head` as a call of this batch."""
+        return self._scheduler.submit(
+            VERBS["head"], bucket, key, (bucket, key), options, callback, errback
+        )
+
+    def exists(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        callback: Callback[bool] | None = None,
+        errback: Errback | None = None,
+        **options: Unpack[ExistsOptions],
+    ) -> Handle[bool]:
+        """`Connection.exists` as a call of this batch."""
+        return self._scheduler.submit(
+            VERBS["exists"], bucket, key, (bucket, key), options, callback, errback
+        )
+
+    def delete(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        callback: Callback[DeleteObjectResult] | None = None,
+        errback: Errback | None = None,
+        **options: Unpack[DeleteOptions],
+    ) -> Handle[DeleteObjectResult]:
+        """`Connection.delete` as a call of this batch. For many keys `delete_many` takes far fewer requests."""
+        return self._scheduler.submit(
+            VERBS["delete"], bucket, key, (bucket, key), options, callback, errback
+        )
+
+    def delete_many(
+        self,
+        bucket: str,
+        keys: Iterable[str | tuple[str, str | None] | ObjectInfo],
+        *,
+        callback: Callback[int] | None = None,
+        errback: Errback | None = None,
+        **options: Unpack[DeleteManyOptions],
+    ) -> Handle[int]:
+        """`Connection.delete_many` as one call of this batch; `keys` is read while the call runs."""
+        return self._scheduler.submit(
+            VERBS["delete_many"], bucket, None, (bucket, keys), options, callback, errback
+        )
+
+    def copy(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        callback: Callback[CopyObjectResult] | None = None,
+        errback: Errback | None = None,
+        **options: Unpack[CopyOptions],
+    ) -> Handle[CopyObjectResult]:
+        """`Connection.copy` as a call of this batch."""
+        return self._scheduler.submit(
+            VERBS["copy"], bucket, key, (bucket, key), options, callback, errback
+        )
+
+    def call(
+        self,
+        operation: str,
+        /,
+        *args: Any,
+        callback: Callback[Any] | None = None,
+        errback: Errback | None = None,
+        **kwargs: Any,
+    ) -> Handle[Any]:
+        """Any method of the low-level client `conn.conn`, by its name, as a call of this batch.
+
+        ::
+
+            batch.call("abort_multipart_upload", "bucket", "key", upload_id=upload_id)
+
+        A body that is streamed belongs to the call: `get_object` reads it at once, and with
+        `stream=True` the callback has to read it, after which it is closed.
+
+        Raises ConfigError for a name that the client does not have, and TypeError for arguments that
+        the method does not take.
+        """
+        if not isinstance(operation, str):
+            raise ConfigError(f"operation must be a str, not {type(operation).__name__}")
+        client: Any = type(self._scheduler.connection.client)
+        target = _find_operation(client, operation)
+        named = target.signature.bind(None, *args, **kwargs).arguments
+        if "stream" in target.signature.parameters:
+            if not named.get("stream", False):
+                kwargs["stream"] = False
+            elif callback is None:
+                raise ConfigError("stream=True needs a callback, which reads the body")
+            else:
+                callback = _closing_body(callback)
+        return self._scheduler.submit(
+            target, named.get("bucket"), named.get("key"), args, kwargs, callback, errback
+        )
+
+
+@lru_cache(maxsize=1024)
+def _find_operation(client: type, operation: str) -> Operation:
+    """The public method of that name."""
+    method = None if operation.startswith("_") else getattr(client, operation, None)
+    if not inspect.isroutine(method):
+        names = [
+            name
+            for name in dir(client)
+            if not name.startswith("_") and inspect.isroutine(getattr(client, name))
+        ]
+        close = get_close_matches(operation, names, 1, 0.3)
+        hint = f": did you mean {close[0]!r}?" if close else ""
+        raise ConfigError(f"the client has no operation {operation!r}{hint}")
+    if inspect.isgeneratorfunction(method):
+        raise ConfigError(
+            f"{operation} returns an iterator, whose requests would be made outside of the call"
+        )
+    return Operation(operation, inspect.signature(method))
+
+
+def _closing_body(callback: Callback[Any]) -> Callback[Any]:
+    """A callback that closes the body of the result when `callback` has returned."""
+
+    def call_and_close(result: Any) -> None:
+        try:
+            callback(result)
+        finally:
+            result.body.close()
+
+    return call_and_close
+
+
+def adopt_signatures(connection: type) -> None:
+    """Show the keyword arguments of Connection's methods in `help`, `inspect.signature` and the like."""
+    for verb in VERBS:
+        method = getattr(Verbs, verb)
+        original = getattr(connection, verb)
+        own = inspect.signature(method)
+        parameters = []
+        for parameter in inspect.signature(original).parameters.values():
+            if parameter.name not in own.parameters or parameter.name in VERBS[verb].options:
+                parameter = parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            parameters.append(parameter)
+        parameters += [own.parameters[name] for name in ("callback", "errback")]
+        method.__signature__ = own.replace(parameters=parameters)
+        if method.__doc__ and original.__doc__:
+            method.__doc__ += "\n\n" + inspect.cleandoc(original.__doc__)

@@ -1,0 +1,38 @@
+"""Waiting for a program or a user in a native thread, so that the other greenlets go on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def in_thread(run: Callable[[], T]) -> T:
+    """The result of `run`, while the hub goes on."""
+    import subprocess
+
+    if subprocess.Popen.__module__.startswith("gevent"):
+        # Patched: it waits with gevent by itself, and would not work in a thread of the pool.
+        return run()
+    from gevent.hub import get_hub
+
+    result: T = get_hub().threadpool.apply(run)
+    return result
+
+
+def terminal_prompt() -> Callable[[str], str] | None:
+    """Asks for a code on the terminal; None where there is none."""
+    try:
+        if not sys.stdin.isatty():
+            return None
+    except (AttributeError, ValueError):
+        return None
+
+    def prompt(text: str) -> str:
+        from getpass import getpass
+
+        return in_thread(lambda: getpass(text))
+
+    return prompt

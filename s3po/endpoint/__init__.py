@@ -1,0 +1,27 @@
+"""Addresses of requests: (bucket, key, query) to a URL, and the region and service to sign it for.
+
+- `names`: buckets, keys and ARNs, checked
+- `aws`: AWS's partitions, regions and hosts
+- `urls`: an endpoint's URL, parsed
+- `settings`: what was chosen, checked against each other
+- `origins`: hosts of buckets, access points and directory buckets
+- `resolver`: the Endpoint itself
+
+Pure: nothing is looked up in DNS, nothing is sent.
+"""
+
+from s3po.endpoint.aws import region_of_host
+from s3po.endpoint.names import check_bucket, check_key
+from s3po.endpoint.origins import Origin
+from s3po.endpoint.resolver import Address, Endpoint
+from s3po.endpoint.settings import DEFAULT_REGION
+
+__all__ = [
+    "DEFAULT_REGION",
+    "Address",
+    "Endpoint",
+    "Origin",
+    "check_bucket",
+    "check_key",
+    "region_of_host",
+]

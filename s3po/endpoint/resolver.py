@@ -1,0 +1,220 @@
+"""The Endpoint: from (bucket, key, query) to the URL, and the region and service to sign it for."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple
+from urllib.parse import quote
+
+from s3po.endpoint.aws import parse_host
+from s3po.endpoint.names import check_bucket
+from s3po.endpoint.origins import Origin, check_region, make_origin, resolve_origin
+from s3po.endpoint.settings import AddressingStyle, Settings, make_settings
+from s3po.messages import Query
+from s3po.providers import Provider
+
+#: Characters that percent-encoding leaves alone
+#: (https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html).
+_is_plain_path = re.compile(r"[A-Za-z0-9/._~-]*").fullmatch
+
+_MAX_PREFIXES = 1024
+
+# Half the time of calling the class, on each request.
+_new = tuple.__new__
+
+
+class Address(NamedTuple):
+    """The URL of a request. The URL and the target are percent-encoded, and must be sent as they are."""
+
+    #: Scheme, host, port where it is not the scheme's default, and target.
+    url: str
+    #: Path and query: what goes into the request line, and what is signed.
+    target: str
+    origin: Origin
+
+    @property
+    def scheme(self) -> str:
+        return self.origin.scheme
+
+    @property
+    def host(self) -> str:
+        return self.origin.host
+
+    @property
+    def port(self) -> int:
+        return self.origin.port
+
+    @property
+    def host_header(self) -> str:
+        return self.origin.host_header
+
+
+#: The origin, and what precedes the key in the target and in the URL.
+_Prefix = tuple[Origin, str, str]
+
+
+class Endpoint:
+    """The address of a store.
+
+    Without an `endpoint_url`, and with one of AWS's general ones (`https://s3.eu-west-1.amazonaws.com`),
+    it is AWS: each region has a host of its own. Any other URL is used as it is, with its path before
+    the bucket.
+
+    - `region`: to sign for, and on AWS part of the host. Where there is none: the one that the URL's host
+      names, or the provider's, or us-east-1. `aws-global` is us-east-1 at its global host.
+    - `addressing_style`: `path`, `virtual` (the bucket before the host), or `auto`: virtual on AWS, and
+      elsewhere as the provider has it. On AWS, names that cannot stand before a host or would not match the
+      TLS certificate go into the path in any case, and access points and directory buckets before the host.
+    - `use_fips`, `use_dualstack`, `use_accelerate`: AWS's other hosts. Accelerate is for requests
+      of objects; requests of buckets go to the region's general host.
+    - `us_east_1_regional`: `legacy` uses the global host s3.amazonaws.com for us-east-1, as boto3 does
+      by default.
+    - `provider`: a name from `s3po.providers`; None recognises the store by its host.
+
+    Raises ConfigError for a URL or a region that cannot be right, and for settings that contradict
+    each other.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-endpoints.html
+    """
+
+    __slots__ = ("_general", "_prefixes", "_settings", "is_aws", "provider", "region")
+
+    def __init__(
+        self,
+        *,
+        endpoint_url: str | None = None,
+        region: str | None = None,
+        addressing_style: AddressingStyle = "auto",
+        use_fips: bool = False,
+        use_dualstack: bool = False,
+        use_accelerate: bool = False,
+        us_east_1_regional: Literal["regional", "legacy"] = "regional",
+        provider: str | None = None,
+    ) -> None:
+        self._apply(
+            make_settings(
+                endpoint_url=endpoint_url,
+                region=region,
+                addressing_style=addressing_style,
+                use_fips=use_fips,
+                use_dualstack=use_dualstack,
+                use_accelerate=use_accelerate,
+                us_east_1_regional=us_east_1_regional,
+                provider=provider,
+            )
+        )
+
+    def _apply(self, settings: Settings) -> None:
+        self._settings = settings
+        #: Whether hosts are AWS's own, one for each region.
+        self.is_aws: bool = settings.is_aws
+        #: The region that requests are signed for, unless a bucket turns out to be elsewhere.
+        self.region: str = settings.region
+        #: Facts about the store.
+        self.provider: Provider = settings.provider
+        #: The general hosts, for the requests that Transfer Acceleration does not take.
+        self._general: Endpoint | None = None
+        if settings.use_accelerate:
+            self._general = Endpoint.__new__(Endpoint)
+            self._general._apply(settings._replace(use_accelerate=False))
+        self._prefixes: dict[tuple[str | None, str | None], _Prefix] = {}
+
+    @property
+    def url(self) -> str:
+        """Scheme, host and path, without a bucket."""
+        url = self._settings.url
+        if self.is_aws:
+            url = url.with_host(self._settings.general_host(self.region))
+        return url.text
+
+    def __repr__(self) -> str:
+        return f"<Endpoint {self.url} {self.region}>"
+
+    def resolve(
+        self, bucket: str | None, key: str | None, query: Query = (), *, region: str | None = None
+    ) -> Address:
+        """Return the address of the store, a bucket or an object.
+
+        `bucket` may be the ARN of an access point or an Object Lambda access point, whose region then
+        counts. `region` is where a bucket turned out to be. Names must have been checked, with
+        `check_bucket` and `check_key`.
+
+        Raises ConfigError where the bucket cannot be reached with these settings, and where `region` or
+        the ARN is of another partition than the endpoint.
+        """
+        try:
+            origin, path, url = self._prefixes[bucket, region]
+        except KeyError:
+            origin, path, url = self._remember(bucket, region)
+        if key is not None:
+            rest = key if _is_plain_path(key) is not None else quote(key, safe="/~")
+        else:
+            if self._general is not None:
+                return self._general.resolve(bucket, None, query, region=region)
+            rest = ""
+            if bucket is not None and path != "/":
+                path = path[:-1]
+                url = url[:-1]
+        if query:
+            rest += _format_query(query)
+        return _new(Address, (url + rest, path + rest, origin))
+
+    def _remember(self, bucket: str | None, region: str | None) -> _Prefix:
+        origin, path = resolve_origin(self._settings, bucket, region)
+        prefix = origin, path, f"{origin.scheme}://{origin.host_header}{path}"
+        if len(self._prefixes) >= _MAX_PREFIXES:
+            self._prefixes.clear()
+        self._prefixes[bucket, region] = prefix
+        return prefix
+
+    def resolve_control(
+        self, bucket: str | None, query: Query = (), *, region: str | None = None
+    ) -> Address:
+        """Return the address for operations on directory buckets themselves.
+
+        These are CreateBucket, DeleteBucket, ListDirectoryBuckets (with `bucket` None) and those of
+        bucket sub-resources (policy, encryption, lifecycle, ...). They go to the region's control
+        endpoint, by path, and need no session. All others, HeadBucket and listings too, go to the zone:
+        see `resolve`.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-express-Regions-and-Zones.html
+        """
+        settings = self._settings
+        region = check_region(settings, region)
+        url = settings.url
+        if settings.is_aws:
+            url = url.with_host(settings.aws_host("s3express-control", region))
+        rest = "/" if bucket is None else f"/{check_bucket(bucket, arn=False)}"
+        rest += _format_query(query) if query else ""
+        return Address(url.text + rest, url.path + rest, make_origin(url, region, "s3express"))
+
+    def is_own_host(self, host: str) -> bool:
+        """Tell whether a host belongs to this endpoint, so that signed requests may go to it.
+
+        On AWS these are the S3 hosts of the endpoint's partition; elsewhere the URL's host, and names
+        below it. A port is ignored.
+        """
+        host = host.lower()
+        if host.startswith("["):
+            host = host[1:].partition("]")[0]
+        elif host.count(":") == 1:
+            host = host.partition(":")[0]
+        host = host.rstrip(".")
+        if self.is_aws:
+            found = parse_host(host)
+            return found is not None and found.domain == self._settings.partition.domain
+        own = self._settings.url.host.rstrip(".")
+        return host == own or (not self._settings.url.is_ip and host.endswith(f".{own}"))
+
+
+def _format_query(query: Query) -> str:
+    """Return a query with its question mark, percent-encoded."""
+    return "?" + "&".join(
+        [
+            quote(name, safe="~")
+            if value is None
+            else f"{quote(name, safe='~')}={quote(value, safe='~')}"
+            for name, value in query
+        ]
+    )

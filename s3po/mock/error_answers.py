@@ -1,0 +1,38 @@
+"""S3's error documents (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html)."""
+
+from __future__ import annotations
+
+from s3po.mock.answers import CODES, Answer, S3Failure
+from s3po.mock.call import Call
+from s3po.mock.document import DECLARATION, element
+
+HOST_ID = "czNwbyBtb2Nr"
+#: The document of an error of the mock's own.
+INTERNAL_ERROR = (
+    f"{DECLARATION}<Error>{element('Code', 'InternalError')}"
+    f"{element('Message', CODES['InternalError'][1])}</Error>"
+).encode()
+
+
+def error_answer(call: Call, failure: S3Failure) -> Answer:
+    """The answer that tells of a failure; a HEAD's has no document."""
+    headers = list(failure.headers)
+    if failure.status == 304:
+        return Answer(304, headers)
+    headers.append(("Content-Type", "application/xml"))
+    if call.method == "HEAD":
+        if call.key is None and call.bucket_name is not None:
+            bucket = call.app.store.buckets.get(call.bucket_name)
+            if bucket is not None:
+                headers.append(("x-amz-bucket-region", bucket.region))
+        return Answer(failure.status, headers)
+    return Answer(failure.status, headers, _error_document(call, failure))
+
+
+def _error_document(call: Call, failure: S3Failure) -> bytes:
+    extra = "".join(element(name, value) for name, value in failure.extra.items())
+    return (
+        f"{DECLARATION}<Error>{element('Code', failure.code)}"
+        f"{element('Message', failure.message)}{extra}{element('Resource', call.raw_path)}"
+        f"<RequestId>{call.request_id}</RequestId><HostId>{HOST_ID}</HostId></Error>"
+    ).encode("utf-8", "replace")

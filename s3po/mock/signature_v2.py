@@ -1,0 +1,137 @@
+"""Signature version 2, in the Authorization header and in the query
+(https://docs.aws.amazon.com/AmazonS3/latest/userguide/RESTAuthentication.html)."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+
+from s3po.mock.accounts import check_token
+from s3po.mock.answers import S3Failure
+from s3po.mock.call import Call
+from s3po.mock.dates import parse_http_date
+from s3po.mock.signature_dates import check_skew
+from s3po.mock.signature_v4 import UNSIGNED, wire_bytes
+from s3po.mock.store import Account
+
+#: Subresources and overrides that version 2 signs
+#: (https://docs.aws.amazon.com/AmazonS3/latest/userguide/RESTAuthentication.html).
+_SIGNED_QUERY = frozenset(
+    [
+        "accelerate",
+        "acl",
+        "analytics",
+        "cors",
+        "defaultObjectAcl",
+        "delete",
+        "encryption",
+        "inventory",
+        "legal-hold",
+        "lifecycle",
+        "location",
+        "logging",
+        "metrics",
+        "notification",
+        "object-lock",
+        "ownershipControls",
+        "partNumber",
+        "policy",
+        "policyStatus",
+        "publicAccessBlock",
+        "replication",
+        "requestPayment",
+        "restore",
+        "retention",
+        "select",
+        "select-type",
+        "tagging",
+        "torrent",
+        "uploadId",
+        "uploads",
+        "versionId",
+        "versioning",
+        "versions",
+        "website",
+        "attributes",
+        "response-cache-control",
+        "response-content-disposition",
+        "response-content-encoding",
+        "response-content-language",
+        "response-content-type",
+        "response-expires",
+    ]
+)
+
+
+def authenticate_header(call: Call, header: str) -> None:
+    access_key, colon, signature = header[4:].strip().partition(":")
+    if not colon:
+        raise S3Failure(
+            "InvalidArgument",
+            "AWS authorization header is invalid. Expected AwsAccessKeyId:signature",
+            ArgumentName="Authorization",
+            ArgumentValue=header,
+        )
+    account, owner = call.app.accounts.find(access_key)
+    amz_date = call.headers.get("x-amz-date")
+    date = amz_date if amz_date is not None else call.headers.get("date", "")
+    check_skew(call, parse_http_date(date), date)
+    _verify(call, account, signature, "" if amz_date is not None else date)
+    call.identity = owner
+
+
+def authenticate_query(call: Call) -> None:
+    query = call.query
+    account, owner = call.app.accounts.find(query["AWSAccessKeyId"])
+    try:
+        expires = int(query["Expires"])
+    except (KeyError, ValueError):
+        raise S3Failure(
+            "AccessDenied",
+            "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters",
+        ) from None
+    if call.now + call.skew >= expires:
+        raise S3Failure("AccessDenied", "Request has expired")
+    call.signed_query = True
+    _verify(call, account, query["Signature"], query["Expires"])
+    call.identity = owner
+
+
+def _verify(call: Call, account: Account | None, signature: str, date: str) -> None:
+    call.payload = UNSIGNED
+    if account is None:
+        return
+    headers = call.headers
+    token = headers.get("x-amz-security-token") or call.query.get("x-amz-security-token")
+    check_token(account, token)
+    signed_headers = {name: headers[name] for name in headers if name.startswith("x-amz-")}
+    if token:
+        signed_headers["x-amz-security-token"] = token
+    lines = [
+        call.method,
+        headers.get("content-md5", ""),
+        headers.get("content-type", ""),
+        date,
+        *(f"{name}:{' '.join(value.split())}" for name, value in sorted(signed_headers.items())),
+    ]
+    resource = f"/{call.bucket_name}{call.raw_path}" if call.virtual else call.raw_path
+    resources = [resource]
+    if call.key is None and call.bucket_name is not None:
+        # Clients sign a bucket with a slash behind it or without, whatever they send.
+        resources.append(resource[:-1] if resource.endswith("/") else resource + "/")
+    signed = sorted(pair for pair in call.pairs if pair[0] in _SIGNED_QUERY)
+    query = ""
+    if signed:
+        query = "?" + "&".join(f"{name}={value}" if value else name for name, value in signed)
+        query = query.encode("utf-8", "surrogateescape").decode("latin-1")
+    for each in resources:
+        to_sign = "\n".join([*lines, each + query])
+        wanted = hmac.digest(account.secret_key.encode(), wire_bytes(to_sign), "sha1")
+        if hmac.compare_digest(base64.b64encode(wanted), wire_bytes(signature)):
+            return
+    raise S3Failure(
+        "SignatureDoesNotMatch",
+        AWSAccessKeyId=account.access_key,
+        StringToSign="\n".join([*lines, resource + query]),
+        SignatureProvided=signature,
+    )

@@ -1,0 +1,87 @@
+"""The class of a failure, by its error code first and by its status where the code is not known."""
+
+from __future__ import annotations
+
+from s3po.errors import (
+    THROTTLING_CODES,
+    DeadlineExceeded,
+    MalformedResponse,
+    S3Error,
+    S3poError,
+    TransportError,
+)
+from s3po.messages import Request
+
+#: Codes of failures that pass. They also come with a 400, and inside a 200.
+TRANSIENT_CODES = frozenset(
+    {
+        "IDPCommunicationError",
+        "InternalError",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ServiceUnavailable",
+    }
+)
+
+#: 408, and 520 to 529 of the front ends of other stores, beside those of AWS.
+TRANSIENT_STATUSES = frozenset({408, 500, 502, 503, 504, *range(520, 530)})
+
+#: Too Many Requests, and Bandwidth Limit Exceeded.
+THROTTLING_STATUSES = frozenset({429, 509})
+
+#: Answers of gateways, which say nothing of what the store behind them did: also those of a front end that
+#: waited for it (522, 524) or could not read it (520).
+_GATEWAY_STATUSES = frozenset({502, 504, *range(520, 530)})
+
+#: Writes that lost a race: S3 asks to send them again
+#: (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html). A completion is not
+#: among them: its parts must go up anew.
+_RACING_WRITES = frozenset({"put_object", "copy_object", "delete_object"})
+
+
+def is_throttling(error: S3poError) -> bool:
+    """Whether the store asks for fewer requests."""
+    if not isinstance(error, S3Error):
+        return False
+    if error.code in THROTTLING_CODES:
+        return True
+    return error.code not in TRANSIENT_CODES and error.status in THROTTLING_STATUSES
+
+
+def is_transient(error: S3poError, request: Request | None = None) -> bool:
+    """Whether the same request may succeed when it is sent again."""
+    if isinstance(error, S3Error):
+        return (
+            error.code in TRANSIENT_CODES
+            or error.status in TRANSIENT_STATUSES
+            or is_throttling(error)
+            or (
+                error.code == "ConditionalRequestConflict"
+                and request is not None
+                and request.operation in _RACING_WRITES
+            )
+        )
+    if isinstance(error, TransportError):
+        return not (error.permanent or isinstance(error, DeadlineExceeded))
+    return isinstance(error, MalformedResponse)
+
+
+def is_unreachable(error: S3poError) -> bool:
+    """Whether no byte of the request left this machine: there was no connection to send it on."""
+    return isinstance(error, TransportError) and not error.request_sent and not error.permanent
+
+
+def is_outcome_unknown(error: S3poError, request: Request | None = None) -> bool:
+    """Whether the store may have performed the request all the same, or may be doing so now."""
+    if isinstance(error, TransportError):
+        return error.request_sent
+    if isinstance(error, S3Error):
+        if error.status in _GATEWAY_STATUSES:
+            return True
+        # "This multipart completion is already in progress" of Ceph and others: the first attempt goes on.
+        return (
+            request is not None
+            and request.operation == "complete_multipart_upload"
+            and "progress" in error.message.lower()
+        )
+    return isinstance(error, MalformedResponse)

@@ -1,0 +1,244 @@
+"""How often and after how long a request is tried again: `Client.send` asks after each failure."""
+
+from __future__ import annotations
+
+import random as _random
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from s3po.config import Config
+from s3po.errors import S3Error, S3poError, TransportError
+from s3po.messages import Request
+from s3po.retry.classes import is_outcome_unknown, is_throttling, is_transient, is_unreachable
+from s3po.retry.quota import THROTTLING_COST, TRANSIENT_COST, RetryQuota
+from s3po.retry.rate import RateLimiter
+
+if TYPE_CHECKING:
+    from s3po.retry.counter import Counter
+
+#: The most that a Retry-After may ask for, in seconds: more than this is no pause but an outage.
+MAX_RETRY_AFTER = 60.0
+#: `x-amz-retry-after` may add this many seconds to the delay that would have been without it.
+MAX_ADDED = 5.0
+
+#: Seconds for which a single request tries to reach an endpoint. A restart is survived; a wrong port or host
+#: name in the settings is told before anybody wonders.
+SINGLE_PATIENCE = 5.0
+
+#: Requests that a transfer of many is made of: what went up already would be lost with them.
+_TRANSFER_OPERATIONS = frozenset(
+    {"upload_part", "upload_part_copy", "complete_multipart_upload", "list_parts"}
+)
+
+# Bounds of delays before another connection, whatever the settings are: an endpoint that is away must not be
+# asked a thousand times a second.
+_RECONNECT_BASE = 0.05
+_RECONNECT_MAX = 1.0
+_RECONNECT_MIN = 0.01
+
+
+class RetryPolicy:
+    """The rules for all requests of a connection, with the quota and the rate that they share.
+
+    `random` is from 0 to 1; `clock` is monotonic, in seconds; `sleep` waits for seconds.
+    """
+
+    __slots__ = ("_counter", "clock", "config", "quota", "random", "rate", "sleep")
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        random: Callable[[], float] = _random.random,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self.config = config
+        self.random = random
+        self.clock = clock
+        self.sleep = sleep
+        self.quota = RetryQuota()
+        #: The rate limit of `retry_mode="adaptive"`.
+        self.rate = RateLimiter(clock, sleep) if config.retry_mode == "adaptive" else None
+        self._counter: Counter | None = None
+
+    def start(self, patience: float | None = None) -> Retries:
+        """The state of one request's attempts; `patience` as `Client.bind` has it."""
+        return Retries(self, patience)
+
+    def backoff(self) -> Backoff:
+        """Delays for something else that is tried again: a body that breaks, an outcome that is asked for."""
+        return Backoff(self)
+
+    def counter(self) -> Counter:
+        """A new count. urllib3 need not be imported, nor a Retry built, on success."""
+        if self._counter is None:
+            from s3po.retry.counter import Counter
+
+            config = self.config
+            self._counter = Counter(
+                total=config.max_attempts - 1,
+                allowed_methods=None,
+                backoff_factor=config.retry_base,
+                backoff_max=config.retry_max,
+            )
+        return self._counter
+
+    def jitter(self, bound: float) -> float:
+        """A delay between 0 and its bound."""
+        return self.random() * bound
+
+
+class Backoff:
+    """Delays that grow: each is random under a bound that doubles, from `retry_base` up to `retry_max`."""
+
+    __slots__ = ("_policy", "count")
+
+    def __init__(self, policy: RetryPolicy) -> None:
+        self._policy = policy
+        #: Delays that were given since the last `reset`.
+        self.count = 0
+
+    def reset(self) -> None:
+        """Begin anew with short delays: there was progress."""
+        self.count = 0
+
+    def delay(self) -> float:
+        """The next delay in seconds."""
+        policy = self._policy
+        config = policy.config
+        bound = min(config.retry_max, config.retry_base * 2.0 ** min(self.count, 60))
+        self.count += 1
+        return policy.jitter(bound)
+
+    def wait(self, until: float | None = None) -> bool:
+        """Sleep for the next delay; False, without sleeping, where it would end after `until` (of the clock)."""
+        policy = self._policy
+        delay = self.delay()
+        if until is not None and policy.clock() + delay >= until:
+            return False
+        if delay > 0:
+            policy.sleep(delay)
+        return True
+
+
+class Retries:
+    """Counts the attempts of one request and decides whether there is a next one."""
+
+    __slots__ = (
+        "_counter",
+        "_patience",
+        "_policy",
+        "_stale_used",
+        "_unreachable",
+        "_unreachable_since",
+        "cost",
+        "reason",
+        "unknown",
+    )
+
+    def __init__(self, policy: RetryPolicy, patience: float | None = None) -> None:
+        self._policy = policy
+        self._patience = patience
+        self._counter: Counter | None = None
+        self._stale_used = False
+        self._unreachable = 0
+        self._unreachable_since = 0.0
+        #: Tokens of the quota that the last retry took; a success gives them back.
+        self.cost = 0
+        #: Why there is no further attempt, where it is not the error itself.
+        self.reason = ""
+        #: Whether some attempt may have been performed although it failed.
+        self.unknown = False
+
+    def delay(self, error: S3poError, request: Request) -> float | None:
+        """Seconds to wait before the next attempt, or None to give up with `error`."""
+        unknown = is_outcome_unknown(error, request)
+        self.unknown = self.unknown or unknown
+        throttled = is_throttling(error)
+        if not throttled and not is_transient(error, request):
+            return None
+        if unknown and not request.idempotent:
+            self.reason = (
+                "whether the store performed it is unknown, so it was not sent again: "
+                "look before trying again"
+            )
+            return None
+        if isinstance(error, TransportError) and error.stale and not self._stale_used:
+            self._stale_used = True
+            return 0.0
+        if self._policy.config.max_attempts == 1:
+            return None
+        if is_unreachable(error):
+            return self._reconnect(request)
+        self._unreachable = 0
+        return self._again(error, throttled)
+
+    def _again(self, error: S3poError, throttled: bool) -> float | None:
+        from s3po.retry.counter import MaxRetryError
+
+        policy = self._policy
+        config = policy.config
+        try:
+            counter = (self._counter or policy.counter()).increment()
+        except MaxRetryError:
+            return None
+        cost = THROTTLING_COST if throttled else TRANSIENT_COST
+        if not policy.quota.acquire(cost):
+            self.reason = (
+                "it was not sent again, as too many requests of this connection have failed "
+                "(its retry quota is used up)"
+            )
+            return None
+        self._counter = counter
+        self.cost = cost
+        counter.backoff_factor = config.retry_base_throttled if throttled else config.retry_base
+        delay = policy.jitter(counter.get_backoff_time())
+        return _raise_to_asked(delay, error, counter)
+
+    def _reconnect(self, request: Request) -> float | None:
+        """Seconds before the next try to connect. These tries cost no quota: nothing was asked of the store."""
+        policy = self._policy
+        config = policy.config
+        now = policy.clock()
+        if not self._unreachable:
+            self._unreachable_since = now
+        self._unreachable += 1
+        count = self._unreachable
+        left = self._unreachable_since + self._patience_with(request) - now
+        if count >= config.max_attempts and left <= 0:
+            return None
+        base, most, least = config.retry_base, config.retry_max, 0.0
+        if count >= config.max_attempts:
+            base, most, least = (
+                max(base, _RECONNECT_BASE),
+                max(most, _RECONNECT_MAX),
+                _RECONNECT_MIN,
+            )
+        delay = max(least, policy.jitter(min(most, base * 2.0 ** min(count - 1, 60))))
+        # The last try is at the end of the patience, not somewhere before it.
+        return min(delay, left) if left > 0 else delay
+
+    def _patience_with(self, request: Request) -> float:
+        if self._patience is not None:
+            return self._patience
+        patience = self._policy.config.connect_patience
+        if request.operation in _TRANSFER_OPERATIONS or "range" in request.headers:
+            return patience
+        return min(patience, SINGLE_PATIENCE)
+
+
+def _raise_to_asked(delay: float, error: S3poError, counter: Counter) -> float:
+    """The delay, or what the store asked for: `x-amz-retry-after` (milliseconds) or Retry-After."""
+    if not isinstance(error, S3Error):
+        return delay
+    headers = error.headers
+    milliseconds = headers.get("x-amz-retry-after", "").strip()
+    if milliseconds.isascii() and milliseconds.isdigit():
+        return max(delay, min(int(milliseconds[:20]) / 1000, delay + MAX_ADDED))
+    text = headers.get("retry-after")
+    if text is None:
+        return delay
+    asked = counter.asked(text)
+    return delay if asked is None else max(delay, min(asked, MAX_RETRY_AFTER))

@@ -1,0 +1,289 @@
+"""`GeventAdapter`: a requests adapter over pools of gevent's connections."""
+
+from __future__ import annotations
+
+import _socket
+import os
+import weakref
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.exceptions import (
+    ChunkedEncodingError,
+    ConnectTimeout,
+    InvalidURL,
+    ReadTimeout,
+    SSLError,
+)
+from requests.exceptions import (
+    ConnectionError as RequestsConnectionError,
+)
+from requests.exceptions import (
+    ProxyError as RequestsProxyError,
+)
+
+from s3po.config import Config
+from s3po.errors import (
+    CertificateError,
+    ConfigError,
+    IncompleteBody,
+    ProxyError,
+    S3poError,
+    TransportTimeout,
+)
+from s3po.transport.connection import build_request
+from s3po.transport.managers import direct_manager, proxy_manager
+from s3po.transport.messages import PreparedRequest, complete, to_lean
+from s3po.transport.pools import MAX_POOLS, Connections, Pool
+from s3po.transport.settings import proxies_for, proxy_for, verify_of
+from s3po.transport.tls import TLSContext, build_context
+
+#: As requests has it: programs that replace it (to fake requests) are to see ours too.
+_HTTP_ADAPTER_SEND = HTTPAdapter.send
+
+#: Bytes of a response's body that is read into memory unless the request says otherwise.
+MAX_BODY = 1 << 62
+
+
+class _Configured:
+    """In place of an argument that was not given: the Config's."""
+
+
+CONFIGURED: Any = _Configured()
+
+#: Every adapter, for the child of a fork.
+_adapters: weakref.WeakSet[GeventAdapter] = weakref.WeakSet()
+_fork_hooked = False
+
+
+class GeventAdapter(HTTPAdapter):
+    """An HTTPAdapter whose waits let other greenlets run, and that patches nothing.
+
+    It sends s3po's lean requests and any other `requests.PreparedRequest`; the body of a response is
+    raw. One serves all native threads: connections move to the thread that uses them. The child of a
+    fork begins with none.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._connections = Connections(config.max_idle, config.min_rate)
+        #: By origin, for the Config's settings.
+        self._pools: dict[str, Pool] = {}
+        self._managers: dict[tuple[Any, ...], Any] = {}
+        self._contexts: dict[tuple[Any, ...], TLSContext] = {}
+        super().__init__(pool_maxsize=1)
+        _adapters.add(self)
+        _hook_fork()
+
+    def init_poolmanager(
+        self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any
+    ) -> None:
+        """requests' hook: the manager of pools that lead straight to their origins."""
+        del connections, maxsize, block, pool_kwargs
+        self.poolmanager = self._manager(None, (True, None))
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = CONFIGURED,
+        verify: Any = CONFIGURED,
+        cert: Any = CONFIGURED,
+        proxies: Any = CONFIGURED,
+        max_body: int = MAX_BODY,
+    ) -> requests.Response:
+        """Send one request: no retry, no redirect, no cookie, no decoding.
+
+        Raises s3po's errors for s3po's own requests, and requests' for others.
+        """
+        if HTTPAdapter.send is not _HTTP_ADAPTER_SEND:
+            return HTTPAdapter.send(
+                self,
+                request,
+                stream=stream,
+                timeout=timeout,
+                verify=verify,
+                cert=cert,
+                proxies=proxies,
+            )
+        if type(request) is not PreparedRequest:
+            return self._send_foreign(request, stream, timeout, verify, cert, proxies)
+        url: str = request.url  # type: ignore[assignment]
+        end = url.find("/", 8)
+        origin = url[:end]
+        if verify is CONFIGURED and proxies is CONFIGURED and cert is CONFIGURED:
+            pool = self._pools.get(origin)
+            if pool is None or pool.pool is None:
+                pool = self._open_pool(origin)
+        else:
+            pool = self._pool_for(origin, verify, cert, proxies)
+        body = request.body
+        target = url if pool.forwards else url[end:]
+        method: str = request.method  # type: ignore[assignment]
+        head, length = build_request(method, target, request.lower_headers, body, pool.proxy_lines)
+        if timeout is CONFIGURED:
+            connect_timeout = self._config.connect_timeout
+            read_timeout = self._config.read_timeout
+        else:
+            connect_timeout, read_timeout = timeout
+        return pool.exchange(
+            head, body, length, method, stream, connect_timeout, read_timeout, max_body
+        )
+
+    def _send_foreign(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool,
+        timeout: Any,
+        verify: Any,
+        cert: Any,
+        proxies: Any,
+    ) -> requests.Response:
+        """Send a request that requests itself prepared."""
+        lean = to_lean(request)
+        try:
+            response = self.send(
+                lean, stream, _timeouts(timeout, self._config), verify, cert, proxies
+            )
+        except S3poError as error:
+            raise _as_requests_error(error, request) from error
+        if not stream:
+            _ = response.content
+        return complete(response, request, self)  # type: ignore[arg-type]
+
+    # Pools
+
+    def _open_pool(self, origin: str) -> Pool:
+        """The pool of an origin by the Config's settings."""
+        if len(self._pools) >= MAX_POOLS:
+            # The oldest goes; what is in use of it is closed when it comes back.
+            self._pools.pop(next(iter(self._pools))).close()
+        pool = self._pools[origin] = self._pool_for(origin, CONFIGURED, CONFIGURED, CONFIGURED)
+        return pool
+
+    def _pool_for(self, origin: str, verify: Any, cert: Any, proxies: Any) -> Pool:
+        config = self._config
+        scheme, host, port = _parse_origin(origin)
+        tls = (
+            verify_of(config) if verify is CONFIGURED or verify is None else verify,
+            config.cert if cert is CONFIGURED or cert is None else cert,
+        )
+        found = proxies_for(origin, config) if proxies is CONFIGURED else dict(proxies or {})
+        proxy = proxy_for(origin, found)
+        forwards = proxy is not None and scheme == "http" and proxy[:5].lower() != "socks"
+        secure = scheme == "https" or (forwards and _is_https(proxy))
+        settings = {"ssl_context": self._context(tls)} if secure else {}
+        manager = self._manager(proxy, tls)
+        pool: Any = manager.connection_from_host(host, port, scheme, pool_kwargs=settings)
+        if pool.pool is None:
+            manager.clear()
+            pool = manager.connection_from_host(host, port, scheme, pool_kwargs=settings)
+        if not hasattr(pool, "connections"):
+            pool.set_up(self._connections, forwards)
+        return pool  # type: ignore[no-any-return]
+
+    def _manager(self, proxy: str | None, tls: tuple[Any, Any]) -> Any:
+        key = (proxy, tls)
+        manager = self._managers.get(key)
+        if manager is None:
+            if proxy is None:
+                manager = direct_manager()
+            else:
+                manager = proxy_manager(proxy, self._context(tls) if _is_https(proxy) else None)
+            self._managers[key] = manager
+        return manager
+
+    def _context(self, tls: tuple[Any, Any]) -> TLSContext:
+        """One TLS context for all threads, made when first needed: loading roots takes its time."""
+        context = self._contexts.get(tls)
+        if context is None:
+            verify, cert = tls
+            try:
+                context = build_context(verify, cert)
+            except OSError as error:
+                raise ConfigError(
+                    f"cannot load the CA bundle ({verify!r}) or the client certificate: {error}"
+                ) from error
+            self._contexts[tls] = context
+        return context
+
+    def close(self) -> None:
+        """Close what is idle; what is in use is closed when it comes back. It can be used again."""
+        self._connections.close_idle()
+        pools, self._pools = self._pools, {}
+        for pool in pools.values():
+            pool.close()
+        for manager in self._managers.values():
+            manager.clear()
+
+    def _after_fork(self, dead: int) -> None:
+        self._connections.after_fork(dead)
+
+
+def _is_https(url: str | None) -> bool:
+    return url is not None and url[:6].lower() == "https:"
+
+
+def _parse_origin(origin: str) -> tuple[str, str, int]:
+    parts = urlsplit(origin)
+    scheme = parts.scheme
+    if scheme not in ("http", "https"):
+        raise ConfigError(f"not a scheme to send over: {scheme!r}")
+    try:
+        port = parts.port or (443 if scheme == "https" else 80)
+    except ValueError as error:
+        raise ConfigError(f"not a URL to send to: {error}") from None
+    if not parts.hostname:
+        raise ConfigError("the URL names no host")
+    return scheme, parts.hostname, port
+
+
+def _timeouts(timeout: Any, config: Config) -> tuple[Any, Any]:
+    """Connect and read timeout, in any of the forms that requests takes."""
+    if timeout is CONFIGURED or timeout is None:
+        return config.connect_timeout, config.read_timeout
+    if isinstance(timeout, tuple):
+        connect, read = timeout
+        return connect, read
+    connect = getattr(timeout, "connect_timeout", timeout)
+    return connect, getattr(timeout, "read_timeout", timeout)
+
+
+def _as_requests_error(error: S3poError, request: requests.PreparedRequest) -> Exception:
+    """The exception that those who know requests expect."""
+    kind: type[Exception]
+    if isinstance(error, ConfigError):
+        kind = InvalidURL
+    elif isinstance(error, ProxyError):
+        kind = RequestsProxyError
+    elif isinstance(error, CertificateError):
+        kind = SSLError
+    elif isinstance(error, TransportTimeout):
+        kind = ReadTimeout if error.request_sent else ConnectTimeout
+    elif isinstance(error, IncompleteBody):
+        kind = ChunkedEncodingError
+    else:
+        kind = RequestsConnectionError
+    return kind(str(error), request=request)
+
+
+def _hook_fork() -> None:
+    global _fork_hooked
+    if not _fork_hooked and hasattr(os, "register_at_fork"):
+        _fork_hooked = True
+        os.register_at_fork(after_in_child=_after_fork)
+
+
+def _after_fork() -> None:
+    one, other = _socket.socketpair()
+    other.close()
+    for adapter in list(_adapters):
+        adapter._after_fork(one.fileno())
+    one.close()
+    # gevent does so by itself only where os.fork is patched; twice does no harm. Without it parent
+    # and child would share one epoll set.
+    from gevent.hub import reinit
+
+    reinit()

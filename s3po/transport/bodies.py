@@ -1,0 +1,330 @@
+"""Bodies on a connection: what a response has after its head, by its framing; what a request has.
+
+A response's body is raw: nothing decodes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol, cast
+
+from s3po.errors import IncompleteBody, MalformedResponse, TransportTimeout
+from s3po.messages import Body, BytesLike
+from s3po.transport import http11
+from s3po.transport.http11 import reason
+
+_READ_CHUNK = 1024 * 1024
+#: Bytes of a file that goes out in chunks.
+_PIECE = 256 * 1024
+
+
+class RawBody:
+    """What urllib3's responses offer of a body, for those who read `requests.Response.raw`."""
+
+    __slots__ = ()
+
+    remaining: int | None
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill `buffer` as far as one read goes; 0 at the end."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+    def read(
+        self, size: int | None = -1, decode_content: bool | None = None, cache_content: bool = False
+    ) -> bytes:
+        """At most `size` bytes (fewer only at the end), or all of the rest."""
+        del decode_content, cache_content
+        parts = []
+        left = -1 if size is None else size
+        while left:
+            wanted = _READ_CHUNK if left < 0 else min(left, _READ_CHUNK)
+            if self.remaining is not None:
+                wanted = min(wanted, self.remaining)
+                if not wanted:
+                    break
+            buffer = bytearray(wanted)
+            count = self.readinto(memoryview(buffer))
+            if not count:
+                break
+            parts.append(bytes(memoryview(buffer)[:count]))
+            if left > 0:
+                left -= count
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def stream(self, amt: int = 65536, decode_content: bool | None = None) -> Iterator[bytes]:
+        """The body in pieces of `amt` bytes."""
+        del decode_content
+        while chunk := self.read(amt):
+            yield chunk
+
+    def release_conn(self) -> None:
+        """urllib3's way to say that a response is done with."""
+        self.close()
+
+    @property
+    def closed(self) -> bool:
+        return self.remaining == 0
+
+
+class BytesBody(RawBody):
+    """A body that is in memory."""
+
+    __slots__ = ("_view", "data", "remaining")
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self._view = memoryview(data)
+        self.remaining: int | None = len(data)
+
+    def readinto(self, buffer: Any, /) -> int:
+        count = min(len(self._view), len(buffer))
+        buffer[:count] = self._view[:count]
+        self._view = self._view[count:]
+        self.remaining = len(self._view)
+        return count
+
+    def close(self) -> None:
+        self._view = memoryview(b"")
+        self.remaining = 0
+
+
+class BodyOwner(Protocol):
+    """The pool, as a body needs it, that a connection goes back to."""
+
+    #: Where the pool leads, for messages.
+    peer: str
+
+    def release(self, connection: Any, keep: bool) -> None: ...
+    def discard(self, connection: Any) -> None: ...
+    def timeout_message(self, connection: Any, awaited: str, error: BaseException) -> str: ...
+
+
+class ConnectionBody(RawBody):
+    """A body that is still on its connection, which goes back to its pool at the end."""
+
+    __slots__ = ("_connection", "_keep", "_pool", "_rest", "remaining")
+
+    def __init__(self, pool: BodyOwner, connection: Any, keep: bool, rest: bytes) -> None:
+        self._pool = pool
+        self._connection = connection
+        self._keep = keep
+        self._rest = rest
+        connection.sock.watch_rate(True)
+
+    def _take(self, buffer: memoryview) -> int:
+        """Fill some of `buffer`: from what came with the head first, then from the socket; 0 at its end."""
+        rest = self._rest
+        if rest:
+            count = min(len(rest), len(buffer))
+            buffer[:count] = rest[:count]
+            self._rest = rest[count:]
+            return count
+        if self._connection is None:
+            raise IncompleteBody("the body was closed before its end")
+        try:
+            return cast(int, self._connection.receive_into(buffer))
+        except TimeoutError as error:
+            message = self._pool.timeout_message(self._connection, "the body's next byte", error)
+            self._drop()
+            raise TransportTimeout(message) from None
+        except OSError as error:
+            self._drop()
+            raise IncompleteBody(
+                f"connection to {self._pool.peer} broke within the body: {reason(error)}"
+            ) from error
+        except BaseException:
+            self._drop()
+            raise
+
+    def _cut(self) -> IncompleteBody:
+        self._drop()
+        left = f", {self.remaining} bytes short" if self.remaining is not None else ""
+        return IncompleteBody(f"the body was cut{left} ({self._pool.peer})")
+
+    def _finish(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.sock.watch_rate(False)
+            # Bytes beyond the end would be taken for the next response: the pool looks once more.
+            self._pool.release(connection, self._keep and not self._rest)
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._pool.discard(connection)
+
+    def close(self) -> None:
+        """Close the connection too, unless the body was read to its end."""
+        self._drop()
+
+    def __del__(self) -> None:
+        self._drop()
+
+
+class LengthBody(ConnectionBody):
+    """A body whose length is known."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, pool: BodyOwner, connection: Any, keep: bool, rest: bytes, size: int
+    ) -> None:
+        super().__init__(pool, connection, keep, rest)
+        self.remaining: int | None = size
+
+    def readinto(self, buffer: Any, /) -> int:
+        remaining = cast(int, self.remaining)
+        if not remaining or not len(buffer):
+            return 0
+        if len(buffer) > remaining:
+            buffer = buffer[:remaining]
+        count = self._take(buffer)
+        if not count:
+            raise self._cut()
+        self.remaining = remaining - count
+        if count == remaining:
+            self._finish()
+        return count
+
+
+class UntilCloseBody(ConnectionBody):
+    """A body that lasts until the connection is closed."""
+
+    __slots__ = ()
+
+    def __init__(self, pool: BodyOwner, connection: Any, rest: bytes) -> None:
+        super().__init__(pool, connection, False, rest)
+        self.remaining: int | None = None
+
+    def readinto(self, buffer: Any, /) -> int:
+        if self.remaining == 0 or not len(buffer):
+            return 0
+        count = self._take(buffer)
+        if not count:
+            self.remaining = 0
+            self._finish()
+        return count
+
+
+class ChunkedBody(ConnectionBody):
+    """A body in chunks; extensions and trailers are skipped."""
+
+    __slots__ = ("_left", "_started")
+
+    def __init__(self, pool: BodyOwner, connection: Any, keep: bool, rest: bytes) -> None:
+        super().__init__(pool, connection, keep, rest)
+        self.remaining: int | None = None
+        #: Bytes left of this chunk.
+        self._left = 0
+        self._started = False
+
+    def readinto(self, buffer: Any, /) -> int:
+        if self.remaining == 0 or not len(buffer):
+            return 0
+        if not self._left and not self._next_chunk():
+            return 0
+        if len(buffer) > self._left:
+            buffer = buffer[: self._left]
+        count = self._take(buffer)
+        if not count:
+            raise self._cut()
+        self._left -= count
+        return count
+
+    def _next_chunk(self) -> bool:
+        try:
+            if self._started and self._line():
+                raise MalformedResponse("a chunk of the response is longer than it says")
+            self._started = True
+            self._left = http11.chunk_size(self._line())
+            if self._left:
+                return True
+            for _ in range(http11.MAX_TRAILERS):
+                if not self._line():
+                    break
+            else:
+                raise MalformedResponse("the response has too many trailers")
+        except MalformedResponse:
+            self._drop()
+            raise
+        self.remaining = 0
+        self._finish()
+        return False
+
+    def _line(self) -> bytes:
+        while True:
+            end = self._rest.find(b"\r\n")
+            if end >= 0:
+                line = self._rest[:end]
+                self._rest = self._rest[end + 2 :]
+                return line
+            if len(self._rest) > http11.MAX_HEAD:
+                raise MalformedResponse("the response has a chunk head without an end")
+            held, self._rest = self._rest, b""
+            buffer = bytearray(16384)
+            count = self._take(memoryview(buffer))
+            if not count:
+                raise self._cut()
+            self._rest = held + bytes(memoryview(buffer)[:count])
+
+
+# Request bodies
+
+
+class SizedFile:
+    """A file of known length as a `Body`, for requests that are not s3po's own."""
+
+    rewindable = False
+
+    def __init__(self, file: Any, length: int) -> None:
+        self.length = length
+        self._file = file
+
+    def rewind(self) -> None:
+        raise OSError("the body cannot be read again")
+
+    def read(self, size: int, /) -> bytes:
+        data = self._file.read(size)
+        return data.encode() if isinstance(data, str) else bytes(data)
+
+
+class Chunks:
+    """A body of unknown length, which goes out in chunks; for requests that are not s3po's own."""
+
+    def __init__(self, body: Any) -> None:
+        self._body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        body = self._body
+        pieces: Iterable[Any]
+        if isinstance(body, (bytes, bytearray, memoryview, str)):
+            pieces = [body]
+        elif hasattr(body, "read"):
+            pieces = iter(lambda: body.read(_PIECE), b"")
+        else:
+            pieces = body or ()
+        for piece in pieces:
+            data = piece.encode() if isinstance(piece, str) else bytes(piece)
+            if not data and hasattr(body, "read"):
+                # The end of a text file.
+                return
+            yield data
+
+
+def to_body(body: Any, length: str | None) -> BytesLike | Body | Chunks | None:
+    """Any body that requests or urllib3 know, as `send_request` takes it.
+
+    `length` is the request's content-length, where it has one.
+    """
+    if body is None or isinstance(body, (bytes, bytearray, memoryview)):
+        return body
+    if isinstance(body, str):
+        return body.encode()
+    if isinstance(getattr(body, "length", None), int) and hasattr(body, "rewindable"):
+        return cast(Body, body)
+    if hasattr(body, "read") and length is not None and length.isdigit():
+        return SizedFile(body, int(length))
+    return Chunks(body)

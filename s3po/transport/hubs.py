@@ -1,0 +1,61 @@
+"""gevent's hubs, one for each native thread: the one in use, the one that ends with its thread, turns of its loop."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Any
+
+import gevent
+from gevent._hub_local import get_hub_if_exists
+from gevent.hub import get_hub
+from gevent.monkey import get_original
+
+__all__ = ["get_hub_if_exists", "keep_hub", "yield_to_loop"]
+
+#: Native, also where gevent has patched them.
+_local = get_original("_thread", "_local")
+_get_ident = get_original("_thread", "get_ident")
+
+#: Bytes that a greenlet may move or hash between two turns of the loop: some milliseconds of work.
+BYTES_PER_TURN = 4 * 1024 * 1024
+#: Seconds that a greenlet may compute between two turns of the loop.
+SECONDS_PER_TURN = 0.005
+
+
+def yield_to_loop() -> None:
+    """Let the event loop go round once, so that greenlets whose sockets are ready can run.
+
+    `gevent.sleep(0)` does not do that: it returns before the loop has looked at sockets and timers. In a
+    thread without a hub nobody waits, and nothing happens.
+    """
+    if get_hub_if_exists() is not None:
+        gevent.sleep(1e-6)
+
+
+class _HubOwner:
+    """Destroys the hub of a native thread when that ends, where s3po caused it to be made.
+
+    gevent leaves such hubs, with their file descriptors, to those who made them.
+    """
+
+    __slots__ = ("hub",)
+
+    def __init__(self, hub: Any) -> None:
+        self.hub = hub
+
+    def __del__(self) -> None:
+        if not sys.is_finalizing() and self.hub.loop is not None:
+            self.hub.destroy()
+
+
+_threads = _local()
+
+
+def keep_hub() -> None:
+    """Make this native thread's hub, if it has none, so that it is destroyed when the thread ends.
+
+    Called before anything that lets gevent make a hub: spawning a greenlet, sleeping, waiting.
+    """
+    if get_hub_if_exists() is None and _get_ident() != threading.main_thread().ident:
+        _threads.owner = _HubOwner(get_hub())

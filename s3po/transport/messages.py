@@ -1,0 +1,354 @@
+"""requests' two messages, lean: made in a microsecond, with all else computed when somebody asks.
+
+s3po's own code uses `lower_headers`, a plain dict; those who know requests find what they know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import requests
+from requests.cookies import RequestsCookieJar
+from requests.hooks import default_hooks
+from requests.structures import CaseInsensitiveDict
+
+from s3po.errors import IncompleteBody, TransportError, TransportTimeout
+from s3po.messages import Body as RequestBody
+from s3po.messages import BodyStream, BytesLike
+from s3po.transport.bodies import BytesBody, Chunks, RawBody, to_body
+
+_READ_CHUNK = 256 * 1024
+
+
+class PreparedRequest(requests.PreparedRequest):
+    """An exact request: what is signed is what is sent.
+
+    `url` is complete and percent-encoded, and goes onto the wire as it stands. `body` is None, bytes,
+    or a `Body` of known length.
+    """
+
+    _cookies: Any = None
+    _body_position: Any = None
+
+    def __init__(
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        body: BytesLike | RequestBody | None = None,
+    ) -> None:
+        self.method = method
+        self.url = url
+        #: Names in lower case. Not complete: the connection adds what the body's length demands.
+        self._lower = headers
+        self.body: Any = body
+        self._shown: Any = None
+        self._hooks: Any = None
+
+    @property
+    def lower_headers(self) -> dict[str, str]:
+        """Headers by name in lower case, with the changes that were made in `headers`."""
+        if self._shown is None:
+            return self._lower
+        return {
+            name.lower(): value.decode("latin-1") if isinstance(value, bytes) else value
+            for name, value in self._shown.items()
+        }
+
+    @property
+    def headers(self) -> CaseInsensitiveDict[Any]:
+        """Headers as requests has them, for adapters and hooks. What is changed here is sent."""
+        if self._shown is None:
+            shown: CaseInsensitiveDict[Any] = CaseInsensitiveDict()
+            for name, value in self._lower.items():
+                # requests would send latin-1.
+                shown[name] = value if value.isascii() else value.encode("utf-8")
+            if "content-length" not in self._lower:
+                length = _length(self.method or "", self.body)
+                if length is not None:
+                    shown["content-length"] = str(length)
+            self._shown = shown
+        return self._shown  # type: ignore[no-any-return]
+
+    @headers.setter
+    def headers(self, value: Any) -> None:
+        self._shown = value
+
+    @property
+    def hooks(self) -> Any:
+        """This request's own hooks."""
+        if self._hooks is None:
+            self._hooks = default_hooks()
+        return self._hooks
+
+    @hooks.setter
+    def hooks(self, value: Any) -> None:
+        self._hooks = value
+
+    def copy(self) -> PreparedRequest:
+        made = PreparedRequest(
+            self.method or "", self.url or "", dict(self.lower_headers), self.body
+        )
+        made.hooks = {event: list(hooks) for event, hooks in self.hooks.items()}
+        return made
+
+    def __repr__(self) -> str:
+        # The query may hold a signature.
+        return f"<PreparedRequest [{self.method}] {(self.url or '').partition('?')[0]}>"
+
+
+def to_lean(request: requests.PreparedRequest) -> PreparedRequest:
+    """A request that requests itself prepared, as one of ours; its URL as it stands."""
+    if type(request) is PreparedRequest:
+        return request
+    url = (request.url or "").partition("#")[0]
+    headers = {
+        name.lower(): value.decode("latin-1") if isinstance(value, bytes) else str(value)
+        for name, value in request.headers.items()
+    }
+    parts = urlsplit(url)
+    netloc = parts.netloc.rpartition("@")[2]
+    target = url[len(parts.scheme) + 3 + len(parts.netloc) :]
+    headers.setdefault("host", netloc)
+    if headers.pop("transfer-encoding", None):
+        body: Any = Chunks(request.body)
+    else:
+        body = to_body(request.body, headers.get("content-length"))
+    return PreparedRequest(
+        request.method or "GET",
+        f"{parts.scheme}://{netloc}{target if target[:1] == '/' else '/' + target}",
+        headers,
+        body,
+    )
+
+
+def complete(
+    response: Response, request: requests.PreparedRequest, adapter: Any
+) -> requests.Response:
+    """Give a response what requests' users look for."""
+    response.url = request.url or ""
+    response.request = request
+    response.connection = adapter
+    response.encoding = requests.utils.get_encoding_from_headers(response.headers)
+    return response
+
+
+def _length(method: str, body: Any) -> int | None:
+    if body is None:
+        return 0 if method in ("PUT", "POST") else None
+    if isinstance(body, (bytes, bytearray, memoryview)):
+        return memoryview(body).nbytes
+    length: int | None = getattr(body, "length", None)
+    return length
+
+
+class Response(requests.Response):
+    """A response whose body is raw: nothing decodes it.
+
+    The body is `content` (bytes), or still on its connection in `stream`; `read`, `readinto` and
+    `iter_chunks` know the difference.
+    """
+
+    history: Any = ()
+    reason: Any = None
+    url: Any = None
+    encoding: Any = None
+    request: Any = None
+    connection: Any = None
+    _next: Any = None
+    _shown: Any = None
+    _jar: Any = None
+    _elapsed: Any = None
+    #: What the operation made of it.
+    result: Any = None
+
+    def __init__(
+        self,
+        status_code: int,
+        headers: dict[str, str],
+        content: bytes | None = None,
+        stream: BodyStream | None = None,
+    ) -> None:
+        self.status_code = status_code
+        #: Names in lower case; values of repeated names joined by ", ".
+        self.lower_headers = headers
+        #: The body on its connection; None once it is closed, and where all of it is in `content`.
+        self.stream = stream
+        self._content: Any = False if stream is not None else (content or b"")
+        self._content_consumed = stream is None
+        #: Bytes of `content` that `read` has given.
+        self._given = 0
+
+    # What requests has
+
+    @property
+    def headers(self) -> CaseInsensitiveDict[str]:
+        if self._shown is None:
+            self._shown = CaseInsensitiveDict(self.lower_headers)
+        return self._shown  # type: ignore[no-any-return]
+
+    @headers.setter
+    def headers(self, value: Any) -> None:
+        self._shown = value
+        self.lower_headers = {name.lower(): str(text) for name, text in value.items()}
+
+    @property
+    def raw(self) -> Any:
+        """The body as a file, as urllib3 gives it, but never decoded."""
+        return self.stream if self.stream is not None else BytesBody(self._content or b"")
+
+    @raw.setter
+    def raw(self, value: Any) -> None:
+        self.stream = value
+
+    @property
+    def content(self) -> bytes:
+        """All of the body; read now, where it is still on its connection."""
+        if self._content is False:
+            stream = self.stream
+            self._content = b"" if stream is None else stream.read(-1)
+            self._content_consumed = True
+            self.close()
+        return self._content  # type: ignore[no-any-return]
+
+    @property
+    def cookies(self) -> Any:
+        if self._jar is None:
+            self._jar = RequestsCookieJar()
+        return self._jar
+
+    @cookies.setter
+    def cookies(self, value: Any) -> None:
+        self._jar = value
+
+    @property
+    def elapsed(self) -> Any:
+        if self._elapsed is None:
+            import datetime
+
+            self._elapsed = datetime.timedelta(0)
+        return self._elapsed
+
+    @elapsed.setter
+    def elapsed(self, value: Any) -> None:
+        self._elapsed = value
+
+    # What s3po reads by
+
+    def read(self, size: int = -1, /) -> bytes:
+        """The next at most `size` bytes, all of the rest when negative; empty at the end."""
+        if self.stream is not None:
+            return self.stream.read(size)
+        content: bytes = self._content or b""
+        start = self._given
+        if size is None or size < 0 or size >= len(content) - start:
+            self._given = len(content)
+            return content[start:] if start else content
+        self._given = start + size
+        return content[start : self._given]
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Fill `buffer` as far as one read goes; 0 at the end."""
+        if self.stream is not None:
+            return self.stream.readinto(buffer)
+        chunk = self.read(len(buffer))
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+    def iter_chunks(self, size: int = _READ_CHUNK) -> Iterator[bytes]:
+        while chunk := self.read(size):
+            yield chunk
+
+    def close(self) -> None:
+        """Give the connection back to its pool, or close it where bytes are left."""
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            self._content_consumed = True
+            stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __repr__(self) -> str:
+        return f"<Response [{self.status_code}]>"
+
+
+def adopt(response: requests.Response, method: str, stream: bool, max_body: int) -> Response:
+    """Somebody else's response (of another adapter, a fake, a hook) as one of ours, its body raw."""
+    if type(response) is Response:
+        return response
+    headers = {name.lower(): str(value) for name, value in response.headers.items()}
+    status = response.status_code
+    if method == "HEAD" or status in (204, 304):
+        response.close()
+        return Response(status, headers, b"")
+    body: RawBody = _ForeignBody(response, headers)
+    if stream and status < 300:
+        return Response(status, headers, None, body)
+    try:
+        content = body.read(max_body if status < 300 else 1024 * 1024)
+    finally:
+        body.close()
+    return Response(status, headers, content)
+
+
+class _ForeignBody(RawBody):
+    """The body of any requests Response, raw, its length held to."""
+
+    __slots__ = ("_content", "_response", "remaining")
+
+    def __init__(self, response: requests.Response, headers: dict[str, str]) -> None:
+        self._response = response
+        read_already: Any = response._content
+        # Some adapters make a Response that has its content and nothing raw.
+        self._content: memoryview | None = None
+        if not hasattr(response.raw, "read") or read_already is not False:
+            self._content = memoryview(response.content or b"")
+        length = headers.get("content-length", "")
+        self.remaining: int | None = (
+            int(length) if length.isdigit() and "transfer-encoding" not in headers else None
+        )
+        if self._content is not None:
+            self.remaining = len(self._content)
+
+    def readinto(self, buffer: Any, /) -> int:
+        if not len(buffer) or self.remaining == 0:
+            return 0
+        if self._content is not None:
+            data: Any = self._content[: len(buffer)]
+            self._content = self._content[len(data) :]
+        else:
+            data = self._read_raw(len(buffer))
+        count = len(data)
+        if self.remaining is not None:
+            self.remaining -= count
+            if self.remaining < 0 or not count:
+                self._response.close()
+                raise IncompleteBody("the body has not the length that its head announced")
+        elif not count:
+            self.remaining = 0
+        buffer[:count] = data
+        return count
+
+    def _read_raw(self, size: int) -> bytes:
+        from urllib3.exceptions import HTTPError, ReadTimeoutError
+
+        raw: Any = self._response.raw
+        try:
+            try:
+                return raw.read(size, decode_content=False)  # type: ignore[no-any-return]
+            except TypeError:
+                return raw.read(size)  # type: ignore[no-any-return]
+        except TransportError:
+            raise
+        except (ReadTimeoutError, TimeoutError):
+            self._response.close()
+            raise TransportTimeout("waiting for the body timed out") from None
+        except (HTTPError, OSError) as error:
+            self._response.close()
+            raise IncompleteBody(f"{type(error).__name__} within the body") from None
+
+    def close(self) -> None:
+        self._response.close()

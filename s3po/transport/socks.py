@@ -1,0 +1,75 @@
+"""SOCKS proxies by PySocks; the extra `s3po[socks]`."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import gevent
+import gevent.socket
+import socks
+from urllib3.contrib.socks import SOCKSProxyManager
+
+from s3po.transport.connection import ConnectionMixin, GeventHTTPConnection, GeventHTTPSConnection
+from s3po.transport.hubs import get_hub_if_exists
+from s3po.transport.pools import GeventHTTPConnectionPool, GeventHTTPSConnectionPool
+from s3po.transport.sockets import Socket, native_socket
+
+
+class _SOCKSMixin(ConnectionMixin):
+    """Connects through a SOCKS proxy; urllib3's manager gives `_socks_options`."""
+
+    def __init__(self, *args: Any, _socks_options: Any, **settings: Any) -> None:
+        self._socks_options = _socks_options
+        super().__init__(*args, **settings)
+
+    def _open_socket(self) -> Any:
+        # PySocks blocks while it negotiates, unless its sockets are gevent's, as in patched programs.
+        waits = issubclass(socks.socksocket, gevent.socket.socket)
+        if waits or get_hub_if_exists() is None:
+            made = self._negotiate()
+        else:
+            made = gevent.get_hub().threadpool.apply(self._negotiate)
+        return Socket(native_socket(fileno=made.detach()), self.timeout)
+
+    def _negotiate(self) -> Any:
+        options = self._socks_options
+        try:
+            return socks.create_connection(
+                (self.host, self.port),
+                timeout=self.timeout,
+                proxy_type=options["socks_version"],
+                proxy_addr=options["proxy_host"],
+                proxy_port=options["proxy_port"],
+                proxy_rdns=options["rdns"],
+                proxy_username=options["username"],
+                proxy_password=options["password"],
+                socket_options=self.socket_options,
+            )
+        except socks.ProxyError as error:
+            cause = error.socket_err
+            if isinstance(cause, OSError):
+                raise cause from None
+            raise
+
+
+class _SOCKSConnection(_SOCKSMixin, GeventHTTPConnection):  # type: ignore[misc]
+    pass
+
+
+class _SOCKSTLSConnection(_SOCKSMixin, GeventHTTPSConnection):  # type: ignore[misc]
+    pass
+
+
+class _SOCKSPool(GeventHTTPConnectionPool):
+    ConnectionCls = cast(Any, _SOCKSConnection)
+
+
+class _SOCKSTLSPool(GeventHTTPSConnectionPool):
+    ConnectionCls = cast(Any, _SOCKSTLSConnection)
+
+
+def socks_manager(proxy: str, num_pools: int) -> Any:
+    """urllib3's manager of pools behind a SOCKS proxy."""
+    manager = SOCKSProxyManager(proxy, num_pools=num_pools, maxsize=1)
+    manager.pool_classes_by_scheme = {"http": _SOCKSPool, "https": _SOCKSTLSPool}
+    return manager
