@@ -8,11 +8,15 @@ from typing import TypeVar
 
 import gevent
 
+from s3po.transport.hubs import keep_hub
+
 _T = TypeVar("_T")
 
 
 def can_start_threads() -> bool:
     """False once the interpreter has begun to end: Python 3.12 and newer start no thread then."""
+    # Where gevent has patched threads, asking may make a hub.
+    keep_hub()
     return threading.main_thread().is_alive()
 
 
