@@ -116,7 +116,7 @@ class Connection:
         )
         region_name = settings.region if region_name is None else region_name
         endpoint_url = settings.endpoint_url if endpoint_url is None else endpoint_url
-        #: The low-level client: one method for each S3 operation. Also `conn`.
+        #: The low-level client: S3's operations by their own names. Also `conn`.
         self.client: Client = Client(
             endpoint=Endpoint(
                 endpoint_url=endpoint_url,
@@ -1038,7 +1038,7 @@ class Connection:
 
     @property
     def conn(self) -> Client:
-        """The low-level client: one method for each S3 operation, by S3's own name."""
+        """The low-level client: S3's operations by their own names, and `request` for any other."""
         return self.client
 
     @property
