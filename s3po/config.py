@@ -92,6 +92,9 @@ class Config(_Recorder):
 
     - `addressing_style`: the bucket in the "path" or in a "virtual" host; "auto" is virtual on AWS, and
       elsewhere path or what the provider needs.
+    - `use_fips_endpoint`, `use_dualstack_endpoint`, `use_accelerate_endpoint`: AWS's other hosts. None is off.
+    - `us_east_1_regional_endpoint`: "legacy" uses s3.amazonaws.com for us-east-1; None is "regional", where boto3's
+      default is "legacy".
     - `provider`: the store, by its name in `s3po.providers` ("r2", "b2", "garage", ...), for what it does
       differently; None recognises it by the endpoint's host.
     - `payload_signing`: sign the body's SHA-256 as well; None does so over plain HTTP and trusts TLS elsewhere.
@@ -100,11 +103,6 @@ class Config(_Recorder):
     - `cert`: a client certificate: a path, or (certificate, key).
     - `proxies`: {"http": url, "https": url}; None honours HTTP_PROXY, HTTPS_PROXY and NO_PROXY.
     - `user_agent_extra`: appended to the User-Agent header.
-    - `use_fips_endpoint`: endpoints of AWS that are validated for FIPS 140.
-    - `use_dualstack_endpoint`: endpoints of AWS that have IPv6 addresses as well.
-    - `use_accelerate_endpoint`: S3 Transfer Acceleration.
-    - `us_east_1_regional_endpoint`: "legacy" sends requests for us-east-1 to the global s3.amazonaws.com.
-    - `use_arn_region`: take the region from an access point's ARN where it is another than the Connection's.
 
     Raises ConfigError for what cannot be right.
     """
@@ -127,19 +125,19 @@ class Config(_Recorder):
     mark_writes: bool = False
     guess_content_type: bool = True
     addressing_style: Literal["auto", "path", "virtual"] = "auto"
+    use_fips_endpoint: bool | None = None
+    use_dualstack_endpoint: bool | None = None
+    use_accelerate_endpoint: bool | None = None
+    us_east_1_regional_endpoint: Literal["regional", "legacy"] | None = None
     provider: str | None = None
     payload_signing: bool | None = None
     verify: bool | str | None = None
     cert: str | tuple[str, str] | None = None
-    proxies: dict[str, str] | None = None
+    # Not shown: a proxy's URL may hold a password.
+    proxies: dict[str, str] | None = field(default=None, repr=False)
     max_idle: float = 55.0
     min_rate: float = 0.0
     user_agent_extra: str = ""
-    use_fips_endpoint: bool = False
-    use_dualstack_endpoint: bool = False
-    use_accelerate_endpoint: bool = False
-    us_east_1_regional_endpoint: Literal["regional", "legacy"] = "regional"
-    use_arn_region: bool = True
     #: Names of the settings that code gave. Kept by itself, not to be passed.
     _given: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
 
@@ -195,17 +193,13 @@ class Config(_Recorder):
         self._check_kinds()
 
     def _check_endpoint(self) -> None:
-        for name in (
-            "use_fips_endpoint",
-            "use_dualstack_endpoint",
-            "use_accelerate_endpoint",
-            "use_arn_region",
-        ):
-            if not isinstance(getattr(self, name), bool):
-                raise ConfigError(f"{name} must be True or False, not {getattr(self, name)!r}")
-        if self.us_east_1_regional_endpoint not in ("regional", "legacy"):
+        for name in ("use_fips_endpoint", "use_dualstack_endpoint", "use_accelerate_endpoint"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, bool):
+                raise ConfigError(f"{name} must be True, False or None, not {value!r}")
+        if self.us_east_1_regional_endpoint not in ("regional", "legacy", None):
             raise ConfigError(
-                "us_east_1_regional_endpoint must be 'regional' or 'legacy', "
+                "us_east_1_regional_endpoint must be 'regional', 'legacy' or None, "
                 f"not {self.us_east_1_regional_endpoint!r}"
             )
         if self.provider is not None:
@@ -347,6 +341,12 @@ SETTINGS: tuple[Setting, ...] = (
         sentence="Longest wait for the next byte, seconds.",
     ),
     Setting(
+        "min_rate",
+        kind="number",
+        default=0.0,
+        sentence="Bytes a second that a body must come or go by, seen over 10 s; 0 allows any rate.",
+    ),
+    Setting(
         "max_idle",
         kind="number",
         default=55.0,
@@ -402,6 +402,7 @@ SETTINGS: tuple[Setting, ...] = (
         "The bucket in the path or in a virtual host; auto is virtual on AWS, path elsewhere.",
         choices={"auto": "auto", "path": "path", "virtual": "virtual"},
     ),
+    Setting("provider", sentence="The store by its name, for what it does differently."),
     Setting(
         "payload_signing",
         (),
@@ -426,7 +427,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("AWS_USE_FIPS_ENDPOINT",),
         ("use_fips_endpoint",),
         "bool",
-        False,
+        None,
         "Endpoints of AWS that are validated for FIPS 140.",
     ),
     Setting(
@@ -434,7 +435,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("AWS_USE_DUALSTACK_ENDPOINT",),
         ("s3.use_dualstack_endpoint", "use_dualstack_endpoint"),
         "bool",
-        False,
+        None,
         "Endpoints of AWS that have IPv6 addresses as well.",
     ),
     Setting(
@@ -442,7 +443,7 @@ SETTINGS: tuple[Setting, ...] = (
         (),
         ("s3.use_accelerate_endpoint",),
         "bool",
-        False,
+        None,
         "S3 Transfer Acceleration.",
     ),
     Setting(
@@ -450,17 +451,9 @@ SETTINGS: tuple[Setting, ...] = (
         ("AWS_S3_US_EAST_1_REGIONAL_ENDPOINT",),
         ("s3_us_east_1_regional_endpoint", "s3.us_east_1_regional_endpoint"),
         "choice",
-        "regional",
+        None,
         "legacy sends requests for us-east-1 to the global endpoint.",
         choices={"regional": "regional", "legacy": "legacy"},
-    ),
-    Setting(
-        "use_arn_region",
-        ("AWS_S3_USE_ARN_REGION",),
-        ("s3_use_arn_region", "s3.use_arn_region"),
-        "bool",
-        True,
-        "Take the region from an access point's ARN where it is another than the Connection's.",
     ),
     # Arguments of Connection
     Setting(
@@ -569,6 +562,8 @@ IGNORED: Mapping[str, str] = {
     "s3.preferred_transfer_client": "chooses the AWS CLI's engine",
     "s3.target_bandwidth": "for the AWS CLI's other engine",
     "s3.signature_version": "requests are signed with SigV4",
+    "s3.use_arn_region": "the region of an ARN is the one that counts",
+    "s3_use_arn_region": "the region of an ARN is the one that counts",
     "s3.s3_disable_multiregion_access_points": "they need SigV4A, which is refused anyway",
     "request_min_compression_size_bytes": "no operation of S3 compresses its request",
     "disable_request_compression": "no operation of S3 compresses its request",

@@ -26,14 +26,20 @@ _illegal = re.compile(f"[{_ILLEGAL}]")
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
+# Hardly any element has some.
+_NO_ATTRIBUTES: dict[str, str] = {}
+
+
 class Node:
     """An element: its name without namespace, its text, its child elements."""
 
-    __slots__ = ("children", "name", "text")
+    __slots__ = ("attributes", "children", "name", "text")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.text = ""
+        #: By their names with prefixes.
+        self.attributes: dict[str, str] = _NO_ATTRIBUTES
         self.children: list[Node] | tuple[Node, ...] = ()
 
     def find(self, path: str) -> Node | None:
@@ -115,9 +121,11 @@ def _build(content: bytes | str) -> Node:
     top = node = Node("")
     above: list[Node] = []
 
-    def start(name: str, _: object) -> None:
+    def start(name: str, attributes: dict[str, str]) -> None:
         nonlocal node
         child = Node(name.rpartition(":")[2] if ":" in name else name)
+        if attributes:
+            child.attributes = attributes
         if node.children:
             node.children.append(child)  # type: ignore[union-attr]
         else:

@@ -24,32 +24,19 @@ _new = tuple.__new__
 
 
 class Address(NamedTuple):
-    """The URL of a request. The URL and the target are percent-encoded, and must be sent as they are."""
+    """The URL of a request, and how it is signed."""
 
-    #: Scheme, host, port where it is not the scheme's default, and target.
+    #: Percent-encoded, to be sent as it is; with the port where it is not the scheme's default.
     url: str
-    #: Path and query: what goes into the request line, and what is signed.
-    target: str
     origin: Origin
 
     @property
-    def scheme(self) -> str:
-        return self.origin.scheme
-
-    @property
-    def host(self) -> str:
-        return self.origin.host
-
-    @property
-    def port(self) -> int:
-        return self.origin.port
-
-    @property
-    def host_header(self) -> str:
-        return self.origin.host_header
+    def target(self) -> str:
+        """Path and query, as in the request line."""
+        return self.url[len(f"{self.origin.scheme}://{self.origin.host_header}") :]
 
 
-#: The origin, and what precedes the key in the target and in the URL.
+#: The origin, the URL up to the key, and the URL without a key.
 _Prefix = tuple[Origin, str, str]
 
 
@@ -144,25 +131,22 @@ class Endpoint:
         the ARN is of another partition than the endpoint.
         """
         try:
-            origin, path, url = self._prefixes[bucket, region]
+            origin, prefix, url = self._prefixes[bucket, region]
         except KeyError:
-            origin, path, url = self._remember(bucket, region)
+            origin, prefix, url = self._remember(bucket, region)
         if key is not None:
-            rest = key if _is_plain_path(key) is not None else quote(key, safe="/~")
-        else:
-            if self._general is not None:
-                return self._general.resolve(bucket, None, query, region=region)
-            rest = ""
-            if bucket is not None and path != "/":
-                path = path[:-1]
-                url = url[:-1]
+            url = prefix + (key if _is_plain_path(key) is not None else quote(key, safe="/~"))
+        elif self._general is not None:
+            return self._general.resolve(bucket, None, query, region=region)
         if query:
-            rest += _format_query(query)
-        return _new(Address, (url + rest, path + rest, origin))
+            url += _format_query(query)
+        return _new(Address, (url, origin))
 
     def _remember(self, bucket: str | None, region: str | None) -> _Prefix:
         origin, path = resolve_origin(self._settings, bucket, region)
-        prefix = origin, path, f"{origin.scheme}://{origin.host_header}{path}"
+        base = f"{origin.scheme}://{origin.host_header}"
+        bare = path if bucket is None or path == "/" else path[:-1]
+        prefix = origin, base + path, base + bare
         if len(self._prefixes) >= _MAX_PREFIXES:
             self._prefixes.clear()
         self._prefixes[bucket, region] = prefix
@@ -187,7 +171,7 @@ class Endpoint:
             url = url.with_host(settings.aws_host("s3express-control", region))
         rest = "/" if bucket is None else f"/{check_bucket(bucket, arn=False)}"
         rest += _format_query(query) if query else ""
-        return Address(url.text + rest, url.path + rest, make_origin(url, region, "s3express"))
+        return Address(url.text + rest, make_origin(url, region, "s3express"))
 
     def is_own_host(self, host: str) -> bool:
         """Tell whether a host belongs to this endpoint, so that signed requests may go to it.

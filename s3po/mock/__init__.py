@@ -28,9 +28,9 @@ length (chunked, but not aws-chunked), signatures of version 4A, directory bucke
 Stored, checked and given back, but not acted upon: lifecycles (`x-amz-expiration` tells what would
 expire; nothing does), websites, logging, notifications (their destinations are not looked for),
 replication, analytics, inventories, metrics, intelligent tiering, acceleration, who pays. Encryption
-is headers only: bytes are kept as they came, though an SSE-C key must be shown again. Objects without
-a checksum of the client's get none. New buckets have ACLs and no public access block, as S3's had
-before 2023; `MockS3(defaults="2023")` makes them as S3 makes them today. Any region may stand in a signature. Metadata beyond ASCII comes back as its bytes.
+is headers only: bytes are kept as they came, though an SSE-C key must be shown again. New buckets
+are as S3 makes them today, but with ACLs and no public access block; `MockS3(defaults="current")`
+has these, too. Any region may stand in a signature. Metadata beyond ASCII comes back as its bytes.
 IAM, STS, access points and S3 Control are other services. There is no TLS.
 """
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
+import os
+from typing import NamedTuple
 
 from s3po.mock.answers import S3Failure
 from s3po.mock.store import Account, Owner
@@ -24,8 +27,22 @@ def account_number(owner_id: str) -> str:
     return f"{int.from_bytes(digest[:8], 'big') % 10**12:012d}"
 
 
+class Session(NamedTuple):
+    """Temporary keys, and the role and session that they were issued for."""
+
+    account: Account
+    owner: Owner
+    #: `arn:aws:sts::123456789012:assumed-role/role/session`
+    arn: str
+    #: Seconds since the epoch.
+    expires: float
+
+
 class Accounts:
-    """The keys that the mock knows. With none it takes any key for its one owner's and cannot check signatures."""
+    """The keys that the mock knows.
+
+    With none it takes any key for its one owner's and cannot check signatures, but for keys that it issued.
+    """
 
     def __init__(self, accounts: list[Account]) -> None:
         self.default = Owner(canonical_id("s3po"), "s3po")
@@ -44,15 +61,50 @@ class Accounts:
         self.open = not self.by_key
         if self.open:
             self.by_id[self.default.id] = self.default
+        #: Temporary keys that were issued, by their access key.
+        self.sessions: dict[str, Session] = {}
         self.signing_keys: dict[tuple[str, str], bytes] = {}
 
     def find(self, access_key: str) -> tuple[Account | None, Owner]:
+        """The account of a key and its owner; no account where any key is taken.
+
+        InvalidAccessKeyId for a key that is not known.
+        """
+        session = self.sessions.get(access_key)
+        if session is not None:
+            return session.account, session.owner
         if self.open:
             return None, self.default
         try:
             return self.by_key[access_key]
         except KeyError:
             raise S3Failure("InvalidAccessKeyId", AWSAccessKeyId=access_key) from None
+
+    def find_owner(self, number: str) -> Owner | None:
+        """The owner whose account has this number of twelve digits."""
+        for owner in self.by_id.values():
+            if account_number(owner.id) == number:
+                return owner
+        return None
+
+    def check_token(self, account: Account, token: str | None, now: float) -> None:
+        """InvalidToken unless the session token is the account's; ExpiredToken once it has expired."""
+        if account.token is None:
+            return
+        if account.token != token:
+            raise S3Failure("InvalidToken") if token else S3Failure("InvalidAccessKeyId")
+        session = self.sessions.get(account.access_key)
+        if session is not None and now >= session.expires:
+            raise S3Failure("ExpiredToken")
+
+    def issue(self, owner: Owner, arn: str, expires: float) -> Session:
+        """Temporary keys of an account, accepted with their token until they expire."""
+        access_key = "ASIA" + base64.b32encode(os.urandom(10)).decode()
+        secret = base64.b64encode(os.urandom(30)).decode()
+        token = base64.b64encode(os.urandom(96)).decode()
+        account = Account(access_key, secret, token, owner.id, owner.display_name)
+        session = self.sessions[access_key] = Session(account, owner, arn, expires)
+        return session
 
     def signing_key(self, account: Account, scope: str) -> bytes:
         """The key of a day, region and service, kept while they last."""
@@ -65,8 +117,3 @@ class Accounts:
                 self.signing_keys.clear()
             self.signing_keys[account.access_key, scope] = key
         return key
-
-
-def check_token(account: Account | None, token: str | None) -> None:
-    if account is not None and account.token is not None and account.token != token:
-        raise S3Failure("InvalidToken") if token else S3Failure("InvalidAccessKeyId")

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from s3po.errors import TransportTimeout
-from s3po.mock import buckets, cors
+from s3po.mock import buckets, cors, sts
 from s3po.mock.answers import Answer, Headers, S3Failure, status_line
 from s3po.mock.bucket_defaults import BucketDefaults
 from s3po.mock.call import Call, Environ
@@ -27,7 +27,8 @@ from s3po.mock.service import Service
 from s3po.mock.store import Account
 
 StartResponse = Callable[..., Any]
-_OPERATIONS = operation_names()
+_STS_OPERATIONS = {name: Operation(name, None) for name in sts.ACTIONS}
+_OPERATIONS = operation_names() | frozenset(_STS_OPERATIONS)
 #: Targets of a POST, signed or not, that resets the mock: its own, and moto's server's.
 _RESET_TARGETS = ("/_s3po/reset", "/moto-api/reset")
 _NO_FAILURE = S3Failure("InternalError")
@@ -93,9 +94,10 @@ class MockS3(Service):
                 )
 
     def reset(self) -> None:
-        """Forget all buckets, faults and requests; `POST /_s3po/reset` does the same."""
+        """Forget all buckets, issued keys, faults and requests; `POST /_s3po/reset` does the same."""
         with self.store.lock:
             self.store.buckets.clear()
+            self.accounts.sessions.clear()
         self.faults.clear()
         self.requests.clear()
 
@@ -117,12 +119,13 @@ class MockS3(Service):
             return _answer_reset(start_response)
         try:
             call = Call(self, environ, f"{next(self._ids):016X}"[-16:], self.clock())
-            operation, failure = _find_operation(call)
-            record = RequestRecord(call, "Unknown" if operation is None else operation.name)
         except Exception as error:
             return _answer_crash(environ, error, start_response)
-        self.requests.append(record)
+        record: RequestRecord | None = None
         try:
+            operation, failure = _find_operation(call)
+            record = RequestRecord(call, "Unknown" if operation is None else operation.name)
+            self.requests.append(record)
             if operation is None:
                 answer = _answer_failure(call, record, failure)
             else:
@@ -145,10 +148,12 @@ class MockS3(Service):
         except Exception as error:
             if call.input_error is error:
                 raise
-            record.status, record.code = 500, "InternalError"
+            if record is not None:
+                record.status, record.code = 500, "InternalError"
             return _answer_crash(environ, error, start_response)
         finally:
-            record.bytes_in = call.bytes_in
+            if record is not None:
+                record.bytes_in = call.bytes_in
 
     def _send(
         self, call: Call, record: RequestRecord, answer: Answer, start_response: StartResponse
@@ -175,6 +180,8 @@ class MockS3(Service):
 
     def _answer(self, call: Call, record: RequestRecord, operation: Operation) -> Answer:
         try:
+            if call.sts_body is not None:
+                return sts.perform(call, operation.name)
             return perform(call, operation)
         except S3Failure as failure:
             return _answer_failure(call, record, failure)
@@ -194,6 +201,9 @@ def _find_operation(call: Call) -> tuple[Operation | None, S3Failure]:
         call.locate()
         if call.query:
             call.apply_query_headers()
+        sts.read_form(call)
+        if call.sts_body is not None:
+            return _STS_OPERATIONS[sts.find_action(call)], _NO_FAILURE
         return find_operation(call), _NO_FAILURE
     except S3Failure as failure:
         return None, failure

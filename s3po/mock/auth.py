@@ -8,7 +8,6 @@ import base64
 import hmac
 
 from s3po.mock import signature_v2, signature_v4
-from s3po.mock.accounts import check_token
 from s3po.mock.answers import S3Failure
 from s3po.mock.call import Call
 
@@ -60,7 +59,9 @@ def authenticate_form(call: Call, fields: dict[str, str]) -> None:
         account, owner = call.app.accounts.find(access_key)
         call.region = region
         if account is not None:
-            check_token(account, fields.get("x-amz-security-token"))
+            call.app.accounts.check_token(
+                account, fields.get("x-amz-security-token"), call.now + call.skew
+            )
             key = call.app.accounts.signing_key(account, scope)
             wanted = hmac.digest(key, policy.encode(), "sha256").hex()
             provided = fields["x-amz-signature"]
@@ -77,7 +78,9 @@ def authenticate_form(call: Call, fields: dict[str, str]) -> None:
                 raise _missing_field(name)
         account, owner = call.app.accounts.find(fields["awsaccesskeyid"])
         if account is not None:
-            check_token(account, fields.get("x-amz-security-token"))
+            call.app.accounts.check_token(
+                account, fields.get("x-amz-security-token"), call.now + call.skew
+            )
             digest = hmac.digest(account.secret_key.encode(), policy.encode(), "sha1")
             if not hmac.compare_digest(base64.b64encode(digest), fields["signature"].encode()):
                 raise S3Failure(

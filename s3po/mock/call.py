@@ -75,6 +75,7 @@ class Call:
     """A request taken apart; operations read it, `app` is the mock it came to."""
 
     __slots__ = (
+        "access_key",
         "app",
         "before",
         "bucket_name",
@@ -100,6 +101,7 @@ class Call:
         "sent_headers",
         "signed_query",
         "skew",
+        "sts_body",
         "virtual",
     )
 
@@ -136,6 +138,10 @@ class Call:
         self.key: str | None = None
         self.virtual = False
         self.identity: Owner | None = None
+        #: The key that signed; empty for an anonymous request.
+        self.access_key = ""
+        #: The body of a request to STS; None for one to S3.
+        self.sts_body: bytes | None = None
         self.payload = ""
         self.region = ""
         self.chunks: ChunkSigner | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from s3po.mock import sts_errors
 from s3po.mock.answers import CODES, Answer, S3Failure
 from s3po.mock.call import Call
 from s3po.mock.document import DECLARATION, element
@@ -16,6 +17,8 @@ INTERNAL_ERROR = (
 
 def error_answer(call: Call, failure: S3Failure) -> Answer:
     """The answer that tells of a failure; a HEAD's has no document."""
+    if call.sts_body is not None:
+        return sts_errors.error_answer(call, failure)
     headers = list(failure.headers)
     if failure.status == 304:
         return Answer(304, headers)

@@ -40,9 +40,9 @@ _FIELDS = frozenset(
 )
 _ACCOUNT = re.compile(r"[0-9]{12}\Z")
 _CANONICAL = re.compile(r"[0-9a-fA-F]{64}\Z")
-#: IAM's and STS's ARNs; radosgw and its tests leave the account out.
+#: IAM's and STS's ARNs. Radosgw's have a tenant's name in the account's place, or nothing.
 _PRINCIPAL_ARN = re.compile(
-    r"arn:aws[a-z0-9-]*:(?:iam::(?:[0-9]{12}|cloudfront)?:(?:root|(?:user|role)/[^\s*?]+)"
+    r"arn:aws[a-z0-9-]*:(?:iam::(?:[0-9]{12}|[A-Za-z][A-Za-z0-9_-]*)?:(?:root|(?:user|role)/[^\s*?]+)"
     r"|sts::[0-9]{12}:(?:assumed-role|federated-user)/[^\s*?]+)\Z"
 )
 _KINDS = ("AWS", "CanonicalUser", "Service", "Federated")

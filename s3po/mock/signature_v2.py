@@ -6,7 +6,6 @@ from __future__ import annotations
 import base64
 import hmac
 
-from s3po.mock.accounts import check_token
 from s3po.mock.answers import S3Failure
 from s3po.mock.call import Call
 from s3po.mock.dates import parse_http_date
@@ -78,11 +77,13 @@ def authenticate_header(call: Call, header: str) -> None:
     check_skew(call, parse_http_date(date), date)
     _verify(call, account, signature, "" if amz_date is not None else date)
     call.identity = owner
+    call.access_key = access_key
 
 
 def authenticate_query(call: Call) -> None:
     query = call.query
-    account, owner = call.app.accounts.find(query["AWSAccessKeyId"])
+    access_key = query["AWSAccessKeyId"]
+    account, owner = call.app.accounts.find(access_key)
     try:
         expires = int(query["Expires"])
     except (KeyError, ValueError):
@@ -95,6 +96,7 @@ def authenticate_query(call: Call) -> None:
     call.signed_query = True
     _verify(call, account, query["Signature"], query["Expires"])
     call.identity = owner
+    call.access_key = access_key
 
 
 def _verify(call: Call, account: Account | None, signature: str, date: str) -> None:
@@ -103,7 +105,7 @@ def _verify(call: Call, account: Account | None, signature: str, date: str) -> N
         return
     headers = call.headers
     token = headers.get("x-amz-security-token") or call.query.get("x-amz-security-token")
-    check_token(account, token)
+    call.app.accounts.check_token(account, token, call.now + call.skew)
     signed_headers = {name: headers[name] for name in headers if name.startswith("x-amz-")}
     if token:
         signed_headers["x-amz-security-token"] = token

@@ -9,7 +9,6 @@ import re
 import time
 from urllib.parse import quote, unquote_to_bytes
 
-from s3po.mock.accounts import check_token
 from s3po.mock.answers import S3Failure
 from s3po.mock.call import Call
 from s3po.mock.chunk_signatures import ChunkSigner
@@ -48,7 +47,7 @@ def authenticate_header(call: Call, header: str) -> None:
         signature = fields["Signature"]
     except KeyError as missing:
         raise _malformed(f"it is missing {missing.args[0]}.") from None
-    access_key, scope, region = split_scope(credential)
+    access_key, scope, region = split_scope(credential, _service(call))
     headers = call.headers
     account, owner = call.app.accounts.find(access_key)
     date = headers.get("x-amz-date")
@@ -65,6 +64,8 @@ def authenticate_header(call: Call, header: str) -> None:
             date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(when))
     check_skew(call, when, date)
     payload = headers.get("x-amz-content-sha256")
+    if payload is None and call.sts_body is not None:
+        payload = hashlib.sha256(call.sts_body).hexdigest()
     if payload is None:
         raise S3Failure(
             "InvalidRequest", "Missing required header for this request: x-amz-content-sha256"
@@ -85,14 +86,21 @@ def authenticate_header(call: Call, header: str) -> None:
             raise _malformed(
                 "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date."
             )
-        check_token(account, headers.get("x-amz-security-token"))
+        token = headers.get("x-amz-security-token")
+        call.app.accounts.check_token(account, token, call.now + call.skew)
         key = _verify(call, account, date, scope, signed, signature, payload, call.pairs)
         if payload.startswith("STREAMING-AWS4-HMAC-SHA256"):
             call.chunks = ChunkSigner(key, date, scope, signature)
     call.identity = owner
+    call.access_key = access_key
 
 
-def split_scope(credential: str) -> tuple[str, str, str]:
+def _service(call: Call) -> str:
+    return "s3" if call.sts_body is None else "sts"
+
+
+def split_scope(credential: str, service: str = "s3") -> tuple[str, str, str]:
+    """The access key, the scope and the region of a credential."""
     # Access keys may hold slashes; the scope is the last four fields.
     pieces = credential.rsplit("/", 4)
     if len(pieces) != 5 or pieces[4] != "aws4_request":
@@ -100,8 +108,8 @@ def split_scope(credential: str) -> tuple[str, str, str]:
             "the Credential is mal-formed; expecting "
             '"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".'
         )
-    if pieces[3] != "s3":
-        raise _malformed(f'incorrect service "{pieces[3]}". This endpoint belongs to "s3".')
+    if pieces[3] != service:
+        raise _malformed(f'incorrect service "{pieces[3]}". This endpoint belongs to "{service}".')
     return pieces[0], "/".join(pieces[1:]), pieces[2]
 
 
@@ -215,7 +223,7 @@ def authenticate_query(call: Call) -> None:
             "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\""
         )
     try:
-        access_key, scope, region = split_scope(query["X-Amz-Credential"])
+        access_key, scope, region = split_scope(query["X-Amz-Credential"], _service(call))
     except S3Failure as failure:
         raise _query_failure(
             f"Error parsing the X-Amz-Credential parameter; {failure.message.partition('; ')[2]}"
@@ -236,15 +244,14 @@ def authenticate_query(call: Call) -> None:
         )
     account, owner = call.app.accounts.find(access_key)
     call.payload = query.get("X-Amz-Content-Sha256") or call.headers.get(
-        "x-amz-content-sha256", UNSIGNED
+        "x-amz-content-sha256",
+        UNSIGNED if call.sts_body is None else hashlib.sha256(call.sts_body).hexdigest(),
     )
     call.region = region
     call.signed_query = True
     if account is not None:
-        check_token(
-            account,
-            query.get("X-Amz-Security-Token") or call.headers.get("x-amz-security-token"),
-        )
+        token = query.get("X-Amz-Security-Token") or call.headers.get("x-amz-security-token")
+        call.app.accounts.check_token(account, token, now)
         pairs = [pair for pair in call.pairs if pair[0] != "X-Amz-Signature"]
         _verify(
             call,
@@ -257,3 +264,4 @@ def authenticate_query(call: Call) -> None:
             pairs,
         )
     call.identity = owner
+    call.access_key = access_key

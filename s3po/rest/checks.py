@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, ItemsView, Mapping
+from collections.abc import Container, ItemsView, Iterable, Mapping
 
 from s3po.config import MAX_PARTS, MAX_PUT_SIZE
 from s3po.errors import ConfigError
@@ -189,3 +189,17 @@ def range_header(wanted: object) -> str:
 
 def version_query(version_id: str | None) -> Query:
     return () if version_id is None else (("versionId", check_text("version_id", version_id)),)
+
+
+def check_query(query: Mapping[str, str | None] | Iterable[tuple[str, str | None]]) -> Query:
+    """A query as it was given, as pairs of str."""
+    given = query.items() if isinstance(query, Mapping) else query
+    try:
+        pairs = tuple((name, value) for name, value in given)
+    except (TypeError, ValueError):
+        raise ConfigError(f"query must be a mapping or pairs of str, not {query!r}") from None
+    for name, value in pairs:
+        check_text("a name in query", name)
+        if value is not None:
+            check_name(f"query {name!r}", value)
+    return pairs

@@ -6,7 +6,7 @@ import copy
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, NoReturn, Self
 
 import gevent
@@ -14,7 +14,7 @@ import gevent
 import s3po
 from s3po import log
 from s3po.config import Config
-from s3po.endpoint import Endpoint
+from s3po.endpoint import Endpoint, check_bucket, check_key
 from s3po.errors import (
     ConfigError,
     DeadlineExceeded,
@@ -28,13 +28,15 @@ from s3po.errors import (
 from s3po.messages import Body, BytesLike, Request
 from s3po.models import RetryInfo
 from s3po.rest.buckets import BucketOperations
-from s3po.rest.codec import parse_error
+from s3po.rest.checks import add_headers, check_body, check_query, is_conditional
+from s3po.rest.codec import check_error, parse_error
 from s3po.rest.corrections import Learned, add_digest, correct
 from s3po.rest.multipart import MultipartOperations
-from s3po.rest.objects import ObjectOperations
-from s3po.rest.presign import PresignOperations
+from s3po.rest.objects import ANY_SIZE, ObjectOperations
+from s3po.rest.presign import METHODS, PresignOperations
 from s3po.rest.sender import Gate
 from s3po.rest.streams import CountedStream, rewind
+from s3po.rest.table import TableOperations
 from s3po.retry import Backoff, Retries, RetryPolicy, is_throttling, is_unreachable
 from s3po.sigv4 import UNSIGNED_PAYLOAD, Signer, payload_hash
 from s3po.stats import Stats
@@ -56,7 +58,9 @@ _BYTES = (bytes, bytearray, memoryview)
 _EMPTY_HASH = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
-class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOperations):
+class Client(
+    BucketOperations, ObjectOperations, MultipartOperations, PresignOperations, TableOperations
+):
     """S3's REST operations, by their own names in snake_case.
 
     Every method raises S3poError and nothing else for what goes wrong on the way; see `s3po.errors`.
@@ -222,6 +226,51 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
             if delay > 0:
                 self._sleep(delay)
 
+    def request(
+        self,
+        method: str,
+        bucket: str | None = None,
+        key: str | None = None,
+        *,
+        query: Mapping[str, str | None] | Iterable[tuple[str, str | None]] = (),
+        headers: Mapping[str, str] | None = None,
+        body: BytesLike | Body | None = None,
+        stream: bool = False,
+    ) -> Response:
+        """Send any other request, signed and tried again as all are; gives the answer as it came.
+
+        `query` is a mapping, or pairs, of names and values; a value of None is a bare name (`?acl`). With
+        `stream` the body is left on its connection, until the answer is closed. POST is not sent again
+        where the store may have performed it.
+        """
+        if not isinstance(method, str) or method.upper() not in METHODS:
+            raise ConfigError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
+        method = method.upper()
+        if bucket is not None:
+            check_bucket(bucket)
+        if key is not None:
+            if bucket is None:
+                raise ConfigError("a key needs a bucket")
+            check_key(key)
+        pairs = check_query(query)
+        sent = add_headers({}, headers)
+        return self.send(
+            Request(
+                "request",
+                method,
+                bucket,
+                key,
+                query=pairs,
+                headers=sent,
+                body=None if body is None else check_body(body),
+                # An object may be a document that looks like an error.
+                parse=None if method in ("GET", "HEAD") and not pairs else check_error,
+                stream=stream,
+                idempotent=method != "POST" and not is_conditional(sent),
+                max_body=ANY_SIZE,
+            )
+        )
+
     def _decide(
         self,
         error: S3poError,
@@ -238,9 +287,12 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
             if policy.rate is not None and isinstance(error, S3Error):
                 policy.rate.record(is_throttling(error))
             delay: float | None
-            if isinstance(error, S3Error) and correct(
-                self._learned, error, request, region, corrected, self._clock(), self._provider
-            ):
+            if (
+                isinstance(error, S3Error)
+                and correct(
+                    self._learned, error, request, region, corrected, self._clock(), self._provider
+                )
+            ) or self._look_for_region(error, request, region, corrected):
                 delay = 0.0
             else:
                 delay = retries.delay(error, request)
@@ -259,6 +311,31 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
         finally:
             # The error's traceback holds this frame, too.
             del error
+
+    def _look_for_region(
+        self, error: S3poError, request: Request, region: str, corrected: list[str]
+    ) -> bool:
+        """Ask where a bucket is, once: a HEAD signed for another region gets a 400 without a word."""
+        bucket = request.bucket
+        if (
+            not isinstance(error, S3Error)
+            or error.status != 400
+            or request.method != "HEAD"
+            or bucket is None
+            or request.region is not None
+            or not self.endpoint.is_aws
+            or "location" in corrected
+        ):
+            return False
+        corrected.append("location")
+        try:
+            self.get_bucket_location(bucket)
+        except S3poError:
+            return False
+        if self._learned.regions.get(bucket, region) != region:
+            return True
+        # Or it was a token that has expired, which that request was told.
+        return self._provider.get() != request.credentials
 
     def _tell(self, error: S3poError, request: Request, attempts: int, delay: float) -> None:
         """Let others see that a request is tried again."""
@@ -296,7 +373,7 @@ class Client(BucketOperations, ObjectOperations, MultipartOperations, PresignOpe
         held = limiter is not None
         try:
             learned = self._learned
-            url, _, origin = self.endpoint.resolve(
+            url, origin = self.endpoint.resolve(
                 request.bucket, request.key, request.query, region=region
             )
             headers = {

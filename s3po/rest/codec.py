@@ -168,17 +168,38 @@ def parse_result(response: Response, due: str, *marks: str) -> Node:
     return root
 
 
-def check_done(response: Response) -> None:
-    """For answers of which the head says all: an error or a page of anybody else in a 200 is no success."""
-    content = response.content
-    if not content or content.isspace():
-        return
-    root = parse(content)
+def parse_document(response: Response) -> Node:
+    """The root of a document that may be empty of everything but its root, whatever that is called."""
+    root = parse(response.content)
     found = _error_of(root)
     if found is not None:
         raise _error(found, response)
     if root.name.lower() == "html":
         raise MalformedResponse("an HTML page where an answer was due")
+    return root
+
+
+def check_error(response: Response) -> None:
+    """Raise the error that the document of a 2xx answer is; any other content is the caller's to judge."""
+    if response.stream is None and response.content.lstrip()[:6] in (
+        b"<Error",
+        b"<?xml ",
+        b"\xef\xbb\xbf<Er",
+    ):
+        try:
+            found = _error_of(parse(response.content))
+        except MalformedResponse:
+            return
+        if found is not None:
+            raise _error(found, response)
+
+
+def check_done(response: Response) -> None:
+    """For answers of which the head says all: an error or a page of anybody else in a 200 is no success."""
+    content = response.content
+    # Some say "OK" or "True"; nobody says that something failed in one word.
+    if content and not content.isspace() and not (len(content) < 16 and content.isalnum()):
+        parse_document(response)
 
 
 # Values

@@ -37,6 +37,8 @@ _TOLERATED_SKEW = 240.0
 
 _EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
 
+# "the region 'us-east-1' is wrong; expecting 'eu-central-1'"
+_expected_region = re.compile(r"expecting '([a-z0-9-]+)'").search
 _is_region = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?").fullmatch
 
 
@@ -150,12 +152,16 @@ def _correct_region(learned: Learned, error: S3Error, request: Request, used: st
 
 
 def _named_region(error: S3Error) -> str | None:
-    """The region that an answer names: in a header, a field, or the host that it points to."""
+    """The region that an answer names: in a header, a field, the host that it points to, or its message."""
     region = error.headers.get("x-amz-bucket-region") or error.fields.get("Region")
     if not region:
-        region = region_of_host(error.headers.get("location", "")) or region_of_host(
-            error.fields.get("Endpoint", "")
-        )
+        for place in (error.headers.get("location", ""), error.fields.get("Endpoint", "")):
+            region = region_of_host(place)
+            if region:
+                break
+        else:
+            found = _expected_region(error.message)
+            region = found[1] if found is not None else None
     return region if region and _is_region(region) else None
 
 

@@ -46,7 +46,8 @@ _UNKNOWN_REQUEST_CODES = frozenset(
     {"", "BadRequest", "InvalidArgument", "InvalidRequest", "MethodNotAllowed", "NotImplemented"}
 )
 
-_ANY_SIZE = 1 << 62
+#: Bodies that were asked for, whatever their size.
+ANY_SIZE = 1 << 62
 
 
 class ObjectOperations(Sender):
@@ -147,7 +148,7 @@ class ObjectOperations(Sender):
                 else codec.parse_get_object,
                 stream=stream,
                 # It is asked for: whatever its size.
-                max_body=_ANY_SIZE,
+                max_body=ANY_SIZE,
             )
         ).result
         return result
@@ -293,7 +294,7 @@ class ObjectOperations(Sender):
             (check_key(item), None) if isinstance(item, str) else check_version(item)
             for item in keys
         ]
-        if self._learned.deletes_singly:
+        if self._learned.deletes_singly or self.endpoint.provider.delete_objects is False:
             return self._delete_each(bucket, pairs, quiet, headers)
         body = codec.build_delete_objects(pairs, quiet=quiet)
         sent = add_headers({"content-type": "application/xml"}, headers)

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from s3po.endpoint import check_bucket, check_key
 from s3po.errors import ConfigError, CredentialsError
-from s3po.messages import Query
 from s3po.models import Credentials, PresignedPost
-from s3po.rest.checks import add_headers, check_int, check_name, check_text
+from s3po.rest.checks import add_headers, check_int, check_name, check_query, check_text
 from s3po.rest.sender import Sender
 from s3po.sigv4 import Signer
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from s3po.credentials import Provider
     from s3po.sigv4 import Condition
 
-_METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE")
+METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE")
 
 #: Seven days, the most that SigV4 allows.
 MAX_EXPIRES = 7 * 24 * 3600
@@ -44,14 +43,14 @@ class PresignOperations(Sender):
         `headers` must be sent with it as they are given here.
         https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
         """
-        if not isinstance(method, str) or method.upper() not in _METHODS:
-            raise ConfigError(f"method must be one of {', '.join(_METHODS)}, not {method!r}")
+        if not isinstance(method, str) or method.upper() not in METHODS:
+            raise ConfigError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
         check_bucket(bucket)
         if key is not None:
             check_key(key)
-        query = _pairs(query)
+        query = check_query(query)
         credentials, region, now = self._presigning(bucket, expires)
-        url, _, origin = self.endpoint.resolve(bucket, key, query, region=region)
+        url, origin = self.endpoint.resolve(bucket, key, query, region=region)
         return Signer(origin.signing_region, origin.signing_service).presign(
             method.upper(),
             url,
@@ -102,7 +101,7 @@ class PresignOperations(Sender):
             *({name: value} for name, value in given.items()),
             *conditions,
         ]
-        url, _, origin = self.endpoint.resolve(bucket, None, region=region)
+        url, origin = self.endpoint.resolve(bucket, None, region=region)
         signer = Signer(origin.signing_region, origin.signing_service)
         form = signer.sign_policy(
             policy, credentials, expires=expires, now=now, fields={"key": key, **given}
@@ -116,17 +115,3 @@ class PresignOperations(Sender):
         if credentials is None:
             raise CredentialsError("an anonymous client cannot sign URLs or forms")
         return credentials, self._learned.regions.get(bucket), self._clock() + self._learned.skew
-
-
-def _pairs(query: Mapping[str, str | None] | Iterable[tuple[str, str | None]]) -> Query:
-    """A query as it was given, as pairs of str."""
-    given = query.items() if isinstance(query, Mapping) else query
-    try:
-        pairs = tuple((name, value) for name, value in given)
-    except (TypeError, ValueError):
-        raise ConfigError(f"query must be a mapping or pairs of str, not {query!r}") from None
-    for name, value in pairs:
-        check_text("a name in query", name)
-        if value is not None:
-            check_name(f"query {name!r}", value)
-    return pairs

@@ -48,13 +48,13 @@ class Gate:
         if (
             not self._opened.is_set()
             and self.method in ("*", message.method)
-            and self.text in message.target
+            and self.text in message.path_url
         ):
-            self.waiting.append(message.target)
+            self.waiting.append(message.path_url)
             try:
                 self._opened.wait()
             finally:
-                self.waiting.remove(message.target)
+                self.waiting.remove(message.path_url)
 
     def open(self) -> None:
         self._opened.set()
@@ -63,8 +63,8 @@ class Gate:
 class Watched:
     """A transport that knows how many exchanges are under way, bodies included."""
 
-    def __init__(self, transport: Any) -> None:
-        self._transport = transport
+    def __init__(self, session: Any) -> None:
+        self._session = session
         self._gates: list[Gate] = []
         self.now = 0
         self.most = 0
@@ -75,16 +75,16 @@ class Watched:
         self._gates.append(gate)
         return gate
 
-    def send(self, message: Any, *, stream: bool = False) -> Any:
+    def send(self, message: Any, **settings: Any) -> Any:
         self.now += 1
         self.most = max(self.most, self.now)
-        self.sent.append(f"{message.method} {message.target}")
+        self.sent.append(f"{message.method} {message.path_url}")
         try:
             for gate in self._gates:
                 gate.pass_through(message)
             # As over a socket, other greenlets run.
             gevent.sleep(0)
-            response = self._transport.send(message, stream=stream)
+            response = self._session.send(message, **settings)
             gevent.sleep(0)
         except BaseException:
             self.now -= 1
@@ -96,7 +96,7 @@ class Watched:
         return response
 
     def close(self) -> None:
-        self._transport.close()
+        self._session.close()
 
 
 class _WatchedStream:

@@ -229,28 +229,28 @@ def test_each_key_is_accounted_for_once(make_connection: Any, tmp_path: Path, se
 class Faulty:
     """A transport that loses one in twenty requests: before they go, or their answers."""
 
-    def __init__(self, transport: Any, seed: int) -> None:
-        self._transport = transport
+    def __init__(self, session: Any, seed: int) -> None:
+        self._session = session
         self._chance = random.Random(seed)
         self.struck = 0
 
-    def send(self, message: Any, *, stream: bool = False) -> Any:
+    def send(self, message: Any, **settings: Any) -> Any:
         chance = self._chance.random()
         if chance < 0.05:
             self.struck += 1
         if chance < 0.025:
             raise s3po.ConnectionFailed("the connection broke", request_sent=False)
-        response = self._transport.send(message, stream=stream)
+        response = self._session.send(message, **settings)
         if chance < 0.04:
             response.close()
             raise s3po.TransportTimeout("no answer")
-        if chance < 0.05 and response.stream is None and response.status == 200:
-            response.content = b"<html>"
-            response.status = 503
+        if chance < 0.05 and response.stream is None and response.status_code == 200:
+            response._content = b"<html>"
+            response.status_code = 503
         return response
 
     def close(self) -> None:
-        self._transport.close()
+        self._session.close()
 
 
 def test_with_another_s_server(moto_place: Any, tmp_path: Path) -> None:
@@ -301,10 +301,10 @@ from s3po.transport.messages import Response
 
 class S3Session:
     "Answers at once, out of nothing."
-    def send(self, message, *, stream=False):
+    def send(self, message, **_):
         if message.method == "PUT":
             return Response(200, {"etag": '"d41d8cd98f00b204e9800998ecf8427e"'}, b"")
-        if "missing" in message.target:
+        if "missing" in message.path_url:
             return Response(404, {}, b"<Error><Code>NoSuchKey</Code></Error>")
         return Response(200, {"etag": '"x-1"', "content-length": "1024"}, bytes(1024))
     def close(self):

@@ -86,6 +86,12 @@ def test_what_was_given_is_remembered() -> None:
         Config(nothing=1)  # type: ignore[call-arg]
 
 
+def test_a_config_does_not_show_the_password_of_a_proxy() -> None:
+    config = Config(proxies={"https": "http://me:hush@proxy.example:3128"})
+    assert "hush" not in repr(config)
+    assert "hush" not in repr(s3po.Connection("A", "s", config=config))
+
+
 def test_a_pickled_connection_reads_its_new_places_settings(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,7 +111,6 @@ region = eu-west-3
 output = json
 max_attempts = 9
 ca_bundle = ~/ca.pem
-use_fips_endpoint = true
 use_dualstack_endpoint = True
 response_checksum_validation = WHEN_SUPPORTED
 s3_us_east_1_regional_endpoint = legacy
@@ -118,7 +123,7 @@ s3 =
     multipart_chunksize = 16MB
     max_bandwidth = 50MB/s
     use_accelerate_endpoint = true
-    addressing_style = path
+    addressing_style = virtual
     payload_signing_enabled = true
 """,
     )
@@ -130,16 +135,14 @@ s3 =
     } == {
         "max_attempts": 9,
         "verify": str(home / "ca.pem"),
-        "use_fips_endpoint": True,
         "use_dualstack_endpoint": True,
         "response_checksum_validation": "when_supported",
         "us_east_1_regional_endpoint": "legacy",
-        "use_arn_region": False,
         "max_concurrency": 20,
         "multipart_threshold": 64 * MiB,
         "part_size": 16 * MiB,
         "use_accelerate_endpoint": True,
-        "addressing_style": "path",
+        "addressing_style": "virtual",
         "payload_signing": True,
     }
     assert resolve_settings(None).region == "eu-west-3"
@@ -233,9 +236,6 @@ SAME: list[tuple[str, str, dict[str, str], str]] = [
     ("us_east_1_regional_endpoint", "s3/us_east_1_regional_endpoint", {"AWS_S3_US_EAST_1_REGIONAL_ENDPOINT": "legacy"}, ""),
     ("us_east_1_regional_endpoint", "s3/us_east_1_regional_endpoint", {}, "s3_us_east_1_regional_endpoint = legacy"),
     ("us_east_1_regional_endpoint", "s3/us_east_1_regional_endpoint", {}, "s3 =\n  us_east_1_regional_endpoint = legacy"),
-    ("use_arn_region", "s3/use_arn_region", {"AWS_S3_USE_ARN_REGION": "false"}, "s3_use_arn_region = true"),
-    ("use_arn_region", "s3/use_arn_region", {}, "s3_use_arn_region = false"),
-    ("use_arn_region", "s3/use_arn_region", {}, "s3 =\n  use_arn_region = false"),
     ("verify", "ca_bundle", {"AWS_CA_BUNDLE": "/ca.pem"}, "ca_bundle = /other.pem"),
     ("verify", "ca_bundle", {}, "ca_bundle = /other.pem"),
     ("response_checksum_validation", "response_checksum_validation", {"AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required"}, ""),

@@ -249,6 +249,7 @@ ACCEPTED = [
             {"AWS": ["arn:aws:iam::123456789012:root", "arn:aws:iam::123456789012:user/a/b"]},
             {"AWS": "arn:aws:sts::123456789012:assumed-role/role/session"},
             {"AWS": "arn:aws:iam::cloudfront:user/CloudFront_Origin_Access_Identity_E1"},
+            {"AWS": ["arn:aws:iam::tenant:root", "arn:aws:iam:::user/name"]},
             {"CanonicalUser": "c" * 64, "Service": ["logging.s3.amazonaws.com"]},
             {"Federated": "cognito-identity.amazonaws.com"},
         )

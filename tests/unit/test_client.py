@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import gc
 import hashlib
 import logging
@@ -1685,3 +1686,116 @@ def test_an_answer_that_does_not_fit_into_memory_is_malformed() -> None:
 
 def test_answers_to_operations_are_bounded() -> None:
     assert Request("put_object", "PUT", "b", "k").max_body == 64 * 1024 * 1024
+
+
+# The way out
+
+
+def test_any_request_can_be_sent_signed_and_tried_again() -> None:
+    stage = Stage(fault(503, "SlowDown"), ok(b"{}", x_amz_meta_a="b"))
+    answer = stage.client.request(
+        "post",
+        "b",
+        "a key",
+        query={"x-id": "New", "new": None},
+        headers={"X-Amz-Foo": "bar"},
+        body=b"y",
+    )
+    assert answer.content == b"{}"
+    sent = stage.sent[1]
+    assert (sent.method, sent.target, sent.body) == ("POST", "/b/a%20key?x-id=New&new", b"y")
+    assert "x-amz-foo" in sent.headers["authorization"]
+    stage.done()
+
+
+def test_any_request_tells_errors_in_a_200_but_not_in_objects() -> None:
+    document = "<Error><Code>AccessDenied</Code></Error>"
+    with pytest.raises(AccessDenied):
+        Stage(ok(document)).client.request("PUT", "b", query={"new": None}, body=b"")
+    # It may be what was stored.
+    assert Stage(ok(document)).client.request("GET", "b", "k").content == document.encode()
+    with pytest.raises(NotFound):
+        Stage(fault(404, "NoSuchThing")).client.request("GET", "b", query={"new": None})
+
+
+def test_a_post_of_ones_own_is_not_repeated_blindly() -> None:
+    stage = Stage(ConnectionFailed("reset"))
+    with pytest.raises(ConnectionFailed, match="unknown"):
+        stage.client.request("POST", "b", query={"new": None}, body=b"")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.request("PATCH", "b"),
+        lambda client: client.request("GET", "b", query=[("a",)]),
+        lambda client: client.request("GET", "b", query={"a": 1}),
+        lambda client: client.request("GET", None, "k"),
+        lambda client: client.request("GET", "b/c"),
+        lambda client: client.request("PUT", "b", "k", body="text"),
+        lambda client: client.request("GET", "b", headers={"host": "x"}),
+    ],
+)
+def test_any_request_is_checked_first(call: Callable[[Client], object]) -> None:
+    stage = Stage()
+    with pytest.raises(ConfigError):
+        call(stage.client)
+    assert stage.sent == []
+
+
+def test_operations_of_the_table_go_the_same_way() -> None:
+    tags = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"
+    stage = Stage(fault(500), ok(tags, x_amz_version_id="v"))
+    found = stage.client.get_object_tagging("b", "k", VersionId="v")
+    assert found == {"VersionId": "v", "TagSet": [{"Key": "a", "Value": "b"}]}
+    assert stage.sent[1].query == {"tagging", "versionId=v"}
+    with pytest.raises(NotFound) as caught:
+        Stage(fault(404, "NoSuchCORSConfiguration")).client.get_bucket_cors("b")
+    assert (caught.value.operation, caught.value.bucket) == ("get_bucket_cors", "b")
+    assert "API_GetBucketCors" in (Client.get_bucket_cors.__doc__ or "")
+    assert "API_GetBucketCors" in (stage.client.get_bucket_cors.__doc__ or "")
+
+
+def test_a_head_that_is_refused_without_a_word_asks_where_the_bucket_is() -> None:
+    wrong = fault(400, "AuthorizationHeaderMalformed", more="<Region>eu-central-1</Region>")
+    where = ok("<LocationConstraint>eu-central-1</LocationConstraint>")
+    stage = Stage(fault(400), wrong, where, ok(b"", etag='"e"', content_length="1"), url=None)
+    assert stage.client.head_object("b", "k").size == 1
+    assert [sent.method for sent in stage.sent] == ["HEAD", "GET", "GET", "HEAD"]
+    assert stage.sent[3].region == "eu-central-1"
+    stage.done()
+    # Where the bucket is at home it was something else.
+    stage = Stage(fault(400), ok("<LocationConstraint/>"), url=None)
+    with pytest.raises(S3Error, match="400"):
+        stage.client.head_object("b", "k")
+    stage.done()
+
+
+def test_a_region_that_only_the_message_names_is_learned() -> None:
+    message = "the region 'us-east-1' is wrong; expecting 'eu-west-3'"
+    stage = Stage(fault(400, "AuthorizationHeaderMalformed", message), ok(b"x"), url=None)
+    stage.client.get_object("b", "k", stream=False)
+    assert stage.sent[1].region == "eu-west-3"
+
+
+def test_a_store_that_is_known_to_have_no_delete_objects_is_not_asked_for_it() -> None:
+    stage = Stage(ok(b"", 204))
+    endpoint = stage.client.endpoint
+    endpoint.provider = dataclasses.replace(endpoint.provider, delete_objects=False)
+    stage.client.delete_objects("b", ["a"])
+    assert [sent.method for sent in stage.sent] == ["DELETE"]
+
+
+def test_a_head_with_an_expired_token_gets_a_new_one() -> None:
+    provider = Refreshing(OLD, NEW)
+    stage = Stage(
+        fault(400),
+        fault(400, "ExpiredToken"),
+        ok("<LocationConstraint/>"),
+        ok(b"", etag='"e"', content_length="1"),
+        url=None,
+        provider=provider,
+    )
+    assert stage.client.head_object("b", "k").size == 1
+    assert provider.invalidated == 1
+    stage.done()

@@ -679,7 +679,9 @@ def test_what_is_no_answer_of_a_store_is_no_success(content: str) -> None:
         codec.parse_upload_part(answer(content, etag='"e"'), 1, 1)
 
 
-@pytest.mark.parametrize("content", ["", " \n ", "<PutObjectResult/>", "<Any><Thing/></Any>"])
+@pytest.mark.parametrize(
+    "content", ["", " \n ", "<PutObjectResult/>", "<Any><Thing/></Any>", "True"]
+)
 def test_empty_and_other_documents_are_success(content: str) -> None:
     codec.check_done(answer(content))
 

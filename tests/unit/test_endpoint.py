@@ -69,9 +69,10 @@ PATH = "http://store.example:9000"
     ],
 )
 def test_addresses(settings_: dict[str, Any], bucket: str, expected: str) -> None:
-    url, target, origin = Endpoint(**settings_).resolve(bucket, "k")
-    assert f"{origin.scheme}://{origin.host}:{origin.port}{target}" == expected
-    assert url == f"{origin.scheme}://{origin.host_header}{target}"
+    address = Endpoint(**settings_).resolve(bucket, "k")
+    origin = address.origin
+    assert f"{origin.scheme}://{origin.host}:{origin.port}{address.target}" == expected
+    assert address.url == f"{origin.scheme}://{origin.host_header}{address.target}"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_addresses(settings_: dict[str, Any], bucket: str, expected: str) -> Non
     ],
 )
 def test_host_headers(url: str, header: str) -> None:
-    assert Endpoint(endpoint_url=url).resolve("b", "k").host_header == header
+    assert Endpoint(endpoint_url=url).resolve("b", "k").origin.host_header == header
 
 
 def test_targets_of_the_store_and_of_buckets() -> None:
@@ -96,7 +97,7 @@ def test_targets_of_the_store_and_of_buckets() -> None:
     assert endpoint.resolve("b", None).target == "/b"
     assert endpoint.resolve("b", None, (("delete", None),)).target == "/b?delete"
     assert Endpoint().resolve("photos", None).target == "/"
-    assert Endpoint().resolve(None, None).host == "s3.us-east-1.amazonaws.com"
+    assert Endpoint().resolve(None, None).origin.host == "s3.us-east-1.amazonaws.com"
     prefixed = Endpoint(endpoint_url=PATH + "/pre fix".replace(" ", "%20"))
     assert prefixed.resolve(None, None).target == "/pre%20fix/"
     assert prefixed.resolve("b", None).target == "/pre%20fix/b"
@@ -110,13 +111,13 @@ def test_queries_are_encoded() -> None:
 
 def test_a_bucket_elsewhere() -> None:
     aws = Endpoint(region="us-east-1")
-    assert aws.resolve("photos", "k", region="eu-west-1").host == (
+    assert aws.resolve("photos", "k", region="eu-west-1").origin.host == (
         "photos.s3.eu-west-1.amazonaws.com"
     )
-    assert aws.resolve("photos", "k").host == "photos.s3.us-east-1.amazonaws.com"
+    assert aws.resolve("photos", "k").origin.host == "photos.s3.us-east-1.amazonaws.com"
     # Another store has one host for all regions.
     other = Endpoint(endpoint_url=PATH)
-    assert other.resolve("photos", "k", region="eu-west-1").host == "store.example"
+    assert other.resolve("photos", "k", region="eu-west-1").origin.host == "store.example"
 
 
 @pytest.mark.parametrize(
@@ -195,7 +196,7 @@ def test_a_bucket_cannot_change_the_host(bucket: str) -> None:
             address = endpoint.resolve(bucket, "key")
         except ConfigError:
             continue
-        host, port = address.host, address.port
+        host, port = address.origin.host, address.origin.port
         parts = urlsplit(address.url)
         assert (parts.hostname, parts.port or port) == (host.lower(), port)
         assert host.endswith(("s3.us-east-1.amazonaws.com", "store.example"))
@@ -384,7 +385,7 @@ def test_an_access_point_is_signed_for_its_own_region() -> None:
     # A region learned for it does not matter.
     for region in (None, "eu-west-1"):
         address = endpoint.resolve(ARN, "k", region=region)
-        assert address.host == "myap-123456789012.s3-accesspoint.us-west-2.amazonaws.com"
+        assert address.origin.host == "myap-123456789012.s3-accesspoint.us-west-2.amazonaws.com"
         assert address.origin.signing_scope == "us-west-2/s3"
     assert endpoint.resolve(LAMBDA, "k").origin.signing_scope == "us-west-2/s3-object-lambda"
 
@@ -401,7 +402,7 @@ def test_a_directory_bucket_needs_a_session_in_its_zone() -> None:
     endpoint = Endpoint(region="us-west-2")
     for key, query in (("k", ()), (None, (("session", None),))):
         address = endpoint.resolve(EXPRESS, key, query)
-        assert address.host == f"{EXPRESS}.s3express-usw2-az1.us-west-2.amazonaws.com"
+        assert address.origin.host == f"{EXPRESS}.s3express-usw2-az1.us-west-2.amazonaws.com"
         assert address.origin.signing_scope == "us-west-2/s3express"
         assert address.origin.session_auth
     assert not endpoint.resolve("photos", "k").origin.session_auth
@@ -628,16 +629,16 @@ def test_what_the_host_and_the_provider_tell(
 def test_the_global_host_is_for_us_east_1_alone() -> None:
     endpoint = Endpoint(us_east_1_regional="legacy")
     assert endpoint.url == "https://s3.amazonaws.com"
-    assert endpoint.resolve("photos", "k").host == "photos.s3.amazonaws.com"
+    assert endpoint.resolve("photos", "k").origin.host == "photos.s3.amazonaws.com"
     elsewhere = endpoint.resolve("photos", "k", region="eu-west-1")
-    assert elsewhere.host == "photos.s3.eu-west-1.amazonaws.com"
+    assert elsewhere.origin.host == "photos.s3.eu-west-1.amazonaws.com"
     assert elsewhere.origin.signing_region == "eu-west-1"
 
 
 def test_accelerate_is_for_objects_wherever_the_bucket_is() -> None:
     endpoint = Endpoint(region="us-east-1", use_accelerate=True, use_dualstack=True)
     address = endpoint.resolve("photos", "k", region="eu-west-1")
-    assert address.host == "photos.s3-accelerate.dualstack.amazonaws.com"
+    assert address.origin.host == "photos.s3-accelerate.dualstack.amazonaws.com"
     assert address.origin.signing_region == "eu-west-1"
     listing = endpoint.resolve("photos", None, (("list-type", "2"),), region="eu-west-1")
     assert listing.url == "https://photos.s3.dualstack.eu-west-1.amazonaws.com/?list-type=2"

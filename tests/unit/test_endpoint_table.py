@@ -88,8 +88,8 @@ def resolve(case: dict[str, Any]) -> dict[str, Any]:
     if bucket is not None:
         check_bucket(bucket)
     address = Endpoint(**case["settings"]).resolve(bucket, case["key"])
-    assert address.url == f"{address.scheme}://{address.host_header}{address.target}"
     origin = address.origin
+    assert address.url == f"{origin.scheme}://{origin.host_header}{address.target}"
     return {
         "url": address.url,
         "region": origin.signing_region,
