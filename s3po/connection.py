@@ -29,13 +29,15 @@ from s3po.rest import Client
 from s3po.rest.sender import Gate
 from s3po.sigv4 import Signer
 from s3po.stats import BatchStats, Stats
+from s3po.transfer.body import Range
 from s3po.transfer.content_types import guess_content_type
 from s3po.transfer.copy import copy as _copy
 from s3po.transfer.delete import delete_many as _delete_many
 from s3po.transfer.download import download as _download
 from s3po.transfer.download import download_file as _download_file
-from s3po.transfer.headers import build_customer_key, build_headers
-from s3po.transfer.source import Progress
+from s3po.transfer.headers import Checksum, Expires, build_customer_key, build_headers
+from s3po.transfer.sink import Target
+from s3po.transfer.source import Data, Progress
 from s3po.transfer.upload import upload as _upload
 from s3po.transport import S3Session
 
@@ -44,12 +46,6 @@ if TYPE_CHECKING:
     from s3po.file import BinaryReader, BinaryWriter, TextReader, TextWriter
     from s3po.mock import Faults, MockS3, Requests, Server
     from s3po.sigv4 import Condition
-    from s3po.transfer.body import Range
-    from s3po.transfer.headers import Expires
-    from s3po.transfer.sink import Target
-    from s3po.transfer.source import Data
-
-    Checksum = Literal["crc32", "crc32c", "crc64nvme", "sha1", "sha256"]
 
 
 class Connection:
@@ -116,7 +112,7 @@ class Connection:
         )
         region_name = settings.region if region_name is None else region_name
         endpoint_url = settings.endpoint_url if endpoint_url is None else endpoint_url
-        #: The low-level client: one method for each S3 operation. Also `conn`.
+        #: The low-level client: S3's operations by their own names. Also `conn`.
         self.client: Client = Client(
             endpoint=Endpoint(
                 endpoint_url=endpoint_url,
@@ -1039,7 +1035,7 @@ class Connection:
 
     @property
     def conn(self) -> Client:
-        """The low-level client: one method for each S3 operation, by S3's own name."""
+        """The low-level client: S3's operations by their own names, and `request` for any other."""
         return self.client
 
     @property

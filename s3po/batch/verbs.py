@@ -35,6 +35,8 @@ from s3po.models import (
     ObjectInfo,
     UploadResult,
 )
+from s3po.transfer.sink import Target
+from s3po.transfer.source import Data
 
 
 class Verb:
@@ -89,6 +91,7 @@ VERBS = {
         Verb("delete", DeleteOptions),
         Verb("delete_many", DeleteManyOptions),
         Verb("copy", CopyOptions),
+        Verb("move", CopyOptions),
     )
 }
 
@@ -104,7 +107,7 @@ class Verbs:
         self,
         bucket: str,
         key: str,
-        data: object,
+        data: Data,
         *,
         callback: Callback[UploadResult] | None = None,
         errback: Errback | None = None,
@@ -159,7 +162,7 @@ class Verbs:
         self,
         bucket: str,
         key: str,
-        file: Any,
+        file: Target,
         *,
         encoding: str | None = None,
         callback: Callback[DownloadResult] | None = None,
@@ -170,7 +173,7 @@ class Verbs:
         self,
         bucket: str,
         key: str,
-        file: Any = None,
+        file: Target | None = None,
         *,
         encoding: str | None = None,
         callback: Callback[Any] | None = None,
@@ -268,6 +271,20 @@ class Verbs:
         """`Connection.copy` as a call of this batch."""
         return self._scheduler.submit(
             VERBS["copy"], bucket, key, (bucket, key), options, callback, errback
+        )
+
+    def move(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        callback: Callback[CopyObjectResult] | None = None,
+        errback: Errback | None = None,
+        **options: Unpack[CopyOptions],
+    ) -> Handle[CopyObjectResult]:
+        """`Connection.move` as a call of this batch."""
+        return self._scheduler.submit(
+            VERBS["move"], bucket, key, (bucket, key), options, callback, errback
         )
 
     def call(

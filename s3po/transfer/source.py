@@ -44,6 +44,9 @@ if TYPE_CHECKING:
         | Iterable[ReadableBuffer]
     )
 
+else:
+    Data = Any
+
 Progress = Callable[[int], object]
 
 #: What a file is read by on its way to the socket.

@@ -12,7 +12,7 @@ import gevent
 import gevent.threadpool
 from gevent._hub_local import get_hub_if_exists
 from gevent.hub import get_hub
-from gevent.monkey import get_original
+from gevent.monkey import get_original, is_module_patched
 
 __all__ = ["can_start_threads", "get_hub_if_exists", "keep_hub", "yield_to_loop"]
 
@@ -60,6 +60,9 @@ _threads = _local()
 
 def can_start_threads() -> bool:
     """False once the interpreter has begun to end: Python 3.12 and newer start no thread then."""
+    if is_module_patched("threading"):
+        # gevent's threads may make a hub when they are asked.
+        keep_hub()
     return threading.main_thread().is_alive()
 
 

@@ -73,7 +73,7 @@ class Store:
 def connect(store: Store) -> s3po.Connection:
     config = s3po.Config(part_size=PART, multipart_threshold=PART, retry_base=0.001)
     conn = s3po.Connection(anonymous=True, region_name="us-east-1", endpoint_url=URL, config=config)
-    conn.client.transport.mount(URL, WSGIAdapter(store))
+    conn.client.session.mount(URL, WSGIAdapter(store))
     return conn
 
 
