@@ -20,12 +20,10 @@ from s3po.errors import (
     CertificateError,
     ConfigError,
     ConnectionFailed,
-    MalformedResponse,
     ProxyError,
     TransportError,
     TransportTimeout,
 )
-from s3po.transport.bodies import BytesBody, RawBody
 from s3po.transport.connection import (
     BodyFailed,
     GeventHTTPConnection,
@@ -36,7 +34,7 @@ from s3po.transport.connection import (
 )
 from s3po.transport.http11 import is_tls_error, reason
 from s3po.transport.hubs import get_hub_if_exists
-from s3po.transport.messages import Response
+from s3po.transport.messages import Response, make_response
 from s3po.transport.sockets import TooSlow
 
 #: Each bucket may be an origin of its own.
@@ -367,30 +365,6 @@ class Pool:
     def discard(self, connection: Any) -> None:
         """Take a connection back that cannot be used again."""
         connection.close()
-
-
-def make_response(
-    status: int, headers: dict[str, str], body: RawBody, stream: bool, max_body: int
-) -> Response:
-    """A response whose body stays to be read, or is read now."""
-    if type(body) is BytesBody:
-        return Response(status, headers, body.data)
-    if stream and status < 300:
-        return Response(status, headers, None, body)
-    limit = max_body if status < 300 else _MAX_ERROR_BODY
-    try:
-        data = body.read(limit)
-        if status < 300 and len(data) == limit and body.readinto(memoryview(bytearray(1))):
-            raise MalformedResponse(
-                f"the response's body exceeds {limit} bytes, which no such response needs",
-                status=status,
-            )
-    finally:
-        body.close()
-    return Response(status, headers, data)
-
-
-_MAX_ERROR_BODY = 1024 * 1024
 
 
 class GeventHTTPConnectionPool(Pool, HTTPConnectionPool):  # type: ignore[misc]
