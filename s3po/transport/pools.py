@@ -29,6 +29,7 @@ from s3po.transport.connection import (
     GeventHTTPConnection,
     GeventHTTPSConnection,
     Head,
+    LoginRefused,
     TunnelRefused,
     open_body,
 )
@@ -119,6 +120,7 @@ class Pool:
     scheme: str
     proxy: Any
     proxy_headers: Any
+    conn_kw: dict[str, Any]
     pool: Any
     _new_conn: Callable[[], Any]
     _prepare_proxy: Callable[[Any], None]
@@ -145,6 +147,9 @@ class Pool:
             proxy = f"the proxy {self.proxy.host}:{self.proxy.port}"
             # One pool for all to which a proxy forwards.
             self.peer = proxy if forwards else f"{self.peer} by {proxy}"
+        options = self.conn_kw.get("_socks_options")
+        if options is not None:
+            self.peer += f" by the SOCKS proxy {options['proxy_host']}:{options['proxy_port']}"
         if forwards:
             self.proxy_lines = "".join(
                 f"{name}: {value}\r\n" for name, value in self.proxy_headers.items()
@@ -331,6 +336,10 @@ class Pool:
                 f"the proxy {self.proxy.host}:{self.proxy.port} refused a tunnel to "
                 f"{self.host}:{self.port}: {cause.status} {_STATUS_TEXTS.get(cause.status, '')}"
             )
+        if isinstance(cause, LoginRefused):
+            refused = ProxyError(f"no way to {self.peer}: {cause}")
+            refused.permanent = True
+            return refused
         return ConnectionFailed(
             f"cannot connect to {self.peer}: {reason(cause)}", request_sent=False
         )

@@ -107,7 +107,8 @@ def test_requests_mock_fakes_failures_and_retries(conn, faked):
         conn.download("bucket", "key")
 
 
-def test_requests_mock_tells_the_test_of_what_it_was_not_told_of(conn, faked):
+@pytest.mark.usefixtures("faked")
+def test_requests_mock_tells_the_test_of_what_it_was_not_told_of(conn):
     with pytest.raises(requests_mock.NoMockAddress):
         conn.download("bucket", "another")
 
@@ -312,7 +313,7 @@ def test_a_hook_may_answer_instead(serve):
     other._content = b"other"
     other.headers["ETag"] = '"x"'
     with connect(url_of(server)) as conn:
-        conn.session.hooks["response"].append(lambda response, **_: other)
+        conn.session.hooks["response"].append(lambda _, **__: other)
         assert conn.download("bucket", "key") == b"other"
 
 
@@ -405,7 +406,7 @@ class Failing(BaseAdapter):
         self.calls = 0
         self.closed = 0
 
-    def send(self, request, **settings):
+    def send(self, *_, **__):
         self.calls += 1
         raise self.error
 
@@ -433,7 +434,7 @@ def test_an_adapter_that_fails(conn, raised, expected, calls):
 
 def test_a_strangers_method_called_exchange_is_not_called(serve):
     class Broker(Through):
-        def exchange(self, *args, **settings):
+        def exchange(self, *_, **__):
             raise AssertionError("called")
 
     server = serve([OK])
