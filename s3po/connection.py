@@ -1048,6 +1048,21 @@ class Connection:
         return self.client.auth
 
     @property
+    def session(self) -> S3Session:
+        """The `requests.Session` that all requests of this connection go through.
+
+        `session.mount(prefix, adapter)` lets any requests adapter serve the URLs that begin with
+        `prefix` (its default port may be left out); `session.hooks["response"]` takes functions that see
+        each response, before s3po does; `session.get(url)` and the like send a request by hand, on the
+        same connections: unsigned (see `auth`), without redirects, cookies or netrc, and with the body's
+        bytes as they are stored. Its adapters are given requests that are signed already: a header that
+        one adds is sent, but not signed. `close()` leaves adapters that others mounted open.
+
+        While a mock is on, it is the mock's.
+        """
+        return self.client.session
+
+    @property
     def config(self) -> Config:
         return self.client.config
 
