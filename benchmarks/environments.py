@@ -25,6 +25,8 @@ PACKAGES = {
     "minio": ("minio", "urllib3"),
     "s3fs": ("s3fs", "aiobotocore", "aiohttp"),
     "obstore": ("obstore",),
+    "opendal": ("opendal",),
+    "pyarrow": ("pyarrow",),
 }
 #: Came with the environment, not with the client.
 _NOT_COUNTED = ("pip", "setuptools", "pkg_resources", "_distutils_hack", "distutils-precedence.pth")
@@ -35,7 +37,7 @@ def clean_environment() -> dict[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("AWS_", "PYTHON", "MINIO_", "RCLONE_", "SSL_CERT_"))
+        if not name.startswith(("AWS_", "PYTHON", "ARROW_", "MINIO_", "RCLONE_", "SSL_CERT_"))
         and not name.lower().endswith("_proxy")
         and name not in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "VIRTUAL_ENV")
     }

@@ -8,7 +8,7 @@ MiB = 1024 * 1024
 
 #: Clients that are programs of their own, and may be missing.
 PROGRAMS = ("rclone", "s3cmd")
-CLIENTS = ("s3po", "obstore", "minio", "boto3", "s3fs", *PROGRAMS)
+CLIENTS = ("s3po", "obstore", "opendal", "minio", "pyarrow", "boto3", "s3fs", *PROGRAMS)
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,14 @@ def _small(verb: str, tls: bool) -> Work:
         Entry("s3po", "conn.batch(50)", count=40_000),
         Entry("obstore", threads, "threads", count=40_000),
         Entry("obstore", "asyncio, 50 tasks", "async", count=10_000),
+        Entry("opendal", threads, "threads", count=20_000),
+        Entry("opendal", "asyncio, 50 tasks", "async", count=10_000),
         Entry("minio", f"{threads}, urllib3 pool of 50", count=4_000),
+        Entry(
+            "pyarrow",
+            f"{threads}, {'open_input_file' if verb == 'GET' else 'open_output_stream'}",
+            count=4_000,
+        ),
         Entry("boto3", f"{threads}, pool of 50", count=2_000),
         Entry("s3fs", "asyncio, 50 tasks, pool of 50", count=2_000),
     ]
@@ -175,7 +182,9 @@ WORKS = (
             Entry("s3po", "as it comes: MD5 compared with the ETag", "md5", key="big-md5"),
             Entry("s3po", "download_file, one stream, CRC32 compared", "crc32", key="big"),
             Entry("obstore", "get, stream of 1 MiB", "stream", key="big"),
+            Entry("opendal", "open, readinto 1 MiB", "stream", key="big"),
             Entry("minio", "fget_object", "plain", key="big"),
+            Entry("pyarrow", "open_input_stream, reads of 1 MiB", "stream", key="big"),
             Entry("boto3", "download_file, ranges of 64 MiB, 4 threads", "ranges", key="big"),
             Entry("boto3", "get_object, chunks of 1 MiB", "stream", key="big"),
             Entry("boto3", "get_object, CRC32 compared", "crc32", key="big"),
@@ -217,7 +226,9 @@ WORKS = (
         (
             Entry("s3po", "conn.list, ObjectInfo", count=400),
             Entry("obstore", "list, dicts, chunks of 1,000", count=300),
+            Entry("opendal", "list, Entry", count=100),
             Entry("minio", "list_objects, Object", count=40),
+            Entry("pyarrow", "get_file_info of a FileSelector, FileInfo", count=40),
             Entry("boto3", "paginator of list_objects_v2, dicts", count=20),
             Entry("s3fs", "_find, dicts", count=20),
         ),
@@ -257,6 +268,19 @@ store = S3Store("bucket", access_key_id="benchmark", secret_access_key="benchmar
                 endpoint=URL, client_options={"allow_http": True})
 data = obstore.get(store, "small-0").bytes()
 """,
+    "opendal": """
+import opendal
+operator = opendal.Operator("s3", bucket="bucket", endpoint=URL, region="us-east-1",
+                            access_key_id="benchmark", secret_access_key="benchmark-secret")
+data = operator.read("small-0")
+""",
+    "pyarrow": """
+from pyarrow import fs
+filesystem = fs.S3FileSystem(access_key="benchmark", secret_key="benchmark-secret", region="us-east-1",
+                             endpoint_override=URL, scheme="http")
+with filesystem.open_input_file("bucket/small-0") as file:
+    data = file.read()
+""",
     "minio": """
 from minio import Minio
 client = Minio(URL.partition("://")[2], access_key="benchmark", secret_key="benchmark-secret",
@@ -277,7 +301,7 @@ data = filesystem.cat_file("bucket/small-0")
 """,
     "python": "data = bytes(1024)",
 }
-COLD_CLIENTS = ("s3po", "obstore", "minio", "boto3", "s3fs")
+COLD_CLIENTS = ("s3po", "obstore", "opendal", "minio", "pyarrow", "boto3", "s3fs")
 COLD_LIMITS = {"boto3": 0.45, "minio": 0.6}
 IMPORT_LIMIT = 0.060
 SLIM_LIMIT = 26_000_000
