@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TextIO, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TextIO, TypeVar, cast, overload
 
 # What is used in threads is loaded here: in a program that gevent has patched, imports in several threads
 # at once can fail.
@@ -46,6 +48,33 @@ if TYPE_CHECKING:
     from s3po.file import BinaryReader, BinaryWriter, TextReader, TextWriter
     from s3po.mock import Faults, MockS3, Requests, Server
     from s3po.sigv4 import Condition
+
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _source_by_position(copy: _F) -> _F:
+    """Let `copy` take its source by position, as it did before 1.0, with a DeprecationWarning.
+
+    The order was the reverse of boto3's and shutil's, and swapped arguments overwrite the source.
+    """
+
+    @functools.wraps(copy)
+    def wrapper(self: Connection, bucket: str, key: str, *source: str, **options: Any) -> Any:
+        if source:
+            if len(source) != 2 or "source_key" in options or "source_bucket" in options:
+                raise TypeError(
+                    "copy() takes a bucket and a key; its source is source_bucket= and source_key="
+                )
+            warnings.warn(
+                "the source of copy() is source_bucket= and source_key=",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            options["source_bucket"], options["source_key"] = source
+        return copy(self, bucket, key, **options)
+
+    return cast(_F, wrapper)
 
 
 class Connection:
@@ -557,6 +586,7 @@ class Connection:
         """
         return _delete_many(self.client, bucket, keys, headers=headers)
 
+    @_source_by_position
     def copy(
         self,
         bucket: str,
