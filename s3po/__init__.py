@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         TransportError,
         TransportTimeout,
     )
+    from s3po.mock import Faults, MockS3, Requests
     from s3po.models import (
         BucketInfo,
         CopyObjectResult,
@@ -112,6 +113,7 @@ _MODULES = {
         "TransportError",
         "TransportTimeout",
     ),
+    "mock": ("Faults", "MockS3", "Requests"),
     "models": (
         "BucketInfo",
         "CopyObjectResult",
@@ -151,6 +153,7 @@ __all__ = [
     "DeleteObjectResult",
     "DownloadResult",
     "Failure",
+    "Faults",
     "GiB",
     "Handle",
     "HeadObjectResult",
@@ -161,6 +164,7 @@ __all__ = [
     "MalformedResponse",
     "MiB",
     "Mock",
+    "MockS3",
     "NoSuchBucket",
     "NoSuchKey",
     "NoSuchUpload",
@@ -171,6 +175,7 @@ __all__ = [
     "PartInfo",
     "PreconditionFailed",
     "PresignedPost",
+    "Requests",
     "RetryInfo",
     "S3Error",
     "S3poError",

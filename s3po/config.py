@@ -318,7 +318,16 @@ SETTINGS: tuple[Setting, ...] = (
         "Tries of one request in all; 1 turns retries off.",
     ),
     Setting(
-        "retry_base", kind="number", default=0.1, sentence="Bound of the first delay, seconds."
+        "retry_mode",
+        ("AWS_RETRY_MODE",),
+        ("retry_mode",),
+        "choice",
+        "standard",
+        "standard, or adaptive, which also holds requests back; legacy of other tools is standard.",
+        choices={"standard": "standard", "adaptive": "adaptive", "legacy": "standard"},
+    ),
+    Setting(
+        "retry_base", kind="number", default=0.05, sentence="Bound of the first delay, seconds."
     ),
     Setting("retry_max", kind="number", default=20.0, sentence="Bound of every delay, seconds."),
     Setting(
@@ -327,6 +336,13 @@ SETTINGS: tuple[Setting, ...] = (
         default=1.0,
         sentence="Bound of the first delay when the store asks for fewer requests, seconds.",
     ),
+    Setting(
+        "connect_patience",
+        kind="number",
+        default=120.0,
+        sentence="For how long a transfer tries to reach an endpoint that is away, seconds.",
+    ),
+    Setting("on_retry", sentence="Called with a RetryInfo before each further try."),
     # Time
     Setting(
         "connect_timeout",
@@ -391,6 +407,24 @@ SETTINGS: tuple[Setting, ...] = (
         "when_required",
         "Whether a download asks for the object's checksum unasked.",
         choices={"when_supported": "when_supported", "when_required": "when_required"},
+    ),
+    Setting(
+        "resolve_timeout",
+        kind="number",
+        default=60.0,
+        sentence="For how long to look whether a write was performed whose answer was lost, seconds.",
+    ),
+    Setting(
+        "mark_writes",
+        kind="bool",
+        default=False,
+        sentence="Give conditional writes and uploads in parts a random id in their metadata.",
+    ),
+    Setting(
+        "guess_content_type",
+        kind="bool",
+        default=True,
+        sentence="Of upload_file and open, by the key's extension.",
     ),
     # The store
     Setting(

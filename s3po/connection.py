@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TextIO, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TextIO, TypeVar, cast, overload
 
 # What is used in threads is loaded here: in a program that gevent has patched, imports in several threads
 # at once can fail.
@@ -29,27 +31,50 @@ from s3po.rest import Client
 from s3po.rest.sender import Gate
 from s3po.sigv4 import Signer
 from s3po.stats import BatchStats, Stats
+from s3po.transfer.body import Range
 from s3po.transfer.content_types import guess_content_type
 from s3po.transfer.copy import copy as _copy
 from s3po.transfer.delete import delete_many as _delete_many
 from s3po.transfer.download import download as _download
 from s3po.transfer.download import download_file as _download_file
-from s3po.transfer.headers import build_customer_key, build_headers
-from s3po.transfer.source import Progress
+from s3po.transfer.headers import Checksum, Expires, build_customer_key, build_headers
+from s3po.transfer.sink import Target
+from s3po.transfer.source import Data, Progress
 from s3po.transfer.upload import upload as _upload
 from s3po.transport import S3Session
 
 if TYPE_CHECKING:
     from s3po.auth import S3Auth
     from s3po.file import BinaryReader, BinaryWriter, TextReader, TextWriter
-    from s3po.mock import MockS3, Server
+    from s3po.mock import Faults, MockS3, Requests, Server
     from s3po.sigv4 import Condition
-    from s3po.transfer.body import Range
-    from s3po.transfer.headers import Expires
-    from s3po.transfer.sink import Target
-    from s3po.transfer.source import Data
 
-    Checksum = Literal["crc32", "crc32c", "crc64nvme", "sha1", "sha256"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _source_by_position(copy: _F) -> _F:
+    """Let `copy` take its source by position, as it did before 1.0, with a DeprecationWarning.
+
+    The order was the reverse of boto3's and shutil's, and swapped arguments overwrite the source.
+    """
+
+    @functools.wraps(copy)
+    def wrapper(self: Connection, bucket: str, key: str, *source: str, **options: Any) -> Any:
+        if source:
+            if len(source) != 2 or "source_key" in options or "source_bucket" in options:
+                raise TypeError(
+                    "copy() takes a bucket and a key; its source is source_bucket= and source_key="
+                )
+            warnings.warn(
+                "the source of copy() is source_bucket= and source_key=",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            options["source_bucket"], options["source_key"] = source
+        return copy(self, bucket, key, **options)
+
+    return cast(_F, wrapper)
 
 
 class Connection:
@@ -116,7 +141,7 @@ class Connection:
         )
         region_name = settings.region if region_name is None else region_name
         endpoint_url = settings.endpoint_url if endpoint_url is None else endpoint_url
-        #: The low-level client: one method for each S3 operation. Also `conn`.
+        #: The low-level client: S3's operations by their own names. Also `conn`.
         self.client: Client = Client(
             endpoint=Endpoint(
                 endpoint_url=endpoint_url,
@@ -561,6 +586,7 @@ class Connection:
         """
         return _delete_many(self.client, bucket, keys, headers=headers)
 
+    @_source_by_position
     def copy(
         self,
         bucket: str,
@@ -1027,18 +1053,19 @@ class Connection:
         """
         return Batch(self, poolsize, raise_errors=raise_errors, collect=collect, progress=progress)
 
-    def mock(self, *, serve: bool = False) -> Mock:
+    def mock(self, *, serve: bool = False, app: MockS3 | None = None) -> Mock:
         """An S3 in memory in place of the real one, for tests: `with conn.mock() as mock:`.
 
         `mock.start()` and `mock.stop()` do the same for a `setUp` and `tearDown`. Each has a store
         of its own that is gone when it stops; they nest. With `serve=True` it is reached over a
-        loopback socket, so that `mock.url` and presigned URLs serve any other client too.
+        loopback socket, so that `mock.url` and presigned URLs serve any other client too. `app` is a
+        `MockS3` of one's own, which several connections may share and whose store stays.
         """
-        return Mock(self, serve=serve)
+        return Mock(self, serve=serve, app=app)
 
     @property
     def conn(self) -> Client:
-        """The low-level client: one method for each S3 operation, by S3's own name."""
+        """The low-level client: S3's operations by their own names, and `request` for any other."""
         return self.client
 
     @property
@@ -1049,6 +1076,21 @@ class Connection:
         hosts that name none.
         """
         return self.client.auth
+
+    @property
+    def session(self) -> S3Session:
+        """The `requests.Session` that all requests of this connection go through.
+
+        `session.mount(prefix, adapter)` lets any requests adapter serve the URLs that begin with
+        `prefix` (its default port may be left out); `session.hooks["response"]` takes functions that see
+        each response, before s3po does; `session.get(url)` and the like send a request by hand, on the
+        same connections: unsigned (see `auth`), without redirects, cookies or netrc, and with the body's
+        bytes as they are stored. Its adapters are given requests that are signed already: a header that
+        one adds is sent, but not signed. `close()` leaves adapters that others mounted open.
+
+        While a mock is on, it is the mock's.
+        """
+        return self.client.session
 
     @property
     def config(self) -> Config:
@@ -1096,18 +1138,21 @@ class Connection:
 class Mock:
     """A mock S3 that takes the place of a connection's store while it is on."""
 
-    __slots__ = ("_app", "_client", "_serve", "_server", "connection")
+    __slots__ = ("_app", "_client", "_given", "_serve", "_server", "connection")
 
-    def __init__(self, connection: Connection, *, serve: bool = False) -> None:
+    def __init__(
+        self, connection: Connection, *, serve: bool = False, app: MockS3 | None = None
+    ) -> None:
         #: Whose store it stands in for.
         self.connection = connection
         self._serve = serve
+        self._given = app
         self._app: MockS3 | None = None
         self._server: Server | None = None
         self._client: Client | None = None
 
     def start(self) -> Self:
-        """Put it in place, empty. Returns itself."""
+        """Put it in place, empty unless an app was given. Returns itself."""
         if self._app is not None:
             raise ConfigError("the mock is on already")
         from s3po.mock import MockS3
@@ -1115,9 +1160,11 @@ class Mock:
 
         connection = self.connection
         given = connection._arguments
-        # Neither files nor the environment nor a metadata service is asked: a mock needs nothing from outside.
-        access_key = given["aws_access_key_id"] or "mock-access-key"
-        secret_key = given["aws_secret_access_key"] or "mock-secret-key"
+        app = self._given
+        known = None if app is None else app.accounts.first
+        # Neither files nor the environment nor a metadata service is asked for keys.
+        access_key = given["aws_access_key_id"] or (known or _MOCK_KEYS)[0]
+        secret_key = given["aws_secret_access_key"] or (known or _MOCK_KEYS)[1]
         provider = resolve_provider(
             access_key=None if given["anonymous"] else access_key,
             secret_key=None if given["anonymous"] else secret_key,
@@ -1125,10 +1172,12 @@ class Mock:
             profile_name=None,
             anonymous=given["anonymous"],
         )
-        app = MockS3(
-            credentials=None if given["anonymous"] else {access_key: secret_key},
-        )
         real = connection._real
+        if app is None:
+            app = MockS3(
+                credentials=None if given["anonymous"] else {access_key: secret_key},
+                region=real.endpoint.region or "us-east-1",
+            )
         # No proxy stands between a test and its mock.
         session = S3Session(replace(real.config, proxies={}))
         server: Server | None = None
@@ -1171,6 +1220,10 @@ class Mock:
             if server is not None:
                 server.stop()
 
+    def __call__(self, *, serve: bool = False, app: MockS3 | None = None) -> Mock:
+        """Another mock of the same connection, as `Connection.mock` makes one."""
+        return type(self)(self.connection, serve=serve, app=app)
+
     def __enter__(self) -> Self:
         return self.start()
 
@@ -1190,18 +1243,18 @@ class Mock:
         return self._app
 
     @property
-    def faults(self) -> Any:
-        """What is to go wrong, as data; see `s3po.mock`."""
+    def faults(self) -> Faults:
+        """The faults that are to be done to requests, as data; see `s3po.mock`."""
         return self.app.faults
 
     @property
-    def requests(self) -> Any:
+    def requests(self) -> Requests:
         """The log of the requests that came."""
         return self.app.requests
 
     @property
     def url(self) -> str:
-        """Where the mock is: a socket with `serve=True`, else a name that only this connection knows."""
+        """The mock's URL: a socket's with `serve=True`, else a name that only this connection knows."""
         self.app  # noqa: B018 - raises where it is off
         return self._server.url if self._server is not None else _MOCK_URL
 
@@ -1212,6 +1265,8 @@ class Mock:
 #: Reached by an adapter, never by name: the domain is one that cannot exist
 #: (https://www.rfc-editor.org/rfc/rfc6761#section-6.4).
 _MOCK_URL = "http://mock.s3po.invalid"
+#: The keys that a mock knows where the connection has none of its own.
+_MOCK_KEYS = ("mock-access-key", "mock-secret-key")
 
 
 def _add_context(error: S3poError, operation: str, bucket: object, key: object) -> None:

@@ -19,7 +19,7 @@ from s3po.transfer.body import PinnedObject, Range, ResumableBody, get_first
 from s3po.transfer.plan import concurrency_for, next_part_size
 from s3po.transfer.source import Progress, as_bytes, check_encoding
 from s3po.transfer.tasks import TaskGroup
-from s3po.transfer.upload import MultipartUpload, check_progress
+from s3po.transfer.upload import MultipartUpload, guard_progress
 from s3po.transfer.verify import verifier_for
 
 #: Bytes that a reader asks the store for after a seek; they double as long as the reading goes on in order.
@@ -89,7 +89,7 @@ def open_writer(
     """A file that writes an object; see `Connection.open`."""
     check_bucket(bucket)
     check_key(key)
-    check_progress(progress)
+    progress = guard_progress(progress)
     upload = MultipartUpload(
         client, bucket, key, headers=headers, checksum=checksum, progress=progress
     )

@@ -1,4 +1,4 @@
-"""Forks: whatever belongs to one process can tell when it finds itself in a copy of that process."""
+"""Detection of forks, and suspension of the greenlets that a fork has copied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Fixtures for tests against S3: `s3po_mock`, a Connection on a mock of its own, and `s3po_server`, a served one.
+"""Fixtures for tests against S3.
+
+- `s3po_mock`: a Connection on a mock of its own.
+- `s3po_mock_all`: the same, and every Connection that the tested code makes reaches that mock.
+- `s3po_server`: a served mock, and the environment set so that other clients find it.
 
 pytest finds this module by the package's entry point (`pytest11`); nothing of s3po is loaded before a
 test asks for one of the fixtures.
@@ -8,13 +12,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 if TYPE_CHECKING:
-    from s3po.connection import Connection
+    from s3po.connection import Connection, Mock
     from s3po.mock import MockS3
+
+    class MockedConnection(Connection):
+        """A Connection whose `mock` is the mock that it has: `s3po_mock` and `s3po_mock_all` give one."""
+
+        mock: Mock
+
 
 _ACCESS_KEY = "s3po-test-key"
 _SECRET_KEY = "s3po-test-secret"
@@ -36,7 +47,7 @@ _UNSET = (
 
 
 class MockServer(NamedTuple):
-    """A served mock: where it is, the keys that it knows, and itself."""
+    """A served mock: its URL, the keys that it knows, and itself."""
 
     url: str
     access_key: str
@@ -54,20 +65,74 @@ def _close(environment: pytest.MonkeyPatch, factory: pytest.TempPathFactory) -> 
     environment.setenv("AWS_SHARED_CREDENTIALS_FILE", empty)
 
 
-@pytest.fixture
-def s3po_mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
-    """A Connection on a fresh mock in process."""
+@contextmanager
+def _mocked_connection(
+    factory: pytest.TempPathFactory, app: MockS3 | None = None
+) -> Iterator[MockedConnection]:
+    """A connection that is mocked until the end, whatever the environment says."""
     import s3po
+
+    class MockedConnection(s3po.Connection):
+        """A Connection whose `mock` is the mock that it has, and makes another when it is called."""
 
     # The settings of whoever runs the tests are not the test's.
     with pytest.MonkeyPatch.context() as environment:
-        _close(environment, tmp_path_factory)
-        connection = s3po.Connection(_ACCESS_KEY, _SECRET_KEY, region_name=_REGION)
+        _close(environment, factory)
+        connection: Any = MockedConnection(_ACCESS_KEY, _SECRET_KEY, region_name=_REGION)
+    mock = s3po.Mock(connection, app=app)
+    connection.mock = mock
     try:
-        with connection.mock():
+        with mock:
             yield connection
     finally:
         connection.close()
+
+
+@pytest.fixture
+def s3po_mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MockedConnection]:
+    """A Connection on a fresh mock in process; `s3po_mock.mock` has its `faults` and `requests`."""
+    with _mocked_connection(tmp_path_factory) as connection:
+        yield connection
+
+
+@pytest.fixture
+def s3po_mock_all(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MockedConnection]:
+    """A Connection on a fresh mock in process, which every other Connection reaches, too.
+
+    That is what the tested code makes of `s3po.Connection` during the test, with whatever keys and
+    endpoint, and what it made before, such as one in a module. Nobody's signature is verified.
+    """
+    import gc
+
+    import s3po
+    from s3po.mock import MockS3
+
+    app = MockS3(region=_REGION)
+    mocks: list[s3po.Mock] = []
+    make = s3po.Connection.__init__
+
+    def mock_connection(connection: s3po.Connection) -> None:
+        mocks.append(s3po.Mock(connection, app=app).start())
+
+    def __init__(self: s3po.Connection, *args: Any, **named: Any) -> None:  # noqa: N807
+        make(self, *args, **named)
+        mock_connection(self)
+
+    _close(monkeypatch, tmp_path_factory)
+    for known in gc.get_objects():
+        # An instance's own class is asked, so that no proxy object is woken.
+        if issubclass(type(known), s3po.Connection) and hasattr(known, "client"):
+            mock_connection(known)
+    try:
+        with _mocked_connection(tmp_path_factory, app) as connection:
+            monkeypatch.setattr(s3po.Connection, "__init__", __init__)
+            yield connection
+    finally:
+        monkeypatch.setattr(s3po.Connection, "__init__", make)
+        for mock in reversed(mocks):
+            mock.stop()
 
 
 @pytest.fixture

@@ -18,6 +18,13 @@ __all__ = ["Node", "can_carry", "document", "element", "escape", "glimpse", "is_
 
 #: Deeper than any document of S3's; a bound for those that are not.
 _MAX_DEPTH = 64
+#: Several times as many as the largest page of any listing has.
+_MAX_ELEMENTS = 200_000
+
+_LARGE = 1024 * 1024
+
+#: Documents with characters that XML cannot carry are read only up to this many bytes: it takes its time.
+_MAX_TOLERATED = 16 * 1024 * 1024
 
 # What XML 1.0 has no way to write, not even as a reference: https://www.w3.org/TR/xml/#charsets
 _ILLEGAL = "\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff"
@@ -103,15 +110,9 @@ def parse(content: bytes | None, *roots: str) -> Node:
     return root
 
 
-_MARK = b"\xef\xbb\xbf"
-
-
 def _strip(content: bytes) -> bytes:
-    """Without white space around it, and without a byte order mark before it."""
-    content = content.strip()
-    while content.startswith(_MARK):
-        content = content[3:].lstrip()
-    return content
+    """Without white space around it, and without byte order marks before it, in one go."""
+    return content.lstrip(b"\xef\xbb\xbf \t\r\n\v\f").rstrip()
 
 
 def _build(content: bytes | str) -> Node:
@@ -120,9 +121,13 @@ def _build(content: bytes | str) -> Node:
 
     top = node = Node("")
     above: list[Node] = []
+    count = 0
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        nonlocal node
+        nonlocal node, count
+        count += 1
+        if count > _MAX_ELEMENTS:
+            raise ValueError("XML of too many elements")
         child = Node(name.rpartition(":")[2] if ":" in name else name)
         if attributes:
             child.attributes = attributes
@@ -140,13 +145,18 @@ def _build(content: bytes | str) -> Node:
         node = above.pop()
 
     def data(text: str) -> None:
-        node.text += text
+        # S3 has no text beside elements; to collect it piece by piece could take for ever.
+        if not node.children:
+            node.text += text
 
     def refuse(*_: object) -> None:
         raise ValueError("XML with a DOCTYPE")
 
     parser = expat.ParserCreate()
     parser.buffer_text = True
+    if len(content) > _LARGE:
+        # Long text comes in fewer pieces.
+        parser.buffer_size = _LARGE
     parser.StartElementHandler = start
     parser.EndElementHandler = end
     parser.CharacterDataHandler = data
@@ -167,6 +177,8 @@ def _build_tolerantly(content: bytes) -> Node:
 
     They are swapped for private-use characters that occur nowhere in the document, and back.
     """
+    if len(content) > _MAX_TOLERATED:
+        raise ValueError("no XML")
     text = content.decode("utf-8")
     whole = len(text)
     if _declares_encoding(text):

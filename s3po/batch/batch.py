@@ -40,8 +40,8 @@ class Batch(Verbs):
     call fail. Callbacks may make further calls, which wait in a queue while the pool is full. A verb
     that raises has made no call.
 
-    Leaving the `with` block waits for all calls. Failures that nobody handled (by an `errback`, or by
-    reading the handle's exception) are then raised, all in one `BatchError`; with
+    Leaving the `with` block waits for all calls. Failures that were not handled (by an `errback`, or
+    by reading the handle's exception) are then raised, all in one `BatchError`; with
     `raise_errors=False` they are not, and `failures` lists them. When the block is left by an
     exception, running calls are let finish; by KeyboardInterrupt, GreenletExit or after `cancel()`
     everything is stopped within a second.
@@ -101,7 +101,7 @@ class Batch(Verbs):
             if self._entered:
                 raise ConfigError("the batch is entered already: make another with conn.batch()")
             if last.pending:
-                # They were told to stop and did not: what they do must not mix with what comes.
+                # They were cancelled and have not stopped: their work must not mix with the next block's.
                 raise ConfigError(
                     f"{last.pending} calls of the last block have not ended: make another batch"
                 )
@@ -163,7 +163,7 @@ class Batch(Verbs):
 
     @property
     def failures(self) -> list[Failure]:
-        """Failures that nobody has handled, in call order: `verb`, `bucket`, `key`, `exception`."""
+        """Failures that were not handled, in call order: `verb`, `bucket`, `key`, `exception`."""
         failures = self._scheduler.failures
         return [failures[number] for number in sorted(failures)]
 

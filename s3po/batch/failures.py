@@ -71,9 +71,9 @@ def clear_tracebacks(
 ) -> None:
     """Release the frames in a failure's tracebacks, which may hold the payload of its call.
 
-    S3poErrors lose their tracebacks altogether, for the errors tell as much, but keep them
-    `from_callback`, where the lines are the user's. The frames of `skip` at the outer end refer to the
-    error itself.
+    An S3poError loses its whole traceback, which adds nothing to its message, unless it comes
+    `from_callback`, where the lines are the user's. The outermost frames that run code of `skip` are
+    removed, for they refer to the error itself.
     """
     todo: list[BaseException] = [error]
     seen: set[int] = set()

@@ -8,6 +8,8 @@ Each TypedDict repeats the keyword arguments of one method of Connection; its de
 from collections.abc import Mapping
 from typing import Required, TypedDict
 
+from s3po.transfer.body import Range
+from s3po.transfer.headers import Checksum, Expires
 from s3po.transfer.source import Progress
 
 
@@ -21,6 +23,11 @@ class ExistsOptions(HeadOptions, total=False):
 
 
 class DownloadFileOptions(HeadOptions, total=False):
+    range: Range | None
+    part_number: int | None
+    if_match: str | None
+    if_none_match: str | None
+    sse_customer_key: bytes | None
     progress: Progress | None
 
 
@@ -28,15 +35,31 @@ class DownloadOptions(DownloadFileOptions, total=False):
     """All but `encoding`, upon which the type of the result depends."""
 
 
-class UploadFileOptions(TypedDict, total=False):
+class ObjectOptions(TypedDict, total=False):
+    """Headers of an object that is made, and conditions upon it."""
+
     content_type: str | None
     metadata: Mapping[str, str] | None
+    cache_control: str | None
+    content_disposition: str | None
+    content_encoding: str | None
+    content_language: str | None
+    expires: Expires | None
     storage_class: str | None
+    acl: str | None
+    tags: Mapping[str, str] | None
+    sse: str | None
+    sse_kms_key_id: str | None
+    sse_customer_key: bytes | None
+    checksum: Checksum | None
     if_match: str | None
     if_none_match: str | None
-    part_size: int | None
     headers: Mapping[str, str] | None
     progress: Progress | None
+
+
+class UploadFileOptions(ObjectOptions, total=False):
+    part_size: int | None
 
 
 class UploadOptions(UploadFileOptions, total=False):
@@ -44,17 +67,11 @@ class UploadOptions(UploadFileOptions, total=False):
     size: int | None
 
 
-class CopyOptions(TypedDict, total=False):
-    source_bucket: Required[str]
+class CopyOptions(ObjectOptions, total=False):
     source_key: Required[str]
+    source_bucket: str | None
     source_version_id: str | None
-    if_match: str | None
-    if_none_match: str | None
-    content_type: str | None
-    metadata: Mapping[str, str] | None
-    storage_class: str | None
-    headers: Mapping[str, str] | None
-    progress: Progress | None
+    source_sse_customer_key: bytes | None
 
 
 class DeleteOptions(HeadOptions, total=False):

@@ -370,7 +370,7 @@ class Scheduler:
     def finish(
         self, handle: Handle[Any], value: Any, failure: Exception | None, handled: bool
     ) -> None:
-        """Record the outcome of a call, and keep a failure that nobody has handled for the block's end."""
+        """Record the outcome of a call, and keep an unhandled failure for the end of the block."""
         stats = self.stats
         if failure is None:
             stats.done += 1
@@ -393,7 +393,7 @@ class Scheduler:
             if self._display is not None:
                 self._display.update(stats)
         except Exception as error:
-            # It is not called again, and its error is told with the call after which it was raised.
+            # It is not called again, and its error becomes the failure of this call.
             self._display = None
             clear_tracebacks(error, from_callback=True, skip=_OWN_FRAMES)
             self._record_failure(handle, error)
@@ -428,7 +428,7 @@ class Scheduler:
     # Waiting
 
     def poll(self) -> None:
-        """Yield to the event loop for somebody who asks repeatedly whether a call has finished."""
+        """Yield to the event loop, for a program that asks repeatedly whether a call has finished."""
         if (
             not in_forked_child(self.generation)
             and get_hub() is self.hub
@@ -459,7 +459,7 @@ class Scheduler:
                 self.limiter.reacquire()
 
     def wait_for_all(self) -> None:
-        """Wait until no call is pending; for the owner of the block."""
+        """Wait until no call is pending, without checks; for the end of the block."""
         while self.pending:
             waiter = Waiter(self.hub)
             self._waiters.append(waiter)
@@ -470,7 +470,7 @@ class Scheduler:
                     self._waiters.remove(waiter)
 
     def wait(self) -> None:
-        """Wait until no call is pending; for anybody."""
+        """Wait until no call is pending, in any greenlet but a worker."""
         if self.pending:
             self.check_owner()
             if self._current_worker() is not None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Unpack, overload
@@ -36,6 +35,8 @@ from s3po.models import (
     ObjectInfo,
     UploadResult,
 )
+from s3po.transfer.sink import Target
+from s3po.transfer.source import Data
 
 
 class Verb:
@@ -54,7 +55,7 @@ class Verb:
         """Raise the TypeError that the method would raise, before there is a call."""
         for name in options:
             if name not in self.options:
-                close = get_close_matches(name, self.options, 1)
+                close = _get_close_matches(name, self.options, 1)
                 hint = f". Did you mean {close[0]!r}?" if close else ""
                 raise TypeError(f"{self.name}() got an unexpected keyword argument {name!r}{hint}")
         for name in sorted(self.required.difference(options)):
@@ -90,6 +91,7 @@ VERBS = {
         Verb("delete", DeleteOptions),
         Verb("delete_many", DeleteManyOptions),
         Verb("copy", CopyOptions),
+        Verb("move", CopyOptions),
     )
 }
 
@@ -105,7 +107,7 @@ class Verbs:
         self,
         bucket: str,
         key: str,
-        data: object,
+        data: Data,
         *,
         callback: Callback[UploadResult] | None = None,
         errback: Errback | None = None,
@@ -160,7 +162,7 @@ class Verbs:
         self,
         bucket: str,
         key: str,
-        file: Any,
+        file: Target,
         *,
         encoding: str | None = None,
         callback: Callback[DownloadResult] | None = None,
@@ -171,7 +173,7 @@ class Verbs:
         self,
         bucket: str,
         key: str,
-        file: Any = None,
+        file: Target | None = None,
         *,
         encoding: str | None = None,
         callback: Callback[Any] | None = None,
@@ -271,6 +273,20 @@ class Verbs:
             VERBS["copy"], bucket, key, (bucket, key), options, callback, errback
         )
 
+    def move(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        callback: Callback[CopyObjectResult] | None = None,
+        errback: Errback | None = None,
+        **options: Unpack[CopyOptions],
+    ) -> Handle[CopyObjectResult]:
+        """`Connection.move` as a call of this batch."""
+        return self._scheduler.submit(
+            VERBS["move"], bucket, key, (bucket, key), options, callback, errback
+        )
+
     def call(
         self,
         operation: str,
@@ -319,7 +335,7 @@ def _find_operation(client: type, operation: str) -> Operation:
             for name in dir(client)
             if not name.startswith("_") and inspect.isroutine(getattr(client, name))
         ]
-        close = get_close_matches(operation, names, 1, 0.3)
+        close = _get_close_matches(operation, names, 1, 0.3)
         hint = f": did you mean {close[0]!r}?" if close else ""
         raise ConfigError(f"the client has no operation {operation!r}{hint}")
     if inspect.isgeneratorfunction(method):
@@ -327,6 +343,15 @@ def _find_operation(client: type, operation: str) -> Operation:
             f"{operation} returns an iterator, whose requests would be made outside of the call"
         )
     return Operation(operation, inspect.signature(method))
+
+
+def _get_close_matches(
+    name: str, names: Iterable[str], count: int, cutoff: float = 0.6
+) -> list[str]:
+    # Loaded only for a mistake.
+    from difflib import get_close_matches
+
+    return get_close_matches(name, list(names), count, cutoff)
 
 
 def _closing_body(callback: Callback[Any]) -> Callback[Any]:

@@ -217,7 +217,16 @@ class Chain:
     def _load(self) -> Credentials:
         tried: list[str] = ["arguments: none given"]
         for source in self._sources:
-            found = source.load()
+            found: Found | Sequence[str] = ()
+            trouble: str | None = None
+            cause: BaseException | None = None
+            try:
+                found = source.load()
+            except CredentialsError as error:
+                trouble, cause = error.message, error.__cause__
+            if trouble is not None:
+                # Made anew: the frames of the other's traceback hold keys and tokens.
+                raise CredentialsError(trouble) from cause
             if isinstance(found, Found):
                 credentials = found.credentials
                 if self._left(credentials) <= 0:

@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-metadata-v2-how-it-
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from urllib.parse import quote, urlsplit
@@ -32,6 +33,8 @@ _IPV6 = "http://[fd00:ec2::254]"
 _TTL = 6 * 3600
 _PATH = "/latest/meta-data/iam/security-credentials/"
 _NAMES = ("AccessKeyId", "SecretAccessKey", "Token")
+#: https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
+_is_role = re.compile(r"[A-Za-z0-9_+=,.@-]{1,128}").fullmatch
 #: Credentials that have ended are used on for a time between these, seconds: during an outage of the
 #: service AWS takes them (https://docs.aws.amazon.com/sdkref/latest/guide/feature-imds-credentials.html).
 _EXTENDED = (5 * 60.0, 10 * 60.0)
@@ -87,6 +90,8 @@ class Instance:
         role = role.strip().partition("\n")[0].strip()
         if not role:
             raise _NoRole(f"{what}: the instance has no role")
+        if not _is_role(role):
+            raise CredentialsError(f"{what} answers with something else than a role's name")
         content = self._get(what, base, _PATH + quote(role, safe=""), timeout, attempts, json=True)
         fields = parse_json(content, f"{what}: its answer")
         code = fields.get("Code")
@@ -94,7 +99,7 @@ class Instance:
             said = glimpse(f"{code} {fields.get('Message', '')}", secrets_in(fields))
             raise CredentialsError(f"{what}: {said}")
         expires = self._extended(required_time(fields, "Expiration", what))
-        source = f"role {glimpse(role)} of the instance"
+        source = f"role {role} of the instance"
         return Found(make_credentials(fields, _NAMES, source, expires=expires))
 
     def _get(

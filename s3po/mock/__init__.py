@@ -7,6 +7,11 @@
     with MockS3(credentials={"access": "secret"}).serve() as server:
         ...  # any client of any language at server.url
 
+Requests that are posted to `/` as a form are STS's: AssumeRole, AssumeRoleWithWebIdentity and
+GetCallerIdentity. The keys that they issue are accepted, with their token, until they expire; roles
+have the rights of the account that they are in, and their trust policies are not looked at.
+`POST /_s3po/reset` (and `/moto-api/reset`) forgets everything.
+
 What it does not do
 ===================
 
@@ -21,17 +26,23 @@ PutObjectAnnotation, RenameObject, RestoreObject, SelectObjectContent,
 UpdateBucketMetadataAnnotationTableConfiguration, UpdateBucketMetadataInventoryTableConfiguration,
 UpdateBucketMetadataJournalTableConfiguration, UpdateObjectEncryption, WriteGetObjectResponse.
 
-So do, with the header's name: MFA (deletes with `x-amz-mfa`, versioning with MfaDelete), appends
-(`x-amz-write-offset-bytes`), If-None-Match of a write with anything but `*`, bodies of unknown
-length (chunked, but not aws-chunked), signatures of version 4A, directory buckets.
+So do, with the header's name: MFA (any request with `x-amz-mfa`, versioning with MfaDelete), appends
+(`x-amz-write-offset-bytes`), event holds (`x-amz-object-lock-event-hold`), checksums by XXHash,
+If-None-Match of a write with anything but `*` and If-Match with `*`, bodies of unknown length (chunked,
+but not aws-chunked), signatures of version 4A, directory buckets.
+
+A fault of the mock's own is a 500 InternalError; its traceback is in the server's log.
 
 Stored, checked and given back, but not acted upon: lifecycles (`x-amz-expiration` tells what would
 expire; nothing does), websites, logging, notifications (their destinations are not looked for),
 replication, analytics, inventories, metrics, intelligent tiering, acceleration, who pays. Encryption
 is headers only: bytes are kept as they came, though an SSE-C key must be shown again. New buckets
 are as S3 makes them today, but with ACLs and no public access block; `MockS3(defaults="current")`
-has these, too. Any region may stand in a signature. Metadata beyond ASCII comes back as its bytes.
-IAM, STS, access points and S3 Control are other services. There is no TLS.
+has these, too. The CRC64NVME of an object that came without a checksum is computed when it is asked
+for; the answer to the write itself does not have it. A Complete's checksum of a whole object is taken
+without `x-amz-checksum-type`, too. Any region may stand in a signature. Metadata beyond ASCII comes
+back as its bytes. IAM, the other operations of STS, access points and S3 Control are other services.
+There is no TLS: a client that begins a handshake is closed on.
 """
 
 from s3po.mock.app import MockS3, Server

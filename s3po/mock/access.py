@@ -7,19 +7,19 @@ from collections.abc import Iterator
 from s3po.mock import acl, policy
 from s3po.mock.accounts import account_number
 from s3po.mock.answers import S3Failure
-from s3po.mock.call import Call
+from s3po.mock.request import Request
 from s3po.mock.store import Bucket, Version
 
 
 def check_expected_owner(
-    call: Call, bucket: Bucket, header: str = "x-amz-expected-bucket-owner"
+    request: Request, bucket: Bucket, header: str = "x-amz-expected-bucket-owner"
 ) -> None:
     """AccessDenied where the request is meant for another account's bucket.
 
     The header holds an account's number, twelve digits:
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
     """
-    expected = call.headers.get(header)
+    expected = request.headers.get(header)
     if expected is None:
         return
     if len(expected) != 12 or not (expected.isascii() and expected.isdigit()):
@@ -34,33 +34,33 @@ def check_expected_owner(
 
 
 def _decide(
-    call: Call, bucket: Bucket, action: str, key: str | None, version: Version | None
+    request: Request, bucket: Bucket, action: str, key: str | None, version: Version | None
 ) -> bool | None:
     """The bucket policy's decision: True, False, or None where it is silent."""
     statements = bucket.rules.get("policy")
     if not statements:
         return None
-    return policy.evaluate(call, bucket, statements, action, key, version)
+    return policy.evaluate(request, bucket, statements, action, key, version)
 
 
-def may_bucket(call: Call, bucket: Bucket, action: str, permission: str) -> bool:
-    """Whether the call may do `action` to the bucket; `permission` is the ACL's name for it, if any."""
-    decision = _decide(call, bucket, action, None, None)
-    who = call.identity
+def may_bucket(request: Request, bucket: Bucket, action: str, permission: str) -> bool:
+    """Tell whether the request may do `action` to the bucket; `permission` is the ACL's name for it, if any."""
+    decision = _decide(request, bucket, action, None, None)
+    who = request.identity
     if who is not None and who.id == bucket.owner.id:
         if decision is not None:
             # Owners cannot lock themselves out of their policy.
             return decision or action.endswith("BucketPolicy")
         return _owner_may(bucket, permission)
     if decision is not None:
-        return decision and not _restricted(bucket, call)
+        return decision and not _restricted(bucket, request)
     if not permission or acl.enforced(bucket):
         return False
     return acl.allows(bucket.acl, who, permission, ignore_public=_ignores_public(bucket))
 
 
 def _owner_may(bucket: Bucket, permission: str) -> bool:
-    """Whether a bucket's ACL lets its owner, who can always read and write the ACL itself."""
+    """Tell whether a bucket's ACL lets its owner, who can always read and write the ACL itself."""
     if permission not in ("READ", "WRITE") or acl.enforced(bucket):
         return True
     return acl.allows(bucket.acl, bucket.owner, permission)
@@ -71,46 +71,46 @@ def _ignores_public(bucket: Bucket) -> bool:
     return bool(block and block.get("IgnorePublicAcls"))
 
 
-def _restricted(bucket: Bucket, call: Call) -> bool:
-    """Whether a public policy's permission does not count, because the bucket is kept from the public."""
+def _restricted(bucket: Bucket, request: Request) -> bool:
+    """Tell whether a public policy's permission does not count, because the bucket is kept from the public."""
     block = bucket.rules.get("publicAccessBlock")
     if not (block and block.get("RestrictPublicBuckets")):
         return False
-    if call.identity is not None and call.identity.id == bucket.owner.id:
+    if request.identity is not None and request.identity.id == bucket.owner.id:
         return False
     return policy.is_public(bucket.rules["policy"])
 
 
-def check_bucket(call: Call, action: str, permission: str = "") -> Bucket:
-    """The call's bucket, which must be there and allow it."""
-    bucket = call.bucket
-    check_expected_owner(call, bucket)
-    if not may_bucket(call, bucket, action, permission):
+def check_bucket(request: Request, action: str, permission: str = "") -> Bucket:
+    """The request's bucket, which must be there and allow it."""
+    bucket = request.bucket
+    check_expected_owner(request, bucket)
+    if not may_bucket(request, bucket, action, permission):
         raise S3Failure("AccessDenied")
     return bucket
 
 
-def check_write(call: Call, action: str = "s3:PutObject", key: str | None = None) -> Bucket:
-    """The call's bucket, into which it may write (or out of which delete) `key`."""
-    bucket = call.bucket
-    check_expected_owner(call, bucket)
+def check_write(request: Request, action: str = "s3:PutObject", key: str | None = None) -> Bucket:
+    """The request's bucket, into which it may write (or out of which delete) `key`."""
+    bucket = request.bucket
+    check_expected_owner(request, bucket)
     if key is None:
-        key = call.key
-    if not may_write(call, bucket, action, key):
+        key = request.key
+    if not may_write(request, bucket, action, key):
         raise S3Failure("AccessDenied")
     if action == "s3:PutObject" and "policy" in bucket.rules:
-        for needed in _header_actions(call, bucket):
-            if not may_write(call, bucket, needed, key):
+        for needed in _header_actions(request, bucket):
+            if not may_write(request, bucket, needed, key):
                 raise S3Failure("AccessDenied")
     return bucket
 
 
-def _header_actions(call: Call, bucket: Bucket) -> Iterator[str]:
+def _header_actions(request: Request, bucket: Bucket) -> Iterator[str]:
     """Actions that the headers of a write need besides s3:PutObject.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
     """
-    headers = call.headers
+    headers = request.headers
     # With ACLs disabled, a header that grants the owner full control changes nothing.
     if not acl.enforced(bucket) and any(
         name == "x-amz-acl" or name.startswith("x-amz-grant-") for name in headers
@@ -125,7 +125,7 @@ def _header_actions(call: Call, bucket: Bucket) -> Iterator[str]:
 
 
 def check_copied_tags(
-    call: Call, source_bucket: Bucket, source: Version, bucket: Bucket, key: str
+    request: Request, source_bucket: Bucket, source: Version, bucket: Bucket, key: str
 ) -> None:
     """AccessDenied where a copy would take tags along that it may not read or not write.
 
@@ -134,18 +134,18 @@ def check_copied_tags(
     if not source.tags:
         return
     action = "s3:GetObjectTagging"
-    if not may_object(call, source_bucket, source, action, "") or not may_write(
-        call, bucket, "s3:PutObjectTagging", key
+    if not may_object(request, source_bucket, source, action, "") or not may_write(
+        request, bucket, "s3:PutObjectTagging", key
     ):
         raise S3Failure("AccessDenied")
 
 
-def may_write(call: Call, bucket: Bucket, action: str, key: str | None) -> bool:
-    """Whether the call may do `action`, which the ACL's WRITE allows, to `key`."""
-    decision = _decide(call, bucket, action, key, None)
-    who = call.identity
+def may_write(request: Request, bucket: Bucket, action: str, key: str | None) -> bool:
+    """Tell whether the request may do `action`, which the ACL's WRITE allows, to `key`."""
+    decision = _decide(request, bucket, action, key, None)
+    who = request.identity
     if decision is not None:
-        return decision and not _restricted(bucket, call)
+        return decision and not _restricted(bucket, request)
     if who is not None and who.id == bucket.owner.id:
         return _owner_may(bucket, "WRITE")
     if acl.enforced(bucket):
@@ -153,13 +153,15 @@ def may_write(call: Call, bucket: Bucket, action: str, key: str | None) -> bool:
     return acl.allows(bucket.acl, who, "WRITE", ignore_public=_ignores_public(bucket))
 
 
-def may_object(call: Call, bucket: Bucket, version: Version, action: str, permission: str) -> bool:
-    """Whether the call may do `action` to an object that is there."""
-    who = call.identity
+def may_object(
+    request: Request, bucket: Bucket, version: Version, action: str, permission: str
+) -> bool:
+    """Tell whether the request may do `action` to an object that is there."""
+    who = request.identity
     if bucket.rules:
-        decision = _decide(call, bucket, action, version.key, version)
+        decision = _decide(request, bucket, action, version.key, version)
         if decision is not None:
-            return decision and not _restricted(bucket, call)
+            return decision and not _restricted(bucket, request)
     if who is not None:
         if who.id == version.acl.owner.id and permission != "READ":
             return True
@@ -192,7 +194,7 @@ def find_version(bucket: Bucket, key: str, version_id: str | None) -> Version | 
 
 
 def check_object(
-    call: Call,
+    request: Request,
     action: str,
     permission: str,
     *,
@@ -201,17 +203,17 @@ def check_object(
     version_id: str | None = None,
     versioned_action: str = "",
 ) -> Version:
-    """The object that the call means, which must be there and allow it.
+    """The object that the request means, which must be there and allow it.
 
     Who may not list the bucket is told AccessDenied rather than NoSuchKey.
     """
     own = bucket is None
     if bucket is None:
-        bucket = call.bucket
-        key = call.key
-        version_id = call.query.get("versionId")
-        if "x-amz-expected-bucket-owner" in call.headers:
-            check_expected_owner(call, bucket)
+        bucket = request.bucket
+        key = request.key
+        version_id = request.query.get("versionId")
+        if "x-amz-expected-bucket-owner" in request.headers:
+            check_expected_owner(request, bucket)
     assert key is not None
     if version_id is None:
         version = bucket.latest(key)
@@ -219,7 +221,7 @@ def check_object(
         version = find_version(bucket, key, version_id)
         action = versioned_action or action
     if version is None or version.delete_marker:
-        if not _may_know(call, bucket, action, key):
+        if not _may_know(request, bucket, action, key):
             raise S3Failure("AccessDenied")
         if version is None:
             if version_id is not None:
@@ -227,25 +229,25 @@ def check_object(
             raise S3Failure("NoSuchKey", Key=key)
         headers = [("x-amz-delete-marker", "true"), ("x-amz-version-id", version.version_id)]
         # Of a delete marker that is the latest, S3 says NoSuchKey to those who read the object or its ACL.
-        reads = call.method in ("GET", "HEAD") and not action.endswith(_MARKED)
+        reads = request.method in ("GET", "HEAD") and not action.endswith(_MARKED)
         if version_id is not None or (own and not reads):
             raise S3Failure(
                 "MethodNotAllowed",
                 headers=[*headers, ("Allow", "DELETE")],
-                Method=call.method,
+                Method=request.method,
                 ResourceType="DeleteMarker",
             )
         raise S3Failure("NoSuchKey", Key=key, headers=headers)
-    if not may_object(call, bucket, version, action, permission):
+    if not may_object(request, bucket, version, action, permission):
         raise S3Failure("AccessDenied")
     return version
 
 
-#: What reads say MethodNotAllowed of a delete marker, though no version was named.
+#: Actions of reads that are refused (MethodNotAllowed) for a delete marker that is the latest.
 _MARKED = ("Tagging", "Retention", "LegalHold")
 
 
-def _may_know(call: Call, bucket: Bucket, action: str, key: str) -> bool:
-    if _decide(call, bucket, action, key, None) is False:
+def _may_know(request: Request, bucket: Bucket, action: str, key: str) -> bool:
+    if _decide(request, bucket, action, key, None) is False:
         return False
-    return may_bucket(call, bucket, "s3:ListBucket", "READ")
+    return may_bucket(request, bucket, "s3:ListBucket", "READ")

@@ -65,6 +65,11 @@ class Accounts:
         self.sessions: dict[str, Session] = {}
         self.signing_keys: dict[tuple[str, str], bytes] = {}
 
+    @property
+    def first(self) -> Account | None:
+        """The first account whose keys are known; None where any key is taken."""
+        return next((account for account, _ in self.by_key.values()), None)
+
     def find(self, access_key: str) -> tuple[Account | None, Owner]:
         """The account of a key and its owner; no account where any key is taken.
 

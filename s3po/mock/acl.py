@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from s3po.mock.answers import S3Failure
-from s3po.mock.call import Call
 from s3po.mock.document import Node, element, page, parse
+from s3po.mock.request import Request
 from s3po.mock.store import Acl, Bucket, Grant, Owner
 
 ALL_USERS = "http://acs.amazonaws.com/groups/global/AllUsers"
@@ -52,7 +52,7 @@ def canned(name: str, owner: Owner, bucket_owner: Owner) -> Acl:
 
 
 def from_headers(
-    call: Call, headers: Mapping[str, str], owner: Owner, bucket_owner: Owner
+    request: Request, headers: Mapping[str, str], owner: Owner, bucket_owner: Owner
 ) -> Acl | None:
     """The ACL that the request's headers name, or None where they name none."""
     name = headers.get("x-amz-acl")
@@ -72,7 +72,7 @@ def from_headers(
                     ArgumentValue=piece.strip(),
                 )
             account = who.strip().strip('"')
-            grants.append(_grantee(call, grantee, account, permission, grantee))
+            grants.append(_grantee(request, grantee, account, permission, grantee))
     if grants:
         if name is not None:
             raise S3Failure(
@@ -86,8 +86,8 @@ def from_headers(
 _ARGUMENTS = {"id": "CanonicalUser/ID", "uri": "Group/URI", "emailaddress": "EmailAddress"}
 
 
-def _grantee(call: Call, kind: str, who: str, permission: str, argument: str) -> Grant:
-    accounts = call.app.accounts
+def _grantee(request: Request, kind: str, who: str, permission: str, argument: str) -> Grant:
+    accounts = request.app.accounts
     if kind == "id":
         if who not in accounts.by_id:
             raise S3Failure(
@@ -106,7 +106,7 @@ def _grantee(call: Call, kind: str, who: str, permission: str, argument: str) ->
     return Grant("CanonicalUser", owner.id, permission)
 
 
-def from_document(call: Call, data: bytes, current: Acl) -> Acl:
+def from_document(request: Request, data: bytes, current: Acl) -> Acl:
     """The ACL of an AccessControlPolicy document; its owner cannot change."""
     try:
         root = parse(data, "AccessControlPolicy")
@@ -118,7 +118,7 @@ def from_document(call: Call, data: bytes, current: Acl) -> Acl:
         raise S3Failure("MalformedACLError")
     owner_id = owner.get("ID")
     if owner_id is not None and owner_id != current.owner.id:
-        _grantee(call, "id", owner_id, "READ", _ARGUMENTS["id"])
+        _grantee(request, "id", owner_id, "READ", _ARGUMENTS["id"])
         raise S3Failure("AccessDenied")
     grants = []
     for grant in listed.all("Grant"):
@@ -126,13 +126,13 @@ def from_document(call: Call, data: bytes, current: Acl) -> Acl:
         permission = grant.get("Permission")
         if grantee is None or permission not in PERMISSIONS:
             raise S3Failure("MalformedACLError")
-        grants.append(_from_node(call, grantee, permission))
+        grants.append(_from_node(request, grantee, permission))
     if len(grants) > 100:
         raise S3Failure("MalformedACLError")
     return Acl(current.owner, tuple(grants))
 
 
-def _from_node(call: Call, grantee: Node, permission: str) -> Grant:
+def _from_node(request: Request, grantee: Node, permission: str) -> Grant:
     kind = grantee.attributes.get("type", "")
     for wanted, tag, name in (
         ("CanonicalUser", "ID", "id"),
@@ -141,14 +141,14 @@ def _from_node(call: Call, grantee: Node, permission: str) -> Grant:
     ):
         who = grantee.get(tag)
         if kind == wanted and who is not None:
-            return _grantee(call, name, who, permission, _ARGUMENTS[name])
+            return _grantee(request, name, who, permission, _ARGUMENTS[name])
     raise S3Failure("MalformedACLError")
 
 
-def for_request(call: Call, current: Acl, bucket_owner: Owner) -> Acl:
-    """What a PutBucketAcl or PutObjectAcl asks for: by headers or by document, not both."""
-    data = call.body
-    named = from_headers(call, call.headers, current.owner, bucket_owner)
+def for_request(request: Request, current: Acl, bucket_owner: Owner) -> Acl:
+    """The ACL that a PutBucketAcl or PutObjectAcl gives: by headers or by document, not both."""
+    data = request.body
+    named = from_headers(request, request.headers, current.owner, bucket_owner)
     if named is not None:
         if data:
             raise S3Failure(
@@ -161,11 +161,11 @@ def for_request(call: Call, current: Acl, bucket_owner: Owner) -> Acl:
             "Your request was missing a required header",
             MissingHeaderName="x-amz-acl",
         )
-    return from_document(call, data, current)
+    return from_document(request, data, current)
 
 
-def render(call: Call, acl: Acl) -> bytes:
-    names = call.app.accounts.by_id
+def render(request: Request, acl: Acl) -> bytes:
+    names = request.app.accounts.by_id
     lines = []
     for grant in acl.grants:
         if grant.kind == "Group":
@@ -192,7 +192,7 @@ def owner_xml(tag: str, owner: Owner) -> str:
 
 
 def allows(acl: Acl, who: Owner | None, permission: str, *, ignore_public: bool = False) -> bool:
-    """Whether the ACL grants `permission` to an account, or to anyone (None)."""
+    """Tell whether the ACL grants `permission` to an account, or to anyone (None)."""
     for grant in acl.grants:
         if grant.permission not in (permission, "FULL_CONTROL"):
             continue
@@ -211,10 +211,10 @@ def is_public(acl: Acl) -> bool:
 
 
 def grants_others(acl: Acl, owner: Owner) -> bool:
-    """Whether an ACL grants anything to anyone but the owner."""
+    """Tell whether an ACL grants anything to anyone but the owner."""
     return any(grant.kind == "Group" or grant.who != owner.id for grant in acl.grants)
 
 
 def enforced(bucket: Bucket) -> bool:
-    """Whether the bucket's ownership setting turns ACLs off."""
+    """Tell whether the bucket's ownership setting turns ACLs off."""
     return bucket.ownership == "BucketOwnerEnforced"

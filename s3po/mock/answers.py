@@ -1,4 +1,4 @@
-"""What the mock answers: an `Answer`, or an `S3Failure` that becomes S3's error document."""
+"""Answers of the mock: an `Answer`, or an `S3Failure` that becomes S3's error document."""
 
 from __future__ import annotations
 

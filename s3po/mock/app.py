@@ -14,13 +14,13 @@ from s3po.errors import TransportTimeout
 from s3po.mock import buckets, cors, sts
 from s3po.mock.answers import Answer, Headers, S3Failure, status_line
 from s3po.mock.bucket_defaults import BucketDefaults
-from s3po.mock.call import Call, Environ
 from s3po.mock.dates import http_date
 from s3po.mock.error_answers import HOST_ID, INTERNAL_ERROR, error_answer
 from s3po.mock.fault_injection import inject
 from s3po.mock.faults import Faults, WireCut, WireReset
 from s3po.mock.perform import perform
 from s3po.mock.record import RequestRecord, Requests
+from s3po.mock.request import Environ, Request
 from s3po.mock.routes import Operation, find_operation, operation_names
 from s3po.mock.server import HEAD_TIMEOUT, ServerThread
 from s3po.mock.service import Service
@@ -118,73 +118,73 @@ class MockS3(Service):
             self.reset()
             return _answer_reset(start_response)
         try:
-            call = Call(self, environ, f"{next(self._ids):016X}"[-16:], self.clock())
+            request = Request(self, environ, f"{next(self._ids):016X}"[-16:], self.clock())
         except Exception as error:
             return _answer_crash(environ, error, start_response)
         record: RequestRecord | None = None
         try:
-            operation, failure = _find_operation(call)
-            record = RequestRecord(call, "Unknown" if operation is None else operation.name)
+            operation, failure = _find_operation(request)
+            record = RequestRecord(request, "Unknown" if operation is None else operation.name)
             self.requests.append(record)
             if operation is None:
-                answer = _answer_failure(call, record, failure)
+                answer = _answer_failure(request, record, failure)
             else:
                 fault = self.faults.match(
-                    operation.name, call.bucket_name, call.key, record.part_number
+                    operation.name, request.bucket_name, request.key, record.part_number
                 )
                 if fault is None:
-                    answer = self._answer(call, record, operation)
+                    answer = self._answer(request, record, operation)
                 else:
                     record.fault = fault
                     answer = inject(
-                        call,
+                        request,
                         record,
                         fault.action,
-                        partial(self._answer, call, record, operation),
+                        partial(self._answer, request, record, operation),
                     )
-            return self._send(call, record, answer, start_response)
+            return self._send(request, record, answer, start_response)
         except (WireReset, WireCut, TransportTimeout):
             raise
         except Exception as error:
-            if call.input_error is error:
+            if request.input_error is error:
                 raise
             if record is not None:
                 record.status, record.code = 500, "InternalError"
             return _answer_crash(environ, error, start_response)
         finally:
             if record is not None:
-                record.bytes_in = call.bytes_in
+                record.bytes_in = request.bytes_in
 
     def _send(
-        self, call: Call, record: RequestRecord, answer: Answer, start_response: StartResponse
+        self, request: Request, record: RequestRecord, answer: Answer, start_response: StartResponse
     ) -> Iterable[bytes]:
         status = answer.status
         headers: Headers = [
             ("x-amz-id-2", HOST_ID),
-            ("x-amz-request-id", call.request_id),
-            ("Date", http_date(call.now + call.skew)),
+            ("x-amz-request-id", request.request_id),
+            ("Date", http_date(request.now + request.skew)),
             *answer.headers,
             ("Server", "AmazonS3"),
         ]
-        if "origin" in call.headers and call.method != "OPTIONS":
-            headers += cors.answer_headers(call)
+        if "origin" in request.headers and request.method != "OPTIONS":
+            headers += cors.answer_headers(request)
         if status not in (204, 304):
             headers.append(("Content-Length", str(answer.length)))
         record.status = status
         start_response(status_line(status), headers)
-        if call.method == "HEAD" or status in (204, 304):
+        if request.method == "HEAD" or status in (204, 304):
             return []
         record.bytes_out = answer.length
         body = answer.body
         return [body] if isinstance(body, bytes) else body
 
-    def _answer(self, call: Call, record: RequestRecord, operation: Operation) -> Answer:
+    def _answer(self, request: Request, record: RequestRecord, operation: Operation) -> Answer:
         try:
-            if call.sts_body is not None:
-                return sts.perform(call, operation.name)
-            return perform(call, operation)
+            if request.sts_body is not None:
+                return sts.perform(request, operation.name)
+            return perform(request, operation)
         except S3Failure as failure:
-            return _answer_failure(call, record, failure)
+            return _answer_failure(request, record, failure)
 
 
 def _answer_reset(start_response: StartResponse) -> Iterable[bytes]:
@@ -196,22 +196,23 @@ def _answer_reset(start_response: StartResponse) -> Iterable[bytes]:
     return [body]
 
 
-def _find_operation(call: Call) -> tuple[Operation | None, S3Failure]:
+def _find_operation(request: Request) -> tuple[Operation | None, S3Failure]:
     try:
-        call.locate()
-        if call.query:
-            call.apply_query_headers()
-        sts.read_form(call)
-        if call.sts_body is not None:
-            return _STS_OPERATIONS[sts.find_action(call)], _NO_FAILURE
-        return find_operation(call), _NO_FAILURE
+        request.locate()
+        if request.query:
+            request.apply_query_headers()
+        if request.bucket_name is None:
+            sts.read_form(request)
+            if request.sts_body is not None:
+                return _STS_OPERATIONS[sts.find_action(request)], _NO_FAILURE
+        return find_operation(request), _NO_FAILURE
     except S3Failure as failure:
         return None, failure
 
 
-def _answer_failure(call: Call, record: RequestRecord, failure: S3Failure) -> Answer:
+def _answer_failure(request: Request, record: RequestRecord, failure: S3Failure) -> Answer:
     record.code = failure.code
-    return error_answer(call, failure)
+    return error_answer(request, failure)
 
 
 def _answer_crash(

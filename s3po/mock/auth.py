@@ -1,4 +1,4 @@
-"""Who sends a request: its signature is found, verified, and names an account.
+"""Authentication of requests and forms: a signature is found, verified, and names an account.
 
 Nothing here comes from the code that signs."""
 
@@ -9,13 +9,13 @@ import hmac
 
 from s3po.mock import signature_v2, signature_v4
 from s3po.mock.answers import S3Failure
-from s3po.mock.call import Call
+from s3po.mock.request import Request
 
 
-def authenticate(call: Call) -> None:
+def authenticate(request: Request) -> None:
     """Set the request's identity (None: anonymous), or refuse it."""
-    header = call.headers.get("authorization")
-    query = call.query
+    header = request.headers.get("authorization")
+    query = request.query
     if header:
         if "X-Amz-Algorithm" in query or ("Signature" in query and "AWSAccessKeyId" in query):
             raise S3Failure(
@@ -25,9 +25,9 @@ def authenticate(call: Call) -> None:
                 ArgumentName="Authorization",
             )
         if header.startswith("AWS4-HMAC-SHA256"):
-            signature_v4.authenticate_header(call, header)
+            signature_v4.authenticate_header(request, header)
         elif header.startswith("AWS "):
-            signature_v2.authenticate_header(call, header)
+            signature_v2.authenticate_header(request, header)
         elif header.startswith("AWS4-ECDSA-P256-SHA256"):
             raise signature_v4.no_v4a()
         else:
@@ -38,14 +38,14 @@ def authenticate(call: Call) -> None:
                 ArgumentValue=header,
             )
     elif "X-Amz-Algorithm" in query or "X-Amz-Signature" in query or "X-Amz-Credential" in query:
-        signature_v4.authenticate_query(call)
+        signature_v4.authenticate_query(request)
     elif "Signature" in query and "AWSAccessKeyId" in query:
-        signature_v2.authenticate_query(call)
-    elif call.app.anonymous_is_owner:
-        call.identity = call.app.owner
+        signature_v2.authenticate_query(request)
+    elif request.app.anonymous_is_owner:
+        request.identity = request.app.owner
 
 
-def authenticate_form(call: Call, fields: dict[str, str]) -> None:
+def authenticate_form(request: Request, fields: dict[str, str]) -> None:
     """The signature of a POST form's policy, of version 4 or 2
     (https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-authentication-HTTPPOST.html)."""
     policy = fields["policy"]
@@ -56,13 +56,13 @@ def authenticate_form(call: Call, fields: dict[str, str]) -> None:
         if fields["x-amz-algorithm"] != "AWS4-HMAC-SHA256":
             raise S3Failure("InvalidArgument", 'X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"')
         access_key, scope, region = signature_v4.split_scope(fields["x-amz-credential"])
-        account, owner = call.app.accounts.find(access_key)
-        call.region = region
+        account, owner = request.app.accounts.find(access_key)
+        request.region = region
         if account is not None:
-            call.app.accounts.check_token(
-                account, fields.get("x-amz-security-token"), call.now + call.skew
+            request.app.accounts.check_token(
+                account, fields.get("x-amz-security-token"), request.now + request.skew
             )
-            key = call.app.accounts.signing_key(account, scope)
+            key = request.app.accounts.signing_key(account, scope)
             wanted = hmac.digest(key, policy.encode(), "sha256").hex()
             provided = fields["x-amz-signature"]
             if not hmac.compare_digest(wanted.encode(), provided.encode()):
@@ -76,10 +76,10 @@ def authenticate_form(call: Call, fields: dict[str, str]) -> None:
         for name in ("awsaccesskeyid", "signature"):
             if name not in fields:
                 raise _missing_field(name)
-        account, owner = call.app.accounts.find(fields["awsaccesskeyid"])
+        account, owner = request.app.accounts.find(fields["awsaccesskeyid"])
         if account is not None:
-            call.app.accounts.check_token(
-                account, fields.get("x-amz-security-token"), call.now + call.skew
+            request.app.accounts.check_token(
+                account, fields.get("x-amz-security-token"), request.now + request.skew
             )
             digest = hmac.digest(account.secret_key.encode(), policy.encode(), "sha1")
             if not hmac.compare_digest(base64.b64encode(digest), fields["signature"].encode()):
@@ -89,7 +89,7 @@ def authenticate_form(call: Call, fields: dict[str, str]) -> None:
                     StringToSign=policy,
                     SignatureProvided=fields["signature"],
                 )
-    call.identity = owner
+    request.identity = owner
 
 
 def _missing_field(name: str) -> S3Failure:

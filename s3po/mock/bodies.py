@@ -9,8 +9,8 @@ from typing import Any
 
 from s3po import checksums
 from s3po.mock.answers import S3Failure
-from s3po.mock.call import Call, Received
 from s3po.mock.checksum_types import check_value, mismatch, named_checksum, new
+from s3po.mock.request import Received, Request
 from s3po.mock.store import EMPTY, Blob
 
 PIECE = 1024 * 1024
@@ -44,8 +44,8 @@ class _Plain:
 class _Chunked:
     """An aws-chunked body (https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html)."""
 
-    def __init__(self, call: Call, stream: InputReader, length: int, trailing: bool) -> None:
-        self._call = call
+    def __init__(self, request: Request, stream: InputReader, length: int, trailing: bool) -> None:
+        self._call = request
         self._stream = stream
         self._buffer = bytearray()
         self._decoded = length
@@ -162,10 +162,10 @@ class InputReader:
 
     __slots__ = ("_call", "_left", "_read")
 
-    def __init__(self, call: Call, length: int | None) -> None:
-        self._call = call
+    def __init__(self, request: Request, length: int | None) -> None:
+        self._call = request
         self._left = length
-        self._read = call.environ["wsgi.input"].read
+        self._read = request.environ["wsgi.input"].read
 
     def read(self, size: int) -> bytes:
         left = self._left
@@ -183,10 +183,10 @@ class InputReader:
         return data
 
 
-def content_length(call: Call) -> int | None:
-    text = call.headers.get("content-length")
+def content_length(request: Request) -> int | None:
+    text = request.headers.get("content-length")
     if text is None:
-        text = call.environ.get("CONTENT_LENGTH")
+        text = request.environ.get("CONTENT_LENGTH")
     if not text:
         return None
     if not (text.isascii() and text.isdigit()):
@@ -195,7 +195,7 @@ def content_length(call: Call) -> int | None:
 
 
 def receive(
-    call: Call,
+    request: Request,
     *,
     limit: int | None = None,
     algorithm: str | None = None,
@@ -206,10 +206,10 @@ def receive(
 
     `algorithm` is one more checksum to compute; without `checksum` those that headers name are not the body's.
     """
-    headers = call.headers
-    length = content_length(call)
+    headers = request.headers
+    length = content_length(request)
     encoded = headers.get("transfer-encoding", "").lower() == "chunked"
-    streaming = (call.payload or headers.get("x-amz-content-sha256", "")).startswith(_STREAMING)
+    streaming = (request.payload or headers.get("x-amz-content-sha256", "")).startswith(_STREAMING)
     source: _Plain | _Chunked
     if streaming:
         text = headers.get("x-amz-decoded-content-length")
@@ -217,10 +217,10 @@ def receive(
             raise S3Failure("MissingContentLength")
         size = int(text)
         source = _Chunked(
-            call,
-            InputReader(call, length),
+            request,
+            InputReader(request, length),
             size,
-            (call.payload or headers["x-amz-content-sha256"]).endswith("-TRAILER"),
+            (request.payload or headers["x-amz-content-sha256"]).endswith("-TRAILER"),
         )
     else:
         if encoded and length is None:
@@ -230,7 +230,7 @@ def receive(
                 raise S3Failure("MissingContentLength")
             length = 0
         size = length
-        source = _Plain(InputReader(call, None), size)
+        source = _Plain(InputReader(request, None), size)
     if limit is not None and size > limit:
         raise S3Failure("EntityTooLarge", ProposedSize=str(size), MaxSizeAllowed=str(limit))
     declared_md5 = headers.get("content-md5")
@@ -246,7 +246,7 @@ def receive(
         wanted.add(named[0])
     md5 = hashlib.md5(usedforsecurity=False)
     hashers = {name: new(name) for name in wanted}
-    payload = call.payload
+    payload = request.payload
     # An anonymous request's hash is not part of a signature, yet S3 checks it.
     if not payload:
         payload = headers.get("x-amz-content-sha256", "")
@@ -264,7 +264,7 @@ def receive(
             hasher.update(data)
         pieces.append(data)
         total += len(data)
-    call.bytes_in = total
+    request.bytes_in = total
     digest = md5.digest()
     if sha256 is not None and sha256.hexdigest() != payload.lower():
         raise S3Failure(

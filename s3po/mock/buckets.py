@@ -7,9 +7,9 @@ import re
 from s3po.mock import access, acl, tagging
 from s3po.mock.answers import Answer, S3Failure, xml_answer
 from s3po.mock.bucket_defaults import OWNERSHIPS, BucketDefaults
-from s3po.mock.call import Call
 from s3po.mock.dates import iso_time
 from s3po.mock.document import element, page, parse
+from s3po.mock.request import Request
 from s3po.mock.store import Acl, Bucket, Owner
 
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-")
@@ -70,15 +70,18 @@ _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+\Z")
 _GLOBAL = ("", "us-east-1", "aws-global")
 
 
-def _choose_region(call: Call, constraint: str | None) -> str:
+def _choose_region(request: Request, constraint: str | None) -> str:
     """The region of a new bucket: its LocationConstraint, as far as the endpoint takes it.
 
     The endpoint's region is the signature's. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
     """
-    endpoint = call.region
-    if endpoint in _GLOBAL:
+    endpoint = request.region
+    if not constraint and endpoint == request.app.region:
+        # The region that the mock was told to make buckets in needs no naming.
+        return endpoint
+    if endpoint in _GLOBAL or not _REGION.match(endpoint):
         if not constraint:
-            return call.app.region
+            return request.app.region
         if constraint == "EU":
             return "eu-west-1"
         if constraint == _OLDEST_REGION or not _REGION.match(constraint):
@@ -95,35 +98,35 @@ def _choose_region(call: Call, constraint: str | None) -> str:
     return endpoint
 
 
-def create_bucket(call: Call) -> Answer:
-    if call.identity is None:
+def create_bucket(request: Request) -> Answer:
+    if request.identity is None:
         raise S3Failure("AccessDenied")
-    name = call.bucket_name or ""
+    name = request.bucket_name or ""
     check_name(name)
     constraint: str | None = None
     tags: dict[str, str] = {}
-    if call.body:
-        root = parse(call.body, "CreateBucketConfiguration", "CreateBucketRequest")
+    if request.body:
+        root = parse(request.body, "CreateBucketConfiguration", "CreateBucketRequest")
         if root.find("Bucket") is not None:
             raise S3Failure("NotImplemented", "CreateBucket: directory buckets are not implemented")
         constraint = root.get("LocationConstraint")
         listed = root.find("Tags")
         if listed is not None:
             tags = tagging.from_creation(listed)
-    region = _choose_region(call, constraint)
-    existing = call.app.store.buckets.get(name)
-    headers = call.headers
+    region = _choose_region(request, constraint)
+    existing = request.app.store.buckets.get(name)
+    headers = request.headers
     if existing is not None:
-        if existing.owner.id != call.identity.id:
+        if existing.owner.id != request.identity.id:
             raise S3Failure("BucketAlreadyExists", BucketName=name)
         if not existing.region == region == _OLDEST_REGION or tags:
             raise S3Failure("BucketAlreadyOwnedByYou", BucketName=name)
         # The oldest region answers as if it had made the bucket, and sets its ACL anew.
         if not acl.enforced(existing):
-            again = acl.from_headers(call, headers, call.identity, call.identity)
-            existing.acl = again or acl.private(call.identity)
+            again = acl.from_headers(request, headers, request.identity, request.identity)
+            existing.acl = again or acl.private(request.identity)
         return Answer(200, [("Location", f"/{name}")])
-    defaults = call.app.defaults
+    defaults = request.app.defaults
     ownership = headers.get("x-amz-object-ownership")
     if ownership is not None and ownership not in OWNERSHIPS:
         raise S3Failure(
@@ -131,10 +134,10 @@ def create_bucket(call: Call) -> Answer:
             "Invalid x-amz-object-ownership header: " + ownership,
             ArgumentName="x-amz-object-ownership",
         )
-    chosen = acl.from_headers(call, headers, call.identity, call.identity)
+    chosen = acl.from_headers(request, headers, request.identity, request.identity)
     if chosen is not None:
         enforced = (ownership or defaults.object_ownership) == "BucketOwnerEnforced"
-        if enforced and acl.grants_others(chosen, call.identity):
+        if enforced and acl.grants_others(chosen, request.identity):
             raise S3Failure("InvalidBucketAclWithObjectOwnership")
         if defaults.block_public_access and acl.is_public(chosen):
             raise S3Failure(
@@ -143,18 +146,24 @@ def create_bucket(call: Call) -> Answer:
                 status=400,
             )
     bucket = make_bucket(
-        name, call.identity, region, call.now, defaults, acl_=chosen, ownership=ownership or ""
+        name,
+        request.identity,
+        region,
+        request.now,
+        defaults,
+        acl_=chosen,
+        ownership=ownership or "",
     )
     bucket.tags = tags
     if headers.get("x-amz-bucket-object-lock-enabled", "").lower() == "true":
         bucket.object_lock = True
         bucket.versioning = "Enabled"
-    call.app.store.buckets[name] = bucket
+    request.app.store.buckets[name] = bucket
     return Answer(200, [("Location", f"/{name}")])
 
 
-def head_bucket(call: Call) -> Answer:
-    bucket = call.bucket
+def head_bucket(request: Request) -> Answer:
+    bucket = request.bucket
     return Answer(
         200,
         [
@@ -165,8 +174,8 @@ def head_bucket(call: Call) -> Answer:
     )
 
 
-def delete_bucket(call: Call) -> Answer:
-    bucket = call.bucket
+def delete_bucket(request: Request) -> Answer:
+    bucket = request.bucket
     if bucket.keys:
         if bucket.versioning and all(bucket.current(key) is None for key in bucket.keys):
             raise S3Failure(
@@ -176,15 +185,15 @@ def delete_bucket(call: Call) -> Answer:
                 BucketName=bucket.name,
             )
         raise S3Failure("BucketNotEmpty", BucketName=bucket.name)
-    del call.app.store.buckets[bucket.name]
+    del request.app.store.buckets[bucket.name]
     return Answer(204)
 
 
-def list_buckets(call: Call) -> Answer:
-    who = call.identity
+def list_buckets(request: Request) -> Answer:
+    who = request.identity
     if who is None:
         raise S3Failure("AccessDenied")
-    query = call.query
+    query = request.query
     prefix = query.get("prefix", "")
     region = query.get("bucket-region")
     text = query.get("max-buckets")
@@ -201,7 +210,7 @@ def list_buckets(call: Call) -> Answer:
     after = query.get("continuation-token", "")
     mine = [
         bucket
-        for name, bucket in sorted(call.app.store.buckets.items())
+        for name, bucket in sorted(request.app.store.buckets.items())
         if bucket.owner.id == who.id
         and name.startswith(prefix)
         and name > after
@@ -225,20 +234,20 @@ def list_buckets(call: Call) -> Answer:
     )
 
 
-def get_bucket_location(call: Call) -> Answer:
-    region = call.bucket.region
+def get_bucket_location(request: Request) -> Answer:
+    region = request.bucket.region
     return xml_answer(page("LocationConstraint", "" if region == "us-east-1" else region))
 
 
-def get_bucket_acl(call: Call) -> Answer:
-    return xml_answer(acl.render(call, call.bucket.acl))
+def get_bucket_acl(request: Request) -> Answer:
+    return xml_answer(acl.render(request, request.bucket.acl))
 
 
-def put_bucket_acl(call: Call) -> Answer:
-    bucket = call.bucket
+def put_bucket_acl(request: Request) -> Answer:
+    bucket = request.bucket
     if acl.enforced(bucket):
         raise S3Failure("AccessControlListNotSupported")
-    wanted = acl.for_request(call, bucket.acl, bucket.owner)
+    wanted = acl.for_request(request, bucket.acl, bucket.owner)
     block = bucket.rules.get("publicAccessBlock")
     if block and block.get("BlockPublicAcls") and acl.is_public(wanted):
         raise S3Failure("AccessDenied")
@@ -246,27 +255,29 @@ def put_bucket_acl(call: Call) -> Answer:
     return Answer()
 
 
-def get_object_acl(call: Call) -> Answer:
+def get_object_acl(request: Request) -> Answer:
     version = access.check_object(
-        call, "s3:GetObjectAcl", "READ_ACP", versioned_action="s3:GetObjectVersionAcl"
+        request, "s3:GetObjectAcl", "READ_ACP", versioned_action="s3:GetObjectVersionAcl"
     )
-    return xml_answer(acl.render(call, version.acl), _version_header(call, version.version_id))
+    return xml_answer(
+        acl.render(request, version.acl), _version_header(request, version.version_id)
+    )
 
 
-def _version_header(call: Call, version_id: str) -> list[tuple[str, str]]:
-    return [("x-amz-version-id", version_id)] if call.bucket.versioning else []
+def _version_header(request: Request, version_id: str) -> list[tuple[str, str]]:
+    return [("x-amz-version-id", version_id)] if request.bucket.versioning else []
 
 
-def put_object_acl(call: Call) -> Answer:
+def put_object_acl(request: Request) -> Answer:
     version = access.check_object(
-        call, "s3:PutObjectAcl", "WRITE_ACP", versioned_action="s3:PutObjectVersionAcl"
+        request, "s3:PutObjectAcl", "WRITE_ACP", versioned_action="s3:PutObjectVersionAcl"
     )
-    bucket = call.bucket
+    bucket = request.bucket
     if acl.enforced(bucket):
         raise S3Failure("AccessControlListNotSupported")
-    wanted = acl.for_request(call, version.acl, bucket.owner)
+    wanted = acl.for_request(request, version.acl, bucket.owner)
     block = bucket.rules.get("publicAccessBlock")
     if block and block.get("BlockPublicAcls") and acl.is_public(wanted):
         raise S3Failure("AccessDenied")
     version.acl = wanted
-    return Answer(200, _version_header(call, version.version_id))
+    return Answer(200, _version_header(request, version.version_id))

@@ -22,6 +22,7 @@ LINEAR = ("crc32", "crc32c", "crc64nvme")
 _HEADERS = [(f"x-amz-checksum-{name}", name) for name in (*ALGORITHMS, *UNSUPPORTED)]
 _VALID_TYPES = "CRC32, CRC32C, CRC64NVME, MD5, SHA1, SHA256, SHA512, XXHASH128, XXHASH3, XXHASH64"
 _SDK_HEADER = "x-amz-sdk-checksum-algorithm"
+_NAMING_HEADERS = frozenset((*(header for header, _ in _HEADERS), _SDK_HEADER, "x-amz-trailer"))
 
 
 def new(algorithm: str) -> Hasher:
@@ -70,6 +71,8 @@ def given_values(headers: Mapping[str, str]) -> dict[str, str]:
 
 def named_checksum(headers: Mapping[str, str]) -> tuple[str, str | None] | None:
     """The checksum that a request's headers name: (algorithm, value or None for a trailer's)."""
+    if _NAMING_HEADERS.isdisjoint(headers):
+        return None
     given = given_values(headers)
     trailer = headers.get("x-amz-trailer", "").strip().lower()
     if len(given) > 1 or (given and trailer.startswith("x-amz-checksum-")):

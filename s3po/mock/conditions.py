@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from s3po.mock.answers import S3Failure
-from s3po.mock.call import Call
 from s3po.mock.dates import http_date, parse_http_date, parse_iso
+from s3po.mock.request import Request
 from s3po.mock.store import Bucket, Version
 
 
 def etag_matches(header: str, etag: str) -> bool:
-    """Whether one of the header's ETags, or its `*`, is the object's."""
+    """Tell whether one of the header's ETags, or its `*`, is the object's."""
     for each in header.split(","):
         text = each.strip()
         if text == "*" or text.removeprefix("W/").strip('"') == etag:
@@ -55,19 +55,19 @@ def _not_modified(version: Version, condition: str, prefix: str) -> S3Failure:
     )
 
 
-def remember(call: Call) -> None:
+def remember(request: Request) -> None:
     """Note the object that a conditional write is about, before its body comes."""
-    if "if-match" in call.headers or "if-none-match" in call.headers:
-        call.before = call.bucket.current(call.key or "")
+    if "if-match" in request.headers or "if-none-match" in request.headers:
+        request.before = request.bucket.current(request.key or "")
 
 
-def check_write(call: Call, bucket: Bucket, key: str) -> None:
+def check_write(request: Request, bucket: Bucket, key: str) -> None:
     """If-None-Match: * and If-Match: etag of a PUT, a Complete or a copy's target.
 
     An object that was deleted while the body came is a conflict, not a condition.
     """
-    match = call.headers.get("if-match")
-    none_match = call.headers.get("if-none-match")
+    match = request.headers.get("if-match")
+    none_match = request.headers.get("if-none-match")
     if match is None and none_match is None:
         return
     if match is not None and none_match is not None:
@@ -81,7 +81,7 @@ def check_write(call: Call, bucket: Bucket, key: str) -> None:
     if none_match is not None and none_match.strip() not in ("*", '"*"'):
         raise _unsupported("If-None-Match")
     current = bucket.current(key)
-    if current is None and call.before is not None:
+    if current is None and request.before is not None:
         raise S3Failure("ConditionalRequestConflict", Condition="If-Match", Key=key)
     if none_match is not None:
         if current is not None:
@@ -101,9 +101,9 @@ def _unsupported(header: str) -> S3Failure:
     )
 
 
-def check_delete(call: Call, version: Version | None) -> None:
+def check_delete(request: Request, version: Version | None) -> None:
     """If-Match and the directory-bucket conditions of DeleteObject."""
-    headers = call.headers
+    headers = request.headers
     check_delete_conditions(
         version,
         headers.get("if-match"),

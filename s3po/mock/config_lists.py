@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable
 
 from s3po.mock.answers import Answer, S3Failure, xml_answer
-from s3po.mock.call import Call
 from s3po.mock.document import Node, element, page, parse
+from s3po.mock.request import Request
 from s3po.mock.schema import (
     STATUS,
     TAG,
@@ -108,7 +108,7 @@ _MOST_DAYS = 730
 
 
 def _check_filter(root: Node) -> None:
-    """More than one predicate of a filter stand in its And."""
+    """Check that a filter has one predicate, or an And of several."""
     where = root.find("Filter")
     if where is None:
         return
@@ -170,8 +170,8 @@ class ConfigurationList:
         stored: dict[str, str] = bucket.rules.get(self.subresource) or {}
         return stored
 
-    def _id(self, call: Call) -> str:
-        name = call.query.get("id", "")
+    def _id(self, request: Request) -> str:
+        name = request.query.get("id", "")
         if not _ID.match(name):
             raise S3Failure(
                 "InvalidArgument",
@@ -181,12 +181,12 @@ class ConfigurationList:
             )
         return name
 
-    def put(self, call: Call) -> Answer:
-        if not call.body:
+    def put(self, request: Request) -> Answer:
+        if not request.body:
             raise S3Failure("MissingRequestBodyError")
-        root = parse(call.body, self.root)
+        root = parse(request.body, self.root)
         check(root, self.schema)
-        name = self._id(call)
+        name = self._id(request)
         if root.get("Id") != name:
             if self.subresource == "inventory":
                 raise S3Failure(
@@ -196,7 +196,7 @@ class ConfigurationList:
                 )
             raise S3Failure("MalformedXML")
         self.check_more(root)
-        stored = self._stored(call.bucket)
+        stored = self._stored(request.bucket)
         if name not in stored and len(stored) >= MAX_CONFIGURATIONS:
             raise S3Failure(
                 "TooManyConfigurations",
@@ -204,28 +204,28 @@ class ConfigurationList:
                 f"{MAX_CONFIGURATIONS:,}-configuration limit.",
                 status=400,
             )
-        call.bucket.rules[self.subresource] = {**stored, name: root.inner()}
+        request.bucket.rules[self.subresource] = {**stored, name: root.inner()}
         return Answer(204)
 
-    def get(self, call: Call) -> Answer:
-        inner = self._stored(call.bucket).get(self._id(call))
+    def get(self, request: Request) -> Answer:
+        inner = self._stored(request.bucket).get(self._id(request))
         if inner is None:
             raise S3Failure("NoSuchConfiguration")
         return xml_answer(page(self.root, inner))
 
-    def delete(self, call: Call) -> Answer:
-        name = self._id(call)
-        stored = dict(self._stored(call.bucket))
+    def delete(self, request: Request) -> Answer:
+        name = self._id(request)
+        stored = dict(self._stored(request.bucket))
         if stored.pop(name, None) is None:
             raise S3Failure("NoSuchConfiguration")
         if stored:
-            call.bucket.rules[self.subresource] = stored
+            request.bucket.rules[self.subresource] = stored
         else:
-            del call.bucket.rules[self.subresource]
+            del request.bucket.rules[self.subresource]
         return Answer(204)
 
-    def list(self, call: Call) -> Answer:
-        token = call.query.get("continuation-token")
+    def list(self, request: Request) -> Answer:
+        token = request.query.get("continuation-token")
         after = ""
         if token is not None:
             try:
@@ -236,7 +236,7 @@ class ConfigurationList:
                     "The continuation token provided is incorrect",
                     ArgumentName="continuation-token",
                 ) from None
-        listed = sorted(each for each in self._stored(call.bucket).items() if each[0] > after)
+        listed = sorted(each for each in self._stored(request.bucket).items() if each[0] > after)
         shown = listed[:_PAGE]
         truncated = len(listed) > len(shown)
         following = base64.b64encode(shown[-1][0].encode()).decode() if truncated else None

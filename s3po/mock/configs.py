@@ -9,31 +9,31 @@ from s3po.mock import access, acl, encryption, lifecycle, policy, tagging
 from s3po.mock.answers import Answer, Headers, S3Failure, xml_answer
 from s3po.mock.bucket_defaults import OWNERSHIPS
 from s3po.mock.buckets import BLOCKS
-from s3po.mock.call import Call
 from s3po.mock.cors import parse_cors
 from s3po.mock.document import Node, element, page, parse
 from s3po.mock.notifications import check_notification
 from s3po.mock.replication import check_replication
+from s3po.mock.request import Request
 from s3po.mock.schema import Schema, boolean, check, one_of, some_text, text
 from s3po.mock.store import Bucket
 from s3po.mock.website import check_website
 
 
-def _read(call: Call, root: str) -> Node:
+def _read(request: Request, root: str) -> Node:
     """The document that a configuration's PUT must have."""
-    if not call.body:
+    if not request.body:
         raise S3Failure("MissingRequestBodyError")
-    return parse(call.body, root)
+    return parse(request.body, root)
 
 
-def get_bucket_versioning(call: Call) -> Answer:
-    bucket = call.bucket
+def get_bucket_versioning(request: Request) -> Answer:
+    bucket = request.bucket
     return xml_answer(page("VersioningConfiguration", element("Status", bucket.versioning or None)))
 
 
-def put_bucket_versioning(call: Call) -> Answer:
-    bucket = call.bucket
-    root = _read(call, "VersioningConfiguration")
+def put_bucket_versioning(request: Request) -> Answer:
+    bucket = request.bucket
+    root = _read(request, "VersioningConfiguration")
     if root.get("MfaDelete") == "Enabled" or root.get("MFADelete") == "Enabled":
         raise S3Failure("NotImplemented", "PutBucketVersioning: MFA delete is not implemented")
     status = root.get("Status")
@@ -61,82 +61,82 @@ def put_bucket_versioning(call: Call) -> Answer:
     return Answer()
 
 
-def get_bucket_tagging(call: Call) -> Answer:
-    if not call.bucket.tags:
-        raise S3Failure("NoSuchTagSet", BucketName=call.bucket.name)
-    return xml_answer(tagging.render(call.bucket.tags))
+def get_bucket_tagging(request: Request) -> Answer:
+    if not request.bucket.tags:
+        raise S3Failure("NoSuchTagSet", BucketName=request.bucket.name)
+    return xml_answer(tagging.render(request.bucket.tags))
 
 
-def put_bucket_tagging(call: Call) -> Answer:
-    call.bucket.tags = tagging.from_document(call.body, tagging.MAX_BUCKET_TAGS)
+def put_bucket_tagging(request: Request) -> Answer:
+    request.bucket.tags = tagging.from_document(request.body, tagging.MAX_BUCKET_TAGS)
     return Answer(204)
 
 
-def delete_bucket_tagging(call: Call) -> Answer:
-    call.bucket.tags = {}
+def delete_bucket_tagging(request: Request) -> Answer:
+    request.bucket.tags = {}
     return Answer(204)
 
 
-def get_object_tagging(call: Call) -> Answer:
+def get_object_tagging(request: Request) -> Answer:
     version = access.check_object(
-        call, "s3:GetObjectTagging", "", versioned_action="s3:GetObjectVersionTagging"
+        request, "s3:GetObjectTagging", "", versioned_action="s3:GetObjectVersionTagging"
     )
-    headers = [("x-amz-version-id", version.version_id)] if call.bucket.versioning else []
+    headers = [("x-amz-version-id", version.version_id)] if request.bucket.versioning else []
     return xml_answer(tagging.render(version.tags), headers)
 
 
-def put_object_tagging(call: Call) -> Answer:
+def put_object_tagging(request: Request) -> Answer:
     version = access.check_object(
-        call, "s3:PutObjectTagging", "", versioned_action="s3:PutObjectVersionTagging"
+        request, "s3:PutObjectTagging", "", versioned_action="s3:PutObjectVersionTagging"
     )
-    version.tags = tagging.from_document(call.body)
+    version.tags = tagging.from_document(request.body)
     version.head = None
-    headers = [("x-amz-version-id", version.version_id)] if call.bucket.versioning else []
+    headers = [("x-amz-version-id", version.version_id)] if request.bucket.versioning else []
     return Answer(200, headers)
 
 
-def delete_object_tagging(call: Call) -> Answer:
+def delete_object_tagging(request: Request) -> Answer:
     version = access.check_object(
-        call, "s3:DeleteObjectTagging", "", versioned_action="s3:DeleteObjectVersionTagging"
+        request, "s3:DeleteObjectTagging", "", versioned_action="s3:DeleteObjectVersionTagging"
     )
     version.tags = {}
     version.head = None
-    headers = [("x-amz-version-id", version.version_id)] if call.bucket.versioning else []
+    headers = [("x-amz-version-id", version.version_id)] if request.bucket.versioning else []
     return Answer(204, headers)
 
 
 # Policies.
 
 
-def get_bucket_policy(call: Call) -> Answer:
-    text = call.bucket.configs.get("policy")
+def get_bucket_policy(request: Request) -> Answer:
+    text = request.bucket.configs.get("policy")
     if text is None:
-        raise S3Failure("NoSuchBucketPolicy", BucketName=call.bucket.name)
+        raise S3Failure("NoSuchBucketPolicy", BucketName=request.bucket.name)
     return Answer(200, [("Content-Type", "application/json")], text.encode("utf-8"))
 
 
-def put_bucket_policy(call: Call) -> Answer:
-    bucket = call.bucket
-    if not call.body:
+def put_bucket_policy(request: Request) -> Answer:
+    bucket = request.bucket
+    if not request.body:
         raise S3Failure("MissingRequestBodyError")
-    knows = call.app.accounts.by_id.__contains__
-    statements = policy.parse_policy(call.body, bucket, knows)
+    knows = request.app.accounts.by_id.__contains__
+    statements = policy.parse_policy(request.body, bucket, knows)
     block = bucket.rules.get("publicAccessBlock")
     if block and block.get("BlockPublicPolicy") and policy.is_public(statements):
         raise S3Failure("AccessDenied")
-    bucket.configs["policy"] = call.body.decode("utf-8")
+    bucket.configs["policy"] = request.body.decode("utf-8")
     bucket.rules["policy"] = statements
     return Answer(204)
 
 
-def delete_bucket_policy(call: Call) -> Answer:
-    call.bucket.configs.pop("policy", None)
-    call.bucket.rules.pop("policy", None)
+def delete_bucket_policy(request: Request) -> Answer:
+    request.bucket.configs.pop("policy", None)
+    request.bucket.rules.pop("policy", None)
     return Answer(204)
 
 
-def get_bucket_policy_status(call: Call) -> Answer:
-    bucket = call.bucket
+def get_bucket_policy_status(request: Request) -> Answer:
+    bucket = request.bucket
     statements = bucket.rules.get("policy")
     block = bucket.rules.get("publicAccessBlock") or {}
     public = bool(
@@ -149,22 +149,22 @@ def get_bucket_policy_status(call: Call) -> Answer:
 # Documents.
 
 
-def _cors(root: Node, _: Bucket, __: Call) -> Any:
+def _cors(root: Node, _: Bucket, __: Request) -> Any:
     return parse_cors(root)
 
 
-def _lifecycle(root: Node, bucket: Bucket, call: Call) -> Any:
-    size = lifecycle.read_minimum_size(call.headers.get(lifecycle.MINIMUM_SIZE_HEADER))
+def _lifecycle(root: Node, bucket: Bucket, request: Request) -> Any:
+    size = lifecycle.read_minimum_size(request.headers.get(lifecycle.MINIMUM_SIZE_HEADER))
     rules = lifecycle.parse_lifecycle(root)
     bucket.rules["lifecycle-minimum-size"] = size
     return rules
 
 
-def _encryption(root: Node, _: Bucket, __: Call) -> Any:
+def _encryption(root: Node, _: Bucket, __: Request) -> Any:
     return encryption.check_default(root)
 
 
-def _website(root: Node, _: Bucket, __: Call) -> Any:
+def _website(root: Node, _: Bucket, __: Request) -> Any:
     check_website(root)
 
 
@@ -188,7 +188,7 @@ _LOGGING: Schema = {
 }
 
 
-def _logging(root: Node, bucket: Bucket, call: Call) -> Any:
+def _logging(root: Node, bucket: Bucket, request: Request) -> Any:
     check(root, _LOGGING)
     enabled = root.find("LoggingEnabled")
     if enabled is None:
@@ -197,7 +197,7 @@ def _logging(root: Node, bucket: Bucket, call: Call) -> Any:
     if layout is not None and len(layout.children) != 1:
         raise S3Failure("MalformedXML")
     name = enabled.need("TargetBucket")
-    target = call.app.store.buckets.get(name)
+    target = request.app.store.buckets.get(name)
     if target is None:
         raise S3Failure(
             "InvalidTargetBucketForLogging",
@@ -233,7 +233,7 @@ def _logging(root: Node, bucket: Bucket, call: Call) -> Any:
 
 
 def _takes_logs(target: Bucket, prefix: str) -> bool:
-    """Whether the service that delivers logs may write them to the bucket.
+    """Tell whether the service that delivers logs may write them to the bucket.
 
     With ACLs disabled S3 does not look: a policy that allows it may come later. Nor does it where
     the request has grants of its own.
@@ -249,7 +249,7 @@ def _takes_logs(target: Bucket, prefix: str) -> bool:
     )
 
 
-def _ownership(root: Node, bucket: Bucket, _: Call) -> Any:
+def _ownership(root: Node, bucket: Bucket, _: Request) -> Any:
     check(root, {"Rule": {"ObjectOwnership": one_of(*OWNERSHIPS)}})
     rule = root.find("Rule")
     value = rule.need("ObjectOwnership") if rule is not None else ""
@@ -258,7 +258,7 @@ def _ownership(root: Node, bucket: Bucket, _: Call) -> Any:
     bucket.ownership = value
 
 
-def _public_access(root: Node, _: Bucket, __: Call) -> Any:
+def _public_access(root: Node, _: Bucket, __: Request) -> Any:
     check(root, {f"{name}?": boolean for name in BLOCKS})
     if not root.children:
         raise S3Failure("InvalidRequest", "Must specify at least one configuration.")
@@ -272,11 +272,11 @@ def _public_access(root: Node, _: Bucket, __: Call) -> Any:
     return block
 
 
-def _payer(root: Node, _: Bucket, __: Call) -> Any:
+def _payer(root: Node, _: Bucket, __: Request) -> Any:
     check(root, {"Payer": one_of("BucketOwner", "Requester")})
 
 
-def _accelerate(root: Node, bucket: Bucket, _: Call) -> Any:
+def _accelerate(root: Node, bucket: Bucket, _: Request) -> Any:
     check(root, {"Status": one_of("Enabled", "Suspended")})
     if "." in bucket.name:
         raise S3Failure(
@@ -285,11 +285,11 @@ def _accelerate(root: Node, bucket: Bucket, _: Call) -> Any:
         )
 
 
-def _notification(root: Node, _: Bucket, __: Call) -> Any:
+def _notification(root: Node, _: Bucket, __: Request) -> Any:
     check_notification(root)
 
 
-Check = Callable[[Node, Bucket, Call], Any]
+Check = Callable[[Node, Bucket, Request], Any]
 
 
 class Document:
@@ -303,10 +303,10 @@ class Document:
         #: The error code of a GET where none was put; empty: an empty document.
         self.missing = missing
 
-    def put(self, call: Call) -> Answer:
-        bucket = call.bucket
-        root = _read(call, self.root)
-        rules = self.check(root, bucket, call)
+    def put(self, request: Request) -> Answer:
+        bucket = request.bucket
+        root = _read(request, self.root)
+        rules = self.check(root, bucket, request)
         if self.subresource in ("logging", "notification") and not root.children:
             bucket.configs.pop(self.subresource, None)
             return Answer()
@@ -315,8 +315,8 @@ class Document:
             bucket.rules[self.subresource] = rules
         return Answer(200, self._headers(bucket))
 
-    def get(self, call: Call) -> Answer:
-        bucket = call.bucket
+    def get(self, request: Request) -> Answer:
+        bucket = request.bucket
         inner = bucket.configs.get(self.subresource)
         if inner is None and self.subresource == "encryption" and bucket.rules.get("sse-s3"):
             inner = encryption.SSE_S3_DOCUMENT
@@ -331,8 +331,8 @@ class Document:
             return []
         return [(lifecycle.MINIMUM_SIZE_HEADER, bucket.rules["lifecycle-minimum-size"])]
 
-    def delete(self, call: Call) -> Answer:
-        bucket = call.bucket
+    def delete(self, request: Request) -> Answer:
+        bucket = request.bucket
         bucket.configs.pop(self.subresource, None)
         bucket.rules.pop(self.subresource, None)
         if self.subresource == "ownershipControls":

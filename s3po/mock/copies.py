@@ -9,17 +9,17 @@ from s3po import checksums
 from s3po.mock import access, checksum_types, conditions, encryption
 from s3po.mock.access import check_object
 from s3po.mock.answers import Answer, S3Failure, xml_answer
-from s3po.mock.call import Call
 from s3po.mock.dates import iso_time
 from s3po.mock.document import element, page
+from s3po.mock.request import Request
 from s3po.mock.service import MAX_PUT
 from s3po.mock.store import Bucket, Version
 from s3po.mock.writes import new_version, read_metadata, read_system, store_version
 
 
-def copy_source(call: Call) -> tuple[Bucket, Version, bool]:
+def copy_source(request: Request) -> tuple[Bucket, Version, bool]:
     """The version that x-amz-copy-source names, and whether it named one by its id."""
-    header = call.headers["x-amz-copy-source"]
+    header = request.headers["x-amz-copy-source"]
     path, question, rest = header.partition("?")
     version_id: str | None = None
     if question:
@@ -39,11 +39,11 @@ def copy_source(call: Call) -> tuple[Bucket, Version, bool]:
             ArgumentName="x-amz-copy-source",
             ArgumentValue=header,
         )
-    bucket = call.app.store.bucket(bucket_name)
-    access.check_expected_owner(call, bucket, "x-amz-source-expected-bucket-owner")
+    bucket = request.app.store.bucket(bucket_name)
+    access.check_expected_owner(request, bucket, "x-amz-source-expected-bucket-owner")
     try:
         version = check_object(
-            call,
+            request,
             "s3:GetObject",
             "READ",
             bucket=bucket,
@@ -59,18 +59,18 @@ def copy_source(call: Call) -> tuple[Bucket, Version, bool]:
                 "version id.",
             ) from None
         raise
-    conditions.check_read(call.headers, version, "x-amz-copy-source-")
+    conditions.check_read(request.headers, version, "x-amz-copy-source-")
     encryption.check_read(
-        call.headers, version, "x-amz-copy-source-server-side-encryption-customer-"
+        request.headers, version, "x-amz-copy-source-server-side-encryption-customer-"
     )
     if version.storage_class in ("GLACIER", "DEEP_ARCHIVE"):
         raise S3Failure("InvalidObjectState", StorageClass=version.storage_class)
     return bucket, version, version_id is not None
 
 
-def _directive(call: Call, name: str) -> bool:
-    """Whether a directive says REPLACE."""
-    value = call.headers.get(name, "COPY")
+def _directive(request: Request, name: str) -> bool:
+    """True if a directive says REPLACE."""
+    value = request.headers.get(name, "COPY")
     if value not in ("COPY", "REPLACE"):
         raise S3Failure(
             "InvalidArgument",
@@ -81,26 +81,26 @@ def _directive(call: Call, name: str) -> bool:
     return value == "REPLACE"
 
 
-def copy_object(call: Call) -> Answer:
-    bucket = call.bucket
-    key = call.key
+def copy_object(request: Request) -> Answer:
+    bucket = request.bucket
+    key = request.key
     assert key is not None
-    source_bucket, source, by_version = copy_source(call)
-    headers = call.headers
+    source_bucket, source, by_version = copy_source(request)
+    headers = request.headers
     named = headers.get("x-amz-checksum-algorithm")
     algorithm = None if named is None else checksum_types.read_algorithm(named)
-    replace = _directive(call, "x-amz-metadata-directive")
-    replace_tags = _directive(call, "x-amz-tagging-directive")
+    replace = _directive(request, "x-amz-metadata-directive")
+    replace_tags = _directive(request, "x-amz-tagging-directive")
     if not replace_tags:
-        access.check_copied_tags(call, source_bucket, source, bucket, key)
-    conditions.check_write(call, bucket, key)
+        access.check_copied_tags(request, source_bucket, source, bucket, key)
+    conditions.check_write(request, bucket, key)
     if source.blob.size > MAX_PUT:
         raise S3Failure(
             "InvalidRequest",
             "The specified copy source is larger than the maximum allowable size for a copy source: "
             f"{MAX_PUT}",
         )
-    version = new_version(call, bucket, key, headers, copying=not replace_tags)
+    version = new_version(request, bucket, key, headers, copying=not replace_tags)
     same = source_bucket is bucket and source.key == key and source is bucket.latest(key)
     if (
         same
@@ -149,7 +149,7 @@ def copy_object(call: Call) -> Answer:
         algorithm = next(iter(source.checksum_algorithms), None)
     if algorithm is not None:
         version.checksums = _checksums(source, algorithm)
-    answer = store_version(call, bucket, version)
+    answer = store_version(request, bucket, version)
     found = {} if version.default_checksum else version.checksums
     if source_bucket.versioning:
         answer.append(("x-amz-copy-source-version-id", source.version_id))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from s3po.mock.answers import Answer, Headers, S3Failure
-from s3po.mock.call import Call
 from s3po.mock.document import Node
+from s3po.mock.request import Request
 from s3po.mock.schema import Schema, check, count, some_text, text
 
 _SCHEMA: Schema = {
@@ -111,20 +111,20 @@ def _headers(rule: CorsRule, origin: str) -> Headers:
     return headers
 
 
-def answer_headers(call: Call) -> Headers:
+def answer_headers(request: Request) -> Headers:
     """Headers that the answer to a request with an Origin has besides."""
-    bucket = call.app.store.buckets.get(call.bucket_name or "")
+    bucket = request.app.store.buckets.get(request.bucket_name or "")
     rules = bucket.rules.get("cors") if bucket is not None else None
     if not rules:
         return []
-    origin = call.headers["origin"]
-    method = call.headers.get("access-control-request-method", call.method)
+    origin = request.headers["origin"]
+    method = request.headers.get("access-control-request-method", request.method)
     rule = _find(rules, origin, method, [])
     return _headers(rule, origin) if rule is not None else []
 
 
-def preflight(call: Call) -> Answer:
-    headers = call.headers
+def preflight(request: Request) -> Answer:
+    headers = request.headers
     origin = headers.get("origin")
     method = headers.get("access-control-request-method")
     if origin is None:
@@ -136,14 +136,14 @@ def preflight(call: Call) -> Answer:
         for each in headers.get("access-control-request-headers", "").split(",")
         if each.strip()
     ]
-    bucket = call.app.store.buckets.get(call.bucket_name or "")
+    bucket = request.app.store.buckets.get(request.bucket_name or "")
     rules = bucket.rules.get("cors") if bucket is not None else None
     if not rules:
         raise S3Failure(
             "AccessForbidden",
             "CORSResponse: CORS is not enabled for this bucket.",
             Method=method,
-            ResourceType="OBJECT" if call.key is not None else "BUCKET",
+            ResourceType="OBJECT" if request.key is not None else "BUCKET",
         )
     rule = _find(rules, origin, method, asked)
     if rule is None:
@@ -153,7 +153,7 @@ def preflight(call: Call) -> Answer:
             "of Origin, request method / Access-Control-Request-Method or "
             "Access-Control-Request-Headers are not whitelisted by the resource's CORS spec.",
             Method=method,
-            ResourceType="OBJECT" if call.key is not None else "BUCKET",
+            ResourceType="OBJECT" if request.key is not None else "BUCKET",
         )
     answer = _headers(rule, origin)
     if asked:

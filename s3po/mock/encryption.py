@@ -36,11 +36,20 @@ _SCHEMA: Schema = {
 
 
 class DefaultEncryption(NamedTuple):
-    """What a bucket encrypts with where a write says nothing."""
+    """The encryption of objects whose write names none."""
 
     algorithm: str
     key_id: str | None = None
     bucket_key: bool = False
+
+
+_CUSTOMER_ALGORITHM = _CUSTOMER + "algorithm"
+_CUSTOMER_KEY = _CUSTOMER + "key"
+_SSE_S3 = DefaultEncryption("AES256")
+#: Headers that name the encryption of a new object.
+_WRITE_HEADERS = frozenset(
+    (SSE, _KMS_KEY, _BUCKET_KEY, *(_CUSTOMER + name for name in ("algorithm", "key", "key-md5")))
+)
 
 
 def check_default(root: Node) -> DefaultEncryption:
@@ -76,7 +85,7 @@ def default_of(bucket: Bucket) -> DefaultEncryption | None:
     """The bucket's default; None where new objects are told to have no encryption (before 2023)."""
     found: DefaultEncryption | None = bucket.rules.get("encryption")
     if found is None and bucket.rules.get("sse-s3"):
-        return DefaultEncryption("AES256")
+        return _SSE_S3
     return found
 
 
@@ -147,6 +156,8 @@ def _wants_bucket_key(headers: Mapping[str, str]) -> bool | None:
 
 def for_write(bucket: Bucket, headers: Mapping[str, str]) -> dict[str, str]:
     """The encryption headers of a new object, by its request's headers or the bucket's default."""
+    if _WRITE_HEADERS.isdisjoint(headers) and default_of(bucket) is _SSE_S3:
+        return {SSE: "AES256"}
     customer = customer_key(headers)
     kind = headers.get(SSE)
     key_id = headers.get(_KMS_KEY)
@@ -240,6 +251,16 @@ def check_part(headers: Mapping[str, str], version: Version) -> None:
             "InvalidRequest",
             "The provided encryption parameters did not match the ones used originally.",
         )
+
+
+def concerns_read(headers: Mapping[str, str], version: Version) -> bool:
+    """True if a read has headers about encryption, or must have some."""
+    return (
+        _CUSTOMER + "key-MD5" in version.encryption
+        or SSE in headers
+        or _CUSTOMER_ALGORITHM in headers
+        or _CUSTOMER_KEY in headers
+    )
 
 
 def echo(encryption: dict[str, str]) -> Headers:

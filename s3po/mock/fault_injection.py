@@ -8,55 +8,55 @@ from s3po.errors import TransportTimeout
 from s3po.mock import faults
 from s3po.mock.answers import Answer, Headers, S3Failure
 from s3po.mock.bodies import InputReader, content_length
-from s3po.mock.call import Call
 from s3po.mock.error_answers import error_answer
 from s3po.mock.faults import WireCut, WireReset
 from s3po.mock.record import RequestRecord
+from s3po.mock.request import Request
 
 
 def inject(
-    call: Call, record: RequestRecord, action: faults.Action, perform: Callable[[], Answer]
+    request: Request, record: RequestRecord, action: faults.Action, perform: Callable[[], Answer]
 ) -> Answer:
     """Do a fault's action to a request; `perform` answers it as it would be without the fault."""
     match action:
         case faults.Reset("before"):
             raise WireReset("connection reset (a fault of the mock)")
         case faults.Reset("amid"):
-            if _drain(call, half=True):
+            if _drain(request, half=True):
                 raise WireReset("connection reset amid the request's body (a fault of the mock)")
             answer = perform()
             return _break(answer, answer.length // 2, WireReset)
         case faults.Reset():
-            _drain(call)
+            _drain(request)
             raise WireReset("connection reset (a fault of the mock)")
         case faults.LostAnswer():
             answer = perform()
             record.status = answer.status
             raise WireReset("connection reset before the answer (a fault of the mock)")
         case faults.Error():
-            _drain(call)
-            return _planned_error(call, record, action)
+            _drain(request)
+            return _planned_error(request, record, action)
         case faults.ExpiredToken():
-            _drain(call)
-            return _failure(call, record, S3Failure("ExpiredToken"))
+            _drain(request)
+            return _failure(request, record, S3Failure("ExpiredToken"))
         case faults.ErrorInside():
-            _drain(call)
-            return _failure(call, record, S3Failure(action.code, action.message, status=200))
+            _drain(request)
+            return _failure(request, record, S3Failure(action.code, action.message, status=200))
         case faults.Empty():
             if action.performed:
                 perform()
             else:
-                _drain(call)
+                _drain(request)
             return Answer(200)
         case faults.ClockSkew():
-            call.skew = action.seconds
+            request.skew = action.seconds
             answer = perform()
             if record.code not in ("RequestTimeTooSkewed", "AccessDenied"):
-                answer = _failure(call, record, S3Failure("RequestTimeTooSkewed"))
+                answer = _failure(request, record, S3Failure("RequestTimeTooSkewed"))
             return answer
         case faults.Redirect():
-            _drain(call)
-            return _redirect(call, record, action)
+            _drain(request)
+            return _redirect(request, record, action)
         case faults.WrongETag():
             return _wrong_etag(perform(), action.etag)
         case faults.CutBody():
@@ -72,34 +72,34 @@ def inject(
             answer = perform()
             if action.at is None:
                 record.status = answer.status
-                _wait(call, action.seconds)
+                _wait(request, action.seconds)
                 record.status = 0
             else:
-                answer.body = _stall(call, _pieces(answer), action.at, action.seconds)
+                answer.body = _stall(request, _pieces(answer), action.at, action.seconds)
             return answer
         case faults.Trickle():
             answer = perform()
-            answer.body = _trickle(call, _pieces(answer), action)
+            answer.body = _trickle(request, _pieces(answer), action)
             return answer
 
 
-def _drain(call: Call, *, half: bool = False) -> bool:
+def _drain(request: Request, *, half: bool = False) -> bool:
     """Read the request's body (or half of it); whether there was one."""
-    length = content_length(call)
+    length = content_length(request)
     if not length:
         return False
     left = length // 2 if half else length
-    stream = InputReader(call, None)
+    stream = InputReader(request, None)
     while left > 0:
         data = stream.read(min(left, 1 << 20))
         if not data:
             break
         left -= len(data)
-        call.bytes_in += len(data)
+        request.bytes_in += len(data)
     return True
 
 
-def _planned_error(call: Call, record: RequestRecord, action: faults.Error) -> Answer:
+def _planned_error(request: Request, record: RequestRecord, action: faults.Error) -> Answer:
     headers: Headers = list((action.headers or {}).items())
     if action.retry_after is not None:
         seconds = action.retry_after
@@ -109,42 +109,42 @@ def _planned_error(call: Call, record: RequestRecord, action: faults.Error) -> A
         record.code = action.code
         return Answer(action.status, headers, action.body)
     return _failure(
-        call,
+        request,
         record,
         S3Failure(action.code, action.message, status=action.status, headers=headers),
     )
 
 
-def _redirect(call: Call, record: RequestRecord, action: faults.Redirect) -> Answer:
+def _redirect(request: Request, record: RequestRecord, action: faults.Redirect) -> Answer:
     region = action.region
     headers: Headers = [("x-amz-bucket-region", region)]
-    endpoint = f"{call.bucket_name}.s3.{region}.amazonaws.com"
+    endpoint = f"{request.bucket_name}.s3.{region}.amazonaws.com"
     if action.status == 400:
         failure = S3Failure(
             "AuthorizationHeaderMalformed",
-            f"The authorization header is malformed; the region '{call.region}' is wrong; "
+            f"The authorization header is malformed; the region '{request.region}' is wrong; "
             f"expecting '{region}'",
             headers=headers,
             Region=region,
         )
     elif action.status == 307:
-        location = action.location or f"http://{call.host}{call.raw_path}"
+        location = action.location or f"http://{request.host}{request.raw_path}"
         headers.append(("Location", location))
         failure = S3Failure(
             "TemporaryRedirect",
             headers=headers,
             Endpoint=endpoint,
-            Bucket=call.bucket_name or "",
+            Bucket=request.bucket_name or "",
         )
     else:
         failure = S3Failure(
             "PermanentRedirect",
             headers=headers,
             Endpoint=endpoint,
-            Bucket=call.bucket_name or "",
+            Bucket=request.bucket_name or "",
             Region=region,
         )
-    return _failure(call, record, failure)
+    return _failure(request, record, failure)
 
 
 def _wrong_etag(answer: Answer, etag: str) -> Answer:
@@ -166,9 +166,9 @@ def _break(answer: Answer, at: int, error: type[WireReset | WireCut]) -> Answer:
     return answer
 
 
-def _failure(call: Call, record: RequestRecord, failure: S3Failure) -> Answer:
+def _failure(request: Request, record: RequestRecord, failure: S3Failure) -> Answer:
     record.code = failure.code
-    return error_answer(call, failure)
+    return error_answer(request, failure)
 
 
 def _pieces(answer: Answer) -> Iterable[bytes]:
@@ -205,23 +205,23 @@ def _corrupt(pieces: Iterable[bytes], at: int) -> Iterator[bytes]:
         yield data
 
 
-def _wait(call: Call, seconds: float) -> None:
+def _wait(request: Request, seconds: float) -> None:
     """Wait as the server can; in process the client's patience ends at once."""
-    sleep = call.environ.get("s3po.sleep")
+    sleep = request.environ.get("s3po.sleep")
     if sleep is None:
         raise TransportTimeout(f"no answer for {seconds:g} s (a fault of the mock)")
     sleep(seconds)
 
 
-def _stall(call: Call, pieces: Iterable[bytes], at: int, seconds: float) -> Iterator[bytes]:
+def _stall(request: Request, pieces: Iterable[bytes], at: int, seconds: float) -> Iterator[bytes]:
     for piece, reached in _split(pieces, at):
         if reached:
-            _wait(call, seconds)
+            _wait(request, seconds)
         yield bytes(piece)
 
 
-def _trickle(call: Call, pieces: Iterable[bytes], action: faults.Trickle) -> Iterator[bytes]:
-    sleep = call.environ.get("s3po.sleep")
+def _trickle(request: Request, pieces: Iterable[bytes], action: faults.Trickle) -> Iterator[bytes]:
+    sleep = request.environ.get("s3po.sleep")
     for piece in pieces:
         view = memoryview(piece)
         for start in range(0, len(view), action.size):

@@ -10,10 +10,10 @@ from urllib.parse import quote, urlencode
 from s3po import checksums
 from s3po.mock import access, auth, conditions, tagging, writes
 from s3po.mock.answers import Answer, S3Failure, xml_answer
-from s3po.mock.call import Call, Received
 from s3po.mock.checksum_types import check_value, given_values, mismatch, new
 from s3po.mock.dates import parse_iso
 from s3po.mock.document import DECLARATION, element
+from s3po.mock.request import Received, Request
 from s3po.mock.store import EMPTY, Blob
 
 #: Fields that a policy need not name.
@@ -103,7 +103,7 @@ def _invalid(message: str) -> S3Failure:
     return S3Failure("InvalidPolicyDocument", f"Invalid Policy: {message}")
 
 
-def check_policy(call: Call, fields: dict[str, str], size: int) -> None:
+def check_policy(request: Request, fields: dict[str, str], size: int) -> None:
     """Hold the form against its policy."""
     import json
 
@@ -120,13 +120,13 @@ def check_policy(call: Call, fields: dict[str, str], size: int) -> None:
     when = parse_iso(expiration) if "T" in expiration else None
     if when is None:
         raise _invalid(f"Invalid 'expiration' value: '{expiration}'")
-    if when <= call.now:
+    if when <= request.now:
         raise _denied("Policy expired.")
     rules = document.get("conditions")
     if not isinstance(rules, list):
         raise _invalid("Policy missing conditions.")
     named = set()
-    values = {**fields, "bucket": call.bucket_name or ""}
+    values = {**fields, "bucket": request.bucket_name or ""}
     for rule in rules:
         if isinstance(rule, dict):
             if len(rule) != 1:
@@ -211,9 +211,9 @@ def _received(fields: dict[str, str], data: bytes) -> Received:
     return Received(Blob([data], len(data)) if data else EMPTY, digest, found)
 
 
-def post_object(call: Call) -> Answer:
-    bucket = call.bucket
-    form = parse_form(call.headers.get("content-type", ""), call.body)
+def post_object(request: Request) -> Answer:
+    bucket = request.bucket
+    form = parse_form(request.headers.get("content-type", ""), request.body)
     fields = form.fields
     key = fields.get("key")
     if not key:
@@ -228,8 +228,8 @@ def post_object(call: Call) -> Answer:
     filename = form.filename.replace("\\", "/").rpartition("/")[2]
     key = fields["key"] = key.replace("${filename}", filename)
     if "policy" in fields:
-        auth.authenticate_form(call, fields)
-        check_policy(call, fields, len(form.data))
+        auth.authenticate_form(request, fields)
+        check_policy(request, fields, len(form.data))
     elif "awsaccesskeyid" in fields or "x-amz-credential" in fields or "signature" in fields:
         raise S3Failure(
             "InvalidArgument",
@@ -238,7 +238,7 @@ def post_object(call: Call) -> Answer:
             ArgumentName="policy",
             ArgumentValue="",
         )
-    call.key = key
+    request.key = key
     headers = {
         name: value.encode("utf-8").decode("latin-1")
         for name, value in fields.items()
@@ -250,30 +250,30 @@ def post_object(call: Call) -> Answer:
         tags = tagging.from_document(fields["tagging"].encode("utf-8", "replace"))
         headers["x-amz-tagging"] = urlencode(tags)
     # A bucket policy asks for them as for a PUT's.
-    call.headers = {**call.headers, **{n: v for n, v in headers.items() if n[:6] == "x-amz-"}}
-    access.check_write(call)
-    limit = call.app.max_object_size
+    request.headers = {**request.headers, **{n: v for n, v in headers.items() if n[:6] == "x-amz-"}}
+    access.check_write(request)
+    limit = request.app.max_object_size
     if limit is not None and len(form.data) > limit:
         raise S3Failure(
             "EntityTooLarge", ProposedSize=str(len(form.data)), MaxSizeAllowed=str(limit)
         )
     if "content-type" not in headers and form.content_type and "policy" not in fields:
         headers["content-type"] = form.content_type
-    conditions.check_write(call, bucket, key)
-    answer = writes.put_received(call, bucket, key, headers, _received(fields, form.data))
-    return _answer(call, key, fields, answer)
+    conditions.check_write(request, bucket, key)
+    answer = writes.put_received(request, bucket, key, headers, _received(fields, form.data))
+    return _answer(request, key, fields, answer)
 
 
-def _answer(call: Call, key: str, fields: dict[str, str], stored: Answer) -> Answer:
+def _answer(request: Request, key: str, fields: dict[str, str], stored: Answer) -> Answer:
     etag = dict(stored.headers)["ETag"]
-    scheme = call.environ.get("wsgi.url_scheme", "http")
-    base = f"{scheme}://{call.host}" + ("" if call.virtual else f"/{call.bucket_name}")
+    scheme = request.environ.get("wsgi.url_scheme", "http")
+    base = f"{scheme}://{request.host}" + ("" if request.virtual else f"/{request.bucket_name}")
     location = f"{base}/{quote(key, safe='/~-._')}"
     redirect = fields.get("success_action_redirect") or fields.get("redirect")
     if redirect and redirect.startswith(("http://", "https://")):
         joint = "&" if "?" in redirect else "?"
         target = (
-            f"{redirect}{joint}bucket={quote(call.bucket_name or '', safe='')}"
+            f"{redirect}{joint}bucket={quote(request.bucket_name or '', safe='')}"
             f"&key={quote(key, safe='')}&etag={quote(etag, safe='')}"
         )
         return Answer(303, [*stored.headers, ("Location", target)])
@@ -283,7 +283,7 @@ def _answer(call: Call, key: str, fields: dict[str, str], stored: Answer) -> Ans
         # The one document of S3's that is in no namespace.
         inner = (
             element("Location", location)
-            + element("Bucket", call.bucket_name)
+            + element("Bucket", request.bucket_name)
             + element("Key", key)
             + element("ETag", etag)
         )

@@ -328,7 +328,7 @@ def _check_newer(node: Node, *, filtered: bool) -> None:
 
 
 def _check_overlaps(nodes: list[Node]) -> None:
-    """In the older form of the document, two rules of one action have prefixes apart."""
+    """Check that rules of one action have prefixes apart, as the older form of the document demands."""
     for action in _ACTIONS:
         prefixes = sorted(
             node.get("Prefix") or ""
@@ -352,7 +352,7 @@ def read_minimum_size(value: str | None) -> str:
     return value
 
 
-#: What stands in a rule-id as it is: S3 sends spaces as spaces.
+#: Characters that stand in a rule-id as they are: S3 sends spaces as spaces.
 _PLAIN = "".join(chr(code) for code in range(32, 127) if chr(code) not in '"%')
 
 

@@ -8,17 +8,17 @@ from urllib.parse import quote
 
 from s3po.mock.acl import owner_xml
 from s3po.mock.answers import Answer, S3Failure, xml_answer
-from s3po.mock.call import Call
 from s3po.mock.dates import iso_time
 from s3po.mock.document import element, page
+from s3po.mock.request import Request
 from s3po.mock.store import Bucket, Version
 
 #: No key is greater.
 _LAST = "\U0010ffff"
 
 
-def _read_most(call: Call, name: str) -> int:
-    text = call.query.get(name)
+def _read_most(request: Request, name: str) -> int:
+    text = request.query.get(name)
     if text is None or text == "":
         return 1000
     if not (text.isascii() and text.removeprefix("-").isdigit()):
@@ -42,8 +42,8 @@ def _read_most(call: Call, name: str) -> int:
 class _Encoder:
     """Names of a listing as `encoding-type=url` asks for them, or as they are."""
 
-    def __init__(self, call: Call) -> None:
-        kind = call.query.get("encoding-type")
+    def __init__(self, request: Request) -> None:
+        kind = request.query.get("encoding-type")
         if kind is not None and kind != "url":
             raise S3Failure(
                 "InvalidArgument",
@@ -122,11 +122,11 @@ def _scan(
     return found, None
 
 
-def list_objects(call: Call) -> Answer:
-    bucket = call.bucket
-    query = call.query
-    encode = _Encoder(call)
-    most = _read_most(call, "max-keys")
+def list_objects(request: Request) -> Answer:
+    bucket = request.bucket
+    query = request.query
+    encode = _Encoder(request)
+    most = _read_most(request, "max-keys")
     prefix, delimiter, marker = (query.get(name, "") for name in ("prefix", "delimiter", "marker"))
     found, following = _scan(bucket, prefix, delimiter, marker, most)
     return _render(
@@ -189,11 +189,11 @@ def _read_token(token: str) -> str:
         ) from None
 
 
-def list_objects_v2(call: Call) -> Answer:
-    bucket = call.bucket
-    query = call.query
-    encode = _Encoder(call)
-    most = _read_most(call, "max-keys")
+def list_objects_v2(request: Request) -> Answer:
+    bucket = request.bucket
+    query = request.query
+    encode = _Encoder(request)
+    most = _read_most(request, "max-keys")
     prefix = query.get("prefix", "")
     delimiter = query.get("delimiter", "")
     start_after = query.get("start-after")
@@ -222,11 +222,11 @@ def list_objects_v2(call: Call) -> Answer:
     )
 
 
-def list_object_versions(call: Call) -> Answer:
-    bucket = call.bucket
-    query = call.query
-    encode = _Encoder(call)
-    most = _read_most(call, "max-keys")
+def list_object_versions(request: Request) -> Answer:
+    bucket = request.bucket
+    query = request.query
+    encode = _Encoder(request)
+    most = _read_most(request, "max-keys")
     prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
     key_marker = query.get("key-marker", "")
     version_marker = query.get("version-id-marker", "")
@@ -310,11 +310,11 @@ def list_object_versions(call: Call) -> Answer:
     return xml_answer(document)
 
 
-def list_multipart_uploads(call: Call) -> Answer:
-    bucket = call.bucket
-    query = call.query
-    encode = _Encoder(call)
-    most = _read_most(call, "max-uploads")
+def list_multipart_uploads(request: Request) -> Answer:
+    bucket = request.bucket
+    query = request.query
+    encode = _Encoder(request)
+    most = _read_most(request, "max-uploads")
     prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
     key_marker = query.get("key-marker", "")
     id_marker = query.get("upload-id-marker", "")

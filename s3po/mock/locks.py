@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 from s3po.mock.access import check_object, may_object
 from s3po.mock.answers import Answer, Headers, S3Failure, xml_answer
-from s3po.mock.call import Call
 from s3po.mock.checksum_types import named_checksum
 from s3po.mock.dates import parse_iso
 from s3po.mock.document import Node, element, page, parse
+from s3po.mock.request import Request
 from s3po.mock.schema import Schema, check, count, one_of, text
 from s3po.mock.store import Bucket, Version
 
@@ -30,7 +30,9 @@ def _iso(when: float) -> str:
     )
 
 
-def from_headers(call: Call, bucket: Bucket, headers: Mapping[str, str], version: Version) -> None:
+def from_headers(
+    request: Request, bucket: Bucket, headers: Mapping[str, str], version: Version
+) -> None:
     """The lock that a write's headers, or the bucket's default, put on a version."""
     mode = headers.get("x-amz-object-lock-mode")
     until = headers.get("x-amz-object-lock-retain-until-date")
@@ -62,7 +64,7 @@ def from_headers(call: Call, bucket: Bucket, headers: Mapping[str, str], version
                     ArgumentName="x-amz-object-lock-retain-until-date",
                     ArgumentValue=until,
                 )
-            if when <= call.now:
+            if when <= request.now:
                 raise S3Failure(
                     "InvalidArgument",
                     "The retain until date must be in the future!",
@@ -81,14 +83,14 @@ def from_headers(call: Call, bucket: Bucket, headers: Mapping[str, str], version
             version.legal_hold = hold
     if version.retention is None and bucket.default_retention is not None:
         mode, days, years = bucket.default_retention
-        version.retention = (mode, call.now + (days + 365 * years) * _DAY)
+        version.retention = (mode, request.now + (days + 365 * years) * _DAY)
 
 
-def check_body(call: Call, version: Version, what: str) -> None:
+def check_body(request: Request, version: Version, what: str) -> None:
     """InvalidRequest where what is to be locked, by headers or the bucket's default, has no digest."""
     if version.retention is None and version.legal_hold is None:
         return
-    if "content-md5" not in call.headers and named_checksum(call.headers) is None:
+    if "content-md5" not in request.headers and named_checksum(request.headers) is None:
         raise S3Failure(
             "InvalidRequest",
             "Content-MD5 OR x-amz-checksum- HTTP header is required for "
@@ -107,23 +109,23 @@ def echo(version: Version) -> Headers:
     return headers
 
 
-def check_delete(call: Call, bucket: Bucket, version: Version, bypass: bool) -> None:
+def check_delete(request: Request, bucket: Bucket, version: Version, bypass: bool) -> None:
     """AccessDenied where a lock forbids to delete this version for good."""
     denied = S3Failure("AccessDenied", "Access Denied because object protected by object lock.")
     if version.legal_hold == "ON":
         raise denied
-    if version.retention is not None and version.retention[1] > call.now:
+    if version.retention is not None and version.retention[1] > request.now:
         allowed = (
             bypass
             and version.retention[0] == "GOVERNANCE"
-            and may_object(call, bucket, version, "s3:BypassGovernanceRetention", "")
+            and may_object(request, bucket, version, "s3:BypassGovernanceRetention", "")
         )
         if not allowed:
             raise denied
 
 
-def _locked_bucket(call: Call) -> Bucket:
-    bucket = call.bucket
+def _locked_bucket(request: Request) -> Bucket:
+    bucket = request.bucket
     if not bucket.object_lock:
         raise S3Failure("InvalidRequest", "Bucket is missing Object Lock Configuration")
     return bucket
@@ -137,11 +139,11 @@ def _refuse_event_holds(root: Node) -> None:
         _refuse_event_holds(child)
 
 
-def put_object_lock_configuration(call: Call) -> Answer:
-    bucket = call.bucket
-    if not call.body:
+def put_object_lock_configuration(request: Request) -> Answer:
+    bucket = request.bucket
+    if not request.body:
         raise S3Failure("MissingRequestBodyError")
-    root = parse(call.body, "ObjectLockConfiguration")
+    root = parse(request.body, "ObjectLockConfiguration")
     _refuse_event_holds(root)
     check(root, _CONFIGURATION)
     if not bucket.object_lock:
@@ -171,8 +173,8 @@ def put_object_lock_configuration(call: Call) -> Answer:
     return Answer()
 
 
-def get_object_lock_configuration(call: Call) -> Answer:
-    bucket = call.bucket
+def get_object_lock_configuration(request: Request) -> Answer:
+    bucket = request.bucket
     if not bucket.object_lock:
         raise S3Failure("ObjectLockConfigurationNotFoundError", BucketName=bucket.name)
     rule = ""
@@ -185,16 +187,16 @@ def get_object_lock_configuration(call: Call) -> Answer:
     )
 
 
-def put_object_retention(call: Call) -> Answer:
-    _locked_bucket(call)
-    version = check_object(call, "s3:PutObjectRetention", "")
-    if not call.body:
+def put_object_retention(request: Request) -> Answer:
+    _locked_bucket(request)
+    version = check_object(request, "s3:PutObjectRetention", "")
+    if not request.body:
         raise S3Failure("MissingRequestBodyError")
-    root = parse(call.body, "Retention")
+    root = parse(request.body, "Retention")
     _refuse_event_holds(root)
     check(root, {"Mode?": one_of(*_MODES), "RetainUntilDate?": text})
     mode, until = root.get("Mode"), root.get("RetainUntilDate")
-    bypass = call.headers.get(_BYPASS, "").lower() == "true"
+    bypass = request.headers.get(_BYPASS, "").lower() == "true"
     wanted: tuple[str, float] | None = None
     if mode or until:
         if not mode or until is None:
@@ -202,7 +204,7 @@ def put_object_retention(call: Call) -> Answer:
         when = parse_iso(until)
         if when is None:
             raise S3Failure("MalformedXML")
-        if when <= call.now:
+        if when <= request.now:
             raise S3Failure(
                 "InvalidArgument",
                 "The retain until date must be in the future!",
@@ -211,7 +213,7 @@ def put_object_retention(call: Call) -> Answer:
             )
         wanted = (mode, when)
     current = version.retention
-    if current is not None and current[1] > call.now:
+    if current is not None and current[1] > request.now:
         weaker = (
             wanted is None
             or wanted[1] < current[1]
@@ -227,9 +229,9 @@ def put_object_retention(call: Call) -> Answer:
     return Answer()
 
 
-def get_object_retention(call: Call) -> Answer:
-    _locked_bucket(call)
-    version = check_object(call, "s3:GetObjectRetention", "")
+def get_object_retention(request: Request) -> Answer:
+    _locked_bucket(request)
+    version = check_object(request, "s3:GetObjectRetention", "")
     if version.retention is None:
         raise S3Failure("NoSuchObjectLockConfiguration")
     mode, until = version.retention
@@ -238,12 +240,12 @@ def get_object_retention(call: Call) -> Answer:
     )
 
 
-def put_object_legal_hold(call: Call) -> Answer:
-    _locked_bucket(call)
-    version = check_object(call, "s3:PutObjectLegalHold", "")
-    if not call.body:
+def put_object_legal_hold(request: Request) -> Answer:
+    _locked_bucket(request)
+    version = check_object(request, "s3:PutObjectLegalHold", "")
+    if not request.body:
         raise S3Failure("MissingRequestBodyError")
-    root = parse(call.body, "LegalHold")
+    root = parse(request.body, "LegalHold")
     check(root, {"Status": one_of("ON", "OFF")})
     status = root.need("Status")
     version.legal_hold = status
@@ -251,9 +253,9 @@ def put_object_legal_hold(call: Call) -> Answer:
     return Answer()
 
 
-def get_object_legal_hold(call: Call) -> Answer:
-    _locked_bucket(call)
-    version = check_object(call, "s3:GetObjectLegalHold", "")
+def get_object_legal_hold(request: Request) -> Answer:
+    _locked_bucket(request)
+    version = check_object(request, "s3:GetObjectLegalHold", "")
     if version.legal_hold is None:
         raise S3Failure("NoSuchObjectLockConfiguration")
     return xml_answer(page("LegalHold", element("Status", version.legal_hold)))

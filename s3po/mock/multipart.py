@@ -10,7 +10,6 @@ from s3po import checksums
 from s3po.mock import access, checksum_types, conditions, encryption, locks
 from s3po.mock.acl import owner_xml
 from s3po.mock.answers import Answer, S3Failure, xml_answer
-from s3po.mock.call import Call
 from s3po.mock.checksum_types import (
     ALGORITHMS,
     LINEAR,
@@ -23,6 +22,7 @@ from s3po.mock.copies import copy_source
 from s3po.mock.dates import iso_time
 from s3po.mock.document import Node, element, page, parse
 from s3po.mock.reads import read_part_number
+from s3po.mock.request import Request
 from s3po.mock.store import EMPTY, Blob, PartRecord, Upload
 from s3po.mock.writes import new_version, read_metadata, read_system, store_version
 
@@ -33,26 +33,26 @@ MAX_OBJECT = 48_828_125 * MiB
 _KEPT = 1000
 
 
-def _upload(call: Call) -> Upload:
-    upload_id = call.query.get("uploadId", "")
-    upload = call.bucket.uploads.get(upload_id)
-    if upload is None or upload.key != call.key:
+def _upload(request: Request) -> Upload:
+    upload_id = request.query.get("uploadId", "")
+    upload = request.bucket.uploads.get(upload_id)
+    if upload is None or upload.key != request.key:
         raise S3Failure("NoSuchUpload", UploadId=upload_id)
     return upload
 
 
-def create_multipart_upload(call: Call) -> Answer:
-    bucket = call.bucket
-    key = call.key
+def create_multipart_upload(request: Request) -> Answer:
+    bucket = request.bucket
+    key = request.key
     assert key is not None
-    template = new_version(call, bucket, key, call.headers)
-    template.headers = read_system(call.headers)
-    template.metadata = read_metadata(call.headers)
+    template = new_version(request, bucket, key, request.headers)
+    template.headers = read_system(request.headers)
+    template.metadata = read_metadata(request.headers)
     upload_id = base64.urlsafe_b64encode(os.urandom(48)).decode()
-    upload = Upload(key, upload_id, template, call.now, call.owner)
+    upload = Upload(key, upload_id, template, request.now, request.owner)
     answer = encryption.echo(template.encryption)
-    algorithm = call.headers.get("x-amz-checksum-algorithm")
-    kind = call.headers.get("x-amz-checksum-type")
+    algorithm = request.headers.get("x-amz-checksum-algorithm")
+    kind = request.headers.get("x-amz-checksum-type")
     if algorithm is not None:
         name = read_algorithm(algorithm)
         if kind is None:
@@ -86,12 +86,12 @@ def create_multipart_upload(call: Call) -> Answer:
     )
 
 
-def part_algorithm(call: Call) -> str | None:
+def part_algorithm(request: Request) -> str | None:
     """The checksum that a part's body must be read with; the upload and its rules are checked first."""
-    upload = _upload(call)
-    read_part_number(call.query.get("partNumber", ""))
-    encryption.check_part(call.headers, upload.template)
-    named = named_checksum(call.headers)
+    upload = _upload(request)
+    read_part_number(request.query.get("partNumber", ""))
+    encryption.check_part(request.headers, upload.template)
+    named = named_checksum(request.headers)
     if upload.algorithm is not None and (
         upload.checksum_type == "COMPOSITE" if named is None else named[0] != upload.algorithm
     ):
@@ -103,26 +103,26 @@ def part_algorithm(call: Call) -> str | None:
     return upload.algorithm
 
 
-def upload_part(call: Call) -> Answer:
-    upload = _upload(call)
-    number = read_part_number(call.query.get("partNumber", ""))
-    locks.check_body(call, upload.template, "Put Part")
-    received = call.received
+def upload_part(request: Request) -> Answer:
+    upload = _upload(request)
+    number = read_part_number(request.query.get("partNumber", ""))
+    locks.check_body(request, upload.template, "Put Part")
+    received = request.received
     assert received is not None
     found = received.checksums
     etag = received.md5.hex()
-    upload.parts[number] = PartRecord(number, received.blob, etag, call.now, found)
+    upload.parts[number] = PartRecord(number, received.blob, etag, request.now, found)
     headers = [("ETag", f'"{etag}"'), *((f"x-amz-checksum-{k}", v) for k, v in found.items())]
     return Answer(200, headers + encryption.echo(upload.template.encryption))
 
 
-def upload_part_copy(call: Call) -> Answer:
-    upload = _upload(call)
-    number = read_part_number(call.query.get("partNumber", ""))
-    encryption.check_part(call.headers, upload.template)
-    source_bucket, source, _ = copy_source(call)
+def upload_part_copy(request: Request) -> Answer:
+    upload = _upload(request)
+    number = read_part_number(request.query.get("partNumber", ""))
+    encryption.check_part(request.headers, upload.template)
+    source_bucket, source, _ = copy_source(request)
     blob = source.blob
-    header = call.headers.get("x-amz-copy-source-range")
+    header = request.headers.get("x-amz-copy-source-range")
     if header is not None:
         start, stop = _copy_range(header, blob.size)
         pieces = [
@@ -139,14 +139,14 @@ def upload_part_copy(call: Call) -> Answer:
     if hasher is not None and upload.algorithm is not None:
         found[upload.algorithm] = checksums.encode(hasher.digest())
     etag = md5.hexdigest()
-    upload.parts[number] = PartRecord(number, blob, etag, call.now, found)
+    upload.parts[number] = PartRecord(number, blob, etag, request.now, found)
     headers = encryption.echo(upload.template.encryption)
     if source_bucket.versioning:
         headers.append(("x-amz-copy-source-version-id", source.version_id))
     return xml_answer(
         page(
             "CopyPartResult",
-            element("LastModified", iso_time(call.now)),
+            element("LastModified", iso_time(request.now)),
             element("ETag", f'"{etag}"'),
             *(element("Checksum" + name.upper(), value) for name, value in found.items()),
         ),
@@ -175,9 +175,9 @@ def _copy_range(header: str, size: int) -> tuple[int, int]:
     return int(first), int(last) + 1
 
 
-def list_parts(call: Call) -> Answer:
-    upload = _upload(call)
-    query = call.query
+def list_parts(request: Request) -> Answer:
+    upload = _upload(request)
+    query = request.query
     most = _whole(query.get("max-parts") or "1000", "max-parts")
     most = min(most, 1000)
     after = _whole(query.get("part-number-marker") or "0", "part-number-marker")
@@ -201,7 +201,7 @@ def list_parts(call: Call) -> Answer:
     return xml_answer(
         page(
             "ListPartsResult",
-            element("Bucket", call.bucket.name),
+            element("Bucket", request.bucket.name),
             element("Key", upload.key),
             element("UploadId", upload.upload_id),
             owner_xml("Initiator", upload.initiator),
@@ -229,15 +229,15 @@ def _whole(text: str, name: str) -> int:
     return int(text)
 
 
-def abort_multipart_upload(call: Call) -> Answer:
+def abort_multipart_upload(request: Request) -> Answer:
     """Abort an upload; S3 answers just so for one that was aborted or completed before."""
-    bucket = access.check_write(call, "s3:AbortMultipartUpload")
-    upload_id = call.query.get("uploadId", "")
+    bucket = access.check_write(request, "s3:AbortMultipartUpload")
+    upload_id = request.query.get("uploadId", "")
     if upload_id not in bucket.uploads:
         done = bucket.completed.get(upload_id)
-        if call.key == (bucket.aborted.get(upload_id) if done is None else done[0]):
+        if request.key == (bucket.aborted.get(upload_id) if done is None else done[0]):
             return Answer(204)
-    upload = _upload(call)
+    upload = _upload(request)
     del bucket.uploads[upload_id]
     if len(bucket.aborted) > _KEPT:
         bucket.aborted.pop(next(iter(bucket.aborted)))
@@ -333,10 +333,12 @@ def _object_checksum(upload: Upload, parts: list[PartRecord]) -> dict[str, str]:
     return {name: checksums.encode(total)}
 
 
-def _check_object_checksum(call: Call, upload: Upload, parts: list[PartRecord]) -> dict[str, str]:
+def _check_object_checksum(
+    request: Request, upload: Upload, parts: list[PartRecord]
+) -> dict[str, str]:
     """The object's checksum, with which the one in a Complete's headers must agree."""
     found = _object_checksum(upload, parts)
-    given = given_values(call.headers)
+    given = given_values(request.headers)
     for name, value in given.items():
         check_value(name, value.partition("-")[0])
     if upload.algorithm is None:
@@ -359,9 +361,9 @@ def _check_object_checksum(call: Call, upload: Upload, parts: list[PartRecord]) 
     return found
 
 
-def _check_checksum_type(call: Call, upload: Upload) -> None:
+def _check_checksum_type(request: Request, upload: Upload) -> None:
     """InvalidRequest where a Complete names another checksum type than the upload's."""
-    kind = call.headers.get("x-amz-checksum-type")
+    kind = request.headers.get("x-amz-checksum-type")
     if kind is not None and kind != upload.checksum_type:
         raise S3Failure(
             "InvalidRequest",
@@ -370,11 +372,11 @@ def _check_checksum_type(call: Call, upload: Upload) -> None:
         )
 
 
-def complete_multipart_upload(call: Call) -> Answer:
-    bucket = call.bucket
-    key = call.key
+def complete_multipart_upload(request: Request) -> Answer:
+    bucket = request.bucket
+    key = request.key
     assert key is not None
-    upload_id = call.query.get("uploadId", "")
+    upload_id = request.query.get("uploadId", "")
     done = bucket.completed.get(upload_id)
     if done is not None and done[0] == key and upload_id not in bucket.uploads:
         # S3 answers a Complete that is sent again as it answered the first.
@@ -382,29 +384,29 @@ def complete_multipart_upload(call: Call) -> Answer:
         if version is not None and version.etag == done[1]:
             found = {} if version.default_checksum else version.checksums
             kind = version.checksum_type if found else None
-            return _completed(call, bucket.name, key, done[1], found, kind)
-    upload = _upload(call)
-    root = parse(call.body, "CompleteMultipartUpload", "CompleteMultipartUploadResult")
-    if upload.algorithm is not None or encryption.customer_key(call.headers):
+            return _completed(request, bucket.name, key, done[1], found, kind)
+    upload = _upload(request)
+    root = parse(request.body, "CompleteMultipartUpload", "CompleteMultipartUploadResult")
+    if upload.algorithm is not None or encryption.customer_key(request.headers):
         # Without a checksum algorithm, S3 does not ask for the customer's key here.
-        encryption.check_part(call.headers, upload.template)
-    conditions.check_write(call, bucket, key)
+        encryption.check_part(request.headers, upload.template)
+    conditions.check_write(request, bucket, key)
     parts = _chosen(upload, root)
-    _check_checksum_type(call, upload)
+    _check_checksum_type(request, upload)
     size = sum(part.blob.size for part in parts)
     if size > MAX_OBJECT:
         raise S3Failure("EntityTooLarge")
-    limit = call.app.max_object_size
+    limit = request.app.max_object_size
     if limit is not None and size > limit:
         raise S3Failure("EntityTooLarge", ProposedSize=str(size), MaxSizeAllowed=str(limit))
-    declared = call.headers.get("x-amz-mp-object-size")
+    declared = request.headers.get("x-amz-mp-object-size")
     if declared is not None and declared != str(size):
         raise S3Failure(
             "InvalidRequest",
             f"The provided 'x-amz-mp-object-size' header value {declared} does not match what was "
             f"computed: {size}",
         )
-    found = _check_object_checksum(call, upload, parts)
+    found = _check_object_checksum(request, upload, parts)
     version = upload.template
     digest = hashlib.md5(
         b"".join(bytes.fromhex(part.etag) for part in parts), usedforsecurity=False
@@ -416,22 +418,22 @@ def complete_multipart_upload(call: Call) -> Answer:
     version.checksums = found
     version.checksum_type = upload.checksum_type or "FULL_OBJECT"
     del bucket.uploads[upload_id]
-    headers = [pair for pair in store_version(call, bucket, version) if pair[0] != "ETag"]
+    headers = [pair for pair in store_version(request, bucket, version) if pair[0] != "ETag"]
     if len(bucket.completed) > _KEPT:
         bucket.completed.pop(next(iter(bucket.completed)))
     bucket.completed[upload_id] = (key, version.etag, version.version_id)
-    answer = _completed(call, bucket.name, key, version.etag, found, upload.checksum_type)
+    answer = _completed(request, bucket.name, key, version.etag, found, upload.checksum_type)
     answer.headers += headers
     return answer
 
 
 def _completed(
-    call: Call, bucket: str, key: str, etag: str, found: dict[str, str], kind: str | None
+    request: Request, bucket: str, key: str, etag: str, found: dict[str, str], kind: str | None
 ) -> Answer:
     return xml_answer(
         page(
             "CompleteMultipartUploadResult",
-            element("Location", f"http://{call.host}{call.raw_path}"),
+            element("Location", f"http://{request.host}{request.raw_path}"),
             element("Bucket", bucket),
             element("Key", key),
             element("ETag", f'"{etag}"'),

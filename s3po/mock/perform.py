@@ -6,7 +6,7 @@ from s3po.mock import access, conditions, multipart
 from s3po.mock.answers import Answer, S3Failure
 from s3po.mock.auth import authenticate
 from s3po.mock.bodies import content_length, receive
-from s3po.mock.call import Call
+from s3po.mock.request import Request
 from s3po.mock.routes import Operation
 
 #: Bytes of the largest document that is read.
@@ -22,21 +22,27 @@ _UNSUPPORTED_HEADERS = frozenset(
         "x-amz-write-offset-bytes",
     )
 )
+#: Operations that have none of them.
+_READS = frozenset(("GetObject", "HeadObject"))
 
 
-def perform(call: Call, operation: Operation) -> Answer:
+def perform(request: Request, operation: Operation) -> Answer:
     """Authenticate a request, check its rights, read its body and run the operation's handler."""
     handler = operation.handler
     if operation.name != "OptionsObject":
-        authenticate(call)
-        if call.identity is None and operation.name == "ListBuckets" and call.app.accounts.open:
+        authenticate(request)
+        if (
+            request.identity is None
+            and operation.name == "ListBuckets"
+            and request.app.accounts.open
+        ):
             # Who waits for a server to be up asks for this without a signature.
-            call.identity = call.app.owner
-    lock = call.app.store.lock
+            request.identity = request.app.owner
+    lock = request.app.store.lock
     if handler is None:
         raise S3Failure("NotImplemented", f"{operation.name} is not implemented by this mock")
-    if not _UNSUPPORTED_HEADERS.isdisjoint(call.headers):
-        named = sorted(_UNSUPPORTED_HEADERS & call.headers.keys())
+    if operation.name not in _READS and not _UNSUPPORTED_HEADERS.isdisjoint(request.headers):
+        named = sorted(_UNSUPPORTED_HEADERS & request.headers.keys())
         raise S3Failure("NotImplemented", Header=named[0])
     body = operation.body
     grant = operation.grant
@@ -44,37 +50,39 @@ def perform(call: Call, operation: Operation) -> Answer:
         with lock:
             if operation.name != "CreateBucket":
                 # A missing bucket is told before the body is looked at.
-                call.bucket  # noqa: B018
+                request.bucket  # noqa: B018
             if grant == "OBJECT":
-                access.check_write(call, operation.action)
-                conditions.remember(call)
+                access.check_write(request, operation.action)
+                conditions.remember(request)
             elif grant:
-                access.check_bucket(call, operation.action, "" if grant == "OWNER" else grant)
-            algorithm = multipart.part_algorithm(call) if operation.name == "UploadPart" else None
+                access.check_bucket(request, operation.action, "" if grant == "OWNER" else grant)
+            algorithm = (
+                multipart.part_algorithm(request) if operation.name == "UploadPart" else None
+            )
         if body == "object":
-            call.received = receive(call, limit=call.app.upload_limit, algorithm=algorithm)
+            request.received = receive(request, limit=request.app.upload_limit, algorithm=algorithm)
         elif body:
             # A Complete's checksum is the object's, not the document's.
             own = operation.name != "CompleteMultipartUpload"
-            call.received = receive(call, limit=MAX_DOCUMENT, need_length=False, checksum=own)
-            _check_integrity(call, operation)
+            request.received = receive(request, limit=MAX_DOCUMENT, need_length=False, checksum=own)
+            _check_integrity(request, operation)
     elif operation.name == "PostObject":
-        if content_length(call) is None:
+        if content_length(request) is None:
             raise S3Failure("MissingContentLength")
         # The file's own size is looked at once it is known.
-        call.received = receive(call, limit=call.app.upload_limit + MAX_DOCUMENT)
+        request.received = receive(request, limit=request.app.upload_limit + MAX_DOCUMENT)
     elif operation.name == "CreateMultipartUpload":
-        call.received = receive(call, limit=MAX_DOCUMENT, need_length=False)
+        request.received = receive(request, limit=MAX_DOCUMENT, need_length=False)
     with lock:
         # The bucket may have gone while the body came.
-        call.found = None
-        return handler(call)  # type: ignore[no-any-return]
+        request.found = None
+        return handler(request)  # type: ignore[no-any-return]
 
 
-def _check_integrity(call: Call, operation: Operation) -> None:
-    if operation.integrity and call.received is not None:
-        headers = call.headers
-        if "content-md5" not in headers and not call.received.checksums:
+def _check_integrity(request: Request, operation: Operation) -> None:
+    if operation.integrity and request.received is not None:
+        headers = request.headers
+        if "content-md5" not in headers and not request.received.checksums:
             raise S3Failure(
                 "InvalidRequest", "Missing required header for this request: Content-MD5"
             )

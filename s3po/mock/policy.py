@@ -9,17 +9,17 @@ from typing import Any, NamedTuple, NoReturn
 
 from s3po.mock.accounts import account_number
 from s3po.mock.answers import S3Failure
-from s3po.mock.call import Call
 from s3po.mock.policy_actions import ACTIONS, BUCKET_ACTIONS, OBJECT_ACTIONS
 from s3po.mock.policy_conditions import (
     Condition,
-    PolicyRequest,
+    PolicyContext,
     malformed,
     narrows,
     parse_conditions,
     syntax,
 )
 from s3po.mock.policy_patterns import Pattern, has_wildcard, matches
+from s3po.mock.request import Request
 from s3po.mock.store import Bucket, Version
 
 #: Bytes of a policy without the white space around its tokens.
@@ -56,7 +56,7 @@ class Statement(NamedTuple):
     allow: bool
     #: (kind, name) each; ("AWS", "*") is everyone.
     principals: Principals
-    #: Whether `principals` are those that it is not about.
+    #: True where `principals` are those that it is not about.
     not_principals: bool
     #: In lower case.
     actions: tuple[str, ...]
@@ -252,8 +252,8 @@ def _check_reach(actions: tuple[str, ...], resources: list[str]) -> None:
 # Evaluating.
 
 
-def _is_about(call: Call, principals: Principals) -> bool:
-    who = call.identity
+def _is_about(request: Request, principals: Principals) -> bool:
+    who = request.identity
     number = None if who is None else account_number(who.id)
     for kind, name in principals:
         if kind == "AWS":
@@ -274,20 +274,20 @@ def _is_about(call: Call, principals: Principals) -> bool:
     return False
 
 
-def _applies(request: PolicyRequest, statement: Statement, arn: str) -> bool:
-    if _is_about(request.call, statement.principals) == statement.not_principals:
+def _applies(context: PolicyContext, statement: Statement, arn: str) -> bool:
+    if _is_about(context.request, statement.principals) == statement.not_principals:
         return False
-    word = request.action.lower().removeprefix("s3:")
+    word = context.action.lower().removeprefix("s3:")
     if any(matches(each, word) for each in statement.actions) == statement.not_actions:
         return False
-    lookup = request.value
+    lookup = context.value
     if any(each.matches(arn, lookup) for each in statement.resources) == statement.not_resources:
         return False
-    return all(each.holds(request) for each in statement.conditions)
+    return all(each.holds(context) for each in statement.conditions)
 
 
 def evaluate(
-    call: Call,
+    request: Request,
     bucket: Bucket,
     statements: list[Statement],
     action: str,
@@ -295,11 +295,11 @@ def evaluate(
     version: Version | None,
 ) -> bool | None:
     """False where a statement denies, True where one allows and none denies, None where all are silent."""
-    request = PolicyRequest(call, bucket, action, key, version)
+    context = PolicyContext(request, bucket, action, key, version)
     arn = _prefix(bucket) + bucket.name + (f"/{key}" if key is not None else "")
     allowed = None
     for each in statements:
-        if _applies(request, each, arn):
+        if _applies(context, each, arn):
             if not each.allow:
                 return False
             allowed = True
@@ -307,7 +307,7 @@ def evaluate(
 
 
 def is_public(statements: list[Statement]) -> bool:
-    """Whether a statement allows just anyone, without a condition that narrows it."""
+    """Tell whether a statement allows just anyone, without a condition that narrows it."""
     return any(
         each.allow and ("AWS", "*") in each.principals and not any(map(narrows, each.conditions))
         for each in statements
@@ -317,7 +317,7 @@ def is_public(statements: list[Statement]) -> bool:
 def allows_service(
     statements: list[Statement], service: str, action: str, bucket: Bucket, key: str
 ) -> bool:
-    """Whether a statement allows an AWS service `action` on a key, conditions aside."""
+    """Tell whether a statement allows an AWS service `action` on a key, conditions aside."""
     arn = f"{_prefix(bucket)}{bucket.name}/{key}"
     word = action.lower().removeprefix("s3:")
     return any(

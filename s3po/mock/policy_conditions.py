@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 from s3po.mock.accounts import account_number
 from s3po.mock.answers import S3Failure
-from s3po.mock.call import Call
 from s3po.mock.dates import parse_amz_date, parse_iso
 from s3po.mock.document import parse
 from s3po.mock.policy_actions import OBJECT_ACTIONS
 from s3po.mock.policy_patterns import Lookup, Pattern, has_wildcard, matches
+from s3po.mock.request import Request
 from s3po.mock.store import Bucket, Version
 from s3po.mock.tagging import request_tags
 
@@ -149,8 +149,8 @@ class Condition(NamedTuple):
     key: str
     patterns: tuple[Pattern, ...]
 
-    def holds(self, request: PolicyRequest) -> bool:
-        values = request.values(self.key)
+    def holds(self, context: PolicyContext) -> bool:
+        values = context.values(self.key)
         if self.operator == "Null":
             return any((not values) == (each.text.lower() == "true") for each in self.patterns)
         test, negated = _OPERATORS[self.operator]
@@ -160,7 +160,7 @@ class Condition(NamedTuple):
             return self.if_exists or negated
 
         def passes(value: str) -> bool:
-            return any(test(each, value, request.value) for each in self.patterns) != negated
+            return any(test(each, value, context.value) for each in self.patterns) != negated
 
         every = self.quantifier == "ForAllValues:" or (negated and not self.quantifier)
         return (all if every else any)(map(passes, values))
@@ -318,7 +318,7 @@ _FOREIGN = ("ec2:sourceinstancearn", "lambda:sourcefunctionarn")
 
 
 def _find_key(key: str) -> _Applies:
-    """Which actions a key applies to; MalformedPolicy for one that S3 does not know.
+    """The actions that a key applies to; MalformedPolicy for one that S3 does not know.
 
     S3 takes any key that begins with `aws:`.
     """
@@ -355,7 +355,7 @@ FIXING_KEYS = frozenset(
 
 
 def narrows(condition: Condition) -> bool:
-    """Whether a condition keeps everyone out but a fixed set.
+    """Tell whether a condition keeps everyone out but a fixed set.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html#access-control-block-public-access-policy-status
     """
@@ -381,15 +381,20 @@ def _is_narrow(text: str) -> bool:
 # Requests.
 
 
-class PolicyRequest:
-    """What a policy is asked: may the call do `action` to the bucket, or to `key` in it?"""
+class PolicyContext:
+    """A question to a policy: may the request do `action` to the bucket, or to `key` in it?"""
 
-    __slots__ = ("action", "bucket", "call", "key", "version")
+    __slots__ = ("action", "bucket", "key", "request", "version")
 
     def __init__(
-        self, call: Call, bucket: Bucket, action: str, key: str | None, version: Version | None
+        self,
+        request: Request,
+        bucket: Bucket,
+        action: str,
+        key: str | None,
+        version: Version | None,
     ) -> None:
-        self.call = call
+        self.request = request
         self.bucket = bucket
         self.action = action
         self.key = key
@@ -410,7 +415,7 @@ class PolicyRequest:
         if one is not None:
             value = one(self)
         elif lower.startswith("s3:x-amz-"):
-            value = self.call.headers.get(lower[3:])
+            value = self.request.headers.get(lower[3:])
         else:
             prefix, slash, _ = lower.partition("/")
             tags = _TAGGED.get(prefix) if slash else None
@@ -418,143 +423,143 @@ class PolicyRequest:
         return [] if value is None else [value]
 
 
-def _prefix(request: PolicyRequest) -> str | None:
-    call = request.call
+def _prefix(context: PolicyContext) -> str | None:
+    request = context.request
     # Whether a key that is not there may be known is a question of listing it.
-    return call.query.get("prefix") if call.key is None else call.key
+    return request.query.get("prefix") if request.key is None else request.key
 
 
-def _query(name: str) -> Callable[[PolicyRequest], str | None]:
-    return lambda request: request.call.query.get(name)
+def _query(name: str) -> Callable[[PolicyContext], str | None]:
+    return lambda context: context.request.query.get(name)
 
 
-def _header(name: str) -> Callable[[PolicyRequest], str | None]:
-    return lambda request: request.call.headers.get(name)
+def _header(name: str) -> Callable[[PolicyContext], str | None]:
+    return lambda context: context.request.headers.get(name)
 
 
-def _is_creation(request: PolicyRequest) -> str:
-    """Whether the request would make an object: UploadPart, for one, would not."""
-    call = request.call
-    if "uploadId" in call.query:
-        return "true" if call.method == "POST" else "false"
-    return "false" if "uploads" in call.query else "true"
+def _is_creation(context: PolicyContext) -> str:
+    """Tell whether the request would make an object: UploadPart, for one, would not."""
+    request = context.request
+    if "uploadId" in request.query:
+        return "true" if request.method == "POST" else "false"
+    return "false" if "uploads" in request.query else "true"
 
 
-def _auth_type(request: PolicyRequest) -> str | None:
-    call = request.call
-    if call.identity is None:
+def _auth_type(context: PolicyContext) -> str | None:
+    request = context.request
+    if request.identity is None:
         return None
-    if call.method == "POST" and call.key is None and "authorization" not in call.headers:
+    if request.method == "POST" and request.key is None and "authorization" not in request.headers:
         return "POST"
-    return "REST-QUERY-STRING" if call.signed_query else "REST-HEADER"
+    return "REST-QUERY-STRING" if request.signed_query else "REST-HEADER"
 
 
-def _signature_version(request: PolicyRequest) -> str | None:
-    call = request.call
-    if call.identity is None:
+def _signature_version(context: PolicyContext) -> str | None:
+    request = context.request
+    if request.identity is None:
         return None
-    four = call.headers.get("authorization", "").startswith("AWS4") or "X-Amz-Algorithm" in (
-        call.query
+    four = request.headers.get("authorization", "").startswith("AWS4") or "X-Amz-Algorithm" in (
+        request.query
     )
     return "AWS4-HMAC-SHA256" if four else "AWS"
 
 
-def _signature_age(request: PolicyRequest) -> str | None:
-    call = request.call
-    text = call.query.get("X-Amz-Date") or call.headers.get("x-amz-date", "")
+def _signature_age(context: PolicyContext) -> str | None:
+    request = context.request
+    text = request.query.get("X-Amz-Date") or request.headers.get("x-amz-date", "")
     signed = parse_amz_date(text)
-    return None if signed is None else str(max(round((call.now - signed) * 1000), 0))
+    return None if signed is None else str(max(round((request.now - signed) * 1000), 0))
 
 
-def _source_ip(request: PolicyRequest) -> str:
-    return str(request.call.environ.get("REMOTE_ADDR") or "127.0.0.1")
+def _source_ip(context: PolicyContext) -> str:
+    return str(context.request.environ.get("REMOTE_ADDR") or "127.0.0.1")
 
 
-def _secure(request: PolicyRequest) -> str:
-    return "true" if request.call.environ.get("wsgi.url_scheme") == "https" else "false"
+def _secure(context: PolicyContext) -> str:
+    return "true" if context.request.environ.get("wsgi.url_scheme") == "https" else "false"
 
 
-def _current_time(request: PolicyRequest) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(request.call.now))
+def _current_time(context: PolicyContext) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(context.request.now))
 
 
-def _user_id(request: PolicyRequest) -> str:
-    who = request.call.identity
+def _user_id(context: PolicyContext) -> str:
+    who = context.request.identity
     return who.id if who is not None else "anonymous"
 
 
-def _user_name(request: PolicyRequest) -> str | None:
-    who = request.call.identity
+def _user_name(context: PolicyContext) -> str | None:
+    who = context.request.identity
     return (who.display_name or None) if who is not None else None
 
 
-def _principal_account(request: PolicyRequest) -> str | None:
-    who = request.call.identity
+def _principal_account(context: PolicyContext) -> str | None:
+    who = context.request.identity
     return account_number(who.id) if who is not None else None
 
 
-def _principal_arn(request: PolicyRequest) -> str | None:
-    number = _principal_account(request)
+def _principal_arn(context: PolicyContext) -> str | None:
+    number = _principal_account(context)
     return None if number is None else f"arn:aws:iam::{number}:root"
 
 
-def _principal_type(request: PolicyRequest) -> str:
-    return "Anonymous" if request.call.identity is None else "Account"
+def _principal_type(context: PolicyContext) -> str:
+    return "Anonymous" if context.request.identity is None else "Account"
 
 
-def _resource_account(request: PolicyRequest) -> str:
-    return account_number(request.bucket.owner.id)
+def _resource_account(context: PolicyContext) -> str:
+    return account_number(context.bucket.owner.id)
 
 
-def _from_document(call: Call, subresource: str, root: str, name: str) -> str | None:
-    if subresource not in call.query or call.received is None:
+def _from_document(request: Request, subresource: str, root: str, name: str) -> str | None:
+    if subresource not in request.query or request.received is None:
         return None
     try:
-        return parse(call.body, root).get(name)
+        return parse(request.body, root).get(name)
     except S3Failure:
         return None
 
 
-def _lock_mode(request: PolicyRequest) -> str | None:
-    call = request.call
-    header = call.headers.get("x-amz-object-lock-mode")
-    return header or _from_document(call, "retention", "Retention", "Mode")
+def _lock_mode(context: PolicyContext) -> str | None:
+    request = context.request
+    header = request.headers.get("x-amz-object-lock-mode")
+    return header or _from_document(request, "retention", "Retention", "Mode")
 
 
-def _lock_until(request: PolicyRequest) -> str | None:
-    call = request.call
-    header = call.headers.get("x-amz-object-lock-retain-until-date")
-    return header or _from_document(call, "retention", "Retention", "RetainUntilDate")
+def _lock_until(context: PolicyContext) -> str | None:
+    request = context.request
+    header = request.headers.get("x-amz-object-lock-retain-until-date")
+    return header or _from_document(request, "retention", "Retention", "RetainUntilDate")
 
 
-def _lock_days(request: PolicyRequest) -> str | None:
-    until = parse_iso(_lock_until(request) or "")
-    return None if until is None else str(int((until - request.call.now) // _DAY))
+def _lock_days(context: PolicyContext) -> str | None:
+    until = parse_iso(_lock_until(context) or "")
+    return None if until is None else str(int((until - context.request.now) // _DAY))
 
 
-def _legal_hold(request: PolicyRequest) -> str | None:
-    call = request.call
-    header = call.headers.get("x-amz-object-lock-legal-hold")
-    return header or _from_document(call, "legal-hold", "LegalHold", "Status")
+def _legal_hold(context: PolicyContext) -> str | None:
+    request = context.request
+    header = request.headers.get("x-amz-object-lock-legal-hold")
+    return header or _from_document(request, "legal-hold", "LegalHold", "Status")
 
 
-def _tag_keys(request: PolicyRequest) -> list[str]:
-    return list(request_tags(request.call))
+def _tag_keys(context: PolicyContext) -> list[str]:
+    return list(request_tags(context.request))
 
 
-_MANY: dict[str, Callable[[PolicyRequest], list[str]]] = {
+_MANY: dict[str, Callable[[PolicyContext], list[str]]] = {
     "s3:requestobjecttagkeys": _tag_keys,
     "aws:tagkeys": _tag_keys,
 }
-_ONE: dict[str, Callable[[PolicyRequest], str | None]] = {
+_ONE: dict[str, Callable[[PolicyContext], str | None]] = {
     "aws:currenttime": _current_time,
-    "aws:epochtime": lambda request: str(int(request.call.now)),
+    "aws:epochtime": lambda context: str(int(context.request.now)),
     "aws:principalaccount": _principal_account,
     "aws:principalarn": _principal_arn,
     "aws:principalisawsservice": lambda _: "false",
     "aws:principaltype": _principal_type,
     "aws:referer": _header("referer"),
-    "aws:requestedregion": lambda request: request.bucket.region,
+    "aws:requestedregion": lambda context: context.bucket.region,
     "aws:resourceaccount": _resource_account,
     "aws:securetransport": _secure,
     "aws:sourceip": _source_ip,
@@ -578,10 +583,10 @@ _ONE: dict[str, Callable[[PolicyRequest], str | None]] = {
     "s3:signatureversion": _signature_version,
     "s3:versionid": _query("versionId"),
 }
-_TAGGED: dict[str, Callable[[PolicyRequest], dict[str, str]]] = {
-    "aws:requesttag": lambda request: request_tags(request.call),
-    "aws:resourcetag": lambda request: request.bucket.tags,
-    "s3:buckettag": lambda request: request.bucket.tags,
-    "s3:existingobjecttag": lambda request: {} if request.version is None else request.version.tags,
-    "s3:requestobjecttag": lambda request: request_tags(request.call),
+_TAGGED: dict[str, Callable[[PolicyContext], dict[str, str]]] = {
+    "aws:requesttag": lambda context: request_tags(context.request),
+    "aws:resourcetag": lambda context: context.bucket.tags,
+    "s3:buckettag": lambda context: context.bucket.tags,
+    "s3:existingobjecttag": lambda context: {} if context.version is None else context.version.tags,
+    "s3:requestobjecttag": lambda context: request_tags(context.request),
 }

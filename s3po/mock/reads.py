@@ -5,9 +5,9 @@ from __future__ import annotations
 from s3po.mock import conditions, encryption, locks
 from s3po.mock.access import check_object
 from s3po.mock.answers import Answer, Headers, S3Failure
-from s3po.mock.call import Call
 from s3po.mock.dates import http_date
 from s3po.mock.lifecycle import expiration_header
+from s3po.mock.request import Request
 from s3po.mock.store import Version
 from s3po.mock.writes import SYSTEM, checksum_headers
 
@@ -44,12 +44,12 @@ _OVERRIDES = {
 }
 
 
-def _override(call: Call, headers: Headers) -> Headers:
+def _override(request: Request, headers: Headers) -> Headers:
     for name, header in _OVERRIDES.items():
-        value = call.query.get(name)
+        value = request.query.get(name)
         if value is None:
             continue
-        if call.identity is None:
+        if request.identity is None:
             raise S3Failure(
                 "InvalidRequest",
                 "Request specific response headers cannot be used for anonymous GET requests.",
@@ -64,10 +64,10 @@ def _override(call: Call, headers: Headers) -> Headers:
 _CONDITIONS = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
 
 
-def get_object(call: Call) -> Answer:
-    version = check_object(call, "s3:GetObject", "READ", versioned_action="s3:GetObjectVersion")
-    given = call.headers
-    bucket = call.bucket
+def get_object(request: Request) -> Answer:
+    version = check_object(request, "s3:GetObject", "READ", versioned_action="s3:GetObjectVersion")
+    given = request.headers
+    bucket = request.bucket
     headers = (version.head or _head(version)).copy()
     if bucket.versioning:
         headers.append(("x-amz-version-id", version.version_id))
@@ -79,18 +79,14 @@ def get_object(call: Call) -> Answer:
         if name in given:
             conditions.check_read(given, version)
             break
-    if (
-        version.encryption
-        or encryption.SSE in given
-        or "x-amz-server-side-encryption-customer-algorithm" in given
-    ):
+    if encryption.concerns_read(given, version):
         encryption.check_read(given, version)
-    if version.storage_class in ("GLACIER", "DEEP_ARCHIVE") and call.method == "GET":
+    if version.storage_class in ("GLACIER", "DEEP_ARCHIVE") and request.method == "GET":
         raise S3Failure("InvalidObjectState", StorageClass=version.storage_class)
-    if call.pairs:
-        headers = _override(call, headers)
+    if request.pairs:
+        headers = _override(request, headers)
     size = version.blob.size
-    part = call.query.get("partNumber")
+    part = request.query.get("partNumber")
     header = given.get("range")
     window: tuple[int, int] | None = None
     checksummed = given.get("x-amz-checksum-mode", "").upper() == "ENABLED"

@@ -6,8 +6,8 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from typing import overload
 
-from s3po.mock.call import Call
 from s3po.mock.faults import check_operation
+from s3po.mock.request import Request
 from s3po.mock.store import native_lock
 
 
@@ -31,17 +31,17 @@ class RequestRecord:
         "time",
     )
 
-    def __init__(self, call: Call, operation: str) -> None:
+    def __init__(self, request: Request, operation: str) -> None:
         self.operation = operation
-        self.method = call.method
-        self.bucket = call.bucket_name
-        self.key = call.key
-        self.query = call.query
-        self._headers = call.headers
-        self.request_id = call.request_id
+        self.method = request.method
+        self.bucket = request.bucket_name
+        self.key = request.key
+        self.query = request.query
+        self._headers = request.headers
+        self.request_id = request.request_id
         #: Seconds since the epoch, by the mock's clock.
-        self.time = call.now
-        part = call.query.get("partNumber") if call.query else None
+        self.time = request.now
+        part = request.query.get("partNumber") if request.query else None
         #: Of UploadPart and UploadPartCopy.
         self.part_number = int(part) if part and part.isdecimal() and len(part) < 10 else None
         self.status = 0

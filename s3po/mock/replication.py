@@ -6,8 +6,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketReplication.html
 from __future__ import annotations
 
 from s3po.mock.answers import S3Failure
-from s3po.mock.call import Call
 from s3po.mock.document import Node
+from s3po.mock.request import Request
 from s3po.mock.schema import STATUS, TAG, Schema, check, count, give_ids, one_of, some_text, text
 from s3po.mock.store import Bucket
 
@@ -59,7 +59,7 @@ def _request(message: str) -> S3Failure:
     return S3Failure("InvalidRequest", message)
 
 
-def check_replication(root: Node, bucket: Bucket, call: Call) -> None:
+def check_replication(root: Node, bucket: Bucket, request: Request) -> None:
     """Check a ReplicationConfiguration; give an ID to each of its rules that has none."""
     check(root, _SCHEMA)
     rules = list(root.all("Rule"))
@@ -92,7 +92,7 @@ def check_replication(root: Node, bucket: Bucket, call: Call) -> None:
                     f"Found duplicate priority '{priority}' in Replication Configuration"
                 )
             priorities.add(priority)
-        _check_destination(rule, call)
+        _check_destination(rule, request)
 
 
 def _name(rules: list[Node]) -> None:
@@ -103,12 +103,12 @@ def _name(rules: list[Node]) -> None:
         raise _request("Rule Id must be unique. Found same Id for more than one rule")
 
 
-def _check_destination(rule: Node, call: Call) -> None:
+def _check_destination(rule: Node, request: Request) -> None:
     destination = rule.find("Destination")
     arn = destination.need("Bucket") if destination is not None else ""
     name = arn.rpartition(":")[2]
     if not arn.startswith("arn:aws") or ":s3:::" not in arn or not name:
         raise S3Failure("InvalidArgument", "Invalid bucket ARN.")
-    target = call.app.store.buckets.get(name)
+    target = request.app.store.buckets.get(name)
     if target is None or target.versioning != "Enabled":
         raise _request("Destination bucket must have versioning enabled.")

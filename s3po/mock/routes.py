@@ -1,4 +1,4 @@
-"""Which operation a request is: method, level (service, bucket, object) and subresource."""
+"""Operations of S3, found by method, level (service, bucket, object) and subresource."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from s3po.mock import (
     writes,
 )
 from s3po.mock.answers import S3Failure
-from s3po.mock.call import Call
+from s3po.mock.request import Request
 
-Handler = Callable[[Call], Any]
+Handler = Callable[[Request], Any]
 
 
 class Operation(NamedTuple):
@@ -245,38 +245,38 @@ _WRITE_GET_OBJECT_RESPONSE = Operation("WriteGetObjectResponse", None)
 _PARAMETERS = frozenset(("AWSAccessKeyId", "Expires", "Signature", "partNumber", "versionId"))
 
 
-def _subresource(call: Call, known: frozenset[str]) -> str:
-    for name in call.query:
+def _subresource(request: Request, known: frozenset[str]) -> str:
+    for name in request.query:
         if name in known:
             return name
     return ""
 
 
-def find_operation(call: Call) -> Operation:
+def find_operation(request: Request) -> Operation:
     """The operation that a request is; MethodNotAllowed where S3 has none."""
-    found = _find(call)
-    if call.query:
-        _check_meant(call, found)
+    found = _find(request)
+    if request.query:
+        _check_meant(request, found)
     return found
 
 
-def _check_meant(call: Call, found: Operation) -> None:
+def _check_meant(request: Request, found: Operation) -> None:
     """Refuse what is newer than this module, rather than take a write of it for another one."""
-    named = call.query.get("x-id", found.name)
+    named = request.query.get("x-id", found.name)
     if named != found.name:
         raise S3Failure("NotImplemented", f"{named} is not implemented by this mock")
-    if found.handler is None or call.method not in ("PUT", "POST", "DELETE"):
+    if found.handler is None or request.method not in ("PUT", "POST", "DELETE"):
         return
-    known = _OBJECT_SUBRESOURCES if call.key is not None else _BUCKET_SUBRESOURCES
-    for name, value in call.pairs:
+    known = _OBJECT_SUBRESOURCES if request.key is not None else _BUCKET_SUBRESOURCES
+    for name, value in request.pairs:
         if value or name in known or name in _PARAMETERS or name[:2] in ("x-", "X-"):
             continue
         raise S3Failure("NotImplemented", f"The subresource {name} is not implemented by this mock")
 
 
-def _check_part_query(call: Call) -> None:
+def _check_part_query(request: Request) -> None:
     """An upload's id and a part's number come together."""
-    query = call.query
+    query = request.query
     if "uploadId" in query and "partNumber" not in query:
         raise S3Failure(
             "MethodNotAllowed",
@@ -293,36 +293,36 @@ def _check_part_query(call: Call) -> None:
         )
 
 
-def _find(call: Call) -> Operation:
-    method = call.method
-    if call.key is not None:
-        sub = _subresource(call, _OBJECT_SUBRESOURCES) if call.query else ""
+def _find(request: Request) -> Operation:
+    method = request.method
+    if request.key is not None:
+        sub = _subresource(request, _OBJECT_SUBRESOURCES) if request.query else ""
         if not sub and method == "GET":
             return _GET_OBJECT
         if sub == "select-type":
             sub = "select"
-        if method == "GET" and sub in _NAMED and _NAMED[sub][0] in call.query:
+        if method == "GET" and sub in _NAMED and _NAMED[sub][0] in request.query:
             return _NAMED[sub][1]
         found = OBJECT.get((method, sub))
-        if method == "PUT" and call.query:
-            _check_part_query(call)
-        if method == "PUT" and "x-amz-copy-source" in call.headers:
+        if method == "PUT" and request.query:
+            _check_part_query(request)
+        if method == "PUT" and "x-amz-copy-source" in request.headers:
             if sub == "uploadId":
                 return UPLOAD_PART_COPY
             if not sub:
                 return COPY_OBJECT
-    elif call.bucket_name is not None:
-        sub = _subresource(call, _BUCKET_SUBRESOURCES) if call.query else ""
-        if sub == "list-type" and call.query["list-type"] != "2":
+    elif request.bucket_name is not None:
+        sub = _subresource(request, _BUCKET_SUBRESOURCES) if request.query else ""
+        if sub == "list-type" and request.query["list-type"] != "2":
             sub = ""
-        if method == "GET" and sub in _NAMED and _NAMED[sub][0] in call.query:
+        if method == "GET" and sub in _NAMED and _NAMED[sub][0] in request.query:
             return _NAMED[sub][1]
-        if method == "POST" and call.bucket_name == _WRITE_GET_OBJECT_RESPONSE.name:
+        if method == "POST" and request.bucket_name == _WRITE_GET_OBJECT_RESPONSE.name:
             return _WRITE_GET_OBJECT_RESPONSE
         found = BUCKET.get((method, sub))
     else:
         sub = ""
-        if method == "GET" and "max-directory-buckets" in call.query:
+        if method == "GET" and "max-directory-buckets" in request.query:
             return _LIST_DIRECTORY_BUCKETS
         found = SERVICE.get((method, ""))
     if found is None:
@@ -330,9 +330,9 @@ def _find(call: Call) -> Operation:
             "MethodNotAllowed",
             Method=method,
             ResourceType="SERVICE"
-            if call.bucket_name is None
+            if request.bucket_name is None
             else "BUCKET"
-            if call.key is None
+            if request.key is None
             else "OBJECT",
         )
     return found

@@ -32,7 +32,7 @@ def _now() -> float:
 
 
 class Service:
-    """What operations read of the mock that a request came to."""
+    """Accounts, buckets and settings of a mock, as operations read them."""
 
     def __init__(
         self,

@@ -7,8 +7,8 @@ import base64
 import hmac
 
 from s3po.mock.answers import S3Failure
-from s3po.mock.call import Call
 from s3po.mock.dates import parse_http_date
+from s3po.mock.request import Request
 from s3po.mock.signature_dates import check_skew
 from s3po.mock.signature_v4 import UNSIGNED, wire_bytes
 from s3po.mock.store import Account
@@ -62,7 +62,7 @@ _SIGNED_QUERY = frozenset(
 )
 
 
-def authenticate_header(call: Call, header: str) -> None:
+def authenticate_header(request: Request, header: str) -> None:
     access_key, colon, signature = header[4:].strip().partition(":")
     if not colon:
         raise S3Failure(
@@ -71,19 +71,19 @@ def authenticate_header(call: Call, header: str) -> None:
             ArgumentName="Authorization",
             ArgumentValue=header,
         )
-    account, owner = call.app.accounts.find(access_key)
-    amz_date = call.headers.get("x-amz-date")
-    date = amz_date if amz_date is not None else call.headers.get("date", "")
-    check_skew(call, parse_http_date(date), date)
-    _verify(call, account, signature, "" if amz_date is not None else date)
-    call.identity = owner
-    call.access_key = access_key
+    account, owner = request.app.accounts.find(access_key)
+    amz_date = request.headers.get("x-amz-date")
+    date = amz_date if amz_date is not None else request.headers.get("date", "")
+    check_skew(request, parse_http_date(date), date)
+    _verify(request, account, signature, "" if amz_date is not None else date)
+    request.identity = owner
+    request.access_key = access_key
 
 
-def authenticate_query(call: Call) -> None:
-    query = call.query
+def authenticate_query(request: Request) -> None:
+    query = request.query
     access_key = query["AWSAccessKeyId"]
-    account, owner = call.app.accounts.find(access_key)
+    account, owner = request.app.accounts.find(access_key)
     try:
         expires = int(query["Expires"])
     except (KeyError, ValueError):
@@ -91,37 +91,37 @@ def authenticate_query(call: Call) -> None:
             "AccessDenied",
             "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters",
         ) from None
-    if call.now + call.skew >= expires:
+    if request.now + request.skew >= expires:
         raise S3Failure("AccessDenied", "Request has expired")
-    call.signed_query = True
-    _verify(call, account, query["Signature"], query["Expires"])
-    call.identity = owner
-    call.access_key = access_key
+    request.signed_query = True
+    _verify(request, account, query["Signature"], query["Expires"])
+    request.identity = owner
+    request.access_key = access_key
 
 
-def _verify(call: Call, account: Account | None, signature: str, date: str) -> None:
-    call.payload = UNSIGNED
+def _verify(request: Request, account: Account | None, signature: str, date: str) -> None:
+    request.payload = UNSIGNED
     if account is None:
         return
-    headers = call.headers
-    token = headers.get("x-amz-security-token") or call.query.get("x-amz-security-token")
-    call.app.accounts.check_token(account, token, call.now + call.skew)
+    headers = request.headers
+    token = headers.get("x-amz-security-token") or request.query.get("x-amz-security-token")
+    request.app.accounts.check_token(account, token, request.now + request.skew)
     signed_headers = {name: headers[name] for name in headers if name.startswith("x-amz-")}
     if token:
         signed_headers["x-amz-security-token"] = token
     lines = [
-        call.method,
+        request.method,
         headers.get("content-md5", ""),
         headers.get("content-type", ""),
         date,
         *(f"{name}:{' '.join(value.split())}" for name, value in sorted(signed_headers.items())),
     ]
-    resource = f"/{call.bucket_name}{call.raw_path}" if call.virtual else call.raw_path
+    resource = f"/{request.bucket_name}{request.raw_path}" if request.virtual else request.raw_path
     resources = [resource]
-    if call.key is None and call.bucket_name is not None:
+    if request.key is None and request.bucket_name is not None:
         # Clients sign a bucket with a slash behind it or without, whatever they send.
         resources.append(resource[:-1] if resource.endswith("/") else resource + "/")
-    signed = sorted(pair for pair in call.pairs if pair[0] in _SIGNED_QUERY)
+    signed = sorted(pair for pair in request.pairs if pair[0] in _SIGNED_QUERY)
     query = ""
     if signed:
         query = "?" + "&".join(f"{name}={value}" if value else name for name, value in signed)

@@ -10,9 +10,9 @@ import time
 from urllib.parse import quote, unquote_to_bytes
 
 from s3po.mock.answers import S3Failure
-from s3po.mock.call import Call
 from s3po.mock.chunk_signatures import ChunkSigner
 from s3po.mock.dates import parse_amz_date, parse_http_date
+from s3po.mock.request import Request
 from s3po.mock.signature_dates import check_skew, max_skew
 from s3po.mock.store import Account
 
@@ -36,7 +36,7 @@ def _malformed(message: str, **extra: str) -> S3Failure:
     )
 
 
-def authenticate_header(call: Call, header: str) -> None:
+def authenticate_header(request: Request, header: str) -> None:
     fields: dict[str, str] = {}
     for piece in header[16:].split(","):
         name, _, value = piece.strip().partition("=")
@@ -47,9 +47,9 @@ def authenticate_header(call: Call, header: str) -> None:
         signature = fields["Signature"]
     except KeyError as missing:
         raise _malformed(f"it is missing {missing.args[0]}.") from None
-    access_key, scope, region = split_scope(credential, _service(call))
-    headers = call.headers
-    account, owner = call.app.accounts.find(access_key)
+    access_key, scope, region = split_scope(credential, _service(request))
+    headers = request.headers
+    account, owner = request.app.accounts.find(access_key)
     date = headers.get("x-amz-date")
     if date is not None:
         when = parse_amz_date(date)
@@ -62,10 +62,10 @@ def authenticate_header(call: Call, header: str) -> None:
             when = parse_amz_date(date)
         if when is not None:
             date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(when))
-    check_skew(call, when, date)
+    check_skew(request, when, date)
     payload = headers.get("x-amz-content-sha256")
-    if payload is None and call.sts_body is not None:
-        payload = hashlib.sha256(call.sts_body).hexdigest()
+    if payload is None and request.sts_body is not None:
+        payload = hashlib.sha256(request.sts_body).hexdigest()
     if payload is None:
         raise S3Failure(
             "InvalidRequest", "Missing required header for this request: x-amz-content-sha256"
@@ -79,24 +79,24 @@ def authenticate_header(call: Call, header: str) -> None:
             ArgumentName="x-amz-content-sha256",
             ArgumentValue=payload,
         )
-    call.payload = payload
-    call.region = region
+    request.payload = payload
+    request.region = region
     if account is not None:
         if not date.startswith(scope[:8]):
             raise _malformed(
                 "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date."
             )
         token = headers.get("x-amz-security-token")
-        call.app.accounts.check_token(account, token, call.now + call.skew)
-        key = _verify(call, account, date, scope, signed, signature, payload, call.pairs)
+        request.app.accounts.check_token(account, token, request.now + request.skew)
+        key = _verify(request, account, date, scope, signed, signature, payload, request.pairs)
         if payload.startswith("STREAMING-AWS4-HMAC-SHA256"):
-            call.chunks = ChunkSigner(key, date, scope, signature)
-    call.identity = owner
-    call.access_key = access_key
+            request.chunks = ChunkSigner(key, date, scope, signature)
+    request.identity = owner
+    request.access_key = access_key
 
 
-def _service(call: Call) -> str:
-    return "s3" if call.sts_body is None else "sts"
+def _service(request: Request) -> str:
+    return "s3" if request.sts_body is None else "sts"
 
 
 def split_scope(credential: str, service: str = "s3") -> tuple[str, str, str]:
@@ -114,7 +114,7 @@ def split_scope(credential: str, service: str = "s3") -> tuple[str, str, str]:
 
 
 def _verify(
-    call: Call,
+    request: Request,
     account: Account,
     date: str,
     scope: str,
@@ -123,7 +123,7 @@ def _verify(
     payload: str,
     pairs: list[tuple[str, str]],
 ) -> bytes:
-    headers = call.sent_headers
+    headers = request.sent_headers
     names = signed.split(";")
     lines = []
     for name in names:
@@ -144,12 +144,12 @@ def _verify(
             HeadersNotSigned=", ".join(missing),
         )
     canonical = (
-        f"{call.method}\n{_canonical_path(call.raw_path)}\n{_canonical_query(pairs) if pairs else ''}\n"
+        f"{request.method}\n{_canonical_path(request.raw_path)}\n{_canonical_query(pairs) if pairs else ''}\n"
         f"{''.join(lines)}\n{signed}\n{payload}"
     )
     canonical_bytes = wire_bytes(canonical)
     to_sign = f"AWS4-HMAC-SHA256\n{date}\n{scope}\n{hashlib.sha256(canonical_bytes).hexdigest()}"
-    key = call.app.accounts.signing_key(account, scope)
+    key = request.app.accounts.signing_key(account, scope)
     wanted = hmac.digest(key, wire_bytes(to_sign), "sha256").hex()
     if not hmac.compare_digest(wanted.encode(), wire_bytes(signature)):
         raise S3Failure(
@@ -192,8 +192,8 @@ def _query_failure(message: str) -> S3Failure:
     return S3Failure("AuthorizationQueryParametersError", message)
 
 
-def authenticate_query(call: Call) -> None:
-    query = call.query
+def authenticate_query(request: Request) -> None:
+    query = request.query
     for name in ("Algorithm", "Credential", "Signature", "Date", "SignedHeaders", "Expires"):
         if f"X-Amz-{name}" not in query:
             raise _query_failure(
@@ -223,13 +223,13 @@ def authenticate_query(call: Call) -> None:
             "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\""
         )
     try:
-        access_key, scope, region = split_scope(query["X-Amz-Credential"], _service(call))
+        access_key, scope, region = split_scope(query["X-Amz-Credential"], _service(request))
     except S3Failure as failure:
         raise _query_failure(
             f"Error parsing the X-Amz-Credential parameter; {failure.message.partition('; ')[2]}"
         ) from None
-    now = call.now + call.skew
-    allowed = max_skew(call)
+    now = request.now + request.skew
+    allowed = max_skew(request)
     if allowed is not None and when - now > allowed:
         raise S3Failure("AccessDenied", "Request is not yet valid")
     if now >= when + expires:
@@ -242,26 +242,26 @@ def authenticate_query(call: Call) -> None:
                 "ServerTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
             },
         )
-    account, owner = call.app.accounts.find(access_key)
-    call.payload = query.get("X-Amz-Content-Sha256") or call.headers.get(
+    account, owner = request.app.accounts.find(access_key)
+    request.payload = query.get("X-Amz-Content-Sha256") or request.headers.get(
         "x-amz-content-sha256",
-        UNSIGNED if call.sts_body is None else hashlib.sha256(call.sts_body).hexdigest(),
+        UNSIGNED if request.sts_body is None else hashlib.sha256(request.sts_body).hexdigest(),
     )
-    call.region = region
-    call.signed_query = True
+    request.region = region
+    request.signed_query = True
     if account is not None:
-        token = query.get("X-Amz-Security-Token") or call.headers.get("x-amz-security-token")
-        call.app.accounts.check_token(account, token, now)
-        pairs = [pair for pair in call.pairs if pair[0] != "X-Amz-Signature"]
+        token = query.get("X-Amz-Security-Token") or request.headers.get("x-amz-security-token")
+        request.app.accounts.check_token(account, token, now)
+        pairs = [pair for pair in request.pairs if pair[0] != "X-Amz-Signature"]
         _verify(
-            call,
+            request,
             account,
             date,
             scope,
             query["X-Amz-SignedHeaders"],
             query["X-Amz-Signature"],
-            call.payload,
+            request.payload,
             pairs,
         )
-    call.identity = owner
-    call.access_key = access_key
+    request.identity = owner
+    request.access_key = access_key

@@ -32,7 +32,7 @@ def native_lock() -> Any:
 
 
 class Account(NamedTuple):
-    """Whoever signs with `access_key`; several keys with one `id` are one account's."""
+    """An account and a key that it signs with; several keys with one `id` are one account's."""
 
     access_key: str
     secret_key: str

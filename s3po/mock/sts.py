@@ -19,8 +19,8 @@ from s3po.mock.accounts import account_number
 from s3po.mock.answers import Answer, S3Failure, xml_answer
 from s3po.mock.auth import authenticate
 from s3po.mock.bodies import InputReader, content_length
-from s3po.mock.call import Call
 from s3po.mock.document import DECLARATION, element
+from s3po.mock.request import Request
 from s3po.mock.store import Owner
 from s3po.mock.sts_errors import NAMESPACE
 
@@ -34,29 +34,27 @@ _SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 _DURATIONS = (900, 43_200, 3600)
 
 
-def read_form(call: Call) -> None:
-    """Read the body of a request to STS, which goes to no bucket, into `sts_body`."""
-    if call.bucket_name is not None:
-        return
-    if call.method == "POST" and call.headers.get("content-type", "").startswith(_FORM):
-        length = content_length(call)
+def read_form(request: Request) -> None:
+    """Read the body of a request to STS into `sts_body`, if the request, which names no bucket, is one."""
+    if request.method == "POST" and request.headers.get("content-type", "").startswith(_FORM):
+        length = content_length(request)
         if length is None:
             raise S3Failure("MissingContentLength")
         if length > _MAX_FORM:
             raise S3Failure("MaxMessageLengthExceeded", MaxMessageLengthBytes=str(_MAX_FORM))
-        stream = InputReader(call, length)
+        stream = InputReader(request, length)
         body = b""
         while piece := stream.read(length):
             body += piece
-        call.bytes_in = len(body)
-        call.sts_body = body
-    elif call.method == "GET" and "Action" in call.query:
-        call.sts_body = b""
+        request.bytes_in = len(body)
+        request.sts_body = body
+    elif request.method == "GET" and "Action" in request.query:
+        request.sts_body = b""
 
 
-def find_action(call: Call) -> str:
+def find_action(request: Request) -> str:
     """The name of the operation that a request to STS asks for; InvalidAction for an unknown one."""
-    form = _form(call)
+    form = _form(request)
     action = form.get("Action", "")
     if not action:
         raise S3Failure("MissingAction", "The request must contain the parameter Action.")
@@ -69,29 +67,29 @@ def find_action(call: Call) -> str:
     return action
 
 
-def perform(call: Call, action: str) -> Answer:
+def perform(request: Request, action: str) -> Answer:
     """Answer a request to STS."""
     if action != "AssumeRoleWithWebIdentity":
-        authenticate(call)
-        if call.identity is None:
+        authenticate(request)
+        if request.identity is None:
             raise S3Failure(
                 "MissingAuthenticationToken", "Request is missing Authentication Token", status=403
             )
-    form = _form(call)
-    with call.app.store.lock:
-        result = ACTIONS[action](call, form)
+    form = _form(request)
+    with request.app.store.lock:
+        result = ACTIONS[action](request, form)
     document = (
         f'{DECLARATION}<{action}Response xmlns="{NAMESPACE}"><{action}Result>{result}'
-        f"</{action}Result><ResponseMetadata><RequestId>{call.request_id}</RequestId>"
+        f"</{action}Result><ResponseMetadata><RequestId>{request.request_id}</RequestId>"
         f"</ResponseMetadata></{action}Response>"
     )
     return xml_answer(document.encode())
 
 
-def _form(call: Call) -> dict[str, str]:
-    if call.method == "GET":
-        return call.query
-    body = call.sts_body or b""
+def _form(request: Request) -> dict[str, str]:
+    if request.method == "GET":
+        return request.query
+    body = request.sts_body or b""
     return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
 
 
@@ -128,7 +126,7 @@ def _read_duration(form: dict[str, str]) -> int:
     return int(text)
 
 
-def _issue(call: Call, form: dict[str, str], caller: Owner) -> str:
+def _issue(request: Request, form: dict[str, str], caller: Owner) -> str:
     """Elements with keys of the account that a role is in, if the mock has it, else of the caller's."""
     role = _need(form, "RoleArn")
     name = _need(form, "RoleSessionName")
@@ -141,10 +139,10 @@ def _issue(call: Call, form: dict[str, str], caller: Owner) -> str:
             name,
             "Member must satisfy regular expression pattern: [\\w+=,.@-]* and have 2 to 64 characters",
         )
-    accounts = call.app.accounts
+    accounts = request.app.accounts
     owner = accounts.find_owner(match[1]) or caller
     arn = f"arn:aws:sts::{match[1]}:assumed-role/{match[3]}/{name}"
-    session = accounts.issue(owner, arn, call.now + call.skew + _read_duration(form))
+    session = accounts.issue(owner, arn, request.now + request.skew + _read_duration(form))
     return (
         f"<Credentials>{element('AccessKeyId', session.account.access_key)}"
         f"{element('SecretAccessKey', session.account.secret_key)}"
@@ -159,13 +157,13 @@ def _role_id(role: str, session: str) -> str:
     return f"AROA{base64.b32encode(role.encode().ljust(10)[:10]).decode()}:{session}"
 
 
-def assume_role(call: Call, form: dict[str, str]) -> str:
+def assume_role(request: Request, form: dict[str, str]) -> str:
     """https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html"""
-    assert call.identity is not None
-    return _issue(call, form, call.identity)
+    assert request.identity is not None
+    return _issue(request, form, request.identity)
 
 
-def assume_role_with_web_identity(call: Call, form: dict[str, str]) -> str:
+def assume_role_with_web_identity(request: Request, form: dict[str, str]) -> str:
     """https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
 
     The token is taken for what it says: nobody's signature of it is verified, only its expiry.
@@ -173,13 +171,13 @@ def assume_role_with_web_identity(call: Call, form: dict[str, str]) -> str:
     token = _need(form, "WebIdentityToken")
     claims = _read_claims(token)
     expires = claims.get("exp")
-    if isinstance(expires, (int, float)) and expires <= call.now + call.skew:
+    if isinstance(expires, (int, float)) and expires <= request.now + request.skew:
         raise S3Failure(
             "ExpiredTokenException",
-            f"Token expired: current date/time {call.now:.0f} must be before the expiration "
+            f"Token expired: current date/time {request.now:.0f} must be before the expiration "
             f"date/time {expires:.0f}",
         )
-    credentials = _issue(call, form, call.app.owner)
+    credentials = _issue(request, form, request.app.owner)
     audience = claims.get("aud", "sts.amazonaws.com")
     if isinstance(audience, list):
         audience = audience[0] if audience else ""
@@ -203,12 +201,12 @@ def _read_claims(token: str) -> dict[str, Any]:
     return claims if isinstance(claims, dict) else {}
 
 
-def get_caller_identity(call: Call, form: dict[str, str]) -> str:
+def get_caller_identity(request: Request, form: dict[str, str]) -> str:
     """https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html"""
     del form
-    owner = call.identity
+    owner = request.identity
     assert owner is not None
-    session = call.app.accounts.sessions.get(call.access_key)
+    session = request.app.accounts.sessions.get(request.access_key)
     if session is not None:
         _, role, name = session.arn.rsplit("/", 2)
         return (
@@ -219,12 +217,12 @@ def get_caller_identity(call: Call, form: dict[str, str]) -> str:
     number = account_number(owner.id)
     return (
         element("Arn", f"arn:aws:iam::{number}:user/{owner.display_name}")
-        + element("UserId", call.access_key)
+        + element("UserId", request.access_key)
         + element("Account", number)
     )
 
 
-Handler = Callable[[Call, dict[str, str]], str]
+Handler = Callable[[Request, dict[str, str]], str]
 ACTIONS: dict[str, Handler] = {
     "AssumeRole": assume_role,
     "AssumeRoleWithWebIdentity": assume_role_with_web_identity,

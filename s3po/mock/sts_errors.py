@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from s3po.mock.answers import Answer, S3Failure, xml_answer
-from s3po.mock.call import Call
 from s3po.mock.document import DECLARATION, element
+from s3po.mock.request import Request
 
 NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
 
@@ -31,13 +31,13 @@ _CODES = {
 }
 
 
-def error_answer(call: Call, failure: S3Failure) -> Answer:
+def error_answer(request: Request, failure: S3Failure) -> Answer:
     """The answer that tells of a failure as STS does."""
     code, status, message = _CODES.get(failure.code, (failure.code, failure.status, None))
     kind = "Receiver" if status >= 500 else "Sender"
     document = (
         f'{DECLARATION}<ErrorResponse xmlns="{NAMESPACE}"><Error>{element("Type", kind)}'
         f"{element('Code', code)}{element('Message', message or failure.message)}</Error>"
-        f"<RequestId>{call.request_id}</RequestId></ErrorResponse>"
+        f"<RequestId>{request.request_id}</RequestId></ErrorResponse>"
     )
     return xml_answer(document.encode("utf-8", "replace"), failure.headers, status)

@@ -9,8 +9,8 @@ import re
 from urllib.parse import unquote_plus
 
 from s3po.mock.answers import S3Failure
-from s3po.mock.call import Call
 from s3po.mock.document import Node, element, page, parse
+from s3po.mock.request import Request
 from s3po.mock.schema import check, text
 
 _LEGAL = re.compile(r"[\w\s_.:/=+\-@]*\Z")
@@ -109,14 +109,14 @@ def render(tags: dict[str, str]) -> bytes:
     return page("Tagging", f"<TagSet>{inner}</TagSet>")
 
 
-def request_tags(call: Call) -> dict[str, str]:
+def request_tags(request: Request) -> dict[str, str]:
     """The tags that a request would set, for a policy's conditions."""
-    header = call.headers.get("x-amz-tagging")
+    header = request.headers.get("x-amz-tagging")
     try:
         if header is not None:
             return from_header(header)
-        if "tagging" in call.query and call.received is not None:
-            return from_document(call.body)
+        if "tagging" in request.query and request.received is not None:
+            return from_document(request.body)
     except S3Failure:
         pass
     return {}

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from s3po.mock import acl, conditions, encryption, locks, tagging
 from s3po.mock.answers import Answer, Headers, S3Failure
-from s3po.mock.call import Call, Received
 from s3po.mock.lifecycle import expiration_header
+from s3po.mock.request import Received, Request
 from s3po.mock.store import Bucket, Version
 
 GiB = 1024**3
@@ -74,12 +74,12 @@ def read_system(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def new_version(
-    call: Call, bucket: Bucket, key: str, headers: Mapping[str, str], *, copying: bool = False
+    request: Request, bucket: Bucket, key: str, headers: Mapping[str, str], *, copying: bool = False
 ) -> Version:
     """A version of `key` with all that the headers say, and no bytes yet. It is not stored."""
     check_key(key)
-    owner = bucket.owner if acl.enforced(bucket) else call.owner
-    chosen = acl.from_headers(call, headers, owner, bucket.owner)
+    owner = bucket.owner if acl.enforced(bucket) else request.owner
+    chosen = acl.from_headers(request, headers, owner, bucket.owner)
     if chosen is not None:
         if acl.enforced(bucket):
             if headers.get("x-amz-acl") != "bucket-owner-full-control":
@@ -94,7 +94,7 @@ def new_version(
             and headers.get("x-amz-acl") == "bucket-owner-full-control"
         ):
             chosen = acl.private(bucket.owner)
-    version = Version(key, "", chosen or acl.private(owner), call.now)
+    version = Version(key, "", chosen or acl.private(owner), request.now)
     storage_class = headers.get("x-amz-storage-class")
     if storage_class is not None:
         if storage_class not in STORAGE_CLASSES:
@@ -104,16 +104,16 @@ def new_version(
     if tags is not None and not copying:
         version.tags = tagging.from_header(tags)
     version.encryption = encryption.for_write(bucket, headers)
-    locks.from_headers(call, bucket, headers, version)
+    locks.from_headers(request, bucket, headers, version)
     return version
 
 
-def store_version(call: Call, bucket: Bucket, version: Version) -> Headers:
+def store_version(request: Request, bucket: Bucket, version: Version) -> Headers:
     """Store a version and say what was stored."""
     if not version.checksum_algorithms:
-        version.default_checksum = call.app.defaults.checksum
+        version.default_checksum = request.app.defaults.checksum
     version.version_id = bucket.new_version_id()
-    version.modified = call.now
+    version.modified = request.now
     bucket.add(version)
     headers: Headers = [("ETag", f'"{version.etag}"')]
     if version.version_id != "null":
@@ -132,26 +132,26 @@ def checksum_headers(found: Mapping[str, str], kind: str) -> Headers:
     return headers
 
 
-def put_object(call: Call) -> Answer:
-    bucket = call.bucket
-    received = call.received
+def put_object(request: Request) -> Answer:
+    bucket = request.bucket
+    received = request.received
     assert received is not None
-    assert call.key is not None
-    return put_received(call, bucket, call.key, call.headers, received)
+    assert request.key is not None
+    return put_received(request, bucket, request.key, request.headers, received)
 
 
 def put_received(
-    call: Call, bucket: Bucket, key: str, headers: Mapping[str, str], received: Received
+    request: Request, bucket: Bucket, key: str, headers: Mapping[str, str], received: Received
 ) -> Answer:
-    conditions.check_write(call, bucket, key)
-    version = new_version(call, bucket, key, headers)
-    if headers is call.headers:
-        locks.check_body(call, version, "Put Object")
+    conditions.check_write(request, bucket, key)
+    version = new_version(request, bucket, key, headers)
+    if headers is request.headers:
+        locks.check_body(request, version, "Put Object")
     version.headers = read_system(headers)
     version.metadata = read_metadata(headers)
     version.blob = received.blob
     version.etag = received.md5.hex()
     version.checksums = received.checksums
-    answer = store_version(call, bucket, version)
+    answer = store_version(request, bucket, version)
     answer += checksum_headers(received.checksums, "FULL_OBJECT")
     return Answer(200, answer)

@@ -70,6 +70,10 @@ _CODES = {
 }
 
 
+#: Fields of an error document that are kept.
+_MAX_FIELDS = 64
+
+
 def parse_error(response: Response, request: Request) -> S3Error:
     """The error that an answer is; its code comes from the status where the body has none."""
     message = ""
@@ -115,8 +119,8 @@ def _error_of(root: Node) -> Node | None:
 def _error(root: Node, response: Response, request: Request | None = None) -> S3Error:
     # Answers to a wrong signature or token echo them: they stay out of errors.
     fields = {
-        child.name: child.text
-        for child in root.children
+        child.name[:100]: child.text[:4096]
+        for child in root.children[:_MAX_FIELDS]
         if not child.name.startswith(("Signature", "CanonicalRequest", "Token"))
     }
     code = fields.pop("Code", "").strip() or _CODES.get(response.status_code, "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from s3po.config import MiB
+from s3po.config import KiB, MiB
 from s3po.errors import (
     IncompleteBody,
     IntegrityError,
@@ -20,6 +20,10 @@ from s3po.rest import Client
 Range = tuple[int, int | None]
 
 _SKIP_CHUNK = 1 * MiB
+
+#: Bytes after a break that make the next one the first again. Answers that give less, each time, are not
+#: asked for without end.
+_PROGRESS = 64 * KiB
 
 
 def get_first(
@@ -271,7 +275,15 @@ class PinnedObject:
 class ResumableBody:
     """An object's bytes from `position` on, in order. Where an answer's body breaks, the rest is asked for."""
 
-    __slots__ = ("_backoff", "_object", "_response", "_until", "position", "stop")
+    __slots__ = (
+        "_backoff",
+        "_broke_at",
+        "_object",
+        "_response",
+        "_until",
+        "position",
+        "stop",
+    )
 
     def __init__(
         self, source: PinnedObject, response: ObjectBody | None, position: int, until: int
@@ -283,6 +295,8 @@ class ResumableBody:
         self._backoff = source.client.backoff()
         #: The offset of the next byte.
         self.position = position
+        #: Where the last answer broke.
+        self._broke_at = position
         #: The end of the next range that is asked for.
         self.stop = until
 
@@ -311,7 +325,7 @@ class ResumableBody:
                 self.close()
                 raise
             self.position += count
-            if self._backoff.count:
+            if self._backoff.count and self.position - self._broke_at >= _PROGRESS:
                 self._backoff.reset()
             if self.position == self._until:
                 self.close()
@@ -331,6 +345,7 @@ class ResumableBody:
                 f"bytes {self.position} to {self.stop} broke {broken} times: {error}"
             ) from error
         source.client.stats.retries += 1
+        self._broke_at = self.position
         self._backoff.wait()
 
     def close(self) -> None:

@@ -25,7 +25,7 @@ from s3po.transfer.outcome import Expected, is_unknown, known_size, resolve
 from s3po.transfer.plan import iter_ranges, part_size_for
 from s3po.transfer.source import Progress
 from s3po.transfer.tasks import TaskGroup
-from s3po.transfer.upload import MultipartUpload, check_progress
+from s3po.transfer.upload import MultipartUpload, guard_progress
 
 #: The store copies without us: fewer, larger parts are fewer requests.
 _COPY_PART_SIZE = 256 * MiB
@@ -52,7 +52,7 @@ def copy(
     `replace_metadata` the metadata is what `headers` have of it, or none. More than `max_single`
     bytes are copied in parts of `part_size`.
     """
-    check_progress(progress)
+    progress = guard_progress(progress)
     task = _Copy(
         client,
         bucket,

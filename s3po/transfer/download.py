@@ -8,14 +8,15 @@ from typing import Any
 
 from s3po.endpoint import check_bucket, check_key
 from s3po.errors import ConfigError, IntegrityError, TransportError
+from s3po.forks import fork_generation
 from s3po.models import DownloadResult, GetObjectResult, ObjectBody
 from s3po.rest import Client
 from s3po.transfer.body import PinnedObject, Range, ResumableBody, get_first
 from s3po.transfer.sink import CHUNK, MemorySink, Sink, open_path, open_sink
 from s3po.transfer.source import Progress, check_encoding
-from s3po.transfer.tasks import TaskGroup
+from s3po.transfer.tasks import TaskGroup, stay_in_process
 from s3po.transfer.threads import run_in_thread
-from s3po.transfer.upload import check_progress
+from s3po.transfer.upload import guard_progress
 from s3po.transfer.verify import Verifier, verifier_for
 from s3po.transport.hubs import BYTES_PER_TURN, yield_to_loop
 
@@ -45,7 +46,7 @@ def download(
     if file is not None:
         check_bucket(bucket)
         check_key(key)
-    check_progress(progress)
+    progress = guard_progress(progress)
     _check_part(range, part_number)
     sink = None if file is None else open_sink(file, encoding=encoding)
     try:
@@ -113,7 +114,7 @@ def download_file(
     """Read an object into a file that appears whole or not at all; see `Connection.download_file`."""
     check_bucket(bucket)
     check_key(key)
-    check_progress(progress)
+    progress = guard_progress(progress)
     if headers is not None:
         check_headers(headers)
     _check_part(range, part_number)
@@ -173,6 +174,7 @@ class _Download:
     __slots__ = (
         "_back",
         "_front",
+        "_generation",
         "_progress",
         "_sink",
         "_source",
@@ -185,6 +187,7 @@ class _Download:
         self._sink = sink
         self._progress = progress
         self._step = source.client.config.part_size
+        self._generation = fork_generation()
         # Parts from `front` to `back` (exclusive) are not yet taken.
         self._front = 0
         self._back = 0
@@ -237,6 +240,7 @@ class _Download:
         position = since = 0
         try:
             while chunk := response.read(CHUNK):
+                stay_in_process(self._generation)
                 self._sink.write(chunk)
                 if hasher is not None:
                     hasher.update(chunk)
@@ -330,6 +334,7 @@ class _Download:
                 assert buffer is not None
                 left = stop - position
                 chunk = buffer if left >= len(buffer) else buffer[:left]
+            stay_in_process(self._generation)
             count = body.readinto(chunk)
             if count < len(chunk):
                 chunk = chunk[:count]

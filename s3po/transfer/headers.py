@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Literal
 from urllib.parse import urlencode
 
 from s3po.checksums import ALGORITHMS
@@ -20,6 +21,7 @@ from s3po.rest.checks import (
 )
 
 Expires = datetime | timedelta | str
+Checksum = Literal["crc32", "crc32c", "crc64nvme", "sha1", "sha256"]
 
 #: Keyword arguments that become a header as they are.
 _PLAIN = {

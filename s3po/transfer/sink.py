@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     #: Anything that can be downloaded into. A path is an os.PathLike: for a str there is `download_file`.
     Target = SupportsWriteBytes | SupportsWriteText | os.PathLike[str] | os.PathLike[bytes]
 
+else:
+    Target = Any
+
 #: Bytes that a body is read by on its way to a file.
 CHUNK = 1 * MiB
 

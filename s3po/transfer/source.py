@@ -18,8 +18,7 @@ from s3po.config import KiB
 from s3po.errors import ConfigError, IntegrityError
 from s3po.messages import Body, BytesLike
 from s3po.transfer.plan import check_size
-from s3po.transfer.threads import can_start_threads
-from s3po.transport.hubs import keep_hub
+from s3po.transport.hubs import can_start_threads, keep_hub
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -44,6 +43,9 @@ if TYPE_CHECKING:
         | os.PathLike[bytes]
         | Iterable[ReadableBuffer]
     )
+
+else:
+    Data = Any
 
 Progress = Callable[[int], object]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import weakref
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
@@ -11,10 +9,19 @@ from typing import Any, Self
 import gevent
 from gevent.event import Event
 
-from s3po.forks import fork_generation, in_forked_child
+from s3po.forks import fork_generation, in_forked_child, suspend_copy, wait_in_process
 from s3po.transport.hubs import keep_hub
 
 _Task = tuple[Callable[..., object], tuple[object, ...]]
+
+
+def stay_in_process(generation: int) -> None:
+    """Suspend the current greenlet for good where it is a copy that a fork made.
+
+    Called before anything that sends or writes, wherever other code may have run since.
+    """
+    if in_forked_child(generation):
+        suspend_copy()
 
 
 class TaskGroup:
@@ -28,16 +35,15 @@ class TaskGroup:
     hub, which may never run again, are dropped there and begun anew here. So calls must bear being
     made twice.
 
-    In a child of the process that made it, it does nothing: its greenlets are copies.
+    In a child of the process that made it, it does nothing: its greenlets are copies, and stay
+    suspended.
     """
 
     __slots__ = (
-        "__weakref__",
         "_changed",
         "_failure",
         "_generation",
         "_hub",
-        "_owner",
         "_running",
         "size",
     )
@@ -50,9 +56,6 @@ class TaskGroup:
         self._running: dict[Any, _Task] = {}
         self._failure: BaseException | None = None
         self._generation = fork_generation()
-        self._owner: Any = None
-        _hook_forks()
-        _groups.add(self)
 
     def start(self, function: Callable[..., object], *args: object) -> None:
         """Run the call as soon as there is room; raises the first failure of an earlier one."""
@@ -76,25 +79,20 @@ class TaskGroup:
         return bool(self._running)
 
     def _wait(self, size: int) -> None:
-        self._check_process()
+        stay_in_process(self._generation)
         self._move_here()
         while self._failure is None and len(self._running) >= size:
             self._changed.clear()
-            self._changed.wait()
-            self._check_process()
+            wait_in_process(self._changed.wait, self._generation)
         if self._failure is not None:
             raise self._failure
 
-    def _check_process(self) -> None:
-        if in_forked_child(self._generation):
-            raise gevent.GreenletExit("this transfer belongs to the parent process")
-
     def _move_here(self) -> None:
         """Begin anew, in this thread's hub, what is under way in another's."""
+        keep_hub()
         hub = gevent.get_hub()
         if hub is self._hub:
             return
-        keep_hub()
         tasks, self._running = self._running, {}
         other, self._hub = self._hub, hub
         self._changed = Event()
@@ -104,6 +102,8 @@ class TaskGroup:
 
     def _run(self, running: dict[Any, _Task], task: _Task) -> None:
         function, args = task
+        if in_forked_child(self._generation):
+            return
         try:
             function(*args)
         except BaseException as error:
@@ -130,7 +130,6 @@ class TaskGroup:
                 self._running.pop(greenlet, None)
 
     def __enter__(self) -> Self:
-        self._owner = gevent.getcurrent()
         return self
 
     def __exit__(
@@ -139,7 +138,6 @@ class TaskGroup:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._owner = None
         if error is not None:
             self.kill()
             return
@@ -164,25 +162,3 @@ def _kill_in(hub: Any, greenlets: list[Any]) -> None:
     except (AttributeError, ValueError):
         # The hub was destroyed with its thread.
         pass
-
-
-#: All there are, for the child of a fork.
-_groups: weakref.WeakSet[TaskGroup] = weakref.WeakSet()
-_hooked = False
-
-
-def _hook_forks() -> None:
-    global _hooked
-    if not _hooked:
-        _hooked = True
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_stop_copies)
-
-
-def _stop_copies() -> None:
-    """Runs in the child of a fork: the greenlets that were copied end before they do anything."""
-    current = gevent.getcurrent()
-    for group in list(_groups):
-        for greenlet in [*group._running, group._owner]:
-            if isinstance(greenlet, gevent.Greenlet) and greenlet is not current:
-                greenlet.kill(block=False)

@@ -1,19 +1,15 @@
-"""Calls in another thread, and when one can be had."""
+"""Calls in other native threads."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import TypeVar
 
 import gevent
 
+from s3po.transport.hubs import can_start_threads
+
 _T = TypeVar("_T")
-
-
-def can_start_threads() -> bool:
-    """False once the interpreter has begun to end: Python 3.12 and newer start no thread then."""
-    return threading.main_thread().is_alive()
 
 
 def run_in_thread(function: Callable[[], _T]) -> _T:

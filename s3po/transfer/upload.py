@@ -58,7 +58,7 @@ from s3po.transfer.source import (
     encode,
     open_source,
 )
-from s3po.transfer.tasks import TaskGroup
+from s3po.transfer.tasks import TaskGroup, stay_in_process
 from s3po.transfer.verify import is_md5, may_be_md5
 
 _log = log.logger("transfer")
@@ -111,7 +111,7 @@ def upload(
 
     check_bucket(bucket)
     check_key(key)
-    check_progress(progress)
+    progress = guard_progress(progress)
     if part_size is not None:
         check_part_size(part_size)
     upload = MultipartUpload(
@@ -128,9 +128,19 @@ def upload(
         source.close()
 
 
-def check_progress(progress: object) -> None:
-    if progress is not None and not callable(progress):
+def guard_progress(progress: Progress | None) -> Progress | None:
+    """The caller's progress; ConfigError where it is none. A copy that a fork makes of its greenlet ends with it."""
+    if progress is None:
+        return None
+    if not callable(progress):
         raise ConfigError(f"progress must be callable, not {type(progress).__name__}")
+    generation = fork_generation()
+
+    def report(count: int) -> None:
+        progress(count)
+        stay_in_process(generation)
+
+    return report
 
 
 def _upload_known(
@@ -382,6 +392,7 @@ class MultipartUpload:
         conditional = "if-match" in sent or "if-none-match" in sent
         if conditional and client.config.mark_writes:
             self._write_id = sent[f"x-amz-meta-{WRITE_ID}"] = new_write_id()
+        stay_in_process(self._generation)
         try:
             result = client.put_object(bucket, key, body, headers=sent)
         except S3poError as error:
@@ -489,7 +500,6 @@ class MultipartUpload:
 
     def send(self, number: int, body: BytesLike | Body) -> None:
         """Upload one part; TransferError names it when it gives up."""
-        self._check_process()
         progress = self.progress
         if progress is not None and isinstance(body, (bytes, bytearray, memoryview)):
             body = ViewBody(body, progress)
@@ -519,6 +529,7 @@ class MultipartUpload:
             self._part_sums[number] = digest
         backoff = client.backoff()
         while True:
+            stay_in_process(self._generation)
             part = client.upload_part(
                 self._bucket, self._key, self.upload_id, number, body, headers=headers
             )
@@ -544,7 +555,7 @@ class MultipartUpload:
         Raises OutcomeUnknown where it cannot be learned whether the store did so; the upload is left
         as it is then.
         """
-        self._check_process()
+        stay_in_process(self._generation)
         parts = [self._done[number] for number in sorted(self._done)]
         size = sum(part.size for part in parts)
         headers = headers_of_complete(self._headers)
@@ -564,6 +575,7 @@ class MultipartUpload:
         return UploadResult(self._bucket, self._key, found.etag, size, found.version_id, len(parts))
 
     def _complete(self, parts: list[PartInfo], headers: Mapping[str, str]) -> Any:
+        stay_in_process(self._generation)
         # Whoever is interrupted here must not abort: the store may be at work.
         self._completing = True
         try:
@@ -660,10 +672,6 @@ class MultipartUpload:
         note = f"the multipart upload {self.upload_id!r} could not be aborted: {trouble}"
         error.add_note(note)
         _log.warning("%s: s3://%s/%s", note, self._bucket, self._key)
-
-    def _check_process(self) -> None:
-        if in_forked_child(self._generation):
-            raise gevent.GreenletExit("this upload belongs to the parent process")
 
     @property
     def forked(self) -> bool:

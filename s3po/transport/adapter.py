@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+import urllib3.exceptions
 from requests.adapters import HTTPAdapter
 from requests.exceptions import (
     ChunkedEncodingError,
@@ -28,6 +29,7 @@ from s3po.config import Config
 from s3po.errors import (
     CertificateError,
     ConfigError,
+    ConnectionFailed,
     IncompleteBody,
     ProxyError,
     S3poError,
@@ -99,15 +101,7 @@ class GeventAdapter(HTTPAdapter):
         Raises s3po's errors for s3po's own requests, and requests' for others.
         """
         if HTTPAdapter.send is not _HTTP_ADAPTER_SEND:
-            return HTTPAdapter.send(
-                self,
-                request,
-                stream=stream,
-                timeout=timeout,
-                verify=verify,
-                cert=cert,
-                proxies=proxies,
-            )
+            return self._send_replaced(request, stream, timeout, verify, cert, proxies)
         if type(request) is not PreparedRequest:
             return self._send_foreign(request, stream, timeout, verify, cert, proxies)
         url: str = request.url  # type: ignore[assignment]
@@ -144,14 +138,64 @@ class GeventAdapter(HTTPAdapter):
         """Send a request that requests itself prepared."""
         lean = to_lean(request)
         try:
-            response = self.send(
-                lean, stream, _timeouts(timeout, self._config), verify, cert, proxies
+            # Not `self.send`: a subclass that counts would count twice.
+            response = GeventAdapter.send(
+                self, lean, stream, _timeouts(timeout, self._config), verify, cert, proxies
             )
         except S3poError as error:
             raise _as_requests_error(error, request) from error
         if not stream:
             _ = response.content
         return complete(response, request, self)  # type: ignore[arg-type]
+
+    def _send_replaced(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool,
+        timeout: Any,
+        verify: Any,
+        cert: Any,
+        proxies: Any,
+    ) -> requests.Response:
+        """Send by what somebody has put in the place of `HTTPAdapter.send`."""
+        config = self._config
+        url = request.url or ""
+        settings: Any = {
+            "stream": stream,
+            "timeout": _timeouts(timeout, config),
+            "verify": verify_of(config) if verify is CONFIGURED else verify,
+            "cert": config.cert if cert is CONFIGURED else cert,
+            "proxies": proxies_for(url, config) if proxies is CONFIGURED else proxies,
+        }
+        if type(request) is not PreparedRequest:
+            return HTTPAdapter.send(self, request, **settings)
+        try:
+            return HTTPAdapter.send(self, request, **settings)
+        except FOREIGN_ERRORS as error:
+            raise translate(error, self) from None
+
+    # requests' hooks, for its own `send`
+
+    def get_connection_with_tls_context(
+        self, request: Any, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        """The pool that a request goes through."""
+        url = to_lean(request).url or ""
+        try:
+            return self._pool_for(url[: url.find("/", 8)], verify, cert, proxies)
+        except S3poError as error:
+            raise _as_requests_error(error, request) from error
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Nothing: a pool has its TLS context from its beginning."""
+
+    def request_url(self, request: Any, proxies: Any) -> str:
+        """The target of a request, as it stands in its URL."""
+        url = to_lean(request).url or ""
+        proxy = proxy_for(url, dict(proxies or {}))
+        if proxy is not None and url[:5] == "http:" and proxy[:5].lower() != "socks":
+            return url
+        return url[url.find("/", 8) :]
 
     # Pools
 
@@ -267,6 +311,29 @@ def _as_requests_error(error: S3poError, request: requests.PreparedRequest) -> E
     else:
         kind = RequestsConnectionError
     return kind(str(error), request=request)
+
+
+#: What somebody else's adapter may raise where a request fails.
+FOREIGN_ERRORS = (
+    requests.exceptions.RequestException,
+    urllib3.exceptions.HTTPError,
+    OSError,
+)
+
+
+def translate(error: Exception, adapter: Any) -> Exception:
+    """What a failure of somebody else's code is to s3po's callers."""
+    if isinstance(error, S3poError):
+        return error
+    # The message of such an error may hold the URL, and the URL a signature.
+    what = f"{type(error).__name__} from {type(adapter).__name__}"
+    if isinstance(error, ConnectTimeout):
+        return TransportTimeout(f"connecting timed out: {what}", request_sent=False)
+    if isinstance(error, (requests.exceptions.Timeout, TimeoutError)):
+        return TransportTimeout(f"waiting for the response timed out: {what}")
+    if isinstance(error, ValueError):
+        return ConfigError(what)
+    return ConnectionFailed(what)
 
 
 def _hook_fork() -> None:

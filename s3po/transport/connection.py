@@ -57,6 +57,10 @@ class TunnelRefused(OSError):
         self.status = status
 
 
+class LoginRefused(OSError):
+    """A SOCKS proxy refuses the user and password, or that there are none."""
+
+
 class BodyFailed(Exception):
     """The caller's body failed, not the connection: `error` is what it raised."""
 

@@ -7,11 +7,14 @@ import threading
 from typing import Any
 
 import gevent
+
+# Loaded in good time: once the interpreter has begun to end, it cannot be imported any more.
+import gevent.threadpool
 from gevent._hub_local import get_hub_if_exists
 from gevent.hub import get_hub
-from gevent.monkey import get_original
+from gevent.monkey import get_original, is_module_patched
 
-__all__ = ["get_hub_if_exists", "keep_hub", "yield_to_loop"]
+__all__ = ["can_start_threads", "get_hub_if_exists", "keep_hub", "yield_to_loop"]
 
 #: Native, also where gevent has patched them.
 _local = get_original("_thread", "_local")
@@ -45,11 +48,22 @@ class _HubOwner:
         self.hub = hub
 
     def __del__(self) -> None:
-        if not sys.is_finalizing() and self.hub.loop is not None:
-            self.hub.destroy()
+        hub = self.hub
+        if not sys.is_finalizing() and hub.loop is not None:
+            hub.destroy()
+            # It is left suspended, and greenlets of threads that ended are never freed: end it too.
+            hub.throw(gevent.GreenletExit)
 
 
 _threads = _local()
+
+
+def can_start_threads() -> bool:
+    """False once the interpreter has begun to end: Python 3.12 and newer start no thread then."""
+    if is_module_patched("threading"):
+        # gevent's threads may make a hub when they are asked.
+        keep_hub()
+    return threading.main_thread().is_alive()
 
 
 def keep_hub() -> None:

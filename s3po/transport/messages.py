@@ -14,12 +14,14 @@ from requests.cookies import RequestsCookieJar
 from requests.hooks import default_hooks
 from requests.structures import CaseInsensitiveDict
 
-from s3po.errors import IncompleteBody, TransportError, TransportTimeout
+from s3po.errors import IncompleteBody, MalformedResponse, TransportError, TransportTimeout
 from s3po.messages import Body as RequestBody
 from s3po.messages import BodyStream, BytesLike
 from s3po.transport.bodies import BytesBody, Chunks, RawBody, to_body
 
 _READ_CHUNK = 256 * 1024
+#: Bytes of an error's body that are read.
+_MAX_ERROR_BODY = 1024 * 1024
 
 
 class PreparedRequest(requests.PreparedRequest):
@@ -281,6 +283,27 @@ class Response(requests.Response):
         return f"<Response [{self.status_code}]>"
 
 
+def make_response(
+    status: int, headers: dict[str, str], body: RawBody, stream: bool, max_body: int
+) -> Response:
+    """A response whose body stays to be read, or is read now."""
+    if type(body) is BytesBody:
+        return Response(status, headers, body.data)
+    if stream and status < 300:
+        return Response(status, headers, None, body)
+    limit = max_body if status < 300 else _MAX_ERROR_BODY
+    try:
+        data = body.read(limit)
+        if status < 300 and len(data) == limit and body.readinto(memoryview(bytearray(1))):
+            raise MalformedResponse(
+                f"the response's body exceeds {limit} bytes, which no such response needs",
+                status=status,
+            )
+    finally:
+        body.close()
+    return Response(status, headers, data)
+
+
 def adopt(response: requests.Response, method: str, stream: bool, max_body: int) -> Response:
     """Somebody else's response (of another adapter, a fake, a hook) as one of ours, its body raw."""
     if type(response) is Response:
@@ -290,14 +313,7 @@ def adopt(response: requests.Response, method: str, stream: bool, max_body: int)
     if method == "HEAD" or status in (204, 304):
         response.close()
         return Response(status, headers, b"")
-    body: RawBody = _ForeignBody(response, headers)
-    if stream and status < 300:
-        return Response(status, headers, None, body)
-    try:
-        content = body.read(max_body if status < 300 else 1024 * 1024)
-    finally:
-        body.close()
-    return Response(status, headers, content)
+    return make_response(status, headers, _ForeignBody(response, headers), stream, max_body)
 
 
 class _ForeignBody(RawBody):

@@ -20,23 +20,22 @@ from s3po.errors import (
     CertificateError,
     ConfigError,
     ConnectionFailed,
-    MalformedResponse,
     ProxyError,
     TransportError,
     TransportTimeout,
 )
-from s3po.transport.bodies import BytesBody, RawBody
 from s3po.transport.connection import (
     BodyFailed,
     GeventHTTPConnection,
     GeventHTTPSConnection,
     Head,
+    LoginRefused,
     TunnelRefused,
     open_body,
 )
 from s3po.transport.http11 import is_tls_error, reason
 from s3po.transport.hubs import get_hub_if_exists
-from s3po.transport.messages import Response
+from s3po.transport.messages import Response, make_response
 from s3po.transport.sockets import TooSlow
 
 #: Each bucket may be an origin of its own.
@@ -121,6 +120,7 @@ class Pool:
     scheme: str
     proxy: Any
     proxy_headers: Any
+    conn_kw: dict[str, Any]
     pool: Any
     _new_conn: Callable[[], Any]
     _prepare_proxy: Callable[[Any], None]
@@ -147,6 +147,9 @@ class Pool:
             proxy = f"the proxy {self.proxy.host}:{self.proxy.port}"
             # One pool for all to which a proxy forwards.
             self.peer = proxy if forwards else f"{self.peer} by {proxy}"
+        options = self.conn_kw.get("_socks_options")
+        if options is not None:
+            self.peer += f" by the SOCKS proxy {options['proxy_host']}:{options['proxy_port']}"
         if forwards:
             self.proxy_lines = "".join(
                 f"{name}: {value}\r\n" for name, value in self.proxy_headers.items()
@@ -333,6 +336,10 @@ class Pool:
                 f"the proxy {self.proxy.host}:{self.proxy.port} refused a tunnel to "
                 f"{self.host}:{self.port}: {cause.status} {_STATUS_TEXTS.get(cause.status, '')}"
             )
+        if isinstance(cause, LoginRefused):
+            refused = ProxyError(f"no way to {self.peer}: {cause}")
+            refused.permanent = True
+            return refused
         return ConnectionFailed(
             f"cannot connect to {self.peer}: {reason(cause)}", request_sent=False
         )
@@ -367,30 +374,6 @@ class Pool:
     def discard(self, connection: Any) -> None:
         """Take a connection back that cannot be used again."""
         connection.close()
-
-
-def make_response(
-    status: int, headers: dict[str, str], body: RawBody, stream: bool, max_body: int
-) -> Response:
-    """A response whose body stays to be read, or is read now."""
-    if type(body) is BytesBody:
-        return Response(status, headers, body.data)
-    if stream and status < 300:
-        return Response(status, headers, None, body)
-    limit = max_body if status < 300 else _MAX_ERROR_BODY
-    try:
-        data = body.read(limit)
-        if status < 300 and len(data) == limit and body.readinto(memoryview(bytearray(1))):
-            raise MalformedResponse(
-                f"the response's body exceeds {limit} bytes, which no such response needs",
-                status=status,
-            )
-    finally:
-        body.close()
-    return Response(status, headers, data)
-
-
-_MAX_ERROR_BODY = 1024 * 1024
 
 
 class GeventHTTPConnectionPool(Pool, HTTPConnectionPool):  # type: ignore[misc]

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, cast, overload
 
 import requests
-import urllib3.exceptions
 from requests.adapters import BaseAdapter
 from requests.hooks import dispatch_hook
 
 from s3po.config import Config
-from s3po.errors import ConfigError, ConnectionFailed, S3poError, TransportTimeout
-from s3po.transport.adapter import MAX_BODY, GeventAdapter
+from s3po.errors import ConfigError
+from s3po.transport.adapter import FOREIGN_ERRORS, MAX_BODY, GeventAdapter, translate
 from s3po.transport.connection import build_request
-from s3po.transport.messages import PreparedRequest, Response, adopt
+from s3po.transport.messages import PreparedRequest, Response, adopt, make_response
 from s3po.transport.settings import proxies_for, verify_of
 from s3po.transport.wsgi import WSGIAdapter
 
@@ -94,25 +94,26 @@ class S3Session(requests.Session):
         kwargs.pop("max_body", None)
         try:
             return adapter.send(request, **kwargs)
-        except (
-            requests.exceptions.RequestException,
-            urllib3.exceptions.HTTPError,
-            OSError,
-        ) as error:
-            raise _translate(error, adapter) from None
+        except FOREIGN_ERRORS as error:
+            raise translate(error, adapter) from None
 
     def _send_traced(
         self, request: PreparedRequest, adapter: BaseAdapter, kwargs: dict[str, Any]
     ) -> requests.Response:
         """Send by what somebody has put in the place of `requests.Session.send`."""
+        return self._call_foreign(super().send, request, kwargs, adapter)
+
+    def _call_foreign(
+        self, send: Any, request: PreparedRequest, kwargs: dict[str, Any], culprit: object
+    ) -> requests.Response:
         kwargs = {**self._settings_for(request), **kwargs}
         kwargs.pop("max_body", None)
         # The body stays on its connection: s3po reads it.
-        kwargs |= {"stream": True, "allow_redirects": False}
+        kwargs["stream"] = True
         try:
-            return super().send(request, **kwargs)
-        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise _translate(error, adapter) from None
+            return send(request, **kwargs)  # type: ignore[no-any-return]
+        except FOREIGN_ERRORS as error:
+            raise translate(error, culprit) from None
 
     def _finish(
         self, request: PreparedRequest, response: requests.Response, kwargs: dict[str, Any]
@@ -126,9 +127,11 @@ class S3Session(requests.Session):
                 response.url = request.url or ""
             dispatch: Any = dispatch_hook
             response = dispatch("response", hooks, response, **kwargs)
-        made = adopt(response, request.method or "", stream, kwargs.get("max_body", MAX_BODY))
-        if made.stream is not None and not (stream and made.status_code < 300):
-            _ = made.content
+        max_body = kwargs.get("max_body", MAX_BODY)
+        made = adopt(response, request.method or "", stream, max_body)
+        body: Any = made.stream
+        if body is not None and not (stream and made.status_code < 300):
+            made = make_response(made.status_code, made.lower_headers, body, False, max_body)
         return made
 
     # Adapters
@@ -162,8 +165,33 @@ class S3Session(requests.Session):
                 return adapter
         raise ConfigError(f"no adapter is mounted for {url.partition('?')[0]!r}")
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # requests-mock replaces both for one session.
+        if name == "get_adapter":
+            self._found = {}
+        elif name == "send" and getattr(value, "__func__", None) is not S3Session.send:
+            value = partial(self._send_replaced, value)
+        super().__setattr__(name, value)
+
+    def _send_replaced(
+        self, send: Any, request: requests.PreparedRequest, **kwargs: Any
+    ) -> requests.Response:
+        """Send by what somebody has put in the place of this session's `send`."""
+        if type(request) is not PreparedRequest:
+            return send(request, **kwargs)  # type: ignore[no-any-return]
+        response = self._call_foreign(send, request, kwargs, self)
+        if type(response) is Response and response.stream is None:
+            # Of this session's own `send`: hooks have seen it.
+            return response
+        return self._finish(request, response, kwargs)
+
     def _find_adapter(self, url: str) -> BaseAdapter:
+        # Taken first: what is mounted from now on belongs into another.
+        found = self._found
         adapter = self.get_adapter(url)
+        if getattr(self.get_adapter, "__func__", None) is not S3Session.get_adapter:
+            # Somebody else's, which may depend on anything.
+            return adapter
         end = url.find("/", 8)
         origins = _spellings(url[: end + 1])
         for prefix in self.adapters:
@@ -171,9 +199,9 @@ class S3Session(requests.Session):
                 if prefix.lower().startswith(origin) and len(prefix) > len(origin):
                     # An adapter for a path of this origin: each request must be looked at.
                     return adapter
-        if len(self._found) >= 1024:
-            self._found = {}
-        self._found[url[:end]] = adapter
+        if len(found) >= 1024:
+            found.clear()
+        found[url[:end]] = adapter
         return adapter
 
     def close(self) -> None:
@@ -211,18 +239,3 @@ def _spellings(url: str) -> list[str]:
     if ":" in origin[len(scheme) + 3 :].rpartition("]")[2]:
         return [origin + rest]
     return [origin + rest, origin + port + rest]
-
-
-def _translate(error: Exception, adapter: BaseAdapter) -> Exception:
-    """What a failure of somebody else's adapter is to s3po's callers."""
-    if isinstance(error, S3poError):
-        return error
-    # The message of such an error may hold the URL, and the URL a signature.
-    what = f"{type(error).__name__} from {type(adapter).__name__}"
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return TransportTimeout(f"connecting timed out: {what}", request_sent=False)
-    if isinstance(error, (requests.exceptions.Timeout, TimeoutError)):
-        return TransportTimeout(f"waiting for the response timed out: {what}")
-    if isinstance(error, ValueError):
-        return ConfigError(what)
-    return ConnectionFailed(what)

@@ -20,7 +20,12 @@ import gevent.socket
 from gevent.monkey import get_original
 
 from s3po.forks import fork_generation, in_forked_child, suspend_copy
-from s3po.transport.hubs import BYTES_PER_TURN, get_hub_if_exists, yield_to_loop
+from s3po.transport.hubs import (
+    BYTES_PER_TURN,
+    can_start_threads,
+    get_hub_if_exists,
+    yield_to_loop,
+)
 
 READ, WRITE = 1, 2
 
@@ -371,6 +376,8 @@ def _resolve(host: str, port: int, timeout: float | None) -> list[Any]:
             continue
         address = (host, port) if family == _socket.AF_INET else (host, port, 0, 0)
         return [(family, _socket.SOCK_STREAM, 0, "", address)]
+    if not can_start_threads():
+        return list(_native_getaddrinfo(host, port, 0, _socket.SOCK_STREAM))
     if get_hub_if_exists() is not None:
         with gevent.Timeout(timeout, TimeoutError("timed out looking up the name")):
             return list(gevent.socket.getaddrinfo(host, port, 0, _socket.SOCK_STREAM))
@@ -391,11 +398,7 @@ def _resolve_in_thread(host: str, port: int, timeout: float | None) -> list[Any]
         finally:
             done.release()
 
-    try:
-        _start_thread(look_up, ())
-    except RuntimeError:
-        # While the interpreter ends no thread can be started.
-        look_up()
+    _start_thread(look_up, ())
     if not done.acquire(timeout=-1 if timeout is None else timeout):
         raise TimeoutError("timed out looking up the name")
     if isinstance(outcome[0], BaseException):

@@ -9,7 +9,12 @@ import gevent.socket
 import socks
 from urllib3.contrib.socks import SOCKSProxyManager
 
-from s3po.transport.connection import ConnectionMixin, GeventHTTPConnection, GeventHTTPSConnection
+from s3po.transport.connection import (
+    ConnectionMixin,
+    GeventHTTPConnection,
+    GeventHTTPSConnection,
+    LoginRefused,
+)
 from s3po.transport.hubs import get_hub_if_exists
 from s3po.transport.pools import GeventHTTPConnectionPool, GeventHTTPSConnectionPool
 from s3po.transport.sockets import Socket, native_socket
@@ -45,6 +50,8 @@ class _SOCKSMixin(ConnectionMixin):
                 proxy_password=options["password"],
                 socket_options=self.socket_options,
             )
+        except socks.SOCKS5AuthError as error:
+            raise LoginRefused(str(error)) from None
         except socks.ProxyError as error:
             cause = error.socket_err
             if isinstance(cause, OSError):

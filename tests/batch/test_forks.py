@@ -436,4 +436,4 @@ def test_forks(name: str, host: str, server: Server, tmp_path: Path) -> None:
     assert not [line for line in lines if line.startswith("parent exit code") and line[-2:] != " 0"]
     if "ends as programs do" in name:
         # The bar ends with a line break: the parent's, and none of the child's.
-        assert (tmp_path / "progress").read_text().count("\n") == 1
+        assert (tmp_path / "progress").read_bytes().count(b"\n") == 1

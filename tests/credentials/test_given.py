@@ -307,3 +307,40 @@ def test_a_connection_takes_on_a_role(services: Any, home: Path) -> None:
     assert services.paths() == ["/", "/bucket/key"]
     role = services.seen[1].headers["authorization"].partition("Credential=")[2].partition("/")[0]
     assert role.startswith("ASIA")
+
+
+EXPIRED = (
+    b"<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>"
+)
+
+
+def test_a_request_that_is_refused_as_expired_is_repeated_once_with_new_ones(
+    services: Any,
+) -> None:
+    calls: list[int] = []
+
+    def vend() -> Credentials:
+        calls.append(1)
+        return Credentials(f"A{len(calls)}", "hush", "t")
+
+    def answer(seen: Any) -> Any:
+        if "Credential=A1/" in seen.headers["authorization"]:
+            return 400, {}, EXPIRED
+        return 200, {"ETag": '"x"'}, b"content"
+
+    services._good = answer
+    with connect(services.url, credentials=vend) as conn:
+        assert conn.download("bucket", "key") == b"content"
+        assert conn.download("bucket", "key") == b"content"
+    assert len(services.seen) == 3
+    assert calls == [1, 1]
+
+
+def test_a_store_that_calls_all_expired_is_not_asked_for_ever(services: Any) -> None:
+    services._good = lambda _: (400, {}, EXPIRED)
+    with (
+        connect(services.url, credentials=lambda: Credentials("A", "hush", "t")) as conn,
+        pytest.raises(s3po.S3Error, match="ExpiredToken"),
+    ):
+        conn.download("bucket", "key")
+    assert len(services.seen) <= 2

@@ -8,6 +8,7 @@ import logging
 import re
 import stat
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,11 @@ def refused(asked: Provider) -> str:
     assert "hush" not in said
     assert "\n" not in said
     assert said.isprintable()
+    # Nor is any in what a report with local variables would show.
+    assert caught.value.__context__ is None
+    for frame, _ in traceback.walk_tb(caught.value.__traceback__):
+        if "s3po/credentials" in frame.f_code.co_filename:
+            assert "hush" not in repr(frame.f_locals)
     return said
 
 
@@ -851,6 +857,9 @@ def test_a_machine_without_the_service(asking: Any, monkeypatch: Any) -> None:
         ("/latest/api/token", 200, b"a\x00\xff", "answers 200 to the request for a token"),
         ("/latest/meta-data", 404, b"", "the instance has no role"),
         ("/latest/meta-data", 500, b"", "answers 500 to GET"),
+        ("/latest/meta-data", 200, b"<html>hush", "something else than a role's name"),
+        ("/latest/meta-data", 200, b"a/../../b", "something else than a role's name"),
+        ("/latest/meta-data", 200, b"r" * 5000, "something else than a role's name"),
         ("/latest/meta-data", 200, b"", "the instance has no role"),
         ("/latest/meta-data", 200, b"{hush}", "not JSON"),
         ("/latest/meta-data", 200, b'{"Code": "Failed", "Message": "no trust"}', "Failed no trust"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pickle
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,11 @@ def test_values_that_cannot_be_right(home: Path, line: str, said: str) -> None:
     assert "hushhushh" not in str(caught.value)
 
 
+def test_the_retry_mode_of_old_is_the_standard_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_RETRY_MODE", "legacy")
+    assert resolved().retry_mode == "standard"
+
+
 def test_variables_that_cannot_be_right(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (
         ("AWS_MAX_ATTEMPTS", "0"),
@@ -236,6 +242,8 @@ SAME: list[tuple[str, str, dict[str, str], str]] = [
     ("us_east_1_regional_endpoint", "s3/us_east_1_regional_endpoint", {"AWS_S3_US_EAST_1_REGIONAL_ENDPOINT": "legacy"}, ""),
     ("us_east_1_regional_endpoint", "s3/us_east_1_regional_endpoint", {}, "s3_us_east_1_regional_endpoint = legacy"),
     ("us_east_1_regional_endpoint", "s3/us_east_1_regional_endpoint", {}, "s3 =\n  us_east_1_regional_endpoint = legacy"),
+    ("retry_mode", "retry_mode", {"AWS_RETRY_MODE": "adaptive"}, "retry_mode = standard"),
+    ("retry_mode", "retry_mode", {}, "retry_mode = adaptive"),
     ("verify", "ca_bundle", {"AWS_CA_BUNDLE": "/ca.pem"}, "ca_bundle = /other.pem"),
     ("verify", "ca_bundle", {}, "ca_bundle = /other.pem"),
     ("response_checksum_validation", "response_checksum_validation", {"AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required"}, ""),
@@ -305,6 +313,16 @@ def test_region_and_endpoint_as_botocore_has_them(
     assert settings.endpoint_url == (None if "amazonaws" in theirs else theirs)
 
 
+@functools.cache
+def rules_of(service: str) -> botocore.endpoint_provider.EndpointProvider:
+    """What botocore knows of a service's hosts."""
+    loader = botocore.session.Session().get_component("data_loader")
+    return botocore.endpoint_provider.EndpointProvider(
+        loader.load_service_model(service.replace("_", "-"), "endpoint-rule-set-1"),
+        loader.load_data("partitions"),
+    )
+
+
 REGIONS = [
     "us-east-1",
     "us-west-2",
@@ -338,11 +356,7 @@ def test_hosts_of_services_as_botocore_has_them(
         monkeypatch.setenv("AWS_USE_DUALSTACK_ENDPOINT", "true")
     if "legacy" in variant:
         monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", "legacy")
-    loader = botocore.session.Session().get_component("data_loader")
-    theirs = botocore.endpoint_provider.EndpointProvider(
-        loader.load_service_model(service.replace("_", "-"), "endpoint-rule-set-1"),
-        loader.load_data("partitions"),
-    ).resolve_endpoint(
+    theirs = rules_of(service).resolve_endpoint(
         Region=region,
         UseFIPS="fips" in variant,
         UseDualStack="dualstack" in variant,

@@ -32,6 +32,47 @@ def test_mock(s3po_mock, turn):
     assert s3po_mock.download("bucket", "key", encoding="utf-8") == "howdy"
 
 
+def test_faults_and_requests_of_the_mock(s3po_mock):
+    s3po_mock.conn.create_bucket("bucket")
+    fault = s3po_mock.mock.faults.add("PutObject", action="503 SlowDown")
+    s3po_mock.upload("bucket", "key", "howdy")
+    assert fault.used == 1
+    assert [each.status for each in s3po_mock.mock.requests.select("PutObject")] == [503, 200]
+    # Another mock of the connection is one call away, as ever.
+    with s3po_mock.mock() as inner:
+        assert inner.requests.count() == 0
+        assert s3po_mock.conn.list_buckets().buckets == ()
+    assert s3po_mock.exists("bucket", "key")
+
+
+EARLY = s3po.Connection("early", "secret", endpoint_url="https://store.example")
+
+
+def test_every_connection_is_mocked(s3po_mock_all):
+    s3po_mock_all.conn.create_bucket("bucket")
+    for conn in (
+        EARLY,
+        s3po.Connection(),
+        s3po.Connection("a", "b", region_name="eu-west-1"),
+        s3po.Connection("c", "d", "token", endpoint_url="https://other.example"),
+    ):
+        conn.upload("bucket", "key", conn._arguments["aws_access_key_id"] or "none")
+        assert conn.download("bucket", "key") == s3po_mock_all.download("bucket", "key")
+        with conn.batch(2) as batch:
+            batch.upload("bucket", "batch", "x")
+    requests = s3po_mock_all.mock.requests
+    assert requests.count("PutObject") == 8
+    s3po_mock_all.mock.faults.add("HeadObject", action="403 AccessDenied")
+    with pytest.raises(s3po.AccessDenied):
+        s3po.Connection().head("bucket", "key")
+
+
+def test_every_connection_is_itself_again():
+    assert EARLY.client.endpoint.region == "us-east-1"
+    assert "mocked" not in repr(EARLY)
+    assert "mocked" not in repr(s3po.Connection("a", "b"))
+
+
 @pytest.mark.parametrize("turn", [1, 2])
 def test_server(s3po_server, turn):
     import boto3
@@ -108,4 +149,4 @@ def test_fixtures(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "6 passed" in done.stdout
+    assert "9 passed" in done.stdout

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import s3po
-from s3po.errors import IncompleteBody, IntegrityError, TransferError
+from s3po.errors import IncompleteBody, IntegrityError, MalformedResponse, TransferError
 from s3po.transport import WSGIAdapter
 
 MiB = 1024 * 1024
@@ -165,3 +167,102 @@ def test_breaks_everywhere(conn: s3po.Connection, store: Store) -> None:
     store.breaks = [1000, 0, 1, 2 * MiB, 0, 65536, 5 * MiB - 1, 70_000]
     assert conn.download("bucket", "key") == DATA
     assert not store.breaks
+
+
+# What the store says that it gives
+
+
+@pytest.mark.parametrize("way", ["download", "file", "open"])
+def test_a_reader_notices_another_version_where_if_match_is_ignored(
+    conn: s3po.Connection, store: Store, way: str
+) -> None:
+    """The ETag of every further answer is compared, and the date where there is no ETag."""
+    for etag, name in (('"the-etag"', "ETag"), (None, "Last-Modified")):
+        store.etag = etag
+
+        def other(start: int, stop: int, headers: dict[str, str], name: str = name) -> None:
+            del start, stop
+            headers[name] = '"b"' if name == "ETag" else "Thu, 13 Oct 2009 17:50:00 GMT"
+
+        store.twist = other
+        if way == "open":
+            with conn.open("bucket", "key", "rb") as reader:
+                assert reader.read(10) == DATA[:10]
+                reader.seek(9 * MiB)
+                with pytest.raises(TransferError, match="changed"):
+                    reader.read(10)
+        elif etag is not None:
+            store.breaks = [MiB]
+            sink = None if way == "download" else io.BytesIO()
+            with pytest.raises(TransferError, match="changed"):
+                conn.download("bucket", "key", sink)
+            store.breaks = []
+
+
+class Answer:
+    """One answer to every request."""
+
+    def __init__(self, status: str, body: bytes, **headers: str) -> None:
+        self.status = status
+        self.body = body
+        self.headers = [(name.replace("_", "-"), value) for name, value in headers.items()]
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        del environ
+        start_response(self.status, [("ETag", '"e"'), *self.headers])
+        return [self.body]
+
+
+@pytest.mark.parametrize("status", ["200 OK", "206 Partial Content"])
+@pytest.mark.parametrize("verb", ["download", "file", "open"])
+def test_a_part_of_an_object_is_not_taken_for_the_whole(
+    tmp_path: Path, status: str, verb: str
+) -> None:
+    for given in ("bytes 0-2/10", "bytes 7-9/10"):
+        app = Answer(status, b"abc", Content_Length="3", Content_Range=given)
+        conn = s3po.Connection(anonymous=True, region_name="us-east-1", endpoint_url=URL)
+        conn.client.session.mount(URL, WSGIAdapter(app))
+        reads: dict[str, Callable[[], object]] = {
+            "download": lambda conn=conn: conn.download("bucket", "key"),
+            "file": lambda conn=conn: conn.download_file("bucket", "key", tmp_path / "file"),
+            "open": lambda conn=conn: conn.open("bucket", "key", "rb"),
+        }
+        with pytest.raises((IntegrityError, MalformedResponse), match=r"whole|all of it"):
+            reads[verb]()
+        assert not list(tmp_path.iterdir())
+
+
+class Unpacking:
+    """A store that unpacks what is stored compressed, unless the client accepts it so; or always."""
+
+    def __init__(self, *, always: bool) -> None:
+        self.always = always
+        self.stored = gzip.compress(b"plain" * 1000)
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        headers = [("ETag", '"e"'), ("x-goog-stored-content-encoding", "gzip")]
+        if "gzip" in environ.get("HTTP_ACCEPT_ENCODING", "") and not self.always:
+            headers.append(("Content-Encoding", "gzip"))
+            body = self.stored
+        else:
+            headers.append(("Warning", "214 UploadServer gunzipped"))
+            body = gzip.decompress(self.stored)
+        start_response("200 OK", headers)
+        return [body]
+
+
+@pytest.mark.parametrize("always", [False, True])
+def test_a_store_that_unpacks_on_the_way_is_noticed(always: bool) -> None:
+    app = Unpacking(always=always)
+    conn = s3po.Connection(anonymous=True, region_name="us-east-1", endpoint_url=URL)
+    conn.client.session.mount(URL, WSGIAdapter(app))
+    reads = (
+        lambda: conn.download("bucket", "key"),
+        lambda: conn.open("bucket", "key", "rb").read(),
+    )
+    for read in reads:
+        if always:
+            with pytest.raises(IntegrityError, match="as it is stored"):
+                read()
+        else:
+            assert read() == app.stored

@@ -133,3 +133,23 @@ def test_a_writer_is_the_parents(conn: s3po.Connection, mode: Any) -> None:
         "CompleteMultipartUpload": 1,
     }
     assert conn.download("bucket", "key") == b"x" * (2 * PART)
+
+
+def test_what_the_caller_cleans_up_is_cleaned_up_by_the_parent_alone(
+    conn: s3po.Connection, tmp_path: Path
+) -> None:
+    """The copy of a greenlet that transfers does not come back to its caller."""
+    (tmp_path / "mine").write_bytes(b"")
+
+    def transfer(progress: Callable[[int], object]) -> None:
+        try:
+            conn.upload("bucket", "key", LARGE, progress=progress)
+        finally:
+            (tmp_path / "mine").unlink()
+
+    greenlet, go_on = amid(transfer)
+    fork(go_on.set)
+    assert (tmp_path / "mine").exists()
+    go_on.set()
+    greenlet.get(timeout=60)
+    assert not (tmp_path / "mine").exists()

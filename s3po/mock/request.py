@@ -71,7 +71,7 @@ class Received:
         self.checksums = found
 
 
-class Call:
+class Request:
     """A request taken apart; operations read it, `app` is the mock it came to."""
 
     __slots__ = (
@@ -211,7 +211,7 @@ class Call:
 
     @property
     def owner(self) -> Owner:
-        """Who will own what is made now; anonymous uploads belong to nobody in particular."""
+        """The owner of what the request makes; anonymous uploads belong to nobody in particular."""
         return self.identity if self.identity is not None else ANONYMOUS
 
     @property
