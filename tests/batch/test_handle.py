@@ -221,7 +221,7 @@ def test_a_poolsize_that_is_none(conn: s3po.Connection, size: Any) -> None:
 def test_wrong_input_is_a_failure_of_its_call(conn: s3po.Connection) -> None:
     with conn.batch(raise_errors=False) as batch:
         batch.upload("bucket", "", b"data")
-        batch.upload("bucket", "key", 5)
+        batch.upload("bucket", "key", 5)  # type: ignore[arg-type]
         batch.download_file("bucket", "key", 5)  # type: ignore[arg-type]
         batch.upload_file("bucket", "key", "/nowhere/at/all")
         batch.upload("bucket", "fine", b"data")

@@ -42,7 +42,7 @@ PARSERS: dict[str, Callable[[Response], Any]] = {
     "list_multipart_uploads": codec.parse_list_multipart_uploads,
     "done": codec.check_done,
     "error": lambda got: codec.parse_error(got, Request("get_object", "GET", "b", "k")),
-    **{name: (lambda got, row=row: operations.parse(got, row)) for name, row in OPERATIONS.items()},
+    **{name: (lambda got, row=row: operations.parse(got, row)) for name, row in OPERATIONS.items()},  # type: ignore[misc]
 }
 
 NAMES = st.sampled_from(
