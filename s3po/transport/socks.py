@@ -50,13 +50,12 @@ class _SOCKSMixin(ConnectionMixin):
                 proxy_password=options["password"],
                 socket_options=self.socket_options,
             )
-        except socks.SOCKS5AuthError as error:
-            raise LoginRefused(str(error)) from None
         except socks.ProxyError as error:
-            cause = error.socket_err
-            if isinstance(cause, OSError):
-                raise cause from None
-            raise
+            # PySocks wraps its own errors too.
+            cause = error.socket_err if isinstance(error.socket_err, OSError) else error
+            if isinstance(cause, socks.SOCKS5AuthError):
+                raise LoginRefused(str(cause)) from None
+            raise cause from None
 
 
 class _SOCKSConnection(_SOCKSMixin, GeventHTTPConnection):  # type: ignore[misc]

@@ -77,9 +77,7 @@ def test_a_user_and_a_password_are_sent(serve, make_session, request_to, socks_s
 
 
 @pytest.mark.parametrize("login", ["", "me:wrong-s@cret@"])
-def test_a_proxy_that_wants_another_password(
-    serve, make_session, request_to, socks_server, login, caplog
-):
+def test_a_proxy_that_wants_another_password(make_session, request_to, socks_server, login, caplog):
     proxy = socks_server(user="me", password="s@cret")
     login = login.replace("s@c", "s%40c")
     session = make_session(proxies={"http": f"socks5h://{login}127.0.0.1:{proxy.port}"})
@@ -137,9 +135,7 @@ def test_a_proxy_that_is_silent_is_a_timeout_and_lets_others_run(
     assert len(ticks) > 5
 
 
-def test_the_handshake_has_the_rest_of_the_time(
-    serve, make_session, request_to, authority, socks_server
-):
+def test_the_handshake_has_the_rest_of_the_time(serve, make_session, request_to, socks_server):
     server = serve([lambda peer: peer.receive()])
     proxy = socks_server()
     session = make_session(
