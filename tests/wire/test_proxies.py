@@ -354,8 +354,7 @@ OTHERS = {
     [(host, each, True) for host, all_of in HOSTS.items() for each in all_of]
     + [(host, each, False) for host, all_of in OTHERS.items() for each in all_of],
 )
-def test_no_proxy_in_all_forms(monkeypatch, make_session, request_to, host, no_proxy, bypassed):
-    # Neither is reached: which of the two is told by the error.
+def test_no_proxy_in_all_forms(monkeypatch, make_session, host, no_proxy, bypassed):
     monkeypatch.setenv("http_proxy", "http://proxy.example.com:1")
     monkeypatch.setenv("no_proxy", no_proxy)
     url = f"http://[{host}]:9000" if ":" in host else f"http://{host}:9000"
