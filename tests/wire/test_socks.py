@@ -87,6 +87,7 @@ def test_a_proxy_that_wants_another_password(make_session, request_to, socks_ser
     assert caught.value.permanent
     shown = f"{caught.value!r} {caught.value.__cause__!r} {caplog.text}"
     assert "cret" not in shown
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
