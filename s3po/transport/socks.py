@@ -87,7 +87,7 @@ class _SOCKSTLSPool(GeventHTTPSConnectionPool):
 def socks_manager(proxy: str, num_pools: int) -> Any:
     """urllib3's manager of pools behind a SOCKS proxy."""
     parts = urlsplit(proxy)
-    login: dict[str, str] = {}
+    login: Any = {}
     if parts.username:
         # Not every urllib3 decodes them.
         login = {"username": unquote(parts.username), "password": unquote(parts.password or "")}
