@@ -6,6 +6,7 @@ A response's body is raw: nothing decodes it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from time import monotonic
 from typing import Any, Protocol, cast
 
 from s3po.errors import IncompleteBody, MalformedResponse, TransportTimeout
@@ -250,6 +251,9 @@ class ChunkedBody(ConnectionBody):
         except MalformedResponse:
             self._drop()
             raise
+        finally:
+            if self._connection is not None:
+                self._connection.base_socket.deadline = None
         self.remaining = 0
         self._finish()
         return False
@@ -263,6 +267,11 @@ class ChunkedBody(ConnectionBody):
                 return line
             if len(self._rest) > http11.MAX_HEAD:
                 raise MalformedResponse("the response has a chunk head without an end")
+            if self._connection is not None:
+                base = self._connection.base_socket
+                if base.deadline is None and base.timeout is not None:
+                    # What stands between two chunks has the time of one wait, in all.
+                    base.deadline = monotonic() + base.timeout
             held, self._rest = self._rest, b""
             buffer = bytearray(16384)
             count = self._take(memoryview(buffer))

@@ -19,7 +19,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.response import HTTPResponse
 from urllib3.util.util import to_str
 
-from s3po.errors import IncompleteBody, IntegrityError, MalformedResponse
+from s3po.errors import ConfigError, IncompleteBody, IntegrityError, MalformedResponse
 from s3po.messages import Body, BytesLike
 from s3po.transport import http11
 from s3po.transport.bodies import (
@@ -108,6 +108,8 @@ class ConnectionMixin:
             raise urllib3_errors.NewConnectionError(
                 cast(Any, self), f"cannot resolve {self.host}: {reason(error)}"
             ) from error
+        except UnicodeError:
+            raise ConfigError(f"not the name of a host: {self.host!r}") from None
         except TimeoutError as error:
             raise urllib3_errors.ConnectTimeoutError(
                 self, f"connecting to {self.host}:{self.port} timed out"

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from urllib3 import PoolManager, ProxyManager
+from urllib3.util import parse_url
 
 from s3po.errors import ConfigError
 from s3po.transport.pools import MAX_POOLS, POOL_CLASSES
@@ -57,8 +58,11 @@ def _parse_proxy(proxy: str) -> Any:
         parts = urlsplit(proxy)
         port = parts.port
         host = parts.hostname
-    except ValueError as error:
-        raise ConfigError(f"the URL of a proxy is broken: {error}") from None
+        # What urllib3 would refuse, and getaddrinfo.
+        parse_url(proxy)
+        (host or "").encode("idna")
+    except ValueError:
+        raise ConfigError("the URL of a proxy is broken: its host, or its port") from None
     if parts.scheme not in _PROXY_SCHEMES:
         raise ConfigError(
             f"the URL of a proxy must begin with one of {', '.join(_PROXY_SCHEMES)}, "

@@ -327,6 +327,10 @@ class Pool:
                 f"the certificate of {self.peer} is not trusted: {reason(cause)}. Config(verify=) and "
                 "AWS_CA_BUNDLE name the bundle of another authority"
             )
+        if is_tls_error(cause) and "WRONG_VERSION_NUMBER" in str(cause):
+            return ConnectionFailed(
+                f"{self.peer} does not speak TLS: is its URL one of http:// ?", request_sent=False
+            )
         if is_tls_error(cause):
             return ConnectionFailed(
                 f"the TLS handshake with {self.peer} failed: {reason(cause)}", request_sent=False

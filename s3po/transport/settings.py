@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from s3po.config import Config
 
+_NO_BRACKETS = str.maketrans("", "", "[]")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -67,7 +68,7 @@ def is_bypassed(url: str, no_proxy: str) -> bool:
             return True
         if address is not None and "/" in item:
             try:
-                if address in ipaddress.ip_network(item.strip("[]"), strict=False):
+                if address in ipaddress.ip_network(item.translate(_NO_BRACKETS), strict=False):
                     return True
             except ValueError:
                 pass

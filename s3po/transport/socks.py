@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, cast
+from urllib.parse import unquote, urlsplit
 
 import gevent
 import gevent.socket
@@ -33,8 +34,17 @@ class _SOCKSMixin(ConnectionMixin):
         if waits or get_hub_if_exists() is None:
             made = self._negotiate()
         else:
-            made = gevent.get_hub().threadpool.apply(self._negotiate)
+            made = gevent.get_hub().threadpool.apply(self._try_to_negotiate)
+            if isinstance(made, OSError):
+                raise made
         return Socket(native_socket(fileno=made.detach()), self.timeout)
+
+    def _try_to_negotiate(self) -> Any:
+        # Not raised: gevent would print it, with its traceback.
+        try:
+            return self._negotiate()
+        except OSError as error:
+            return error
 
     def _negotiate(self) -> Any:
         options = self._socks_options
@@ -50,13 +60,12 @@ class _SOCKSMixin(ConnectionMixin):
                 proxy_password=options["password"],
                 socket_options=self.socket_options,
             )
-        except socks.SOCKS5AuthError as error:
-            raise LoginRefused(str(error)) from None
         except socks.ProxyError as error:
-            cause = error.socket_err
-            if isinstance(cause, OSError):
-                raise cause from None
-            raise
+            # PySocks wraps its own errors too.
+            cause = error.socket_err if isinstance(error.socket_err, OSError) else error
+            if isinstance(cause, socks.SOCKS5AuthError):
+                raise LoginRefused(str(cause)) from None
+            raise cause from None
 
 
 class _SOCKSConnection(_SOCKSMixin, GeventHTTPConnection):  # type: ignore[misc]
@@ -77,6 +86,11 @@ class _SOCKSTLSPool(GeventHTTPSConnectionPool):
 
 def socks_manager(proxy: str, num_pools: int) -> Any:
     """urllib3's manager of pools behind a SOCKS proxy."""
-    manager = SOCKSProxyManager(proxy, num_pools=num_pools, maxsize=1)
+    parts = urlsplit(proxy)
+    login: Any = {}
+    if parts.username:
+        # Not every urllib3 decodes them.
+        login = {"username": unquote(parts.username), "password": unquote(parts.password or "")}
+    manager = SOCKSProxyManager(proxy, num_pools=num_pools, maxsize=1, **login)
     manager.pool_classes_by_scheme = {"http": _SOCKSPool, "https": _SOCKSTLSPool}
     return manager

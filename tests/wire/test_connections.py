@@ -159,6 +159,12 @@ def test_a_name_that_does_not_exist(session):
     assert not caught.value.request_sent
 
 
+@pytest.mark.parametrize("host", ["a..example.com", "a" * 64 + ".example.com"])
+def test_a_name_that_cannot_be_one(session, request_to, host):
+    with pytest.raises(ConfigError, match="host"):
+        session.send(request_to(80, host=host))
+
+
 def test_numbers_need_no_resolver_thread(serve, session, request_to):
     hub = gevent.get_hub()
     hub.resolver = None

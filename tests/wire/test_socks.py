@@ -77,7 +77,9 @@ def test_a_user_and_a_password_are_sent(serve, make_session, request_to, socks_s
 
 
 @pytest.mark.parametrize("login", ["", "me:wrong-s@cret@"])
-def test_a_proxy_that_wants_another_password(make_session, request_to, socks_server, login, caplog):
+def test_a_proxy_that_wants_another_password(
+    make_session, request_to, socks_server, login, caplog, capfd
+):
     proxy = socks_server(user="me", password="s@cret")
     login = login.replace("s@c", "s%40c")
     session = make_session(proxies={"http": f"socks5h://{login}127.0.0.1:{proxy.port}"})
@@ -87,6 +89,7 @@ def test_a_proxy_that_wants_another_password(make_session, request_to, socks_ser
     assert caught.value.permanent
     shown = f"{caught.value!r} {caught.value.__cause__!r} {caplog.text}"
     assert "cret" not in shown
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ import threading
 
 import pytest
 
+import s3po
 from s3po.errors import ConfigError, ConnectionFailed, IncompleteBody, TransportTimeout
+from s3po.transport.tls import build_context
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
@@ -201,3 +203,40 @@ def test_the_session_speaks_tls_as_well(secure, trusting, request_to):
     assert trusting.put(url, data=data).content == b"ok"
     assert trusting.send(request_to(server, scheme="https")).content == b"ok"
     assert server.connections == 1
+
+
+def test_a_handshake_that_times_out_says_so(serve, make_session, authority, request_to):
+    session = make_session(verify=authority.bundle, connect_timeout=0.2)
+    server = serve([lambda peer: peer.receive()])
+    with pytest.raises(TransportTimeout, match=r"TLS handshake with .* took longer than 0\.2 s"):
+        session.send(request_to(server, scheme="https"))
+
+
+def test_https_to_an_http_port_says_what_is_wrong(serve, trusting, request_to):
+    server = serve(
+        [lambda peer: peer.receive(), lambda peer: peer.send(b"HTTP/1.1 400 No\r\n\r\n")]
+    )
+    with pytest.raises(ConnectionFailed, match=r"does not speak TLS.*http://"):
+        trusting.send(request_to(server, scheme="https"))
+
+
+def test_an_untrusted_certificate_is_not_tried_again_and_says_what_to_do(secure):
+    server = secure([OK])
+    conn = s3po.Connection(
+        "access",
+        "secret",
+        endpoint_url=f"https://127.0.0.1:{server.port}",
+        region_name="us-east-1",
+        config=s3po.Config(retry_base=0.001),
+    )
+    with conn, pytest.raises(ConnectionFailed, match=r"Config\(verify=\).*AWS_CA_BUNDLE") as caught:
+        conn.download("bucket", "key")
+    assert (caught.value.attempts, server.connections) == (1, 1)
+
+
+@pytest.mark.parametrize("verify", [True, "bundle"])
+def test_private_authorities_without_key_usage_are_not_refused(authority, verify):
+    context = build_context(authority.bundle if verify == "bundle" else verify, None)
+    assert not context.verify_flags & ssl.VERIFY_X509_STRICT
+    assert context.verify_mode == ssl.CERT_REQUIRED
+    assert context.check_hostname

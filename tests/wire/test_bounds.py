@@ -1,0 +1,236 @@
+"""What a peer may do to last for ever, or to fill the memory, has an end."""
+
+from __future__ import annotations
+
+import io
+import time
+
+import pytest
+
+import s3po
+from s3po.errors import ConnectionFailed, MalformedResponse, TransportTimeout
+from s3po.transport import sockets
+
+OK = b'HTTP/1.1 200 OK\r\netag: "x"\r\ncontent-length: 2\r\n\r\nok'
+
+
+def repeat(head, piece, pause=0.0):
+    """A head, then the piece again and again."""
+
+    def play(peer):
+        peer.read_request()
+        peer.send(head)
+        while True:
+            peer.send(piece)
+            time.sleep(pause)
+
+    return play
+
+
+TRICKLES = {
+    "interim responses": (b"", b"HTTP/1.1 100 Continue\r\n\r\n", MalformedResponse),
+    "interim responses slowly": (b"", b"HTTP/1.1 102 Processing\r\n\r\n", None),
+    "a head": (b"HTTP/1.1 200 OK\r\nx: ", b"x", TransportTimeout),
+    "headers": (b"HTTP/1.1 200 OK\r\n", b"a: b\r\n", TransportTimeout),
+    "a chunk's size": (
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5;",
+        b"x",
+        TransportTimeout,
+    ),
+    "a chunk's zeros": (
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
+        b"0",
+        (TransportTimeout, MalformedResponse),
+    ),
+    "trailers": (
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n",
+        b"x: y\r\n",
+        (TransportTimeout, MalformedResponse),
+    ),
+    "a trailer": (
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx: ",
+        b"y",
+        TransportTimeout,
+    ),
+}
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("name", TRICKLES)
+def test_what_trickles_between_bodies_ends_in_one_read_timeout(
+    serve, make_session, request_to, authority, name, scheme
+):
+    head, piece, expected = TRICKLES[name]
+    pause = 0.05 if expected is not MalformedResponse else 0.0
+    server = serve(
+        [repeat(head, piece, pause)], context=authority.context() if scheme == "https" else None
+    )
+    session = make_session(read_timeout=0.5, verify=authority.bundle)
+    begun = time.monotonic()
+    with pytest.raises(expected or (MalformedResponse, TransportTimeout)):
+        session.send(request_to(server, scheme=scheme))
+    # 100 slow ones, at most.
+    assert time.monotonic() - begun < (12 if expected is None else 5)
+    assert server.hung_up.acquire(timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("framing", "piece"),
+    [
+        (b"\r\n", b"x" * 65536),
+        (b"content-length: 999999999999999\r\n\r\n", b"x" * 65536),
+        (b"transfer-encoding: chunked\r\n\r\n", b"10000\r\n" + b"x" * 65536 + b"\r\n"),
+    ],
+    ids=["until the close", "length", "chunks"],
+)
+@pytest.mark.parametrize("verb", ["upload", "list", "delete", "head_bucket"])
+def test_an_endless_body_is_read_to_a_bound(serve, framing, piece, verb):
+    head = b'HTTP/1.1 200 OK\r\netag: "x"\r\n' + framing
+    server = serve([repeat(head, piece)])
+    conn = s3po.Connection(
+        "access",
+        "secret",
+        endpoint_url=f"http://127.0.0.1:{server.port}",
+        region_name="us-east-1",
+        config=s3po.Config(max_attempts=1),
+    )
+    verbs = {
+        "upload": lambda: conn.upload("bucket", "key", b"hello"),
+        "list": lambda: list(conn.list("bucket")),
+        "delete": lambda: conn.delete("bucket", "key"),
+        "head_bucket": lambda: conn.conn.get_bucket_versioning("bucket"),
+    }
+    with conn, pytest.raises(MalformedResponse, match="exceeds"):
+        verbs[verb]()
+    assert server.hung_up.acquire(timeout=5)
+    assert conn.stats.bytes_received < 100 << 20
+
+
+def test_a_foreign_adapters_endless_body_is_read_to_a_bound(serve, make_session, request_to):
+    from requests.adapters import HTTPAdapter
+
+    server = serve([repeat(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65536)])
+    session = make_session()
+    session.mount("http://", HTTPAdapter())
+    with pytest.raises(MalformedResponse, match="exceeds"):
+        session.send(request_to(server), max_body=1 << 20)
+
+
+def test_a_traced_endless_body_is_read_to_a_bound(serve, make_session, request_to, monkeypatch):
+    import requests
+
+    original = requests.Session.send
+    monkeypatch.setattr(
+        requests.Session,
+        "send",
+        lambda self, request, **settings: original(self, request, **settings),
+    )
+    server = serve([repeat(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65536)])
+    with pytest.raises(MalformedResponse, match="exceeds"):
+        make_session().send(request_to(server), max_body=1 << 20)
+
+
+@pytest.fixture
+def short_window(monkeypatch):
+    """The rate is looked at after a second, not ten."""
+    monkeypatch.setattr(sockets, "_RATE_WINDOW", 0.5)
+
+
+@pytest.mark.usefixtures("short_window")
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_body_that_comes_slower_than_the_least_rate_is_a_timeout(
+    serve, make_session, request_to, authority, scheme
+):
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n"
+    server = serve(
+        [repeat(head, b"x" * 10, 0.05)], context=authority.context() if scheme == "https" else None
+    )
+    session = make_session(min_rate=10_000.0, verify=authority.bundle)
+    response = session.send(request_to(server, scheme=scheme), stream=True)
+    with pytest.raises(TransportTimeout, match="min_rate"):
+        response.read()
+
+
+@pytest.mark.usefixtures("short_window")
+def test_a_body_that_comes_fast_enough_is_read(serve, make_session, request_to):
+    def play(peer):
+        peer.read_request()
+        peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
+        for _ in range(20):
+            peer.send(b"x" * 5000)
+            time.sleep(0.05)
+
+    server = serve([play])
+    session = make_session(min_rate=1000.0)
+    assert len(session.send(request_to(server), stream=True).read()) == 100_000
+
+
+@pytest.mark.usefixtures("short_window")
+@pytest.mark.parametrize("kind", ["file object", "bytes"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_body_that_goes_slower_than_the_least_rate_is_a_timeout(
+    serve, make_session, request_to, authority, scheme, kind
+):
+    def play(peer):
+        peer.sock.setsockopt(1, 8, 4096)
+        peer.read_head()
+        while True:
+            peer.sock.recv(100)
+            time.sleep(0.05)
+
+    class Body:
+        length = 50_000_000
+        rewindable = True
+
+        def read(self, size):
+            return bytes(size)
+
+        def rewind(self):
+            pass
+
+    server = serve([play], context=authority.context() if scheme == "https" else None)
+    session = make_session(min_rate=1_000_000.0, verify=authority.bundle)
+    body = Body() if kind == "file object" else bytes(50_000_000)
+    begun = time.monotonic()
+    with pytest.raises(TransportTimeout, match=r"min_rate|waited"):
+        session.send(request_to(server, "PUT", body=body, scheme=scheme))
+    assert time.monotonic() - begun < 20
+
+
+def test_waits_do_not_add_up(serve, make_session, request_to):
+    def play(peer):
+        peer.read_request()
+        peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n")
+        for _ in range(10):
+            time.sleep(0.1)
+            peer.send(b"x")
+
+    session = make_session(read_timeout=0.5)
+    assert session.send(request_to(serve([play])), stream=True).read() == b"x" * 10
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_the_listing_of_headers_has_an_end(serve, session, request_to, count):
+    # 2,000 header lines are legal as long as the head is short enough.
+    lines = b"".join(b"x-amz-meta-%d: y\r\n" % number for number in range(2000))
+    server = serve([b"HTTP/1.1 200 OK\r\n" + lines * (1 + count) + b"content-length: 0\r\n\r\n"])
+    if count:
+        with pytest.raises(MalformedResponse, match="head exceeds"):
+            session.send(request_to(server))
+    else:
+        assert len(session.send(request_to(server)).lower_headers) == 2001
+
+
+@pytest.mark.parametrize("size", [1, 8 << 20])
+def test_an_endless_answer_to_an_upload_that_is_refused_is_cut(serve, size):
+    head = b"HTTP/1.1 403 Forbidden\r\n\r\n<Error><Code>AccessDenied</Code></Error>"
+    server = serve([repeat(head, b" " * 65536)])
+    conn = s3po.Connection(
+        "access",
+        "secret",
+        endpoint_url=f"http://127.0.0.1:{server.port}",
+        region_name="us-east-1",
+        config=s3po.Config(max_attempts=1),
+    )
+    with conn, pytest.raises((s3po.AccessDenied, ConnectionFailed)):
+        conn.upload("bucket", "key", io.BytesIO(bytes(size)))
