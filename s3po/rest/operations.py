@@ -406,6 +406,8 @@ def _customer_key(name: str, value: Any, sent: dict[str, str]) -> Any:
     """A customer's key as boto3 takes it, raw, with its MD5 beside it."""
     if name != "SSECustomerKey":
         return value
+    if not isinstance(value, (str, bytes, bytearray, memoryview)):
+        raise ConfigError(f"{name} must be bytes or str, not {type(value).__name__}")
     raw = value.encode() if isinstance(value, str) else bytes(value)
     digest = md5(raw, usedforsecurity=False).digest()
     sent.setdefault("x-amz-server-side-encryption-customer-key-md5", b64encode(digest).decode())

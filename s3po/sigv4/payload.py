@@ -9,7 +9,6 @@ from hashlib import sha256
 from typing import Protocol
 
 from s3po.messages import Body, BytesLike
-from s3po.transport.hubs import yield_to_loop
 
 #: In place of a hash: the signature does not cover the body.
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
@@ -68,6 +67,9 @@ class _YieldingHasher:
         with memoryview(data) as view, view.cast("B") as flat:
             for start in range(0, len(flat), _CHUNK):
                 if self._since_yield >= _CHUNK:
+                    # Here, so that hashing small things does not load gevent.
+                    from s3po.transport.hubs import yield_to_loop
+
                     yield_to_loop()
                     self._since_yield = 0
                 with flat[start : start + _CHUNK] as chunk:

@@ -87,14 +87,14 @@ def test_a_body_is_sent(opened, how):
             peer.send(OK)
 
         _, pool = opened([play])
-        body = (data[start : start + 50_000] for start in range(0, 200_000, 50_000))
-        assert pool.urlopen("PUT", "/", body=body, chunked=True).data == b"ok"
+        pieces = (data[start : start + 50_000] for start in range(0, 200_000, 50_000))
+        assert pool.urlopen("PUT", "/", body=pieces, chunked=True).data == b"ok"
         assert got[0].startswith(b"c350\r\n" + data[:50_000])
         return
     server, pool = opened([OK])
-    body = io.BytesIO(data) if how == "file" else data
+    sent: io.BytesIO | bytes = io.BytesIO(data) if how == "file" else data
     headers = {"Content-Length": str(len(data))}
-    assert pool.urlopen("PUT", "/", body=body, headers=headers).data == b"ok"
+    assert pool.urlopen("PUT", "/", body=sent, headers=headers).data == b"ok"
     assert server.requests[0].endswith(b"\r\n\r\n" + data)
 
 
@@ -207,13 +207,13 @@ def test_connections_have_what_a_tunnel_is_made_of(make_session):
     connection = pool._new_conn()
     assert isinstance(connection, HTTPSConnection)
     assert (connection.host, connection.port) == ("127.0.0.1", 1)
-    assert connection.proxy.scheme == "http"
+    assert getattr(connection.proxy, "scheme", None) == "http"
     assert connection.proxy_config is not None
     assert (connection._tunnel_host, connection.ssl_context is None) == (None, False)
     with pytest.raises(exceptions.NewConnectionError):
         pool._prepare_proxy(connection)
     assert (connection._tunnel_host, connection._tunnel_port) == ("store.example.com", 9000)
-    names = {name.lower() for name in connection._tunnel_headers}
+    names = {name.lower() for name in vars(connection)["_tunnel_headers"]}
     assert "proxy-authorization" in names
 
 
