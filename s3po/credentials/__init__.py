@@ -29,6 +29,7 @@ https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -158,13 +159,15 @@ class _Late:
 
 
 def _sleep(seconds: float) -> None:
-    import gevent
+    """Wait, with gevent where this thread has a hub: without one nobody else could run in it."""
+    # Several threads that import gevent at once can fail.
+    local = sys.modules.get("gevent._hub_local")
+    if local is None or local.get_hub_if_exists() is None:
+        time.sleep(seconds)
+    else:
+        import gevent
 
-    from s3po.transport.hubs import keep_hub
-
-    # In a native thread this may be the first thing that is done with gevent.
-    keep_hub()
-    gevent.sleep(seconds)
+        gevent.sleep(seconds)
 
 
 def _no_signer(_: str) -> RequestSigner:

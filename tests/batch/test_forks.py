@@ -50,7 +50,7 @@ class Server:
                     self._released.set()
                 elif "held" in target and "uploads" not in target:
                     self._released.wait()
-                body = target.encode()
+                body = b"" if method == "PUT" else target.encode()
                 if target.endswith("uploads"):
                     body = b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
                 elif method == "POST":

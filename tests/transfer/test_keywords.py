@@ -357,8 +357,13 @@ def s3po_source_key() -> dict[str, str]:
 
 
 def test_source_and_target_cannot_be_swapped(conn: s3po.Connection) -> None:
-    with pytest.raises(TypeError):
+    source(conn)
+    # As before 1.0, and as no other client orders them.
+    with pytest.warns(DeprecationWarning, match="source_bucket= and source_key="):
         conn.copy("bucket", "key", "bucket", "source")  # type: ignore[misc]
+    assert conn.exists("bucket", "key")
+    with pytest.raises(TypeError):
+        conn.copy("bucket", "key", "source")  # type: ignore[misc]
 
 
 def test_a_move_leaves_the_target_alone_there(conn: s3po.Connection) -> None:
