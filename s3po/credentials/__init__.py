@@ -29,10 +29,13 @@ https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+# Loaded here: several threads that import gevent at once can fail.
+import gevent
+from gevent._hub_local import get_hub_if_exists
 
 from s3po.credentials.arguments import check_arguments
 from s3po.credentials.chain import Chain, Fixed, Provider
@@ -160,13 +163,9 @@ class _Late:
 
 def _sleep(seconds: float) -> None:
     """Wait, with gevent where this thread has a hub: without one nobody else could run in it."""
-    # Several threads that import gevent at once can fail.
-    local = sys.modules.get("gevent._hub_local")
-    if local is None or local.get_hub_if_exists() is None:
+    if get_hub_if_exists() is None:
         time.sleep(seconds)
     else:
-        import gevent
-
         gevent.sleep(seconds)
 
 
