@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -140,6 +141,11 @@ class Signer:
             raise _no_text() from None
 
     def _load(self) -> type[HeaderAuth]:
+        if "s3po.sigv4.auth" not in sys.modules and "s3po.transport.hubs" in sys.modules:
+            from s3po.transport.hubs import import_in_thread
+
+            # botocore takes tens of milliseconds, in which no greenlet would run.
+            import_in_thread("s3po.sigv4.auth")
         from s3po.sigv4.auth import HeaderAuth, S3HeaderAuth
 
         self._header_auth = S3HeaderAuth if self._service in _S3_SERVICES else HeaderAuth

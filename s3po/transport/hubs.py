@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from importlib import import_module
 from typing import Any
 
 import gevent
@@ -14,7 +15,13 @@ from gevent._hub_local import get_hub_if_exists
 from gevent.hub import get_hub
 from gevent.monkey import get_original, is_module_patched
 
-__all__ = ["can_start_threads", "get_hub_if_exists", "keep_hub", "yield_to_loop"]
+__all__ = [
+    "can_start_threads",
+    "get_hub_if_exists",
+    "import_in_thread",
+    "keep_hub",
+    "yield_to_loop",
+]
 
 #: Native, also where gevent has patched them.
 _local = get_original("_thread", "_local")
@@ -64,6 +71,19 @@ def can_start_threads() -> bool:
         # gevent's threads may make a hub when they are asked.
         keep_hub()
     return threading.main_thread().is_alive()
+
+
+def import_in_thread(name: str) -> None:
+    """Import a module while other greenlets of this thread go on; at once where there can be none.
+
+    In programs that gevent has patched, modules are imported at once: imports in several threads can
+    fail there.
+    """
+    hub = get_hub_if_exists()
+    if hub is None or is_module_patched("threading") or not can_start_threads():
+        import_module(name)
+    else:
+        hub.threadpool.apply(import_module, (name,))
 
 
 def keep_hub() -> None:

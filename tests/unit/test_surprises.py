@@ -166,7 +166,7 @@ def test_a_proxy_that_is_not_there_is_named() -> None:
         conn = s3po.Connection("a", "b", endpoint_url=f"{scheme}://10.1.2.3", config=config)
         with (
             conn,
-            pytest.raises(s3po.TransportError, match="cannot connect to .*the proxy") as caught,
+            pytest.raises(s3po.TransportError, match=r"cannot connect to .*the proxy") as caught,
         ):
             conn.head("bucket", "key")
         assert proxy in str(caught.value)
