@@ -12,7 +12,7 @@ SOURCES = s3po tests examples benchmarks setup.py
 HASH := $(shell cat setup.py pyproject.toml .ci/venv | sha256sum | cut -c 1-16)
 STAMP = $(VENV)/.stamp-$(HASH)
 
-.PHONY: help demo test lint test-clients test-oldest bench clean
+.PHONY: help demo test lint test-clients test-suites test-oldest bench clean
 
 help:
 	@echo 'make demo          the whole way on real files: batch, multipart, faults, presigned URL'
@@ -20,6 +20,7 @@ help:
 	@echo 'make lint          ruff and mypy only, over the package, tests, examples, benchmarks'
 	@echo 'make test-oldest   all tests with the oldest dependencies that setup.py allows'
 	@echo 'make test-clients  other S3 clients (aws, s3cmd, rclone, ...) against the served mock'
+	@echo 'make test-suites   how to run the suites of other projects against the mock'
 	@echo 'make bench         s3po beside obstore, opendal, minio, boto3, ... against nginx (half an hour)'
 	@echo 'make bench-quick   the hot paths alone, against the last saved figures'
 	@echo 'make bench-profile where the time of a small GET and PUT goes'
@@ -54,6 +55,10 @@ test-oldest:
 
 test-clients: $(STAMP)
 	tests/clients/run $(BIN)/python
+
+# Other projects' suites are not part of the tests, nor fetched by them.
+test-suites:
+	@cat tests/clients/SUITES.md
 
 # It makes environments of its own, in .venv-bench; BENCH_ARGS='--rounds 1 --quick' has a look at it.
 bench:
