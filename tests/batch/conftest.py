@@ -125,7 +125,7 @@ class _WatchedStream:
 
 @pytest.fixture(autouse=True)
 def no_hanging() -> Iterator[None]:
-    with gevent.Timeout(60, AssertionError("the test hangs")):
+    with gevent.Timeout(300, AssertionError("the test hangs")):
         yield
 
 
