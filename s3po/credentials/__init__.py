@@ -29,13 +29,10 @@ https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-
-# Loaded here: several threads that import gevent at once can fail.
-import gevent
-from gevent._hub_local import get_hub_if_exists
 
 from s3po.credentials.arguments import check_arguments
 from s3po.credentials.chain import Chain, Fixed, Provider
@@ -163,10 +160,12 @@ class _Late:
 
 def _sleep(seconds: float) -> None:
     """Wait, with gevent where this thread has a hub: without one nobody else could run in it."""
-    if get_hub_if_exists() is None:
+    # Nothing is imported: several threads that import gevent at once can fail.
+    find_hub = getattr(sys.modules.get("gevent._hub_local"), "get_hub_if_exists", None)
+    if find_hub is None or find_hub() is None:
         time.sleep(seconds)
     else:
-        gevent.sleep(seconds)
+        sys.modules["gevent"].sleep(seconds)
 
 
 def _no_signer(_: str) -> RequestSigner:
