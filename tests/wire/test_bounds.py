@@ -8,11 +8,13 @@ import socket
 import time
 
 import pytest
+import requests
 
 import s3po
 from s3po.errors import ConnectionFailed, MalformedResponse, TransportTimeout
 from s3po.transport import sockets
 
+MANY = 50_000_000
 OK = b'HTTP/1.1 200 OK\r\netag: "x"\r\ncontent-length: 2\r\n\r\nok'
 
 
@@ -181,7 +183,7 @@ def test_a_body_that_goes_slower_than_the_least_rate_is_a_timeout(
             time.sleep(0.05)
 
     class Body:
-        length = 50_000_000
+        length = MANY
         rewindable = True
 
         def read(self, size):
@@ -192,13 +194,14 @@ def test_a_body_that_goes_slower_than_the_least_rate_is_a_timeout(
 
     server = serve([play], context=authority.context() if scheme == "https" else None)
     session = make_session(min_rate=10_000_000.0, verify=authority.bundle)
-    body = Body() if kind == "file object" else bytes(50_000_000)
+    url = f"{scheme}://127.0.0.1:{server.port}/key"
+    send = {
+        "chunks": lambda: session.put(url, data=itertools.repeat(bytes(65536))),
+        "bytes": lambda: session.send(request_to(server, "PUT", body=bytes(MANY), scheme=scheme)),
+        "file object": lambda: session.send(request_to(server, "PUT", body=Body(), scheme=scheme)),
+    }[kind]
     with pytest.raises((TransportTimeout, requests.ReadTimeout), match="min_rate"):
-        if kind == "chunks":
-            url = f"{scheme}://127.0.0.1:{server.port}/key"
-            session.put(url, data=itertools.repeat(bytes(65536)))
-        else:
-            session.send(request_to(server, "PUT", body=body, scheme=scheme))
+        send()
 
 
 def test_waits_do_not_add_up(serve, make_session, request_to):
