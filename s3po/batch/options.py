@@ -80,3 +80,36 @@ class DeleteOptions(HeadOptions, total=False):
 
 class DeleteManyOptions(TypedDict, total=False):
     headers: Mapping[str, str] | None
+
+
+class DeletePrefixOptions(DeleteManyOptions, total=False):
+    versions: bool
+
+
+class UndeleteOptions(DeleteManyOptions, total=False):
+    pass
+
+
+class TagsOptions(HeadOptions, total=False):
+    pass
+
+
+class SetTagsOptions(HeadOptions, total=False):
+    pass
+
+
+class RenameOptions(DeleteManyOptions, total=False):
+    source_key: Required[str]
+    if_none_match: str | None
+
+
+class CreateBucketOptions(DeleteManyOptions, total=False):
+    region: str | None
+
+
+class DeleteBucketOptions(DeleteManyOptions, total=False):
+    force: bool
+
+
+class HeadBucketOptions(DeleteManyOptions, total=False):
+    pass

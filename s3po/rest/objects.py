@@ -33,6 +33,7 @@ from s3po.rest.checks import (
     check_value,
     etag_condition,
     is_conditional,
+    is_unknown_request,
     range_header,
     version_query,
 )
@@ -40,11 +41,6 @@ from s3po.rest.sender import Sender
 
 #: Headers that a request for the bucket needs as much as that for the key.
 _ACCOUNT_HEADERS = frozenset({"x-amz-expected-bucket-owner", "x-amz-request-payer"})
-
-#: With a 400: the store did not know what was asked of it.
-_UNKNOWN_REQUEST_CODES = frozenset(
-    {"", "BadRequest", "InvalidArgument", "InvalidRequest", "MethodNotAllowed", "NotImplemented"}
-)
 
 #: Bodies that were asked for, whatever their size.
 ANY_SIZE = 1 << 62
@@ -313,9 +309,7 @@ class ObjectOperations(Sender):
                 )
             ).result
         except S3Error as error:
-            if error.status not in (501, 405) and not (
-                error.status == 400 and error.code in _UNKNOWN_REQUEST_CODES
-            ):
+            if self.endpoint.provider.delete_objects or not is_unknown_request(error):
                 raise
             result = self._delete_each(bucket, pairs, quiet, headers)
             if len(result.errors) == len(pairs):

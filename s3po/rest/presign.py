@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 from s3po.endpoint import check_bucket, check_key
 from s3po.errors import ConfigError, CredentialsError
 from s3po.models import Credentials, PresignedPost
-from s3po.rest.checks import add_headers, check_int, check_name, check_query, check_text
+from s3po.rest.checks import (
+    add_headers,
+    check_int,
+    check_name,
+    check_query,
+    check_text,
+    version_query,
+)
 from s3po.rest.sender import Sender
 from s3po.sigv4 import Signer
 
@@ -27,6 +34,16 @@ class PresignOperations(Sender):
 
     if TYPE_CHECKING:
         _provider: Provider
+
+    def url(self, bucket: str, key: str, *, version_id: str | None = None) -> str:
+        """An object's URL, percent-encoded and unsigned. Sends nothing.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
+        """
+        check_bucket(bucket)
+        check_key(key)
+        region = self._learned.regions.get(bucket)
+        return self.endpoint.resolve(bucket, key, version_query(version_id), region=region).url
 
     def presign(
         self,

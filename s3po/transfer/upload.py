@@ -13,7 +13,7 @@ import gevent
 
 from s3po import checksums, log
 from s3po.config import MAX_PARTS, check_part_size
-from s3po.endpoint import check_bucket, check_key
+from s3po.endpoint import DIRECTORY_BUCKET_SUFFIX, check_bucket, check_key
 from s3po.errors import (
     ConfigError,
     IntegrityError,
@@ -70,10 +70,6 @@ _ABORT_SECONDS = 0.45
 
 #: Seconds that an interrupted upload waits for the answer that tells what to abort.
 _BEGIN_SECONDS = 0.3
-
-#: The ETag of an object of a directory bucket is never an MD5
-#: (https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-express-differences.html).
-_DIRECTORY_BUCKET = "--x-s3"
 
 
 def upload(
@@ -248,7 +244,9 @@ def _md5_of(body: BytesLike | Body) -> str:
 
 def _differs(bucket: str, etag: str, headers: Mapping[str, str], body: BytesLike | Body) -> str:
     """The MD5 of what was sent where the ETag is one and is another; else empty."""
-    if not may_be_md5(etag, headers) or bucket.endswith(_DIRECTORY_BUCKET):
+    # The ETag of an object of a directory bucket is never an MD5
+    # (https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-express-differences.html).
+    if not may_be_md5(etag, headers) or bucket.endswith(DIRECTORY_BUCKET_SUFFIX):
         return ""
     if not isinstance(body, (bytes, bytearray, memoryview)) and not body.rewindable:
         return ""
