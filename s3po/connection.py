@@ -36,6 +36,7 @@ from s3po.sigv4 import Signer
 from s3po.stats import BatchStats, Stats
 from s3po.transfer.body import Range
 from s3po.transfer.content_types import guess_content_type
+from s3po.transfer.copy import SourceConnection
 from s3po.transfer.copy import copy as _copy
 from s3po.transfer.delete import delete_many as _delete_many
 from s3po.transfer.delete import delete_prefix as _delete_prefix
@@ -685,6 +686,7 @@ class Connection:
         *,
         source_key: str,
         source_bucket: str | None = None,
+        source: SourceConnection | None = None,
         source_version_id: str | None = None,
         source_sse_customer_key: bytes | None = None,
         content_type: str | None = None,
@@ -706,9 +708,14 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         progress: Progress | None = None,
     ) -> CopyObjectResult:
-        """Make `key` a copy of `source_key`, within the store, whatever its size.
+        """Make `key` a copy of `source_key`, whatever its size.
 
-        `source_bucket` is `bucket` unless it is given. Content-Type, Cache-Control and the like,
+        `source_bucket` is `bucket` unless it is given. `source` is the connection that has it, where that is
+        another store or another account: its bytes come through here then, `Config.max_concurrency` parts of
+        them in memory at most, and are verified before the copy is complete. Without it the store copies
+        by itself; so do the bytes of large objects come through here where it has no UploadPartCopy.
+
+        Content-Type, Cache-Control and the like,
         metadata and tags come with it; each of `content_type`, `metadata`, `cache_control`, ...,
         `tags` replaces just that (`metadata` as a whole), whether it is given so or among `headers`.
         Storage class, ACL and encryption are those of a new object.
@@ -748,6 +755,7 @@ class Connection:
                 key,
                 bucket if source_bucket is None else source_bucket,
                 source_key,
+                source=source,
                 source_version_id=source_version_id,
                 checksum=checksum,
                 replace_metadata=metadata is not None,
@@ -765,6 +773,7 @@ class Connection:
         *,
         source_key: str,
         source_bucket: str | None = None,
+        source: SourceConnection | None = None,
         source_version_id: str | None = None,
         source_sse_customer_key: bytes | None = None,
         content_type: str | None = None,
@@ -791,7 +800,11 @@ class Connection:
         Two requests: where the second fails, both objects are there, and its error is raised. Where
         the source's version is given, just that one is deleted.
         """
-        if (source_bucket is None or source_bucket == bucket) and source_key == key:
+        if (
+            (source is None or _is_same_store(source.client, self.client))
+            and (source_bucket is None or source_bucket == bucket)
+            and source_key == key
+        ):
             raise ConfigError("an object cannot be moved to itself").add_context(
                 operation="move", bucket=bucket, key=key
             )
@@ -800,6 +813,7 @@ class Connection:
             key,
             source_key=source_key,
             source_bucket=source_bucket,
+            source=source,
             source_version_id=source_version_id,
             source_sse_customer_key=source_sse_customer_key,
             content_type=content_type,
@@ -821,7 +835,7 @@ class Connection:
             headers=headers,
             progress=progress,
         )
-        self.client.delete_object(
+        (self if source is None else source).client.delete_object(
             bucket if source_bucket is None else source_bucket,
             source_key,
             version_id=source_version_id,
@@ -1516,6 +1530,17 @@ def _add_context(error: S3poError, operation: str, bucket: object, key: object) 
     """Let an error that was found before any request tell what was asked for, too."""
     if isinstance(bucket, str) and isinstance(key, str):
         error.add_context(operation=operation, bucket=bucket, key=key)
+
+
+def _is_same_store(one: Client, other: Client) -> bool:
+    """True where two clients have one URL, and no mock of its own stands behind either."""
+    url = one.endpoint.url
+    if url != other.endpoint.url:
+        return False
+    app, other_app = (
+        getattr(client.session.get_adapter(f"{url}/"), "app", None) for client in (one, other)
+    )
+    return app is other_app
 
 
 def _refuse(purpose: str, mode: str, **given: object) -> None:

@@ -16,7 +16,7 @@ from s3po.messages import BytesLike
 from s3po.models import UploadResult
 from s3po.rest import Client
 from s3po.transfer.body import PinnedObject, Range, ResumableBody, get_first
-from s3po.transfer.plan import concurrency_for, next_part_size
+from s3po.transfer.plan import concurrency_for, next_part_size, usual_part_size
 from s3po.transfer.source import Progress, as_bytes, check_encoding
 from s3po.transfer.tasks import TaskGroup
 from s3po.transfer.upload import MultipartUpload, guard_progress
@@ -161,7 +161,9 @@ class ObjectReader(io.RawIOBase):
         self.etag = found.etag
         #: Only what is read in order, from the first byte to the last, can be verified.
         self._verifier = (
-            verifier_for(found, client.config) if source.whole or source.size is None else None
+            verifier_for(found, client.config, client.endpoint.provider)
+            if source.whole or source.size is None
+            else None
         )
         self._hasher: Any = None if self._verifier is None else self._verifier.new()
         self._hashed = 0
@@ -271,7 +273,9 @@ class BinaryWriter(io.BufferedIOBase):
         self._buffer = bytearray()
         self._written = 0
         config = upload.client.config
-        self._usual_part_size = part_size or config.part_size
+        self._usual_part_size = usual_part_size(
+            part_size or config.part_size, upload.client.endpoint.provider
+        )
         self._step = self._usual_part_size
         self._tasks: TaskGroup | None = None
         self._begun = False
@@ -317,7 +321,7 @@ class BinaryWriter(io.BufferedIOBase):
                 self._tasks = TaskGroup(config.max_concurrency)
             self._tasks.start(upload.send, upload.next_number(len(body)), body)
             usual = self._usual_part_size
-            self._step = next_part_size(upload.planned, usual)
+            self._step = next_part_size(upload.planned, usual, upload.client.endpoint.provider)
             self._tasks.size = concurrency_for(self._step, usual, config.max_concurrency)
             # The next part is gathered when there is room for it.
             self._tasks.wait_for_room()

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Required, TypedDict
 
 from s3po.transfer.body import Range
+from s3po.transfer.copy import SourceConnection
 from s3po.transfer.headers import Checksum, Expires
 from s3po.transfer.source import Progress
 
@@ -70,6 +71,7 @@ class UploadOptions(UploadFileOptions, total=False):
 class CopyOptions(ObjectOptions, total=False):
     source_key: Required[str]
     source_bucket: str | None
+    source: SourceConnection | None
     source_version_id: str | None
     source_sse_customer_key: bytes | None
 

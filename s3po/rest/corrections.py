@@ -45,7 +45,17 @@ _is_region = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?").fullmatch
 class Learned:
     """What was learned of a store; all clients that `bind` makes share it."""
 
-    __slots__ = ("buckets", "deletes_singly", "digests", "lists_v1", "regions", "signers", "skew")
+    __slots__ = (
+        "buckets",
+        "copies_no_parts",
+        "deletes_singly",
+        "digests",
+        "lists_v1",
+        "regions",
+        "signers",
+        "skew",
+        "told_of_conditions",
+    )
 
     def __init__(self) -> None:
         #: Buckets that take an upload only with its digest, as those with Object Lock do.
@@ -56,6 +66,10 @@ class Learned:
         self.buckets: set[str] = set()
         #: Whether the store has no DeleteObjects.
         self.deletes_singly = False
+        #: Whether the store has no UploadPartCopy.
+        self.copies_no_parts = False
+        #: Whether it was logged that conditions of writes may be ignored.
+        self.told_of_conditions = False
         #: Whether the store has no ListObjectsV2.
         self.lists_v1 = False
         #: By region and service, as in `Origin.signing_scope`.

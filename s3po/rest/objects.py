@@ -8,6 +8,7 @@ from functools import partial
 from hashlib import md5
 from urllib.parse import quote
 
+from s3po import checksums
 from s3po.config import MAX_DELETE_KEYS, MAX_PUT_SIZE
 from s3po.endpoint import check_bucket, check_key
 from s3po.errors import ConfigError, NoSuchBucket, NoSuchKey, NotFound, S3Error
@@ -294,8 +295,13 @@ class ObjectOperations(Sender):
             return self._delete_each(bucket, pairs, quiet, headers)
         body = codec.build_delete_objects(pairs, quiet=quiet)
         sent = add_headers({"content-type": "application/xml"}, headers)
-        # S3 demands a checksum here, and of those every store knows Content-MD5.
-        sent["content-md5"] = b64encode(md5(body, usedforsecurity=False).digest()).decode()
+        # S3 demands a checksum here, and of those every store knows Content-MD5, but directory buckets.
+        if self.endpoint.provider.checksum_headers:
+            crc = checksums.new("crc32")
+            crc.update(body)
+            sent["x-amz-checksum-crc32"] = checksums.encode(crc.digest())
+        else:
+            sent["content-md5"] = b64encode(md5(body, usedforsecurity=False).digest()).decode()
         try:
             result: DeleteObjectsResult = self.send(
                 Request(
