@@ -1446,7 +1446,11 @@ class Mock:
             session.mount(url, WSGIAdapter(cast(Any, app)))
         client = Client(
             endpoint=Endpoint(
-                endpoint_url=url, region=real.endpoint.region, addressing_style="path"
+                endpoint_url=url,
+                region=real.endpoint.region,
+                addressing_style="path",
+                # What the client does otherwise for a store, it does for its mock.
+                provider=real.endpoint.provider.name,
             ),
             provider=provider,
             session=session,

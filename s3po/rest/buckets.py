@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import partial
 
-from s3po.endpoint import check_bucket
+from s3po.endpoint import DIRECTORY_BUCKET_SUFFIX, check_bucket
 from s3po.errors import MalformedResponse, S3Error
 from s3po.messages import Request
 from s3po.models import BucketInfo, ListBucketsResult, ListObjectsResult, ListVersionsResult
@@ -29,6 +29,8 @@ class BucketOperations(Sender):
     ) -> None:
         """Make a bucket, in `region` where one is given; AWS makes it in the client's otherwise.
 
+        On AWS a name that ends with `--use1-az4--x-s3` makes a directory bucket, in the zone that it names.
+
         Raises Conflict where the name is taken.
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
         """
@@ -38,8 +40,13 @@ class BucketOperations(Sender):
         on_aws = self.endpoint.provider.name == "aws"
         if on_aws and region is None:
             region = self.endpoint.region
-        # us-east-1 is the one region that must not be named.
-        body = codec.build_create_bucket(None if region == "us-east-1" else region)
+        if bucket.endswith(DIRECTORY_BUCKET_SUFFIX) and on_aws:
+            # Raises ConfigError where the name has no zone.
+            self.endpoint.resolve(bucket, None)
+            body = codec.build_create_directory_bucket(bucket)
+        else:
+            # us-east-1 is the one region that must not be named.
+            body = codec.build_create_bucket(None if region == "us-east-1" else region)
         self.send(
             Request(
                 "create_bucket",
@@ -111,6 +118,34 @@ class BucketOperations(Sender):
                 query=tuple(query),
                 headers=add_headers({}, headers),
                 parse=codec.parse_list_buckets,
+            )
+        ).result
+        return result
+
+    def list_directory_buckets(
+        self,
+        *,
+        continuation_token: str | None = None,
+        max_directory_buckets: int = 1000,
+        headers: Mapping[str, str] | None = None,
+    ) -> ListBucketsResult:
+        """One page of the directory buckets of the credentials' owner in the endpoint's region.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListDirectoryBuckets.html
+        """
+        most = check_int("max_directory_buckets", max_directory_buckets, 0, 1000)
+        query: list[tuple[str, str | None]] = [("max-directory-buckets", str(most))]
+        if continuation_token is not None:
+            query.append(
+                ("continuation-token", check_text("continuation_token", continuation_token))
+            )
+        result: ListBucketsResult = self.send(
+            Request(
+                "list_directory_buckets",
+                "GET",
+                query=tuple(query),
+                headers=add_headers({}, headers),
+                parse=codec.parse_list_directory_buckets,
             )
         ).result
         return result
@@ -244,7 +279,7 @@ class BucketOperations(Sender):
                 ):
                     yield page
             except S3Error as error:
-                if page is not None or version == 2 or not is_unknown_request(error):
+                if page is not None or not is_unknown_request(error, version == 2):
                     raise
             else:
                 if page is None or not page.is_truncated or page.next_token is not None:

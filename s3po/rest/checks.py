@@ -197,10 +197,10 @@ _UNKNOWN_REQUEST_CODES = frozenset(
 )
 
 
-def is_unknown_request(error: S3Error) -> bool:
-    """True where a store may not know the operation at all."""
+def is_unknown_request(error: S3Error, known: bool | None = None) -> bool:
+    """True where a store may not know the operation at all; a 400 says so of one that is `known` never."""
     return error.status in (501, 405) or (
-        error.status == 400 and error.code in _UNKNOWN_REQUEST_CODES
+        not known and error.status == 400 and error.code in _UNKNOWN_REQUEST_CODES
     )
 
 

@@ -282,8 +282,27 @@ def build_create_bucket(region: str | None) -> bytes:
     return document("CreateBucketConfiguration", element("LocationConstraint", region))
 
 
-def parse_list_buckets(response: Response) -> ListBucketsResult:
-    root = parse_result(response, "ListAllMyBucketsResult", "Buckets", "Owner")
+def build_create_directory_bucket(bucket: str) -> bytes:
+    """For the zone that the bucket's name ends with, an Availability Zone or a Local Zone."""
+    zone = bucket.split("--")[-2]
+    is_local = zone.count("-") > 1
+    redundancy = "SingleLocalZone" if is_local else "SingleAvailabilityZone"
+    kind = "LocalZone" if is_local else "AvailabilityZone"
+    return document(
+        "CreateBucketConfiguration",
+        f"<Location>{element('Name', zone)}{element('Type', kind)}</Location>",
+        f"<Bucket>{element('DataRedundancy', redundancy)}{element('Type', 'Directory')}</Bucket>",
+    )
+
+
+def parse_list_directory_buckets(response: Response) -> ListBucketsResult:
+    return parse_list_buckets(response, "ListAllMyDirectoryBucketsResult")
+
+
+def parse_list_buckets(
+    response: Response, due: str = "ListAllMyBucketsResult"
+) -> ListBucketsResult:
+    root = parse_result(response, due, "Buckets", "Owner")
     buckets = root.find("Buckets")
     return ListBucketsResult(
         buckets=tuple(

@@ -11,6 +11,7 @@ from s3po.endpoint import region_of_host
 from s3po.errors import S3Error
 from s3po.messages import Request
 from s3po.models import parse_http_date
+from s3po.rest.sessions import Sessions
 from s3po.sigv4 import Signer, hash_body
 
 if TYPE_CHECKING:
@@ -52,12 +53,15 @@ class Learned:
         "digests",
         "lists_v1",
         "regions",
+        "sessions",
         "signers",
         "skew",
         "told_of_conditions",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, sessions: Sessions) -> None:
+        #: Those of directory buckets.
+        self.sessions = sessions
         #: Buckets that take an upload only with its digest, as those with Object Lock do.
         self.digests: set[str | None] = set()
         #: Buckets that turned out to be in another region than the endpoint's.

@@ -315,7 +315,7 @@ class ObjectOperations(Sender):
                 )
             ).result
         except S3Error as error:
-            if self.endpoint.provider.delete_objects or not is_unknown_request(error):
+            if not is_unknown_request(error, self.endpoint.provider.delete_objects):
                 raise
             result = self._delete_each(bucket, pairs, quiet, headers)
             if len(result.errors) == len(pairs):

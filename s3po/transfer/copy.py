@@ -272,9 +272,11 @@ class _Copy:
             return self._copy_parts_there(head, size, progress, part_size)
         except TransferError as error:
             cause = error.__cause__
-            if known or not isinstance(cause, S3Error) or not is_unknown_request(cause):
-                raise
-            if cause.operation != "upload_part_copy":
+            if (
+                not isinstance(cause, S3Error)
+                or cause.operation != "upload_part_copy"
+                or not is_unknown_request(cause, known)
+            ):
                 raise
         result = self.stream(client, progress)
         client._learned.copies_no_parts = True
