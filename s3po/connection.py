@@ -1052,6 +1052,9 @@ class Connection:
         At most seven days. `query` is a mapping or pairs: `{"response-content-type": "text/plain"}`.
         `headers` must be sent with it as they are given here. Sends nothing.
 
+        Temporary credentials may end before: then it is good for as long as they are, and a UserWarning
+        says so.
+
         https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
         """
         return self.client.presign(
