@@ -7,7 +7,7 @@ import io
 import warnings
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from s3po.config import KiB
 from s3po.endpoint import check_bucket, check_key
@@ -21,6 +21,9 @@ from s3po.transfer.source import Progress, as_bytes, check_encoding
 from s3po.transfer.tasks import TaskGroup
 from s3po.transfer.upload import MultipartUpload, guard_progress
 from s3po.transfer.verify import verifier_for
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 #: Bytes that a reader asks the store for after a seek; they double as long as the reading goes on in order.
 _FIRST_WINDOW = 256 * KiB
@@ -290,7 +293,7 @@ class BinaryWriter(io.BufferedIOBase):
         self._check_open()
         return self._written
 
-    def write(self, data: Any, /) -> int:
+    def write(self, data: ReadableBuffer, /) -> int:
         self._check_open()
         if isinstance(data, str):
             raise TypeError("a bytes-like object is required, not 'str'")
