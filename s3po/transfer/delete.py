@@ -102,7 +102,8 @@ def empty_bucket(client: Client, bucket: str, *, headers: Mapping[str, str] | No
         if not is_unknown_request(error):
             raise
         # It has no versions, and does not know the question.
-        delete_prefix(client, bucket, "", headers=headers)
+    # What is left by then: some stores do not encode the keys of a listing of versions.
+    delete_prefix(client, bucket, "", headers=headers)
     key_marker = id_marker = None
     while True:
         page = client.list_multipart_uploads(
