@@ -24,7 +24,7 @@ GetBucketAbac, GetBucketMetadataConfiguration, GetBucketMetadataTableConfigurati
 GetObjectAnnotation, GetObjectTorrent, ListObjectAnnotations, PutBucketAbac,
 PutObjectAnnotation, SelectObjectContent,
 UpdateBucketMetadataAnnotationTableConfiguration, UpdateBucketMetadataInventoryTableConfiguration,
-UpdateBucketMetadataJournalTableConfiguration, UpdateObjectEncryption, WriteGetObjectResponse.
+UpdateBucketMetadataJournalTableConfiguration, WriteGetObjectResponse.
 
 So do, with the header's name: MFA (any request with `x-amz-mfa`, versioning with MfaDelete), appends
 (`x-amz-write-offset-bytes`), event holds (`x-amz-object-lock-event-hold`), checksums by XXHash,

@@ -18,6 +18,7 @@ from s3po.mock import (
     listings,
     locks,
     multipart,
+    object_encryption,
     reads,
     restores,
     writes,
@@ -185,6 +186,12 @@ OBJECT: dict[tuple[str, str], Operation] = {
     ("GET", "legal-hold"): Operation("GetObjectLegalHold", locks.get_object_legal_hold),
     ("PUT", "legal-hold"): Operation("PutObjectLegalHold", locks.put_object_legal_hold, body="xml"),
     ("POST", "restore"): Operation("RestoreObject", restores.restore_object, body="xml"),
+    ("PUT", "encryption"): Operation(
+        "UpdateObjectEncryption",
+        object_encryption.update_object_encryption,
+        body="xml",
+        integrity=True,
+    ),
     ("PUT", "renameObject"): Operation("RenameObject", directories.rename_object),
     ("POST", "uploads"): Operation(
         "CreateMultipartUpload", multipart.create_multipart_upload, "s3:PutObject", "OBJECT"
@@ -226,7 +233,6 @@ _MISSING: dict[str, dict[tuple[str, str], str]] = {
     "object": {
         ("GET", "torrent"): "GetObjectTorrent",
         ("POST", "select"): "SelectObjectContent",
-        ("PUT", "encryption"): "UpdateObjectEncryption",
         ("GET", "annotation"): "ListObjectAnnotations",
         ("PUT", "annotation"): "PutObjectAnnotation",
         ("DELETE", "annotation"): "DeleteObjectAnnotation",

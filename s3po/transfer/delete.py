@@ -106,9 +106,14 @@ def empty_bucket(client: Client, bucket: str, *, headers: Mapping[str, str] | No
     delete_prefix(client, bucket, "", headers=headers)
     key_marker = id_marker = None
     while True:
-        page = client.list_multipart_uploads(
-            bucket, key_marker=key_marker, upload_id_marker=id_marker, headers=headers
-        )
+        try:
+            page = client.list_multipart_uploads(
+                bucket, key_marker=key_marker, upload_id_marker=id_marker, headers=headers
+            )
+        except S3Error as error:
+            if not is_unknown_request(error):
+                raise
+            return
         for upload in page.uploads:
             try:
                 client.abort_multipart_upload(bucket, upload.key, upload.upload_id, headers=headers)

@@ -1,4 +1,4 @@
-"""Directory buckets and archived objects, by boto3 and by plain requests."""
+"""Directory buckets, archived objects, and other keys for objects, by boto3 and by plain requests."""
 
 from __future__ import annotations
 
@@ -167,3 +167,27 @@ def test_what_is_not_archived_is_not_restored(client: Any) -> None:
     ]:
         with pytest.raises(ClientError, match=code):
             client.restore_object(Bucket="plain", Key="a", RestoreRequest=wrong)
+
+
+# Keys
+
+
+def test_an_object_is_put_under_another_key(client: Any) -> None:
+    key = "arn:aws:kms:us-east-1:123456789012:key/one"
+    client.create_bucket(Bucket="plain")
+    client.put_object(Bucket="plain", Key="a", Body=b"x")
+    wanted = {"SSEKMS": {"KMSKeyArn": key, "BucketKeyEnabled": True}}
+    client.update_object_encryption(Bucket="plain", Key="a", ObjectEncryption=wanted)
+    head = client.head_object(Bucket="plain", Key="a")
+    assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", key)
+    assert head["BucketKeyEnabled"]
+    with pytest.raises(ClientError, match="InvalidArgument"):
+        client.update_object_encryption(
+            Bucket="plain",
+            Key="a",
+            ObjectEncryption={"SSEKMS": {"KMSKeyArn": "alias-of-a-key-in-no-arn"}},
+        )
+    customer = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}
+    client.put_object(Bucket="plain", Key="b", Body=b"x", **customer)
+    with pytest.raises(ClientError, match="InvalidRequest"):
+        client.update_object_encryption(Bucket="plain", Key="b", ObjectEncryption=wanted)

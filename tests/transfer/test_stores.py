@@ -235,3 +235,21 @@ def test_that_conditions_may_be_ignored_is_logged_once(
         for key in "ab":
             conn.upload("bucket", key, b"", if_none_match="*")
     assert sum("honours If-Match" in each.getMessage() for each in caplog.records) == told
+
+
+# Buckets
+
+
+@pytest.mark.parametrize("operation", ["ListObjectVersions", "ListMultipartUploads"])
+def test_a_bucket_is_emptied_where_a_question_is_not_known(operation: str) -> None:
+    with store("other") as (conn, mock):
+        conn.upload("bucket", "a", b"")
+        mock.faults.add(operation, times=9, action=Error(501, "NotImplemented"))
+        conn.delete_bucket("bucket", force=True)
+        with pytest.raises(s3po.NoSuchBucket):
+            conn.head_bucket("bucket")
+        mock.faults.clear()
+        conn.create_bucket("bucket")
+        mock.faults.add(operation, action=Error(403, "AccessDenied"))
+        with pytest.raises(s3po.AccessDenied):
+            conn.delete_bucket("bucket", force=True)
