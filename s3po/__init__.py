@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from s3po.batch import Batch, Handle
     from s3po.config import Config, GiB, KiB, MiB
     from s3po.connection import Connection, Mock
+    from s3po.endpoint import parse_uri
     from s3po.errors import (
         AccessDenied,
         BatchError,
@@ -63,8 +64,10 @@ if TYPE_CHECKING:
         DownloadResult,
         HeadObjectResult,
         ObjectInfo,
+        ObjectVersionInfo,
         PartInfo,
         PresignedPost,
+        RestoreInfo,
         RetryInfo,
         UploadResult,
     )
@@ -81,6 +84,7 @@ logging.getLogger("s3po").addHandler(logging.NullHandler())
 _MODULES = {
     "batch": ("Handle",),
     "config": ("Config", "GiB", "KiB", "MiB"),
+    "endpoint": ("parse_uri",),
     # Batch has its full signatures when Connection is loaded.
     "connection": ("Batch", "Connection", "Mock"),
     "errors": (
@@ -122,8 +126,10 @@ _MODULES = {
         "DownloadResult",
         "HeadObjectResult",
         "ObjectInfo",
+        "ObjectVersionInfo",
         "PartInfo",
         "PresignedPost",
+        "RestoreInfo",
         "RetryInfo",
         "UploadResult",
     ),
@@ -171,11 +177,13 @@ __all__ = [
     "NotFound",
     "NotModified",
     "ObjectInfo",
+    "ObjectVersionInfo",
     "OutcomeUnknown",
     "PartInfo",
     "PreconditionFailed",
     "PresignedPost",
     "Requests",
+    "RestoreInfo",
     "RetryInfo",
     "S3Error",
     "S3poError",
@@ -187,6 +195,7 @@ __all__ = [
     "TransportTimeout",
     "UploadResult",
     "__version__",
+    "parse_uri",
 ]
 
 

@@ -97,6 +97,8 @@ class Config(_Recorder):
       default is "legacy".
     - `provider`: the store, by its name in `s3po.providers` ("r2", "b2", "garage", ...), for what it does
       differently; None recognises it by the endpoint's host.
+    - `disable_s3_express_session_auth`: sign requests to directory buckets with the own keys instead of a
+      session's.
     - `payload_signing`: sign the body's SHA-256 as well; None does so over plain HTTP and trusts TLS elsewhere.
     - `verify`: of TLS certificates: True, False, or the path of a CA bundle; None honours AWS_CA_BUNDLE and
       REQUESTS_CA_BUNDLE.
@@ -130,6 +132,7 @@ class Config(_Recorder):
     use_accelerate_endpoint: bool | None = None
     us_east_1_regional_endpoint: Literal["regional", "legacy"] | None = None
     provider: str | None = None
+    disable_s3_express_session_auth: bool = False
     payload_signing: bool | None = None
     verify: bool | str | None = None
     cert: str | tuple[str, str] | None = None
@@ -206,7 +209,12 @@ class Config(_Recorder):
             provider_named(self.provider)
 
     def _check_kinds(self) -> None:
-        for name in ("check_etags", "mark_writes", "guess_content_type"):
+        for name in (
+            "check_etags",
+            "mark_writes",
+            "guess_content_type",
+            "disable_s3_express_session_auth",
+        ):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{name} must be True or False, not {getattr(self, name)!r}")
         if self.retry_mode not in ("standard", "adaptive"):
@@ -437,6 +445,14 @@ SETTINGS: tuple[Setting, ...] = (
         choices={"auto": "auto", "path": "path", "virtual": "virtual"},
     ),
     Setting("provider", sentence="The store by its name, for what it does differently."),
+    Setting(
+        "disable_s3_express_session_auth",
+        ("AWS_S3_DISABLE_EXPRESS_SESSION_AUTH",),
+        ("s3_disable_express_session_auth",),
+        "bool",
+        False,
+        "Sign requests to directory buckets with the own keys instead of a session's.",
+    ),
     Setting(
         "payload_signing",
         (),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TextIO, TypeVar, cast, overload
+from urllib.parse import quote
 
 # What is used in threads is loaded here: in a program that gevent has patched, imports in several threads
 # at once can fail.
@@ -16,14 +17,16 @@ from s3po.batch import Batch
 from s3po.batch.verbs import adopt_signatures
 from s3po.config import Config
 from s3po.credentials import make_context, resolve_provider, resolve_settings
-from s3po.endpoint import Endpoint
+from s3po.endpoint import DIRECTORY_BUCKET_SUFFIX, Endpoint, check_bucket, check_key
 from s3po.errors import ConfigError, NoSuchBucket, NotFound, S3poError
 from s3po.models import (
+    BucketInfo,
     CopyObjectResult,
     DeleteObjectResult,
     DownloadResult,
     HeadObjectResult,
     ObjectInfo,
+    ObjectVersionInfo,
     PresignedPost,
     UploadResult,
 )
@@ -33,11 +36,23 @@ from s3po.sigv4 import Signer
 from s3po.stats import BatchStats, Stats
 from s3po.transfer.body import Range
 from s3po.transfer.content_types import guess_content_type
+from s3po.transfer.copy import SourceConnection
 from s3po.transfer.copy import copy as _copy
 from s3po.transfer.delete import delete_many as _delete_many
+from s3po.transfer.delete import delete_prefix as _delete_prefix
+from s3po.transfer.delete import empty_bucket
+from s3po.transfer.delete import undelete as _undelete
 from s3po.transfer.download import download as _download
 from s3po.transfer.download import download_file as _download_file
-from s3po.transfer.headers import Checksum, Expires, build_customer_key, build_headers
+from s3po.transfer.headers import (
+    Checksum,
+    Expires,
+    build_customer_key,
+    build_headers,
+    build_tagging,
+)
+from s3po.transfer.listing import glob as _glob
+from s3po.transfer.listing import list_objects
 from s3po.transfer.sink import Target
 from s3po.transfer.source import Data, Progress
 from s3po.transfer.upload import upload as _upload
@@ -570,13 +585,14 @@ class Connection:
     def delete_many(
         self,
         bucket: str,
-        keys: Iterable[str | tuple[str, str | None] | ObjectInfo],
+        keys: Iterable[str | tuple[str, str | None] | ObjectInfo | ObjectVersionInfo],
         *,
         headers: Mapping[str, str] | None = None,
     ) -> int:
         """Delete all of `keys`; returns how many there were.
 
-        Each is a key, a `(key, version_id)`, or an ObjectInfo of a listing, of which the key is taken.
+        Each is a key, a `(key, version_id)`, or what a listing gives: an ObjectInfo, of which the key is
+        taken, or an ObjectVersionInfo, which is deleted for good.
 
         Any iterable does, of any length: they go 1,000 a request, several requests at once. Raises
         DeleteErrors with the error of each key that could not be deleted, in call order; the others
@@ -586,6 +602,82 @@ class Connection:
         """
         return _delete_many(self.client, bucket, keys, headers=headers)
 
+    def delete_prefix(
+        self,
+        bucket: str,
+        prefix: str,
+        *,
+        versions: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> int:
+        """Delete all objects whose keys begin with `prefix`; returns how many there were.
+
+        A folder is a prefix with a slash at its end: `photos` is the beginning of `photos2/`, too. In a
+        bucket with versions delete markers are put over them; `versions=True` deletes all versions and delete
+        markers for good.
+
+        Raises ConfigError for an empty prefix (`delete_bucket(force=True)` and `delete_many` do that), and
+        DeleteErrors as `delete_many`.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+        """
+        if not isinstance(prefix, str) or not prefix:
+            raise ConfigError(f"prefix must be a non-empty str, not {prefix!r}").add_context(
+                operation="delete_prefix", bucket=bucket if isinstance(bucket, str) else None
+            )
+        return _delete_prefix(self.client, bucket, prefix, versions=versions, headers=headers)
+
+    def undelete(
+        self, bucket: str, key: str, *, headers: Mapping[str, str] | None = None
+    ) -> ObjectVersionInfo:
+        """Bring back an object of a bucket with versions; returns the version that is the current one then.
+
+        Deletes the delete markers above its newest version; does nothing to an object that is there.
+
+        Raises NoSuchKey where there is no version of it.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/ManagingDelMarkers.html
+        """
+        return _undelete(self.client, bucket, key, headers=headers)
+
+    def tags(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        version_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> dict[str, str]:
+        """An object's tags.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectTagging.html
+        """
+        found = self.client.get_object_tagging(bucket, key, VersionId=version_id, headers=headers)
+        return {tag.get("Key", ""): tag.get("Value", "") for tag in found.get("TagSet", ())}
+
+    def set_tags(
+        self,
+        bucket: str,
+        key: str,
+        tags: Mapping[str, str],
+        *,
+        version_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Give an object these tags in place of those that it has; none for an empty mapping.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjectTagging.html
+        """
+        build_tagging(tags)
+        if not tags:
+            self.client.delete_object_tagging(bucket, key, VersionId=version_id, headers=headers)
+            return
+        tag_set = [{"Key": name, "Value": value} for name, value in tags.items()]
+        self.client.put_object_tagging(
+            bucket, key, Tagging={"TagSet": tag_set}, VersionId=version_id, headers=headers
+        )
+
     @_source_by_position
     def copy(
         self,
@@ -594,6 +686,7 @@ class Connection:
         *,
         source_key: str,
         source_bucket: str | None = None,
+        source: SourceConnection | None = None,
         source_version_id: str | None = None,
         source_sse_customer_key: bytes | None = None,
         content_type: str | None = None,
@@ -615,9 +708,14 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         progress: Progress | None = None,
     ) -> CopyObjectResult:
-        """Make `key` a copy of `source_key`, within the store, whatever its size.
+        """Make `key` a copy of `source_key`, whatever its size.
 
-        `source_bucket` is `bucket` unless it is given. Content-Type, Cache-Control and the like,
+        `source_bucket` is `bucket` unless it is given. `source` is the connection that has it, where that is
+        another store or another account: its bytes come through here then, `Config.max_concurrency` parts of
+        them in memory at most, and are verified before the copy is complete. Without it the store copies
+        by itself; so do the bytes of large objects come through here where it has no UploadPartCopy.
+
+        Content-Type, Cache-Control and the like,
         metadata and tags come with it; each of `content_type`, `metadata`, `cache_control`, ...,
         `tags` replaces just that (`metadata` as a whole), whether it is given so or among `headers`.
         Storage class, ACL and encryption are those of a new object.
@@ -657,6 +755,7 @@ class Connection:
                 key,
                 bucket if source_bucket is None else source_bucket,
                 source_key,
+                source=source,
                 source_version_id=source_version_id,
                 checksum=checksum,
                 replace_metadata=metadata is not None,
@@ -674,6 +773,7 @@ class Connection:
         *,
         source_key: str,
         source_bucket: str | None = None,
+        source: SourceConnection | None = None,
         source_version_id: str | None = None,
         source_sse_customer_key: bytes | None = None,
         content_type: str | None = None,
@@ -700,7 +800,11 @@ class Connection:
         Two requests: where the second fails, both objects are there, and its error is raised. Where
         the source's version is given, just that one is deleted.
         """
-        if (source_bucket is None or source_bucket == bucket) and source_key == key:
+        if (
+            (source is None or _is_same_store(source.client, self.client))
+            and (source_bucket is None or source_bucket == bucket)
+            and source_key == key
+        ):
             raise ConfigError("an object cannot be moved to itself").add_context(
                 operation="move", bucket=bucket, key=key
             )
@@ -709,6 +813,7 @@ class Connection:
             key,
             source_key=source_key,
             source_bucket=source_bucket,
+            source=source,
             source_version_id=source_version_id,
             source_sse_customer_key=source_sse_customer_key,
             content_type=content_type,
@@ -730,12 +835,107 @@ class Connection:
             headers=headers,
             progress=progress,
         )
-        self.client.delete_object(
+        (self if source is None else source).client.delete_object(
             bucket if source_bucket is None else source_bucket,
             source_key,
             version_id=source_version_id,
         )
         return result
+
+    def rename(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        source_key: str,
+        if_none_match: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Give the object at `source_key` another key in its bucket, whatever its size.
+
+        In a directory bucket in one step (RenameObject); elsewhere, where S3 knows no such step, as `move`
+        does. `if_none_match="*"` does so only where there is nothing yet; an object that is there is
+        replaced otherwise.
+
+        Raises NoSuchKey, PreconditionFailed, and what `move` does.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_RenameObject.html
+        """
+        if not check_bucket(bucket).endswith(DIRECTORY_BUCKET_SUFFIX):
+            self.move(
+                bucket, key, source_key=source_key, if_none_match=if_none_match, headers=headers
+            )
+            return
+        check_key(source_key)
+        try:
+            self.client.rename_object(
+                bucket,
+                key,
+                RenameSource=quote(source_key, safe="/~"),
+                DestinationIfNoneMatch=if_none_match,
+                headers=headers,
+            )
+        except S3poError as error:
+            _add_context(error, "rename", bucket, key)
+            raise
+
+    # Buckets
+
+    def create_bucket(
+        self, bucket: str, *, region: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Make a bucket, in `region` where one is given; AWS makes it in the connection's otherwise.
+
+        Raises Conflict where the name is taken.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
+        """
+        self.client.create_bucket(bucket, region=region, headers=headers)
+
+    def delete_bucket(
+        self, bucket: str, *, force: bool = False, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Delete a bucket that is empty; with `force=True` all that is in it first, all versions included.
+
+        Raises Conflict where it is not empty, NoSuchBucket where there is none, DeleteErrors where
+        something in it cannot be deleted (Object Lock).
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucket.html
+        """
+        if not isinstance(force, bool):
+            raise ConfigError(f"force must be True or False, not {force!r}")
+        if force:
+            empty_bucket(self.client, bucket, headers=headers)
+        self.client.delete_bucket(bucket, headers=headers)
+
+    def head_bucket(self, bucket: str, *, headers: Mapping[str, str] | None = None) -> BucketInfo:
+        """A bucket's name and, where the store tells it, its region.
+
+        Raises NoSuchBucket where there is none, AccessDenied where it may not be used.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
+        """
+        return self.client.head_bucket(bucket, headers=headers)
+
+    def list_buckets(
+        self, prefix: str | None = None, *, headers: Mapping[str, str] | None = None
+    ) -> Iterator[BucketInfo]:
+        """The buckets of the credentials' owner, those of `prefix`. Lazy, as `list`.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html
+        """
+        token: str | None = None
+        while True:
+            page = self.client.list_buckets(
+                prefix=prefix, continuation_token=token, headers=headers
+            )
+            for bucket in page.buckets:
+                # Many stores know no prefix here.
+                if prefix is None or bucket.name.startswith(prefix):
+                    yield bucket
+            if page.continuation_token is None or page.continuation_token == token:
+                return
+            token = page.continuation_token
 
     # Listings
 
@@ -746,6 +946,7 @@ class Connection:
         *,
         delimiter: str | None = None,
         start_after: str | None = None,
+        parallel: int = 1,
         headers: Mapping[str, str] | None = None,
     ) -> Iterator[ObjectInfo]:
         """The objects whose keys begin with `prefix`, in the order of their keys' UTF-8.
@@ -753,12 +954,59 @@ class Connection:
         Lazy: a page of 1,000 is asked for when it is reached. With a `delimiter` ("/") only those
         that have none after the prefix; `list_prefixes` gives the others' common beginnings.
 
+        `parallel` (1 to 1,000) is how many parts of the listing are asked for at once, ahead of the
+        caller; they begin at folders, so that keys without "/" are listed one page after the other. At most
+        16 pages of each are in memory. A few requests more look for the folders.
+
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
         """
-        for page in self.client.iter_pages_v2(
-            bucket, prefix=prefix, delimiter=delimiter, start_after=start_after, headers=headers
+        return list_objects(
+            self.client,
+            bucket,
+            prefix,
+            delimiter=delimiter,
+            start_after=start_after,
+            parallel=parallel,
+            headers=headers,
+        )
+
+    def glob(
+        self,
+        bucket: str,
+        pattern: str,
+        *,
+        parallel: int = 1,
+        headers: Mapping[str, str] | None = None,
+    ) -> Iterator[ObjectInfo]:
+        """The objects whose whole keys match: `conn.glob("bucket", "logs/2026-*/**/*.gz")`.
+
+        `*` is any text and `?` one character but a slash, `[...]` one of these, `[!...]` one of the others;
+        `**` between slashes is any number of folders. Without `**` folders that do not match are not
+        listed, and each that does is a request or more; from `**` on all keys are, as `list` does with
+        `parallel`. Raises ConfigError for `**` beside other characters.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+        """
+        return _glob(self.client, bucket, pattern, parallel=parallel, headers=headers)
+
+    def list_versions(
+        self,
+        bucket: str,
+        prefix: str = "",
+        *,
+        delimiter: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Iterator[ObjectVersionInfo]:
+        """All versions and delete markers of the objects in `prefix`: by key, the newest of each first.
+
+        Lazy, as `list`.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
+        """
+        for page in self.client.iter_version_pages(
+            bucket, prefix=prefix, delimiter=delimiter, headers=headers
         ):
-            yield from page.objects
+            yield from page.versions
 
     def list_prefixes(
         self,
@@ -773,12 +1021,21 @@ class Connection:
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
         """
-        for page in self.client.iter_pages_v2(
+        for page in self.client.iter_pages(
             bucket, prefix=prefix, delimiter=delimiter, start_after=start_after, headers=headers
         ):
             yield from page.common_prefixes
 
     # The rest
+
+    def url(self, bucket: str, key: str, *, version_id: str | None = None) -> str:
+        """An object's own URL, percent-encoded and unsigned: for one that everybody may read.
+
+        `presign` makes one for others. Sends nothing.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
+        """
+        return self.client.url(bucket, key, version_id=version_id)
 
     def presign(
         self,
@@ -794,6 +1051,9 @@ class Connection:
 
         At most seven days. `query` is a mapping or pairs: `{"response-content-type": "text/plain"}`.
         `headers` must be sent with it as they are given here. Sends nothing.
+
+        Temporary credentials may end before: then it is good for as long as they are, and a UserWarning
+        says so.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
         """
@@ -1189,7 +1449,11 @@ class Mock:
             session.mount(url, WSGIAdapter(cast(Any, app)))
         client = Client(
             endpoint=Endpoint(
-                endpoint_url=url, region=real.endpoint.region, addressing_style="path"
+                endpoint_url=url,
+                region=real.endpoint.region,
+                addressing_style="path",
+                # What the client does otherwise for a store, it does for its mock.
+                provider=real.endpoint.provider.name,
             ),
             provider=provider,
             session=session,
@@ -1273,6 +1537,17 @@ def _add_context(error: S3poError, operation: str, bucket: object, key: object) 
     """Let an error that was found before any request tell what was asked for, too."""
     if isinstance(bucket, str) and isinstance(key, str):
         error.add_context(operation=operation, bucket=bucket, key=key)
+
+
+def _is_same_store(one: Client, other: Client) -> bool:
+    """True where two clients have one URL, and no mock of its own stands behind either."""
+    url = one.endpoint.url
+    if url != other.endpoint.url:
+        return False
+    app, other_app = (
+        getattr(client.session.get_adapter(f"{url}/"), "app", None) for client in (one, other)
+    )
+    return app is other_app
 
 
 def _refuse(purpose: str, mode: str, **given: object) -> None:

@@ -7,7 +7,7 @@ import io
 import warnings
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from s3po.config import KiB
 from s3po.endpoint import check_bucket, check_key
@@ -16,11 +16,14 @@ from s3po.messages import BytesLike
 from s3po.models import UploadResult
 from s3po.rest import Client
 from s3po.transfer.body import PinnedObject, Range, ResumableBody, get_first
-from s3po.transfer.plan import concurrency_for, next_part_size
+from s3po.transfer.plan import concurrency_for, next_part_size, usual_part_size
 from s3po.transfer.source import Progress, as_bytes, check_encoding
 from s3po.transfer.tasks import TaskGroup
 from s3po.transfer.upload import MultipartUpload, guard_progress
 from s3po.transfer.verify import verifier_for
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 #: Bytes that a reader asks the store for after a seek; they double as long as the reading goes on in order.
 _FIRST_WINDOW = 256 * KiB
@@ -161,7 +164,9 @@ class ObjectReader(io.RawIOBase):
         self.etag = found.etag
         #: Only what is read in order, from the first byte to the last, can be verified.
         self._verifier = (
-            verifier_for(found, client.config) if source.whole or source.size is None else None
+            verifier_for(found, client.config, client.endpoint.provider)
+            if source.whole or source.size is None
+            else None
         )
         self._hasher: Any = None if self._verifier is None else self._verifier.new()
         self._hashed = 0
@@ -271,7 +276,9 @@ class BinaryWriter(io.BufferedIOBase):
         self._buffer = bytearray()
         self._written = 0
         config = upload.client.config
-        self._usual_part_size = part_size or config.part_size
+        self._usual_part_size = usual_part_size(
+            part_size or config.part_size, upload.client.endpoint.provider
+        )
         self._step = self._usual_part_size
         self._tasks: TaskGroup | None = None
         self._begun = False
@@ -286,7 +293,7 @@ class BinaryWriter(io.BufferedIOBase):
         self._check_open()
         return self._written
 
-    def write(self, data: Any, /) -> int:
+    def write(self, data: ReadableBuffer, /) -> int:
         self._check_open()
         if isinstance(data, str):
             raise TypeError("a bytes-like object is required, not 'str'")
@@ -317,7 +324,7 @@ class BinaryWriter(io.BufferedIOBase):
                 self._tasks = TaskGroup(config.max_concurrency)
             self._tasks.start(upload.send, upload.next_number(len(body)), body)
             usual = self._usual_part_size
-            self._step = next_part_size(upload.planned, usual)
+            self._step = next_part_size(upload.planned, usual, upload.client.endpoint.provider)
             self._tasks.size = concurrency_for(self._step, usual, config.max_concurrency)
             # The next part is gathered when there is room for it.
             self._tasks.wait_for_room()

@@ -5,6 +5,7 @@ ETags are without quotes, times are aware UTC datetimes, sizes are bytes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -40,6 +41,21 @@ def parse_http_date(text: str) -> datetime | None:
         )
     except (ValueError, KeyError, OverflowError):
         return None
+
+
+_parse_restore = re.compile(r'ongoing-request="(true|false)"(?:, *expiry-date="([^"]*)")?').match
+
+
+def parse_restore(text: str) -> RestoreInfo | None:
+    """The header `x-amz-restore`: `ongoing-request="false", expiry-date="Fri, 21 Dec 2012 00:00:00 GMT"`."""
+    found = _parse_restore(text)
+    if found is None:
+        return None
+    return RestoreInfo(found[1] == "true", parse_http_date(found[2] or ""))
+
+
+def _parse_count(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +96,44 @@ class BucketInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class RestoreInfo:
+    """The state of a copy that was asked back from an archive (RestoreObject)."""
+
+    in_progress: bool
+    #: When the copy goes away again; None while it is not there yet.
+    expires: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectInfo:
     """One object of a listing."""
 
     key: str
     size: int
     etag: str
+    last_modified: datetime | None = None
+    storage_class: str = "STANDARD"
+    owner_id: str | None = None
+    #: In lower case ("crc64nvme"), as far as the store names them.
+    checksum_algorithms: tuple[str, ...] = ()
+    #: "FULL_OBJECT" or "COMPOSITE".
+    checksum_type: str | None = None
+    #: Named where the header `x-amz-optional-object-attributes: RestoreStatus` asks for it.
+    restore: RestoreInfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectVersionInfo:
+    """One version of an object, or a delete marker, of a listing of versions."""
+
+    key: str
+    #: "null" for what was stored while the bucket had no versioning.
+    version_id: str
+    is_latest: bool
+    #: Its size is 0 and its ETag empty then.
+    is_delete_marker: bool
+    size: int = 0
+    etag: str = ""
     last_modified: datetime | None = None
     storage_class: str = "STANDARD"
     owner_id: str | None = None
@@ -96,6 +144,17 @@ class ListBucketsResult:
     buckets: tuple[BucketInfo, ...]
     owner_id: str | None = None
     continuation_token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListVersionsResult:
+    """One page of a listing of versions, in the store's order: by key, the newest of each first."""
+
+    versions: tuple[ObjectVersionInfo, ...]
+    common_prefixes: tuple[str, ...] = ()
+    is_truncated: bool = False
+    next_key_marker: str | None = None
+    next_version_id_marker: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +224,102 @@ class HeadObjectResult(_HeadersResult):
     @property
     def content_type(self) -> str | None:
         return self._headers.get("content-type")
+
+    @property
+    def cache_control(self) -> str | None:
+        return self._headers.get("cache-control")
+
+    @property
+    def content_disposition(self) -> str | None:
+        return self._headers.get("content-disposition")
+
+    @property
+    def content_encoding(self) -> str | None:
+        return self._headers.get("content-encoding")
+
+    @property
+    def content_language(self) -> str | None:
+        return self._headers.get("content-language")
+
+    @property
+    def expires(self) -> datetime | None:
+        """The Expires header; None where there is none, or no date. `headers` has its text."""
+        return parse_http_date(self._headers.get("expires", ""))
+
+    @property
+    def storage_class(self) -> str:
+        """S3 leaves it out for STANDARD."""
+        return self._headers.get("x-amz-storage-class") or "STANDARD"
+
+    @property
+    def archive_status(self) -> str | None:
+        """ "ARCHIVE_ACCESS" or "DEEP_ARCHIVE_ACCESS", of an archived object of Intelligent-Tiering."""
+        return self._headers.get("x-amz-archive-status")
+
+    @property
+    def restore(self) -> RestoreInfo | None:
+        """The copy of an archived object; None where none was asked for."""
+        return parse_restore(self._headers.get("x-amz-restore", ""))
+
+    @property
+    def replication_status(self) -> str | None:
+        """ "COMPLETED", "PENDING", "FAILED", or "REPLICA"."""
+        return self._headers.get("x-amz-replication-status")
+
+    @property
+    def sse(self) -> str | None:
+        """The encryption at rest: "AES256", "aws:kms", "aws:kms:dsse"."""
+        return self._headers.get("x-amz-server-side-encryption")
+
+    @property
+    def sse_kms_key_id(self) -> str | None:
+        return self._headers.get("x-amz-server-side-encryption-aws-kms-key-id")
+
+    @property
+    def lock_mode(self) -> str | None:
+        """ "GOVERNANCE" or "COMPLIANCE", where Object Lock holds it."""
+        return self._headers.get("x-amz-object-lock-mode")
+
+    @property
+    def lock_until(self) -> datetime | None:
+        """Until when Object Lock holds it."""
+        text = self._headers.get("x-amz-object-lock-retain-until-date", "")
+        try:
+            time = datetime.fromisoformat(text)
+        except ValueError:
+            return None
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time
+
+    @property
+    def legal_hold(self) -> bool:
+        return self._headers.get("x-amz-object-lock-legal-hold") == "ON"
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """By algorithm in lower case, base64; with the header `x-amz-checksum-mode: ENABLED`."""
+        return {
+            name[15:]: value
+            for name, value in self._headers.items()
+            if name.startswith("x-amz-checksum-") and name[15:] not in ("type", "mode", "algorithm")
+        }
+
+    @property
+    def checksum_type(self) -> str | None:
+        """ "FULL_OBJECT" or "COMPOSITE"."""
+        return self._headers.get("x-amz-checksum-type")
+
+    @property
+    def parts_count(self) -> int | None:
+        """How many parts it was uploaded in; told where `part_number` was asked for."""
+        return _parse_count(self._headers.get("x-amz-mp-parts-count"))
+
+    @property
+    def tags_count(self) -> int:
+        return _parse_count(self._headers.get("x-amz-tagging-count")) or 0
+
+    @property
+    def website_redirect_location(self) -> str | None:
+        return self._headers.get("x-amz-website-redirect-location")
 
     @property
     def metadata(self) -> dict[str, str]:

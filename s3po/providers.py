@@ -38,7 +38,7 @@ class Provider:
     addressing_style: Literal["path", "virtual"] = "path"
     #: The region to sign for where neither the caller nor the host names one.
     region: str = "us-east-1"
-    #: Whether `x-amz-checksum-*` and `x-amz-sdk-checksum-algorithm` may be sent unasked.
+    #: Whether `x-amz-checksum-*` may be sent unasked, in place of Content-MD5.
     checksum_headers: bool = False
     #: Whether DeleteObjects works; None: not known.
     delete_objects: bool | None = None
@@ -61,11 +61,10 @@ class Provider:
     list_version: Literal[1, 2] | None = None
     #: Whether listings honour `encoding-type=url`; None: as the answer says.
     url_encoded_lists: bool | None = None
-    #: Whether something on the way changes Accept-Encoding, which must then not be signed.
-    rewrites_accept_encoding: bool = False
     #: Whether objects stored with `Content-Encoding: gzip` may come back unpacked.
     may_gunzip: bool = True
-    #: Whether `If-Match` and `If-None-Match` are honoured on writes. False: they may be ignored silently.
+    #: Whether `If-Match` and `If-None-Match` are honoured on writes. False: they may be ignored silently,
+    #: which is logged.
     conditional_writes: bool = False
     #: For each field above that is not at its default: where the fact is published.
     sources: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -191,7 +190,9 @@ PROVIDERS: tuple[Provider, ...] = (
         title="Ceph Object Gateway",
         list_version=1,
         url_encoded_lists=False,
+        conditional_writes=True,
         sources={
+            "conditional_writes": "https://github.com/ceph/s3-tests/issues/218",
             "multipart_etag_is_md5": _rclone("Ceph"),
             "list_version": _rclone("Ceph"),
             "url_encoded_lists": _rclone("Ceph"),
@@ -244,14 +245,12 @@ PROVIDERS: tuple[Provider, ...] = (
         max_copy_size=None,
         # The markers of version 1 come back encoded twice.
         list_version=2,
-        rewrites_accept_encoding=True,
         sources={
             "hosts": _rclone("GCS"),
             "region": "https://docs.cloud.google.com/storage/docs/aws-simple-migration",
             "upload_part_copy": _rclone("GCS"),
             "max_copy_size": _rclone("GCS"),
             "list_version": "https://github.com/datahub-project/datahub/pull/17485",
-            "rewrites_accept_encoding": "https://github.com/rclone/rclone/issues/6670",
         },
     ),
     Provider(
@@ -379,8 +378,13 @@ PROVIDERS: tuple[Provider, ...] = (
         title="OVHcloud Object Storage",
         hosts=("s3.{region}.io.cloud.ovh.net", "s3.{region}.io.cloud.ovh.us"),
         max_parts=1000,
+        conditional_writes=True,
         sources={
             "hosts": _rclone("OVHcloud"),
+            "conditional_writes": (
+                "https://docs.ovhcloud.com/de/guides/storage-and-backup/object-storage/"
+                "s3-conditional-writes"
+            ),
             "multipart_etag_is_md5": _rclone("OVHcloud"),
             # A report of 2021; no more parts than that work everywhere.
             "max_parts": "https://github.com/minio/mc/issues/3668",

@@ -34,7 +34,8 @@ class Batch(Verbs):
                 batch.download("bucket", key, callback=partial(process, key))
 
     Its verbs are those of Connection: upload, upload_file, download, download_file, head, exists,
-    delete, delete_many, copy; `call` makes any method of `conn.conn` one. Each waits while the pool is
+    delete, delete_many, delete_prefix, undelete, copy, move, rename, tags, set_tags, create_bucket,
+    delete_bucket, head_bucket; `call` makes any method of `conn.conn` one. Each waits while the pool is
     full, and returns a `Handle`. `callback` is called with the result, `errback` with the exception, in
     the greenlet of the call and never before the verb has returned; a callback that raises makes the
     call fail. Callbacks may make further calls, which wait in a queue while the pool is full. A verb

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Required, TypedDict
 
 from s3po.transfer.body import Range
+from s3po.transfer.copy import SourceConnection
 from s3po.transfer.headers import Checksum, Expires
 from s3po.transfer.source import Progress
 
@@ -70,6 +71,7 @@ class UploadOptions(UploadFileOptions, total=False):
 class CopyOptions(ObjectOptions, total=False):
     source_key: Required[str]
     source_bucket: str | None
+    source: SourceConnection | None
     source_version_id: str | None
     source_sse_customer_key: bytes | None
 
@@ -80,3 +82,36 @@ class DeleteOptions(HeadOptions, total=False):
 
 class DeleteManyOptions(TypedDict, total=False):
     headers: Mapping[str, str] | None
+
+
+class DeletePrefixOptions(DeleteManyOptions, total=False):
+    versions: bool
+
+
+class UndeleteOptions(DeleteManyOptions, total=False):
+    pass
+
+
+class TagsOptions(HeadOptions, total=False):
+    pass
+
+
+class SetTagsOptions(HeadOptions, total=False):
+    pass
+
+
+class RenameOptions(DeleteManyOptions, total=False):
+    source_key: Required[str]
+    if_none_match: str | None
+
+
+class CreateBucketOptions(DeleteManyOptions, total=False):
+    region: str | None
+
+
+class DeleteBucketOptions(DeleteManyOptions, total=False):
+    force: bool
+
+
+class HeadBucketOptions(DeleteManyOptions, total=False):
+    pass

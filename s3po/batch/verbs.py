@@ -16,23 +16,33 @@ from typing import Any, Unpack, overload
 from s3po.batch.handle import Callback, Errback, Handle
 from s3po.batch.options import (
     CopyOptions,
+    CreateBucketOptions,
+    DeleteBucketOptions,
     DeleteManyOptions,
     DeleteOptions,
+    DeletePrefixOptions,
     DownloadFileOptions,
     DownloadOptions,
     ExistsOptions,
+    HeadBucketOptions,
     HeadOptions,
+    RenameOptions,
+    SetTagsOptions,
+    TagsOptions,
+    UndeleteOptions,
     UploadFileOptions,
     UploadOptions,
 )
 from s3po.batch.scheduler import Scheduler
 from s3po.errors import ConfigError
 from s3po.models import (
+    BucketInfo,
     CopyObjectResult,
     DeleteObjectResult,
     DownloadResult,
     HeadObjectResult,
     ObjectInfo,
+    ObjectVersionInfo,
     UploadResult,
 )
 from s3po.transfer.sink import Target
@@ -92,6 +102,14 @@ VERBS = {
         Verb("delete_many", DeleteManyOptions),
         Verb("copy", CopyOptions),
         Verb("move", CopyOptions),
+        Verb("rename", RenameOptions),
+        Verb("delete_prefix", DeletePrefixOptions),
+        Verb("undelete", UndeleteOptions),
+        Verb("tags", TagsOptions),
+        Verb("set_tags", SetTagsOptions),
+        Verb("create_bucket", CreateBucketOptions),
+        Verb("delete_bucket", DeleteBucketOptions),
+        Verb("head_bucket", HeadBucketOptions),
     )
 }
 
@@ -248,7 +266,7 @@ class Verbs:
     def delete_many(
         self,
         bucket: str,
-        keys: Iterable[str | tuple[str, str | None] | ObjectInfo],
+        keys: Iterable[str | tuple[str, str | None] | ObjectInfo | ObjectVersionInfo],
         *,
         callback: Callback[int] | None = None,
         errback: Errback | None = None,
@@ -285,6 +303,116 @@ class Verbs:
         """`Connection.move` as a call of this batch."""
         return self._scheduler.submit(
             VERBS["move"], bucket, key, (bucket, key), options, callback, errback
+        )
+
+    def rename(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        callback: Callback[None] | None = None,
+        errback: Errback | None = None,
+        **options: Unpack[RenameOptions],
+    ) -> Handle[None]:
+        """`Connection.rename` as a call of this batch."""
+        return self._scheduler.submit(
+            VERBS["rename"], bucket, key, (bucket, key), options, callback, errback
+        )
+
+    def delete_prefix(
+        self,
+        bucket: str,
+        prefix: str,
+        *,
+        callback: Callback[int] | None = None,
+        errback: Errback | None = None,
+        **options: Unpack[DeletePrefixOptions],
+    ) -> Handle[int]:
+        """`Connection.delete_prefix` as one call of this batch."""
+        return self._scheduler.submit(
+            VERBS["delete_prefix"], bucket, None, (bucket, prefix), options, callback, errback
+        )
+
+    def undelete(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        callback: Callback[ObjectVersionInfo] | None = None,
+        errback: Errback | None = None,
+        **options: Unpack[UndeleteOptions],
+    ) -> Handle[ObjectVersionInfo]:
+        """`Connection.undelete` as a call of this batch."""
+        return self._scheduler.submit(
+            VERBS["undelete"], bucket, key, (bucket, key), options, callback, errback
+        )
+
+    def tags(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        callback: Callback[dict[str, str]] | None = None,
+        errback: Errback | None = None,
+        **options: Unpack[TagsOptions],
+    ) -> Handle[dict[str, str]]:
+        """`Connection.tags` as a call of this batch."""
+        return self._scheduler.submit(
+            VERBS["tags"], bucket, key, (bucket, key), options, callback, errback
+        )
+
+    def set_tags(
+        self,
+        bucket: str,
+        key: str,
+        tags: Mapping[str, str],
+        *,
+        callback: Callback[None] | None = None,
+        errback: Errback | None = None,
+        **options: Unpack[SetTagsOptions],
+    ) -> Handle[None]:
+        """`Connection.set_tags` as a call of this batch."""
+        return self._scheduler.submit(
+            VERBS["set_tags"], bucket, key, (bucket, key, tags), options, callback, errback
+        )
+
+    def create_bucket(
+        self,
+        bucket: str,
+        *,
+        callback: Callback[None] | None = None,
+        errback: Errback | None = None,
+        **options: Unpack[CreateBucketOptions],
+    ) -> Handle[None]:
+        """`Connection.create_bucket` as a call of this batch."""
+        return self._scheduler.submit(
+            VERBS["create_bucket"], bucket, None, (bucket,), options, callback, errback
+        )
+
+    def delete_bucket(
+        self,
+        bucket: str,
+        *,
+        callback: Callback[None] | None = None,
+        errback: Errback | None = None,
+        **options: Unpack[DeleteBucketOptions],
+    ) -> Handle[None]:
+        """`Connection.delete_bucket` as one call of this batch."""
+        return self._scheduler.submit(
+            VERBS["delete_bucket"], bucket, None, (bucket,), options, callback, errback
+        )
+
+    def head_bucket(
+        self,
+        bucket: str,
+        *,
+        callback: Callback[BucketInfo] | None = None,
+        errback: Errback | None = None,
+        **options: Unpack[HeadBucketOptions],
+    ) -> Handle[BucketInfo]:
+        """`Connection.head_bucket` as a call of this batch."""
+        return self._scheduler.submit(
+            VERBS["head_bucket"], bucket, None, (bucket,), options, callback, errback
         )
 
     def call(

@@ -35,7 +35,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from s3po.credentials.arguments import check_arguments
-from s3po.credentials.chain import Chain, Fixed, Provider
+from s3po.credentials.chain import Chain, Fixed, Found, Provider
 from s3po.credentials.context import Context
 from s3po.credentials.environment import Environment
 from s3po.credentials.files import Files
@@ -47,7 +47,9 @@ if TYPE_CHECKING:
     from s3po.credentials.context import RequestSigner
 
 __all__ = [
+    "Chain",
     "Context",
+    "Found",
     "Provider",
     "Settings",
     "make_context",

@@ -21,6 +21,10 @@ _looks_like_ip = re.compile(r"[0-9]+(?:\.[0-9]+){3}").fullmatch
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-points-naming.html
 _ACCESS_POINT = r"[a-z0-9][a-z0-9-]{1,48}[a-z0-9]"
 
+#: Of the names of directory buckets
+#: (https://docs.aws.amazon.com/AmazonS3/latest/userguide/directory-bucket-naming-rules.html).
+DIRECTORY_BUCKET_SUFFIX = "--x-s3"
+
 _SERVICES = ("s3", "s3-object-lambda")
 
 

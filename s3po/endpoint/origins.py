@@ -14,7 +14,7 @@ from s3po.errors import ConfigError
 #: A directory bucket, or an access point of one: `name--use1-az4--x-s3`
 #: (https://docs.aws.amazon.com/AmazonS3/latest/userguide/directory-bucket-naming-rules.html).
 _EXPRESS = r".+--([a-z0-9]+(?:-[a-z0-9]+)+)--xa?-s3"
-_EXPRESS_SUFFIXES = ("--x-s3", "--xa-s3")
+EXPRESS_SUFFIXES = ("--x-s3", "--xa-s3")
 
 
 class Origin(NamedTuple):
@@ -52,7 +52,7 @@ def resolve_origin(
         return _resolve_access_point(settings, bucket)
     url = settings.url
     if bucket is not None and settings.follows_aws:
-        if bucket.endswith(_EXPRESS_SUFFIXES):
+        if bucket.endswith(EXPRESS_SUFFIXES):
             url = _locate_express(settings, bucket, region)
             return make_origin(url, region, "s3express", session_auth=True), f"{url.path}/"
         _refuse_reserved(bucket)
@@ -170,7 +170,7 @@ def _locate_express(settings: Settings, bucket: str, region: str) -> URL:
     url = settings.url
     if settings.is_aws:
         url = url.with_host(settings.aws_host("s3express", region, f"-{found[1]}"))
-    elif url.is_ip:
+    elif url.is_ip or settings.style == "path":
         return url._replace(path=f"{url.path}/{bucket}")
     return url.below(bucket)
 

@@ -8,9 +8,15 @@ from urllib.parse import quote
 
 from s3po.endpoint.aws import parse_host
 from s3po.endpoint.names import check_bucket
-from s3po.endpoint.origins import Origin, check_region, make_origin, resolve_origin
+from s3po.endpoint.origins import (
+    EXPRESS_SUFFIXES,
+    Origin,
+    check_region,
+    make_origin,
+    resolve_origin,
+)
 from s3po.endpoint.settings import AddressingStyle, Settings, make_settings
-from s3po.messages import Query
+from s3po.messages import Query, Request
 from s3po.providers import Provider
 
 #: Characters that percent-encoding leaves alone
@@ -18,6 +24,16 @@ from s3po.providers import Provider
 _is_plain_path = re.compile(r"[A-Za-z0-9/._~-]*").fullmatch
 
 _MAX_PREFIXES = 1024
+
+#: Of GETs of a directory bucket that go to its zone; all other queries name a subresource.
+_ZONAL_QUERY = frozenset(
+    {
+        *("list-type", "prefix", "delimiter", "marker", "max-keys", "encoding-type"),
+        *("continuation-token", "start-after", "fetch-owner"),
+        *("uploads", "key-marker", "upload-id-marker", "max-uploads"),
+        *("session", "versions", "version-id-marker"),
+    }
+)
 
 # Half the time of calling the class, on each request.
 _new = tuple.__new__
@@ -172,6 +188,25 @@ class Endpoint:
         rest = "/" if bucket is None else f"/{check_bucket(bucket, arn=False)}"
         rest += _format_query(query) if query else ""
         return Address(url.text + rest, make_origin(url, region, "s3express"))
+
+    def is_control(self, request: Request) -> bool:
+        """Tell whether a request without a key goes to the control endpoint: see `resolve_control`.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-express-APIs.html
+        """
+        bucket = request.bucket
+        if bucket is None:
+            return request.operation == "list_directory_buckets"
+        if not bucket.endswith(EXPRESS_SUFFIXES) or not self._settings.follows_aws:
+            return False
+        method = request.method
+        if method in ("PUT", "DELETE"):
+            return True
+        names = [name for name, _ in request.query]
+        if method == "POST":
+            return "delete" not in names
+        # Listings, and CreateSession.
+        return method == "GET" and not _ZONAL_QUERY.issuperset(names)
 
     def is_own_host(self, host: str) -> bool:
         """Tell whether a host belongs to this endpoint, so that signed requests may go to it.

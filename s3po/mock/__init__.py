@@ -18,20 +18,23 @@ What it does not do
 These operations answer 501 NotImplemented with their name; so does a write whose subresource the
 mock does not know, and any request whose `x-id` names an operation that it is not:
 
-CreateBucketMetadataConfiguration, CreateBucketMetadataTableConfiguration, CreateSession,
+CreateBucketMetadataConfiguration, CreateBucketMetadataTableConfiguration,
 DeleteBucketMetadataConfiguration, DeleteBucketMetadataTableConfiguration, DeleteObjectAnnotation,
 GetBucketAbac, GetBucketMetadataConfiguration, GetBucketMetadataTableConfiguration,
-GetObjectAnnotation, GetObjectTorrent, ListDirectoryBuckets, ListObjectAnnotations, PutBucketAbac,
-PutObjectAnnotation, RenameObject, RestoreObject, SelectObjectContent,
+GetObjectAnnotation, GetObjectTorrent, ListObjectAnnotations, PutBucketAbac,
+PutObjectAnnotation, SelectObjectContent,
 UpdateBucketMetadataAnnotationTableConfiguration, UpdateBucketMetadataInventoryTableConfiguration,
-UpdateBucketMetadataJournalTableConfiguration, UpdateObjectEncryption, WriteGetObjectResponse.
+UpdateBucketMetadataJournalTableConfiguration, WriteGetObjectResponse.
 
 So do, with the header's name: MFA (any request with `x-amz-mfa`, versioning with MfaDelete), appends
 (`x-amz-write-offset-bytes`), event holds (`x-amz-object-lock-event-hold`), checksums by XXHash,
 If-None-Match of a write with anything but `*` and If-Match with `*`, bodies of unknown length (chunked,
-but not aws-chunked), signatures of version 4A, directory buckets.
+but not aws-chunked), signatures of version 4A, RestoreObject's SELECT.
 
 A fault of the mock's own is a 500 InternalError; its traceback is in the server's log.
+
+Directory buckets (`name--use1-az4--x-s3`) have CreateSession, ListDirectoryBuckets and RenameObject; in all
+else they are as other buckets are. What RestoreObject asks back is there at once.
 
 Stored, checked and given back, but not acted upon: lifecycles (`x-amz-expiration` tells what would
 expire; nothing does), websites, logging, notifications (their destinations are not looked for),

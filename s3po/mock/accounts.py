@@ -36,6 +36,8 @@ class Session(NamedTuple):
     arn: str
     #: Seconds since the epoch.
     expires: float
+    #: The directory bucket that they are for; "" for the keys of STS.
+    bucket: str = ""
 
 
 class Accounts:
@@ -92,23 +94,42 @@ class Accounts:
                 return owner
         return None
 
-    def check_token(self, account: Account, token: str | None, now: float) -> None:
-        """InvalidToken unless the session token is the account's; ExpiredToken once it has expired."""
+    def check_token(
+        self,
+        account: Account,
+        token: str | None,
+        now: float,
+        bucket: str | None = None,
+        session_token: str | None = None,
+    ) -> None:
+        """InvalidToken unless the session token is the account's; ExpiredToken once it has expired.
+
+        `session_token` is that of a session of a directory bucket, and good for that `bucket` alone.
+        """
+        session = self.sessions.get(account.access_key)
+        if session is not None and session.bucket:
+            if bucket != session.bucket:
+                raise S3Failure("AccessDenied")
+            token = session_token
+        elif session_token is not None:
+            raise S3Failure("InvalidToken")
         if account.token is None:
             return
         if account.token != token:
             raise S3Failure("InvalidToken") if token else S3Failure("InvalidAccessKeyId")
-        session = self.sessions.get(account.access_key)
         if session is not None and now >= session.expires:
             raise S3Failure("ExpiredToken")
 
-    def issue(self, owner: Owner, arn: str, expires: float) -> Session:
-        """Temporary keys of an account, accepted with their token until they expire."""
+    def issue(self, owner: Owner, arn: str, expires: float, bucket: str = "") -> Session:
+        """Temporary keys of an account, accepted with their token until they expire.
+
+        Those of a session of a directory bucket are accepted for that `bucket`.
+        """
         access_key = "ASIA" + base64.b32encode(os.urandom(10)).decode()
         secret = base64.b64encode(os.urandom(30)).decode()
         token = base64.b64encode(os.urandom(96)).decode()
         account = Account(access_key, secret, token, owner.id, owner.display_name)
-        session = self.sessions[access_key] = Session(account, owner, arn, expires)
+        session = self.sessions[access_key] = Session(account, owner, arn, expires, bucket)
         return session
 
     def signing_key(self, account: Account, scope: str) -> bytes:

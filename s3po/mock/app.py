@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from s3po.errors import TransportTimeout
-from s3po.mock import buckets, cors, sts
+from s3po.mock import buckets, cors, directories, sts
 from s3po.mock.answers import Answer, Headers, S3Failure, status_line
 from s3po.mock.bucket_defaults import BucketDefaults
 from s3po.mock.dates import http_date
@@ -83,7 +83,8 @@ class MockS3(Service):
     def create_bucket(self, name: str) -> None:
         """Make a bucket of the first account's without a request; one that is there stays."""
         try:
-            buckets.check_name(name)
+            if directories.zone_of(name) is None:
+                buckets.check_name(name)
         except S3Failure as failure:
             raise ValueError(f"{name!r} is not a bucket's name: {failure.message}") from None
         owner = self.owner

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from s3po.mock import access, acl, tagging
+from s3po.mock import access, acl, directories, tagging
 from s3po.mock.answers import Answer, S3Failure, xml_answer
 from s3po.mock.bucket_defaults import OWNERSHIPS, BucketDefaults
 from s3po.mock.dates import iso_time
@@ -102,18 +102,25 @@ def create_bucket(request: Request) -> Answer:
     if request.identity is None:
         raise S3Failure("AccessDenied")
     name = request.bucket_name or ""
-    check_name(name)
+    if not name.endswith(directories.SUFFIX):
+        check_name(name)
     constraint: str | None = None
     tags: dict[str, str] = {}
     if request.body:
         root = parse(request.body, "CreateBucketConfiguration", "CreateBucketRequest")
-        if root.find("Bucket") is not None:
-            raise S3Failure("NotImplemented", "CreateBucket: directory buckets are not implemented")
+        if name.endswith(directories.SUFFIX):
+            directories.check_creation(name, root)
+        elif root.find("Bucket") is not None:
+            raise S3Failure("InvalidBucketName", BucketName=name)
         constraint = root.get("LocationConstraint")
         listed = root.find("Tags")
         if listed is not None:
             tags = tagging.from_creation(listed)
-    region = _choose_region(request, constraint)
+    elif name.endswith(directories.SUFFIX):
+        directories.check_creation(name, None)
+    region = (
+        request.region if name.endswith(directories.SUFFIX) else _choose_region(request, constraint)
+    )
     existing = request.app.store.buckets.get(name)
     headers = request.headers
     if existing is not None:
@@ -212,6 +219,7 @@ def list_buckets(request: Request) -> Answer:
         bucket
         for name, bucket in sorted(request.app.store.buckets.items())
         if bucket.owner.id == who.id
+        and not name.endswith(directories.SUFFIX)
         and name.startswith(prefix)
         and name > after
         and (region is None or bucket.region == region)

@@ -12,6 +12,7 @@ from s3po.mock.answers import Answer, S3Failure, xml_answer
 from s3po.mock.dates import iso_time
 from s3po.mock.document import element, page
 from s3po.mock.request import Request
+from s3po.mock.restores import is_archived
 from s3po.mock.service import MAX_PUT
 from s3po.mock.store import Bucket, Version
 from s3po.mock.writes import new_version, read_metadata, read_system, store_version
@@ -63,7 +64,7 @@ def copy_source(request: Request) -> tuple[Bucket, Version, bool]:
     encryption.check_read(
         request.headers, version, "x-amz-copy-source-server-side-encryption-customer-"
     )
-    if version.storage_class in ("GLACIER", "DEEP_ARCHIVE"):
+    if is_archived(version, request.now):
         raise S3Failure("InvalidObjectState", StorageClass=version.storage_class)
     return bucket, version, version_id is not None
 

@@ -8,6 +8,7 @@ from s3po.mock.answers import Answer, Headers, S3Failure
 from s3po.mock.dates import http_date
 from s3po.mock.lifecycle import expiration_header
 from s3po.mock.request import Request
+from s3po.mock.restores import is_archived, restore_header
 from s3po.mock.store import Version
 from s3po.mock.writes import SYSTEM, checksum_headers
 
@@ -30,6 +31,9 @@ def _head(version: Version) -> Headers:
         headers.append(("x-amz-tagging-count", str(len(version.tags))))
     headers += encryption.echo(version.encryption)
     headers += locks.echo(version)
+    restored = restore_header(version)
+    if restored is not None:
+        headers.append(("x-amz-restore", restored))
     version.head = headers
     return headers
 
@@ -81,7 +85,7 @@ def get_object(request: Request) -> Answer:
             break
     if encryption.concerns_read(given, version):
         encryption.check_read(given, version)
-    if version.storage_class in ("GLACIER", "DEEP_ARCHIVE") and request.method == "GET":
+    if request.method == "GET" and is_archived(version, request.now):
         raise S3Failure("InvalidObjectState", StorageClass=version.storage_class)
     if request.pairs:
         headers = _override(request, headers)

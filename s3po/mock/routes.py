@@ -13,11 +13,14 @@ from s3po.mock import (
     copies,
     cors,
     deletes,
+    directories,
     forms,
     listings,
     locks,
     multipart,
+    object_encryption,
     reads,
+    restores,
     writes,
 )
 from s3po.mock.answers import S3Failure
@@ -71,6 +74,7 @@ BUCKET: dict[tuple[str, str], Operation] = {
     ),
     ("POST", ""): Operation("PostObject", forms.post_object),
     ("OPTIONS", ""): Operation("OptionsObject", cors.preflight),
+    ("GET", "session"): Operation("CreateSession", directories.create_session),
     ("GET", "location"): Operation(
         "GetBucketLocation", buckets.get_bucket_location, "s3:GetBucketLocation", "OWNER"
     ),
@@ -181,6 +185,14 @@ OBJECT: dict[tuple[str, str], Operation] = {
     ("PUT", "retention"): Operation("PutObjectRetention", locks.put_object_retention, body="xml"),
     ("GET", "legal-hold"): Operation("GetObjectLegalHold", locks.get_object_legal_hold),
     ("PUT", "legal-hold"): Operation("PutObjectLegalHold", locks.put_object_legal_hold, body="xml"),
+    ("POST", "restore"): Operation("RestoreObject", restores.restore_object, body="xml"),
+    ("PUT", "encryption"): Operation(
+        "UpdateObjectEncryption",
+        object_encryption.update_object_encryption,
+        body="xml",
+        integrity=True,
+    ),
+    ("PUT", "renameObject"): Operation("RenameObject", directories.rename_object),
     ("POST", "uploads"): Operation(
         "CreateMultipartUpload", multipart.create_multipart_upload, "s3:PutObject", "OBJECT"
     ),
@@ -206,7 +218,6 @@ UPLOAD_PART_COPY = Operation("UploadPartCopy", multipart.upload_part_copy, "s3:P
 #: What S3 has and the mock has not: (level, method, subresource) -> operation.
 _MISSING: dict[str, dict[tuple[str, str], str]] = {
     "bucket": {
-        ("GET", "session"): "CreateSession",
         ("GET", "abac"): "GetBucketAbac",
         ("PUT", "abac"): "PutBucketAbac",
         ("POST", "metadataConfiguration"): "CreateBucketMetadataConfiguration",
@@ -221,10 +232,7 @@ _MISSING: dict[str, dict[tuple[str, str], str]] = {
     },
     "object": {
         ("GET", "torrent"): "GetObjectTorrent",
-        ("POST", "restore"): "RestoreObject",
         ("POST", "select"): "SelectObjectContent",
-        ("PUT", "renameObject"): "RenameObject",
-        ("PUT", "encryption"): "UpdateObjectEncryption",
         ("GET", "annotation"): "ListObjectAnnotations",
         ("PUT", "annotation"): "PutObjectAnnotation",
         ("DELETE", "annotation"): "DeleteObjectAnnotation",
@@ -238,7 +246,7 @@ _BUCKET_SUBRESOURCES = frozenset(sub for _, sub in BUCKET if sub)
 _OBJECT_SUBRESOURCES = frozenset(sub for _, sub in OBJECT if sub)
 
 _GET_OBJECT = OBJECT["GET", ""]
-_LIST_DIRECTORY_BUCKETS = Operation("ListDirectoryBuckets", None)
+_LIST_DIRECTORY_BUCKETS = Operation("ListDirectoryBuckets", directories.list_directory_buckets)
 _WRITE_GET_OBJECT_RESPONSE = Operation("WriteGetObjectResponse", None)
 
 #: Parameters of writes that are no subresource, even where their value is empty.
@@ -322,7 +330,11 @@ def _find(request: Request) -> Operation:
         found = BUCKET.get((method, sub))
     else:
         sub = ""
-        if method == "GET" and "max-directory-buckets" in request.query:
+        # On AWS it has a host of its own.
+        if method == "GET" and (
+            "max-directory-buckets" in request.query
+            or "/s3express/" in request.headers.get("authorization", "")
+        ):
             return _LIST_DIRECTORY_BUCKETS
         found = SERVICE.get((method, ""))
     if found is None:

@@ -86,8 +86,13 @@ def authenticate_header(request: Request, header: str) -> None:
             raise _malformed(
                 "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date."
             )
-        token = headers.get("x-amz-security-token")
-        request.app.accounts.check_token(account, token, request.now + request.skew)
+        request.app.accounts.check_token(
+            account,
+            headers.get("x-amz-security-token"),
+            request.now + request.skew,
+            request.bucket_name,
+            headers.get("x-amz-s3session-token"),
+        )
         key = _verify(request, account, date, scope, signed, signature, payload, request.pairs)
         if payload.startswith("STREAMING-AWS4-HMAC-SHA256"):
             request.chunks = ChunkSigner(key, date, scope, signature)
@@ -108,7 +113,8 @@ def split_scope(credential: str, service: str = "s3") -> tuple[str, str, str]:
             "the Credential is mal-formed; expecting "
             '"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".'
         )
-    if pieces[3] != service:
+    # Directory buckets are signed for as a service of their own.
+    if pieces[3] != service and not (service == "s3" and pieces[3] == "s3express"):
         raise _malformed(f'incorrect service "{pieces[3]}". This endpoint belongs to "{service}".')
     return pieces[0], "/".join(pieces[1:]), pieces[2]
 
@@ -251,7 +257,13 @@ def authenticate_query(request: Request) -> None:
     request.signed_query = True
     if account is not None:
         token = query.get("X-Amz-Security-Token") or request.headers.get("x-amz-security-token")
-        request.app.accounts.check_token(account, token, now)
+        request.app.accounts.check_token(
+            account,
+            token,
+            now,
+            request.bucket_name,
+            query.get("X-Amz-S3session-Token") or request.headers.get("x-amz-s3session-token"),
+        )
         pairs = [pair for pair in request.pairs if pair[0] != "X-Amz-Signature"]
         _verify(
             request,

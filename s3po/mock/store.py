@@ -126,6 +126,7 @@ class Version:
         "metadata",
         "modified",
         "parts",
+        "restored_until",
         "retention",
         "storage_class",
         "tags",
@@ -155,6 +156,8 @@ class Version:
         self.encryption: dict[str, str] = {}
         self.storage_class = "STANDARD"
         self.delete_marker = False
+        #: Until when a copy of an archived object is there; None where there is none.
+        self.restored_until: float | None = None
         #: (mode, until) of an object lock.
         self.retention: tuple[str, float] | None = None
         self.legal_hold: str | None = None

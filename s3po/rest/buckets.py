@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 
-from s3po.endpoint import check_bucket
-from s3po.errors import MalformedResponse
+from s3po.endpoint import DIRECTORY_BUCKET_SUFFIX, check_bucket
+from s3po.errors import MalformedResponse, S3Error
 from s3po.messages import Request
-from s3po.models import BucketInfo, ListBucketsResult, ListObjectsResult
+from s3po.models import BucketInfo, ListBucketsResult, ListObjectsResult, ListVersionsResult
 from s3po.rest import codec
-from s3po.rest.checks import add_headers, check_int, check_name, check_text, check_value
+from s3po.rest.checks import (
+    add_headers,
+    check_int,
+    check_name,
+    check_text,
+    check_value,
+    is_unknown_request,
+)
 from s3po.rest.sender import Sender
 
 
@@ -21,6 +29,8 @@ class BucketOperations(Sender):
     ) -> None:
         """Make a bucket, in `region` where one is given; AWS makes it in the client's otherwise.
 
+        On AWS a name that ends with `--use1-az4--x-s3` makes a directory bucket, in the zone that it names.
+
         Raises Conflict where the name is taken.
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
         """
@@ -30,8 +40,13 @@ class BucketOperations(Sender):
         on_aws = self.endpoint.provider.name == "aws"
         if on_aws and region is None:
             region = self.endpoint.region
-        # us-east-1 is the one region that must not be named.
-        body = codec.build_create_bucket(None if region == "us-east-1" else region)
+        if bucket.endswith(DIRECTORY_BUCKET_SUFFIX) and on_aws:
+            # Raises ConfigError where the name has no zone.
+            self.endpoint.resolve(bucket, None)
+            body = codec.build_create_directory_bucket(bucket)
+        else:
+            # us-east-1 is the one region that must not be named.
+            body = codec.build_create_bucket(None if region == "us-east-1" else region)
         self.send(
             Request(
                 "create_bucket",
@@ -107,6 +122,34 @@ class BucketOperations(Sender):
         ).result
         return result
 
+    def list_directory_buckets(
+        self,
+        *,
+        continuation_token: str | None = None,
+        max_directory_buckets: int = 1000,
+        headers: Mapping[str, str] | None = None,
+    ) -> ListBucketsResult:
+        """One page of the directory buckets of the credentials' owner in the endpoint's region.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListDirectoryBuckets.html
+        """
+        most = check_int("max_directory_buckets", max_directory_buckets, 0, 1000)
+        query: list[tuple[str, str | None]] = [("max-directory-buckets", str(most))]
+        if continuation_token is not None:
+            query.append(
+                ("continuation-token", check_text("continuation_token", continuation_token))
+            )
+        result: ListBucketsResult = self.send(
+            Request(
+                "list_directory_buckets",
+                "GET",
+                query=tuple(query),
+                headers=add_headers({}, headers),
+                parse=codec.parse_list_directory_buckets,
+            )
+        ).result
+        return result
+
     def get_bucket_location(self, bucket: str, *, headers: Mapping[str, str] | None = None) -> str:
         """The region of a bucket, by its name of today (`us-east-1`, never empty).
 
@@ -142,7 +185,7 @@ class BucketOperations(Sender):
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
         """
         check_bucket(bucket)
-        query: list[tuple[str, str | None]] = [("list-type", "2"), ("encoding-type", "url")]
+        query: list[tuple[str, str | None]] = [("list-type", "2"), *self._list_encoding()]
         _add_listing(query, prefix, delimiter, max_keys)
         if continuation_token is not None:
             query.append(
@@ -159,7 +202,7 @@ class BucketOperations(Sender):
                 bucket,
                 query=tuple(query),
                 headers=add_headers({}, headers),
-                parse=codec.parse_list_objects_v2,
+                parse=partial(codec.parse_list_objects_v2, encoded=self._encoded),
             )
         ).result
         return result
@@ -179,7 +222,7 @@ class BucketOperations(Sender):
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html
         """
         check_bucket(bucket)
-        query: list[tuple[str, str | None]] = [("encoding-type", "url")]
+        query: list[tuple[str, str | None]] = self._list_encoding()
         _add_listing(query, prefix, delimiter, max_keys)
         if marker is not None:
             query.append(("marker", check_name("marker", marker)))
@@ -190,10 +233,122 @@ class BucketOperations(Sender):
                 bucket,
                 query=tuple(query),
                 headers=add_headers({}, headers),
-                parse=codec.parse_list_objects_v1,
+                parse=partial(codec.parse_list_objects_v1, encoded=self._encoded),
             )
         ).result
         return result
+
+    @property
+    def _encoded(self) -> bool | None:
+        """Whether listings are percent-encoded; None: as each says."""
+        return self.endpoint.provider.url_encoded_lists
+
+    def _list_encoding(self) -> list[tuple[str, str | None]]:
+        return [] if self._encoded is False else [("encoding-type", "url")]
+
+    def iter_pages(
+        self,
+        bucket: str,
+        *,
+        prefix: str = "",
+        delimiter: str | None = None,
+        start_after: str | None = None,
+        max_keys: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Iterator[ListObjectsResult]:
+        """The pages of a listing, by the version of ListObjects that the store has.
+
+        Version 2 unless the provider's is 1; where the store refuses it (501, 405, 400), or answers as
+        version 1 does, version 1 is used from then on.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html
+        """
+        learned = self._learned
+        version = self.endpoint.provider.list_version
+        if version != 1 and not learned.lists_v1:
+            page = None
+            try:
+                for page in self.iter_pages_v2(
+                    bucket,
+                    prefix=prefix,
+                    delimiter=delimiter,
+                    start_after=start_after,
+                    max_keys=max_keys,
+                    headers=headers,
+                ):
+                    yield page
+            except S3Error as error:
+                if page is not None or not is_unknown_request(error, version == 2):
+                    raise
+            else:
+                if page is None or not page.is_truncated or page.next_token is not None:
+                    return
+                start_after = codec.last_name(page)
+                learned.lists_v1 = True
+            pages = self.iter_pages_v1(
+                bucket,
+                prefix=prefix,
+                delimiter=delimiter,
+                start_after=start_after,
+                max_keys=max_keys,
+                headers=headers,
+            )
+            for page in pages:
+                # It is version 2 that the store does not take.
+                learned.lists_v1 = True
+                yield page
+            return
+        yield from self.iter_pages_v1(
+            bucket,
+            prefix=prefix,
+            delimiter=delimiter,
+            start_after=start_after,
+            max_keys=max_keys,
+            headers=headers,
+        )
+
+    def iter_version_pages(
+        self,
+        bucket: str,
+        *,
+        prefix: str = "",
+        delimiter: str | None = None,
+        key_marker: str | None = None,
+        version_id_marker: str | None = None,
+        max_keys: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Iterator[ListVersionsResult]:
+        """The pages of a listing of versions, each asked for when it is reached.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
+        """
+        check_bucket(bucket)
+        visited = _Round()
+        while True:
+            query = [("versions", None), *self._list_encoding()]
+            _add_listing(query, prefix, delimiter, max_keys)
+            if key_marker is not None:
+                query.append(("key-marker", check_name("key_marker", key_marker)))
+            if version_id_marker is not None:
+                query.append(
+                    ("version-id-marker", check_text("version_id_marker", version_id_marker))
+                )
+            page: ListVersionsResult = self.send(
+                Request(
+                    "list_object_versions",
+                    "GET",
+                    bucket,
+                    query=tuple(query),
+                    headers=add_headers({}, headers),
+                    parse=partial(codec.parse_list_object_versions, encoded=self._encoded),
+                )
+            ).result
+            yield page
+            if not page.is_truncated:
+                return
+            key_marker, version_id_marker = page.next_key_marker, page.next_version_id_marker
+            visited.check((key_marker, version_id_marker), "list_object_versions", bucket)
 
     def iter_pages_v2(
         self,
@@ -224,9 +379,10 @@ class BucketOperations(Sender):
                 headers=headers,
             )
             yield page
-            token = visited.check(page, "list_objects_v2", bucket)
+            token = page.next_token
             if token is None:
                 return
+            visited.check(token, "list_objects_v2", bucket)
 
     def iter_pages_v1(
         self,
@@ -251,9 +407,10 @@ class BucketOperations(Sender):
                 headers=headers,
             )
             yield page
-            marker = visited.check(page, "list_objects", bucket)
+            marker = page.next_token
             if marker is None:
                 return
+            visited.check(marker, "list_objects", bucket)
 
 
 class _Round:
@@ -262,24 +419,22 @@ class _Round:
     __slots__ = ("_count", "_last", "_limit", "_saved")
 
     def __init__(self) -> None:
-        self._last: str | None = None
-        self._saved: str | None = None
+        self._last: object = None
+        self._saved: object = None
         self._count = 0
         self._limit = 1
 
-    def check(self, page: ListObjectsResult, operation: str, bucket: str) -> str | None:
-        token = page.next_token
-        if token is not None:
-            if token in (self._last, self._saved):
-                raise MalformedResponse(
-                    "the store goes round: it named the same next page twice"
-                ).add_context(operation=operation, bucket=bucket)
-            self._last = token
-            self._count += 1
-            if self._count == self._limit:
-                self._saved = token
-                self._limit *= 2
-        return token
+    def check(self, token: object, operation: str, bucket: str) -> None:
+        """Raise MalformedResponse for a token that was there before."""
+        if token in (self._last, self._saved):
+            raise MalformedResponse(
+                "the store goes round: it named the same next page twice"
+            ).add_context(operation=operation, bucket=bucket)
+        self._last = token
+        self._count += 1
+        if self._count == self._limit:
+            self._saved = token
+            self._limit *= 2
 
 
 def _add_listing(

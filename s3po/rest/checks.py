@@ -6,7 +6,7 @@ import re
 from collections.abc import Container, ItemsView, Iterable, Mapping
 
 from s3po.config import MAX_PARTS, MAX_PUT_SIZE
-from s3po.errors import ConfigError
+from s3po.errors import ConfigError, S3Error
 from s3po.messages import Body, BytesLike, Query
 
 # https://www.rfc-editor.org/rfc/rfc9110#name-tokens
@@ -189,6 +189,19 @@ def range_header(wanted: object) -> str:
 
 def version_query(version_id: str | None) -> Query:
     return () if version_id is None else (("versionId", check_text("version_id", version_id)),)
+
+
+#: With a 400: the store did not know what was asked of it.
+_UNKNOWN_REQUEST_CODES = frozenset(
+    {"", "BadRequest", "InvalidArgument", "InvalidRequest", "MethodNotAllowed", "NotImplemented"}
+)
+
+
+def is_unknown_request(error: S3Error, known: bool | None = None) -> bool:
+    """True where a store may not know the operation at all; a 400 says so of one that is `known` never."""
+    return error.status in (501, 405) or (
+        not known and error.status == 400 and error.code in _UNKNOWN_REQUEST_CODES
+    )
 
 
 def check_query(query: Mapping[str, str | None] | Iterable[tuple[str, str | None]]) -> Query:

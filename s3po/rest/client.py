@@ -26,7 +26,7 @@ from s3po.errors import (
     TransportTimeout,
 )
 from s3po.messages import Body, BytesLike, Request
-from s3po.models import RetryInfo
+from s3po.models import Credentials, RetryInfo
 from s3po.rest.buckets import BucketOperations
 from s3po.rest.checks import add_headers, check_body, check_query, is_conditional
 from s3po.rest.codec import check_error, parse_error
@@ -35,6 +35,7 @@ from s3po.rest.multipart import MultipartOperations
 from s3po.rest.objects import ANY_SIZE, ObjectOperations
 from s3po.rest.presign import METHODS, PresignOperations
 from s3po.rest.sender import Gate
+from s3po.rest.sessions import Sessions, is_own_request
 from s3po.rest.streams import CountedStream, rewind
 from s3po.rest.table import TableOperations
 from s3po.retry import Backoff, Retries, RetryPolicy, is_throttling, is_unreachable
@@ -109,7 +110,7 @@ class Client(
         self._retry = retry if retry is not None else RetryPolicy(config, sleep=sleep)
         self._clock = clock
         self._sleep = sleep
-        self._learned = Learned()
+        self._learned = Learned(Sessions(sleep=sleep, now=clock))
         extra = config.user_agent_extra.strip()
         self._agent = (
             f"s3po/{getattr(s3po, '__version__', '0')} python/{'.'.join(map(str, sys.version_info[:3]))}"
@@ -195,6 +196,8 @@ class Client(
                 error: S3poError = parse_error(response, request)
             except (TransportError, S3Error, MalformedResponse) as caught:
                 error = caught
+            except _NoSession as failed:
+                raise failed.error from None
             except MemoryError:
                 error = MalformedResponse("an answer that does not fit into memory")
             except S3poError as caught:
@@ -290,7 +293,13 @@ class Client(
             if (
                 isinstance(error, S3Error)
                 and correct(
-                    self._learned, error, request, region, corrected, self._clock(), self._provider
+                    self._learned,
+                    error,
+                    request,
+                    region,
+                    corrected,
+                    self._clock(),
+                    self._provider_of(request),
                 )
             ) or self._look_for_region(error, request, region, corrected):
                 delay = 0.0
@@ -373,9 +382,14 @@ class Client(
         held = limiter is not None
         try:
             learned = self._learned
-            url, origin = self.endpoint.resolve(
-                request.bucket, request.key, request.query, region=region
-            )
+            if request.key is None and self.endpoint.is_control(request):
+                url, origin = self.endpoint.resolve_control(
+                    request.bucket, request.query, region=region
+                )
+            else:
+                url, origin = self.endpoint.resolve(
+                    request.bucket, request.key, request.query, region=region
+                )
             headers = {
                 "host": origin.host_header,
                 "user-agent": self._agent,
@@ -388,6 +402,16 @@ class Client(
                 add_digest(headers, request)
             credentials = request.credentials = self._provider.get()
             if credentials is not None:
+                if origin.session_auth and self._uses_session(request):
+                    try:
+                        session = request.credentials = self._session_of(request.bucket).get()
+                    except S3poError as error:
+                        # It was tried again already.
+                        raise _NoSession(error) from None
+                    assert session is not None
+                    assert session.token is not None
+                    headers["x-amz-s3session-token"] = session.token
+                    credentials = Credentials(session.access_key, session.secret_key)
                 signer = learned.signers.get(origin.signing_scope)
                 if signer is None:
                     signer = learned.signers[origin.signing_scope] = Signer(
@@ -428,6 +452,24 @@ class Client(
         finally:
             if held:
                 limiter.release()  # type: ignore[union-attr]
+
+    def _uses_session(self, request: Request) -> bool:
+        return not self.config.disable_s3_express_session_auth and not is_own_request(request)
+
+    def _session_of(self, bucket: str | None) -> Provider:
+        """The session of a directory bucket; who asks first opens it, and nobody's limits hold for that."""
+        assert bucket is not None
+        opener = copy.copy(self)
+        opener.limiter = None
+        opener.deadline = None
+        return self._learned.sessions.find(bucket, opener.create_session)
+
+    def _provider_of(self, request: Request) -> Provider:
+        """Where the credentials of a request come from."""
+        used = request.credentials
+        if used is not None and used.source.startswith("a session of "):
+            return self._session_of(request.bucket)
+        return self._provider
 
     def _timeout_until(self, deadline: float) -> tuple[float, float]:
         """The timeouts of one attempt: none of them reaches beyond the deadline."""
@@ -509,6 +551,14 @@ class Client(
             raise late from error
         finally:
             del error, late
+
+
+class _NoSession(Exception):
+    """The failure of opening the session that a request to a directory bucket is signed with."""
+
+    def __init__(self, error: S3poError) -> None:
+        super().__init__()
+        self.error = error
 
 
 def _is_late(error: S3poError, now: float, deadline: float) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
-from itertools import repeat
+from itertools import pairwise, repeat
 from urllib.parse import unquote_to_bytes
 
 from s3po import log
@@ -27,10 +28,13 @@ from s3po.models import (
     ListMultipartUploadsResult,
     ListObjectsResult,
     ListPartsResult,
+    ListVersionsResult,
     MultipartUploadInfo,
     ObjectInfo,
+    ObjectVersionInfo,
     PartInfo,
     PutObjectResult,
+    RestoreInfo,
     parse_http_date,
     unquote_etag,
 )
@@ -278,8 +282,27 @@ def build_create_bucket(region: str | None) -> bytes:
     return document("CreateBucketConfiguration", element("LocationConstraint", region))
 
 
-def parse_list_buckets(response: Response) -> ListBucketsResult:
-    root = parse_result(response, "ListAllMyBucketsResult", "Buckets", "Owner")
+def build_create_directory_bucket(bucket: str) -> bytes:
+    """For the zone that the bucket's name ends with, an Availability Zone or a Local Zone."""
+    zone = bucket.split("--")[-2]
+    is_local = zone.count("-") > 1
+    redundancy = "SingleLocalZone" if is_local else "SingleAvailabilityZone"
+    kind = "LocalZone" if is_local else "AvailabilityZone"
+    return document(
+        "CreateBucketConfiguration",
+        f"<Location>{element('Name', zone)}{element('Type', kind)}</Location>",
+        f"<Bucket>{element('DataRedundancy', redundancy)}{element('Type', 'Directory')}</Bucket>",
+    )
+
+
+def parse_list_directory_buckets(response: Response) -> ListBucketsResult:
+    return parse_list_buckets(response, "ListAllMyDirectoryBucketsResult")
+
+
+def parse_list_buckets(
+    response: Response, due: str = "ListAllMyBucketsResult"
+) -> ListBucketsResult:
+    root = parse_result(response, due, "Buckets", "Owner")
     buckets = root.find("Buckets")
     return ListBucketsResult(
         buckets=tuple(
@@ -321,8 +344,8 @@ def _entries() -> re.Pattern[str]:
         "<LastModified>([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\\.[0-9]{3})?+Z)"
         f"</LastModified>{_W}"
         f"<ETag>{_QUOTE}([!#-%'-;=?-~]*+){_QUOTE}</ETag>{_W}"
-        f"(?:<ChecksumAlgorithm>[A-Z0-9]++</ChecksumAlgorithm>{_W})*+"
-        f"(?:<ChecksumType>[A-Z_]++</ChecksumType>{_W})?+"
+        f"((?:<ChecksumAlgorithm>[A-Z0-9]++</ChecksumAlgorithm>{_W})*+)"
+        f"(?:<ChecksumType>([A-Z_]++)</ChecksumType>{_W})?+"
         f"<Size>([0-9]{{1,18}}+)</Size>{_W}"
         f"(?:<Owner>{_W}<ID>({_TEXT}*+)</ID>{_W}"
         f"(?:<DisplayName>{_TEXT}*+</DisplayName>{_W})?+</Owner>{_W})?+"
@@ -335,13 +358,24 @@ def _entries() -> re.Pattern[str]:
 _MARK = "S3poEntries"
 
 # To set a frozen dataclass's slots column by column costs less than half of its __init__.
-_set_key, _set_size, _set_etag, _set_last_modified, _set_storage_class, _set_owner_id = (
-    ObjectInfo.__dict__[field].__set__
-    for field in ("key", "size", "etag", "last_modified", "storage_class", "owner_id")
-)
+(
+    _set_key,
+    _set_size,
+    _set_etag,
+    _set_last_modified,
+    _set_storage_class,
+    _set_owner_id,
+    _set_checksum_algorithms,
+    _set_checksum_type,
+    _set_restore,
+) = (ObjectInfo.__dict__[field].__set__ for field in ObjectInfo.__slots__)
+
+_algorithms = re.compile("<ChecksumAlgorithm>([A-Z0-9]+)").findall
 
 
-def parse_list_objects(response: Response, *, v2: bool) -> ListObjectsResult:
+def parse_list_objects(
+    response: Response, *, v2: bool, encoded: bool | None = None
+) -> ListObjectsResult:
     """A page of a listing: by a strict scan where every byte of its entries matches, else in full."""
     content = response.content or b""
     start = content.find(b"<Contents>")
@@ -350,7 +384,7 @@ def parse_list_objects(response: Response, *, v2: bool) -> ListObjectsResult:
         text = content.decode("ascii")
         rows = _entries().findall(text, start, stop)
         if rows:
-            whole, keys, times, etags, sizes, owners, classes = zip(*rows, strict=True)
+            whole, keys, times, etags, sums, kinds, sizes, owners, classes = zip(*rows, strict=True)
             if sum(map(len, whole)) == stop - start:
                 rest = f"{text[:start]}<{_MARK}/>{text[stop:]}".encode("ascii")
                 try:
@@ -358,14 +392,16 @@ def parse_list_objects(response: Response, *, v2: bool) -> ListObjectsResult:
                     # Entries that were inside of something else are not the page's.
                     if sum(child.name in (_MARK, "Contents") for child in root.children) == 1:
                         modified = list(map(datetime.fromisoformat, times))
-                        if _is_url_encoded(root) and ("%" in text or "+" in text):
+                        if _is_url_encoded(root, encoded) and ("%" in text or "+" in text):
                             keys = _unquote_all(keys)
-                        infos = _object_infos(keys, sizes, etags, modified, classes, owners)
-                        return _listing(root, infos, v2=v2)
+                        infos = _object_infos(
+                            keys, sizes, etags, modified, classes, owners, sums, kinds
+                        )
+                        return _listing(root, infos, v2=v2, encoded=encoded)
                 except (MalformedResponse, ValueError):
                     # The full parser says what it is.
                     pass
-    return parse_list_objects_fully(response, v2=v2)
+    return parse_list_objects_fully(response, v2=v2, encoded=encoded)
 
 
 def _object_infos(
@@ -375,12 +411,20 @@ def _object_infos(
     modified: Iterable[datetime],
     classes: Iterable[str],
     owners: Sequence[str],
+    sums: Sequence[str],
+    kinds: Sequence[str],
 ) -> tuple[ObjectInfo, ...]:
     count = len(sizes)
     infos = tuple(map(object.__new__, repeat(ObjectInfo, count)))
     named: Iterable[str | None] = (
         (owner or None for owner in owners) if any(owners) else repeat(None, count)
     )
+    # Nearly all objects of a page have the same.
+    algorithms = {
+        text: tuple(name.lower() for name in _algorithms(text)) if text else ()
+        for text in set(sums)
+    }
+    types = {text: text or None for text in set(kinds)}
     run = deque[None](maxlen=0).extend
     run(map(_set_key, infos, keys))
     run(map(_set_size, infos, map(int, sizes)))
@@ -388,13 +432,18 @@ def _object_infos(
     run(map(_set_last_modified, infos, modified))
     run(map(_set_storage_class, infos, classes))
     run(map(_set_owner_id, infos, named))
+    run(map(_set_checksum_algorithms, infos, map(algorithms.__getitem__, sums)))
+    run(map(_set_checksum_type, infos, map(types.__getitem__, kinds)))
+    run(map(_set_restore, infos, repeat(None, count)))
     return infos
 
 
-def parse_list_objects_fully(response: Response, *, v2: bool) -> ListObjectsResult:
+def parse_list_objects_fully(
+    response: Response, *, v2: bool, encoded: bool | None = None
+) -> ListObjectsResult:
     """A page of a listing, whatever its form."""
     root = parse_result(response, "ListBucketResult", "Contents", "CommonPrefixes", "IsTruncated")
-    decode: Callable[[str], str] = unquote if _is_url_encoded(root) else str
+    decode: Callable[[str], str] = unquote if _is_url_encoded(root, encoded) else str
     objects = []
     for entry in root.findall("Contents"):
         get = entry.fields().get
@@ -406,32 +455,105 @@ def parse_list_objects_fully(response: Response, *, v2: bool) -> ListObjectsResu
                 last_modified=parse_time(get("LastModified", "")),
                 storage_class=get("StorageClass") or "STANDARD",
                 owner_id=None if get("Owner") is None else entry.findtext("Owner/ID") or None,
+                checksum_algorithms=tuple(
+                    each.text.strip().lower() for each in entry.findall("ChecksumAlgorithm")
+                ),
+                checksum_type=get("ChecksumType") or None,
+                restore=_restore(entry),
             )
         )
-    return _listing(root, tuple(objects), v2=v2)
+    return _listing(root, tuple(objects), v2=v2, encoded=encoded)
 
 
-def _is_url_encoded(root: Node) -> bool:
-    return root.findtext("EncodingType") == "url"
+def _restore(entry: Node) -> RestoreInfo | None:
+    found = entry.find("RestoreStatus")
+    if found is None:
+        return None
+    return RestoreInfo(
+        parse_bool(found.findtext("IsRestoreInProgress")),
+        parse_time(found.findtext("RestoreExpiryDate")),
+    )
 
 
-def _listing(root: Node, objects: tuple[ObjectInfo, ...], *, v2: bool) -> ListObjectsResult:
-    decode: Callable[[str], str] = unquote if _is_url_encoded(root) else str
+def parse_list_object_versions(
+    response: Response, encoded: bool | None = None
+) -> ListVersionsResult:
+    """A page of versions and delete markers, in the order in which the store has them."""
+    root = parse_result(response, "ListVersionsResult", "Version", "DeleteMarker", "IsTruncated")
+    decode: Callable[[str], str] = unquote if _is_url_encoded(root, encoded) else str
+    versions = []
+    for entry in root.children:
+        marker = entry.name == "DeleteMarker"
+        if not marker and entry.name != "Version":
+            continue
+        versions.append(
+            ObjectVersionInfo(
+                key=decode(entry.required("Key")),
+                # Stores without versions name none.
+                version_id=entry.findtext("VersionId") or "null",
+                is_latest=parse_bool(entry.findtext("IsLatest")),
+                is_delete_marker=marker,
+                size=0 if marker else parse_int(entry.findtext("Size")),
+                etag=unquote_etag(entry.findtext("ETag")),
+                last_modified=parse_time(entry.findtext("LastModified")),
+                storage_class=entry.findtext("StorageClass") or "STANDARD",
+                owner_id=entry.findtext("Owner/ID") or None,
+            )
+        )
+    prefixes = _prefixes(root, decode)
+    if any(
+        later.key < each.key or (later.key == each.key and later.is_latest)
+        for each, later in pairwise(versions)
+    ):
+        # Some stores name all delete markers after all versions.
+        versions.sort(key=_version_order)
+    if not _is_truncated(root, "NextKeyMarker"):
+        return ListVersionsResult(tuple(versions), prefixes)
+    key_marker = decode(root.findtext("NextKeyMarker"))
+    id_marker = root.findtext("NextVersionIdMarker") or None
+    if not key_marker and versions:
+        key_marker, id_marker = versions[-1].key, versions[-1].version_id
+    if not key_marker:
+        raise MalformedResponse("a listing of versions that is cut off and holds nothing")
+    return ListVersionsResult(tuple(versions), prefixes, True, key_marker, id_marker)
+
+
+def _version_order(version: ObjectVersionInfo) -> tuple[str, bool, float]:
+    time = version.last_modified
+    return version.key, not version.is_latest, 0.0 if time is None else -time.timestamp()
+
+
+def _is_url_encoded(root: Node, encoded: bool | None = None) -> bool:
+    """Whether names are percent-encoded: as is known of the store, else as the answer says."""
+    return root.findtext("EncodingType") == "url" if encoded is None else encoded
+
+
+def _listing(
+    root: Node, objects: tuple[ObjectInfo, ...], *, v2: bool, encoded: bool | None
+) -> ListObjectsResult:
+    decode: Callable[[str], str] = unquote if _is_url_encoded(root, encoded) else str
     prefixes = _prefixes(root, decode)
     if not _is_truncated(root, "NextContinuationToken" if v2 else "NextMarker"):
         return ListObjectsResult(objects, prefixes)
+    page = ListObjectsResult(objects, prefixes, True)
     if v2:
-        return ListObjectsResult(objects, prefixes, True, root.required("NextContinuationToken"))
-    marker = decode(root.findtext("NextMarker"))
-    if not marker:
-        # Only a listing with a delimiter must name it: else it is the last name, of a key or of
-        # what stands for all keys that begin with a prefix.
-        last_key = objects[-1].key if objects else ""
-        last_prefix = prefixes[-1] + "\U0010ffff" if prefixes else ""
-        marker = max(last_key, last_prefix)
+        token = root.findtext("NextContinuationToken")
+        if not token and not (root.find("Marker") is not None and last_name(page)):
+            token = root.required("NextContinuationToken")
+        # None where it is an answer of version 1, by which the listing goes on.
+        return replace(page, next_token=token or None)
+    # Only a listing with a delimiter must name it.
+    marker = decode(root.findtext("NextMarker")) or last_name(page)
     if not marker:
         raise MalformedResponse("a listing that is cut off and holds nothing")
-    return ListObjectsResult(objects, prefixes, True, marker)
+    return replace(page, next_token=marker)
+
+
+def last_name(page: ListObjectsResult) -> str:
+    """The last name of a page, of a key or of what stands for all keys that begin with a prefix."""
+    last_key = page.objects[-1].key if page.objects else ""
+    last_prefix = page.common_prefixes[-1] + "\U0010ffff" if page.common_prefixes else ""
+    return max(last_key, last_prefix)
 
 
 def _is_truncated(root: Node, *following: str) -> bool:
@@ -446,12 +568,12 @@ def _prefixes(root: Node, decode: Callable[[str], str]) -> tuple[str, ...]:
     return tuple(decode(prefix.required("Prefix")) for prefix in root.findall("CommonPrefixes"))
 
 
-def parse_list_objects_v2(response: Response) -> ListObjectsResult:
-    return parse_list_objects(response, v2=True)
+def parse_list_objects_v2(response: Response, encoded: bool | None = None) -> ListObjectsResult:
+    return parse_list_objects(response, v2=True, encoded=encoded)
 
 
-def parse_list_objects_v1(response: Response) -> ListObjectsResult:
-    return parse_list_objects(response, v2=False)
+def parse_list_objects_v1(response: Response, encoded: bool | None = None) -> ListObjectsResult:
+    return parse_list_objects(response, v2=False, encoded=encoded)
 
 
 # Objects

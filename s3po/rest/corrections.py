@@ -11,6 +11,7 @@ from s3po.endpoint import region_of_host
 from s3po.errors import S3Error
 from s3po.messages import Request
 from s3po.models import parse_http_date
+from s3po.rest.sessions import Sessions
 from s3po.sigv4 import Signer, hash_body
 
 if TYPE_CHECKING:
@@ -45,9 +46,22 @@ _is_region = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?").fullmatch
 class Learned:
     """What was learned of a store; all clients that `bind` makes share it."""
 
-    __slots__ = ("buckets", "deletes_singly", "digests", "regions", "signers", "skew")
+    __slots__ = (
+        "buckets",
+        "copies_no_parts",
+        "deletes_singly",
+        "digests",
+        "lists_v1",
+        "regions",
+        "sessions",
+        "signers",
+        "skew",
+        "told_of_conditions",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, sessions: Sessions) -> None:
+        #: Those of directory buckets.
+        self.sessions = sessions
         #: Buckets that take an upload only with its digest, as those with Object Lock do.
         self.digests: set[str | None] = set()
         #: Buckets that turned out to be in another region than the endpoint's.
@@ -56,6 +70,12 @@ class Learned:
         self.buckets: set[str] = set()
         #: Whether the store has no DeleteObjects.
         self.deletes_singly = False
+        #: Whether the store has no UploadPartCopy.
+        self.copies_no_parts = False
+        #: Whether it was logged that conditions of writes may be ignored.
+        self.told_of_conditions = False
+        #: Whether the store has no ListObjectsV2.
+        self.lists_v1 = False
         #: By region and service, as in `Origin.signing_scope`.
         self.signers: dict[str, Signer] = {}
         #: Seconds that the store's clock is ahead of ours.

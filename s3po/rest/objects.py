@@ -8,6 +8,7 @@ from functools import partial
 from hashlib import md5
 from urllib.parse import quote
 
+from s3po import checksums
 from s3po.config import MAX_DELETE_KEYS, MAX_PUT_SIZE
 from s3po.endpoint import check_bucket, check_key
 from s3po.errors import ConfigError, NoSuchBucket, NoSuchKey, NotFound, S3Error
@@ -33,6 +34,7 @@ from s3po.rest.checks import (
     check_value,
     etag_condition,
     is_conditional,
+    is_unknown_request,
     range_header,
     version_query,
 )
@@ -40,11 +42,6 @@ from s3po.rest.sender import Sender
 
 #: Headers that a request for the bucket needs as much as that for the key.
 _ACCOUNT_HEADERS = frozenset({"x-amz-expected-bucket-owner", "x-amz-request-payer"})
-
-#: With a 400: the store did not know what was asked of it.
-_UNKNOWN_REQUEST_CODES = frozenset(
-    {"", "BadRequest", "InvalidArgument", "InvalidRequest", "MethodNotAllowed", "NotImplemented"}
-)
 
 #: Bodies that were asked for, whatever their size.
 ANY_SIZE = 1 << 62
@@ -298,8 +295,13 @@ class ObjectOperations(Sender):
             return self._delete_each(bucket, pairs, quiet, headers)
         body = codec.build_delete_objects(pairs, quiet=quiet)
         sent = add_headers({"content-type": "application/xml"}, headers)
-        # S3 demands a checksum here, and of those every store knows Content-MD5.
-        sent["content-md5"] = b64encode(md5(body, usedforsecurity=False).digest()).decode()
+        # S3 demands a checksum here, and of those every store knows Content-MD5, but directory buckets.
+        if self.endpoint.provider.checksum_headers:
+            crc = checksums.new("crc32")
+            crc.update(body)
+            sent["x-amz-checksum-crc32"] = checksums.encode(crc.digest())
+        else:
+            sent["content-md5"] = b64encode(md5(body, usedforsecurity=False).digest()).decode()
         try:
             result: DeleteObjectsResult = self.send(
                 Request(
@@ -313,9 +315,7 @@ class ObjectOperations(Sender):
                 )
             ).result
         except S3Error as error:
-            if error.status not in (501, 405) and not (
-                error.status == 400 and error.code in _UNKNOWN_REQUEST_CODES
-            ):
+            if not is_unknown_request(error, self.endpoint.provider.delete_objects):
                 raise
             result = self._delete_each(bucket, pairs, quiet, headers)
             if len(result.errors) == len(pairs):

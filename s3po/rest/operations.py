@@ -13,7 +13,7 @@ from hashlib import md5
 from typing import Any, NamedTuple
 
 from s3po import checksums, log
-from s3po.endpoint import check_bucket, check_key
+from s3po.endpoint import DIRECTORY_BUCKET_SUFFIX, check_bucket, check_key
 from s3po.errors import ConfigError, MalformedResponse
 from s3po.messages import Request
 from s3po.models import parse_http_date
@@ -384,7 +384,11 @@ class TableOperation:
         """What S3 demands of a body: the checksum that was chosen, or the one that every store knows."""
         if "content-md5" in sent or any(name.startswith("x-amz-checksum-") for name in sent):
             return
-        if algorithm is None and self.row.flags == "md5" and bucket.endswith("--x-s3"):
+        if (
+            algorithm is None
+            and self.row.flags == "md5"
+            and bucket.endswith(DIRECTORY_BUCKET_SUFFIX)
+        ):
             # Directory buckets know no Content-MD5.
             algorithm = "CRC32"
         if algorithm is not None:

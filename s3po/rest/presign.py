@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from s3po.endpoint import check_bucket, check_key
 from s3po.errors import ConfigError, CredentialsError
 from s3po.models import Credentials, PresignedPost
-from s3po.rest.checks import add_headers, check_int, check_name, check_query, check_text
+from s3po.rest.checks import (
+    add_headers,
+    check_int,
+    check_name,
+    check_query,
+    check_text,
+    version_query,
+)
 from s3po.rest.sender import Sender
 from s3po.sigv4 import Signer
 
@@ -28,6 +36,16 @@ class PresignOperations(Sender):
     if TYPE_CHECKING:
         _provider: Provider
 
+    def url(self, bucket: str, key: str, *, version_id: str | None = None) -> str:
+        """An object's URL, percent-encoded and unsigned. Sends nothing.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
+        """
+        check_bucket(bucket)
+        check_key(key)
+        region = self._learned.regions.get(bucket)
+        return self.endpoint.resolve(bucket, key, version_query(version_id), region=region).url
+
     def presign(
         self,
         method: str,
@@ -40,6 +58,9 @@ class PresignOperations(Sender):
     ) -> str:
         """A URL that anyone may use for `expires` seconds (at most seven days). Sends nothing.
 
+        It is not good for longer than the credentials that sign it: a UserWarning says so where these end
+        earlier. CredentialsError where they have ended.
+
         `headers` must be sent with it as they are given here.
         https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
         """
@@ -49,7 +70,7 @@ class PresignOperations(Sender):
         if key is not None:
             check_key(key)
         query = check_query(query)
-        credentials, region, now = self._presigning(bucket, expires)
+        credentials, region, now, expires = self._presigning(bucket, expires)
         url, origin = self.endpoint.resolve(bucket, key, query, region=region)
         return Signer(origin.signing_region, origin.signing_service).presign(
             method.upper(),
@@ -72,6 +93,8 @@ class PresignOperations(Sender):
     ) -> PresignedPost:
         """A form by which a browser may upload for `expires` seconds (at most seven days). Sends nothing.
 
+        Like a URL's, its time ends with that of the credentials.
+
         `key` may end with `${filename}`, for which the store puts the file's own name. `fields` go
         into the form as they are (`acl`, `Content-Type`, `success_action_status`, `x-amz-meta-...`),
         each bound to its value by the policy. `conditions` bind more, as S3 writes them:
@@ -93,7 +116,7 @@ class PresignOperations(Sender):
             check_text("a field's name", name): check_name(f"field {name!r}", value)
             for name, value in (fields or {}).items()
         }
-        credentials, region, now = self._presigning(bucket, expires)
+        credentials, region, now, expires = self._presigning(bucket, expires)
         stem = key.removesuffix("${filename}")
         policy: list[Condition] = [
             {"bucket": bucket},
@@ -108,10 +131,23 @@ class PresignOperations(Sender):
         )
         return PresignedPost(url, form)
 
-    def _presigning(self, bucket: str, expires: int) -> tuple[Credentials, str | None, float]:
-        """Who signs, for which region where that was learned, and the store's time."""
+    def _presigning(self, bucket: str, expires: int) -> tuple[Credentials, str | None, float, int]:
+        """Who signs, for which region where that was learned, the store's time, and for how many seconds."""
         check_int("expires", expires, 1, MAX_EXPIRES)
         credentials = self._provider.get()
         if credentials is None:
             raise CredentialsError("an anonymous client cannot sign URLs or forms")
-        return credentials, self._learned.regions.get(bucket), self._clock() + self._learned.skew
+        now = self._clock()
+        if credentials.expires is not None:
+            left = int(credentials.expires.timestamp() - now)
+            if left < 1:
+                raise CredentialsError(f"the credentials of {credentials.source} have ended")
+            if left < expires:
+                warnings.warn(
+                    f"the credentials of {credentials.source} end in {left} seconds: what they sign "
+                    f"is good for that long, not for {expires}",
+                    UserWarning,
+                    stacklevel=4,
+                )
+                expires = left
+        return credentials, self._learned.regions.get(bucket), now + self._learned.skew, expires

@@ -47,7 +47,6 @@ LEFT_OUT = {
     "PutBucketLifecycle": "replaced by PutBucketLifecycleConfiguration",
     "GetBucketNotification": "replaced by GetBucketNotificationConfiguration",
     "PutBucketNotification": "replaced by PutBucketNotificationConfiguration",
-    "ListDirectoryBuckets": "it is asked of another host, s3express-control",
 }
 
 GROUPS = {

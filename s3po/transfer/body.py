@@ -59,8 +59,10 @@ def get_first(
     )
     try:
         answered = found.headers
-        if ("warning" in answered or "x-goog-stored-content-encoding" in answered) and (
-            _is_transformed(found)
+        if (
+            ("warning" in answered or "x-goog-stored-content-encoding" in answered)
+            and client.endpoint.provider.may_gunzip
+            and _is_transformed(found)
         ):
             found.body.close()
             # Who accepts gzip gets the object as it is stored

@@ -1,34 +1,46 @@
-"""Copies within the store: one request, or parts where the object is too large for one."""
+"""Copies: by the store itself, in one request or in parts; or through us, where it cannot."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
-from s3po.config import MAX_PUT_SIZE, MiB
-from s3po.errors import OutcomeUnknown, S3Error, S3poError
-from s3po.messages import Request
-from s3po.models import CopyObjectResult, HeadObjectResult
+from s3po.config import MAX_OBJECT_SIZE, MiB
+from s3po.endpoint import check_bucket, check_key
+from s3po.errors import ConfigError, OutcomeUnknown, S3Error, S3poError, TransferError
+from s3po.messages import BytesLike, Request
+from s3po.models import CopyObjectResult, GetObjectResult, HeadObjectResult
 from s3po.rest import Client, codec
+from s3po.rest.checks import is_unknown_request
 from s3po.rest.objects import copy_source
+from s3po.transfer.body import PinnedObject, ResumableBody, get_first
 from s3po.transfer.headers import (
     build_tagging,
     carried_headers,
     headers_of_part,
     headers_of_part_copy,
     headers_of_source,
+    is_of_source,
     is_replaced,
     take_checksum,
 )
 from s3po.transfer.outcome import Expected, is_unknown, known_size, resolve
-from s3po.transfer.plan import iter_ranges, part_size_for
-from s3po.transfer.source import Progress
+from s3po.transfer.plan import iter_ranges, part_size_for, usual_part_size
+from s3po.transfer.source import Progress, StreamSource
 from s3po.transfer.tasks import TaskGroup
-from s3po.transfer.upload import MultipartUpload, guard_progress
+from s3po.transfer.upload import MultipartUpload, guard_progress, upload_stream
+from s3po.transfer.verify import verifier_for
+from s3po.transport.hubs import yield_to_loop
 
 #: The store copies without us: fewer, larger parts are fewer requests.
 _COPY_PART_SIZE = 256 * MiB
+
+
+class SourceConnection(Protocol):
+    """A `Connection`, as far as a copy from it needs one."""
+
+    client: Client
 
 
 def copy(
@@ -41,18 +53,22 @@ def copy(
     source_version_id: str | None = None,
     checksum: str | None = None,
     replace_metadata: bool = False,
+    source: SourceConnection | None = None,
     headers: dict[str, str] | None = None,
     progress: Progress | None = None,
-    max_single: int = MAX_PUT_SIZE,
+    max_single: int | None = None,
     part_size: int = _COPY_PART_SIZE,
 ) -> CopyObjectResult:
     """Copy an object of any size; see `Connection.copy`. `headers` are `build_headers`' own.
 
     `if-match` among them is a condition on the source, `if-none-match` one on the target. With
     `replace_metadata` the metadata is what `headers` have of it, or none. More than `max_single`
-    bytes are copied in parts of `part_size`.
+    bytes (None: what the store takes) are copied in parts of `part_size`.
     """
     progress = guard_progress(progress)
+    provider = client.endpoint.provider
+    if max_single is None:
+        max_single = MAX_OBJECT_SIZE if provider.max_copy_size is None else provider.max_copy_size
     task = _Copy(
         client,
         bucket,
@@ -64,6 +80,12 @@ def copy(
         checksum,
         replace_metadata,
     )
+    if source is not None:
+        other = getattr(source, "client", None)
+        if not isinstance(other, Client):
+            raise ConfigError(f"source must be a Connection, not {type(source).__name__}")
+        if other.endpoint is not client.endpoint:
+            return task.stream(other, progress)
     return task.run(progress, max_single, part_size)
 
 
@@ -241,16 +263,89 @@ class _Copy:
     def _copy_parts(
         self, head: HeadObjectResult, size: int, progress: Progress | None, part_size: int
     ) -> CopyObjectResult:
+        """By the store, or through us where it has no UploadPartCopy."""
+        client = self._client
+        known = client.endpoint.provider.upload_part_copy
+        if known is False or client._learned.copies_no_parts:
+            return self.stream(client, progress)
+        try:
+            return self._copy_parts_there(head, size, progress, part_size)
+        except TransferError as error:
+            cause = error.__cause__
+            if (
+                not isinstance(cause, S3Error)
+                or cause.operation != "upload_part_copy"
+                or not is_unknown_request(cause, known)
+            ):
+                raise
+        result = self.stream(client, progress)
+        client._learned.copies_no_parts = True
+        return result
+
+    def stream(self, source_client: Client, progress: Progress | None) -> CopyObjectResult:
+        """Read from one connection and write to the other: once, in order, verified before it is complete."""
+        client = self._client
+        given = dict(self._headers)
+        if_match = given.pop("x-amz-copy-source-if-match", None)
+        check_bucket(self._bucket)
+        check_key(self._key)
+        deadline = client.deadline
+        reader = source_client if deadline is None else source_client.bind(deadline=deadline)
+        found, headers = get_first(
+            reader,
+            self._source_bucket,
+            self._source_key,
+            if_match=if_match,
+            version_id=self._version_id,
+            headers=headers_of_source(given),
+        )
+        try:
+            pinned = PinnedObject(
+                reader,
+                self._source_bucket,
+                self._source_key,
+                found,
+                operation="copy",
+                version_id=self._version_id,
+                headers=headers,
+            )
+            sent = {
+                name: value
+                for name, value in {**self._carried(found), **given}.items()
+                if not is_of_source(name)
+            }
+            if "x-amz-tagging" not in sent and found.headers.get("x-amz-tagging-count", "0") != "0":
+                sent["x-amz-tagging"] = build_tagging(self._tags_of_source(source_client))
+            upload = MultipartUpload(
+                client,
+                self._bucket,
+                self._key,
+                headers=sent,
+                checksum=self._checksum,
+                progress=progress,
+            )
+            config = client.config
+            usual = usual_part_size(config.part_size, client.endpoint.provider)
+            done = upload_stream(
+                upload, _source_of(pinned, found), usual, config.multipart_threshold
+            )
+        finally:
+            found.body.close()
+        return CopyObjectResult(etag=done.etag, version_id=done.version_id)
+
+    def _copy_parts_there(
+        self, head: HeadObjectResult, size: int, progress: Progress | None, part_size: int
+    ) -> CopyObjectResult:
         client = self._client
         # CopyObject does this by itself.
         sent = {**self._carried(head), **self._headers}
         if "x-amz-tagging" not in sent and head.headers.get("x-amz-tagging-count", "0") != "0":
-            sent["x-amz-tagging"] = build_tagging(self._tags_of_source())
+            sent["x-amz-tagging"] = build_tagging(self._tags_of_source(client))
         upload = MultipartUpload(
             client, self._bucket, self._key, headers=sent, checksum=self._checksum
         )
         part_headers = {**self._source_headers(head), **headers_of_part_copy(self._headers)}
-        step = part_size_for(size, part_size)
+        step = part_size_for(size, part_size, client.endpoint.provider)
 
         def send(number: int, start: int, stop: int) -> None:
             try:
@@ -281,13 +376,13 @@ class _Copy:
         )
         return self._client.send(request).result
 
-    def _tags_of_source(self) -> dict[str, str]:
+    def _tags_of_source(self, client: Client) -> dict[str, str]:
         """The source's tags, which a copy in parts must be given."""
         query: list[tuple[str, str | None]] = [("tagging", None)]
         if self._version_id is not None:
             query.append(("versionId", self._version_id))
         try:
-            root = self._client.send(
+            root = client.send(
                 Request(
                     "get_object_tagging",
                     "GET",
@@ -307,3 +402,40 @@ class _Copy:
             tag.findtext("Key"): tag.findtext("Value")
             for tag in (tags.findall("Tag") if tags is not None else ())
         }
+
+
+def _source_of(pinned: PinnedObject, found: GetObjectResult) -> StreamSource:
+    """The bytes of an object, from its first answer on; the last are given when all are verified."""
+    config = pinned.client.config
+    verifier = verifier_for(found, config, pinned.client.endpoint.provider)
+    hasher = None if verifier is None else verifier.new()
+    body: ResumableBody | None = None if pinned.size is None else pinned.body_of(found)
+
+    def check() -> None:
+        if verifier is not None:
+            verifier.check(hasher, operation="copy", bucket=pinned.bucket, key=pinned.key)
+
+    def read(count: int) -> BytesLike:
+        if body is None:
+            chunk = found.body.read(count)
+            if hasher is not None:
+                hasher.update(chunk)
+            if not chunk:
+                check()
+            return chunk
+        size = pinned.size or 0
+        buffer = bytearray(min(count, size - body.position))
+        if not buffer:
+            return buffer
+        view = memoryview(buffer)
+        while view:
+            got = body.readinto(view)
+            if hasher is not None:
+                hasher.update(view[:got])
+            view = view[got:]
+            yield_to_loop()
+        if body.position == size:
+            check()
+        return buffer
+
+    return StreamSource(read, size=pinned.size, close=None if body is None else body.close)

@@ -1,4 +1,4 @@
-"""Many deletes as few requests."""
+"""Many deletes as few requests; deletes that are taken back."""
 
 from __future__ import annotations
 
@@ -6,9 +6,19 @@ from collections.abc import Iterable, Mapping
 
 from s3po.config import MAX_DELETE_KEYS
 from s3po.endpoint import check_bucket, check_key
-from s3po.errors import ConfigError, DeleteErrors, S3Error, S3poError, error_class
-from s3po.models import DeleteFailureInfo, ObjectInfo
+from s3po.errors import (
+    ConfigError,
+    DeleteErrors,
+    MalformedResponse,
+    NoSuchKey,
+    NoSuchUpload,
+    S3Error,
+    S3poError,
+    error_class,
+)
+from s3po.models import DeleteFailureInfo, ObjectInfo, ObjectVersionInfo
 from s3po.rest import Client
+from s3po.rest.checks import is_unknown_request
 from s3po.rest.codec import xml_can_carry
 from s3po.rest.objects import check_version
 from s3po.transfer.tasks import TaskGroup
@@ -19,7 +29,7 @@ Key = str | tuple[str, str | None]
 def delete_many(
     client: Client,
     bucket: str,
-    keys: Iterable[Key | ObjectInfo],
+    keys: Iterable[Key | ObjectInfo | ObjectVersionInfo],
     *,
     headers: Mapping[str, str] | None = None,
 ) -> int:
@@ -36,6 +46,8 @@ def delete_many(
             for item in keys:
                 if isinstance(item, ObjectInfo):
                     item = item.key
+                elif isinstance(item, ObjectVersionInfo):
+                    item = item.key, item.version_id
                 if _check(item):
                     chunk.append(item)
                     places.append(count)
@@ -54,6 +66,107 @@ def delete_many(
             raise
     task.raise_failures(count)
     return count
+
+
+def delete_prefix(
+    client: Client,
+    bucket: str,
+    prefix: str,
+    *,
+    versions: bool = False,
+    headers: Mapping[str, str] | None = None,
+) -> int:
+    """Delete all whose keys begin with `prefix`; see `Connection.delete_prefix`."""
+    check_bucket(bucket)
+    keys: Iterable[Key]
+    if versions:
+        keys = (
+            (each.key, each.version_id)
+            for page in client.iter_version_pages(bucket, prefix=prefix, headers=headers)
+            for each in page.versions
+        )
+    else:
+        keys = (
+            each.key
+            for page in client.iter_pages(bucket, prefix=prefix, headers=headers)
+            for each in page.objects
+        )
+    return delete_many(client, bucket, keys, headers=headers)
+
+
+def empty_bucket(client: Client, bucket: str, *, headers: Mapping[str, str] | None = None) -> None:
+    """Delete all versions of all objects, and abort all uploads that are open."""
+    try:
+        delete_prefix(client, bucket, "", versions=True, headers=headers)
+    except S3Error as error:
+        if not is_unknown_request(error):
+            raise
+        # It has no versions, and does not know the question.
+    # What is left by then: some stores do not encode the keys of a listing of versions.
+    delete_prefix(client, bucket, "", headers=headers)
+    key_marker = id_marker = None
+    while True:
+        try:
+            page = client.list_multipart_uploads(
+                bucket, key_marker=key_marker, upload_id_marker=id_marker, headers=headers
+            )
+        except S3Error as error:
+            if not is_unknown_request(error):
+                raise
+            return
+        for upload in page.uploads:
+            try:
+                client.abort_multipart_upload(bucket, upload.key, upload.upload_id, headers=headers)
+            except NoSuchUpload:
+                pass
+        last = key_marker, id_marker
+        key_marker, id_marker = page.next_key_marker, page.next_upload_id_marker
+        if not page.is_truncated or (key_marker, id_marker) == last:
+            return
+
+
+def undelete(
+    client: Client, bucket: str, key: str, *, headers: Mapping[str, str] | None = None
+) -> ObjectVersionInfo:
+    """Bring back the object below its delete markers; see `Connection.undelete`."""
+    check_bucket(bucket)
+    check_key(key)
+    last: list[Key] | None = None
+    while True:
+        markers: list[Key] = []
+        version = _newest(client, bucket, key, headers, markers)
+        if version is None:
+            raise NoSuchKey(
+                "no version of it is left" if markers else "", code="NoSuchKey", status=404
+            ).add_context(operation="undelete", bucket=bucket, key=key)
+        if not markers:
+            return version
+        if markers == last:
+            raise MalformedResponse("the delete markers are still there").add_context(
+                operation="undelete", bucket=bucket, key=key
+            )
+        last = markers
+        # Looked at again: not all stores list the markers in their order.
+        delete_many(client, bucket, markers, headers=headers)
+
+
+def _newest(
+    client: Client,
+    bucket: str,
+    key: str,
+    headers: Mapping[str, str] | None,
+    markers: list[Key],
+) -> ObjectVersionInfo | None:
+    """The newest version of an object; `markers` gets the delete markers above it."""
+    # The listing is by key, and the newest version of each comes first.
+    for page in client.iter_version_pages(bucket, prefix=key, headers=headers):
+        for version in page.versions:
+            if version.key != key:
+                return None
+            if not version.is_delete_marker:
+                return version
+            markers.append((key, version.version_id))
+    return None
 
 
 def _check(item: Key) -> bool:

@@ -150,7 +150,7 @@ def download_file(
 
 
 def _verify(found: GetObjectResult, data: bytes, client: Client, bucket: str, key: str) -> None:
-    verifier = verifier_for(found, client.config)
+    verifier = verifier_for(found, client.config, client.endpoint.provider)
     if verifier is not None:
         hasher = verifier.new()
         hasher.update(data)
@@ -202,12 +202,12 @@ class _Download:
         verifier = None
         try:
             if source.size is None:
-                verifier = verifier_for(found, config)
+                verifier = verifier_for(found, config, source.client.endpoint.provider)
                 hasher = None if verifier is None else verifier.new()
                 length = self._read_to_end(response, hasher)
             else:
                 if source.whole:
-                    verifier = verifier_for(found, config)
+                    verifier = verifier_for(found, config, source.client.endpoint.provider)
                 length = source.stop - source.start
                 self._sink.begin(length)
                 parts = -(-length // self._step)

@@ -233,6 +233,11 @@ def headers_of_source(headers: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
+def is_of_source(name: str) -> bool:
+    """True for headers that are of use with CopyObject and UploadPartCopy only."""
+    return name in _DIRECTIVES or name.startswith(_SOURCE)
+
+
 def is_replaced(headers: Mapping[str, str]) -> bool:
     """True where a copy is given anything that belongs to the object beside its bytes."""
     return any(name in SYSTEM_HEADERS or name.startswith("x-amz-meta-") for name in headers)

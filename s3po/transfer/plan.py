@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from s3po.config import MAX_OBJECT_SIZE, MAX_PART_SIZE, MAX_PARTS, MiB
+from s3po.config import MAX_OBJECT_SIZE, MiB
 from s3po.errors import ConfigError
+from s3po.providers import UNKNOWN, Provider
 
-#: MultipartUpload of a stream of unknown length stay below this share of what went before them.
-_GROWTH = 1000
+#: Parts of a stream of unknown length stay of one size up to this share of all that there may be, and grow by
+#: its reciprocal from there on.
+_USUAL_SHARE = 10
 
 #: Grown parts are fewer at once, so that those in flight stay near this many bytes.
 _GROWN_BYTES_IN_FLIGHT = 128 * MiB
@@ -23,22 +25,38 @@ def check_size(size: object) -> int:
     return size
 
 
-def part_size_for(size: int, part_size: int) -> int:
-    """The size of all parts but the last: `part_size`, or more where 10,000 of those do not suffice."""
+def usual_part_size(part_size: int, provider: Provider) -> int:
+    """The size that was asked for, as far as the store takes parts of it."""
+    return min(max(part_size, provider.min_part_size), provider.max_part_size)
+
+
+def part_size_for(size: int, part_size: int, provider: Provider = UNKNOWN) -> int:
+    """The size of all parts but the last: `part_size`, or more where as many of those as a store takes do not suffice."""
     check_size(size)
-    needed = -(-size // MAX_PARTS)
+    part_size = usual_part_size(part_size, provider)
+    needed = -(-size // provider.max_parts)
     if needed <= part_size:
         return part_size
-    return min(_up_to_mib(needed), MAX_PART_SIZE)
+    if needed > provider.max_part_size:
+        raise ConfigError(
+            f"{size} bytes are more than {provider.title} takes: {provider.max_parts} parts of "
+            f"{provider.max_part_size} bytes"
+        )
+    return min(_up_to_mib(needed), provider.max_part_size)
 
 
-def next_part_size(sent: int, part_size: int) -> int:
+def next_part_size(sent: int, part_size: int, provider: Provider = UNKNOWN) -> int:
     """The size of the next part of a stream whose end is not known, `sent` bytes after its start.
 
-    MultipartUpload stay `part_size` up to a thousand of them, then grow by about a thousandth of what was
-    sent: with 8 MiB, 10,000 parts reach more than 16 TiB.
+    Parts stay `part_size` up to a tenth of those that there may be, then grow by about a thousandth of what
+    was sent (a hundredth with 1,000 parts): with 8 MiB, 10,000 parts reach more than 16 TiB. Where the
+    store wants parts of one size they stay so.
     """
-    return max(part_size, min(_up_to_mib(sent // _GROWTH), MAX_PART_SIZE))
+    part_size = usual_part_size(part_size, provider)
+    if provider.equal_part_sizes:
+        return part_size
+    grown = _up_to_mib(sent * _USUAL_SHARE // provider.max_parts)
+    return max(part_size, min(grown, provider.max_part_size))
 
 
 def concurrency_for(part_size: int, usual_part_size: int, max_concurrency: int) -> int:

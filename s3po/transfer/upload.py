@@ -12,8 +12,8 @@ from typing import Any, Self
 import gevent
 
 from s3po import checksums, log
-from s3po.config import MAX_PARTS, check_part_size
-from s3po.endpoint import check_bucket, check_key
+from s3po.config import check_part_size
+from s3po.endpoint import DIRECTORY_BUCKET_SUFFIX, check_bucket, check_key
 from s3po.errors import (
     ConfigError,
     IntegrityError,
@@ -27,6 +27,7 @@ from s3po.forks import fork_generation, in_forked_child
 from s3po.messages import Body, BytesLike, Request
 from s3po.models import HeadObjectResult, PartInfo, PutObjectResult, UploadResult
 from s3po.rest import Client, codec
+from s3po.rest.checks import check_body, check_checksum_headers, is_conditional
 from s3po.sigv4 import hash_body
 from s3po.transfer.headers import (
     headers_of_complete,
@@ -47,7 +48,13 @@ from s3po.transfer.outcome import (
     new_write_id,
     resolve,
 )
-from s3po.transfer.plan import concurrency_for, iter_ranges, next_part_size, part_size_for
+from s3po.transfer.plan import (
+    concurrency_for,
+    iter_ranges,
+    next_part_size,
+    part_size_for,
+    usual_part_size,
+)
 from s3po.transfer.source import (
     FileSource,
     MemorySource,
@@ -70,10 +77,6 @@ _ABORT_SECONDS = 0.45
 
 #: Seconds that an interrupted upload waits for the answer that tells what to abort.
 _BEGIN_SECONDS = 0.3
-
-#: The ETag of an object of a directory bucket is never an MD5
-#: (https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-express-differences.html).
-_DIRECTORY_BUCKET = "--x-s3"
 
 
 def upload(
@@ -117,11 +120,11 @@ def upload(
     upload = MultipartUpload(
         client, bucket, key, headers=headers, checksum=checksum, progress=progress
     )
-    usual = part_size or client.config.part_size
+    usual = usual_part_size(part_size or client.config.part_size, client.endpoint.provider)
     source = open_source(data, encoding=encoding, size=size)
     try:
         if isinstance(source, StreamSource):
-            return _upload_stream(upload, source, usual, threshold)
+            return upload_stream(upload, source, usual, threshold)
         assert isinstance(source, (MemorySource, FileSource))
         return _upload_known(upload, source, source.size, usual, threshold)
     finally:
@@ -146,7 +149,7 @@ def guard_progress(progress: Progress | None) -> Progress | None:
 def _upload_known(
     upload: MultipartUpload, source: Source, size: int, usual: int, threshold: int
 ) -> UploadResult:
-    step = part_size_for(size, usual)
+    step = part_size_for(size, usual, upload.client.endpoint.provider)
     if size < threshold:
         result = upload.put(source.whole(upload.progress), size)
     else:
@@ -163,11 +166,12 @@ def _upload_known(
     return result
 
 
-def _upload_stream(
+def upload_stream(
     upload: MultipartUpload, source: StreamSource, usual: int, threshold: int
 ) -> UploadResult:
+    """Store what can be read once, in order."""
     size = source.size
-    step = usual if size is None else part_size_for(size, usual)
+    step = usual if size is None else part_size_for(size, usual, upload.client.endpoint.provider)
     first = source.read(step)
     if len(first) < step and len(first) < threshold:
         return upload.put(first, len(first))
@@ -186,7 +190,7 @@ def _upload_stream(
                 if last:
                     break
                 if size is None:
-                    step = next_part_size(upload.planned, usual)
+                    step = next_part_size(upload.planned, usual, upload.client.endpoint.provider)
                     group.size = concurrency_for(step, usual, config.max_concurrency)
                 # Memory is bounded by this: the next part is read when one of those in flight is
                 # done, or, where a batch shares the memory, when there is some to spare.
@@ -246,9 +250,15 @@ def _md5_of(body: BytesLike | Body) -> str:
     return hash_body(body, _md5(usedforsecurity=False)).hexdigest()
 
 
-def _differs(bucket: str, etag: str, headers: Mapping[str, str], body: BytesLike | Body) -> str:
+def _differs(
+    client: Client, bucket: str, etag: str, headers: Mapping[str, str], body: BytesLike | Body
+) -> str:
     """The MD5 of what was sent where the ETag is one and is another; else empty."""
-    if not may_be_md5(etag, headers) or bucket.endswith(_DIRECTORY_BUCKET):
+    # The ETag of an object of a directory bucket is never an MD5
+    # (https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-express-differences.html).
+    if not may_be_md5(etag, headers, client.endpoint.provider) or bucket.endswith(
+        DIRECTORY_BUCKET_SUFFIX
+    ):
         return ""
     if not isinstance(body, (bytes, bytearray, memoryview)) and not body.rewindable:
         return ""
@@ -275,7 +285,7 @@ def _check_put(
 ) -> PutObjectResult:
     """Compare an answer's ETag with what was sent, and send it again where they differ."""
     backoff = client.backoff()
-    while sent := _differs(bucket, result.etag, result.headers, body):
+    while sent := _differs(client, bucket, result.etag, result.headers, body):
         error = _wrong_etag(result.etag, sent)
         error.add_context(
             operation="put_object", bucket=bucket, key=key, attempts=backoff.count + 1
@@ -287,8 +297,39 @@ def _check_put(
         client.stats.retries += 1
         backoff.wait()
         _rewind(body)
-        result = client.put_object(bucket, key, body, headers=headers)
+        result = _put_object(client, bucket, key, body, headers or {})
     return result
+
+
+def _put_object(
+    client: Client, bucket: str, key: str, body: BytesLike | Body, headers: Mapping[str, str]
+) -> PutObjectResult:
+    # A part of the headers may be another object's: these are not put through the rules for callers.
+    result: PutObjectResult = client.send(
+        Request(
+            "put_object",
+            "PUT",
+            bucket,
+            key,
+            headers=dict(headers),
+            body=check_body(body),
+            parse=codec.parse_put_object,
+            idempotent=not is_conditional(headers),
+        )
+    ).result
+    return result
+
+
+def _note_condition(client: Client) -> None:
+    """Say once that a store may ignore the conditions of writes without a word."""
+    provider = client.endpoint.provider
+    learned = client._learned
+    if not provider.conditional_writes and not learned.told_of_conditions:
+        learned.told_of_conditions = True
+        _log.info(
+            "it is not known whether %s honours If-Match and If-None-Match on writes",
+            provider.title,
+        )
 
 
 class MultipartUpload:
@@ -310,6 +351,7 @@ class MultipartUpload:
         "_numbers",
         "_part_headers",
         "_part_sums",
+        "_plain_etags",
         "_upload_headers",
         "_whole_digests",
         "_write_id",
@@ -337,6 +379,8 @@ class MultipartUpload:
         self._key = key
         sent = dict(headers or {})
         self._checksum = take_checksum(sent, checksum)
+        if "if-match" in sent or "if-none-match" in sent:
+            _note_condition(client)
         #: The caller's own checksums of the whole.
         self._whole_digests = take_digests(sent)
         self._checksum_type = sent.pop("x-amz-checksum-type", "").upper()
@@ -347,6 +391,8 @@ class MultipartUpload:
         self._upload_headers = headers_of_upload(sent) or None
         self.upload_id = ""
         self._numbers = 0
+        #: Whether the parts' ETags are MD5s of their bytes, as far as the answers tell.
+        self._plain_etags = True
         self._done: dict[int, PartInfo] = {}
         #: By part, the checksum's digest; for a checksum of the whole.
         self._part_sums: dict[int, bytes] = {}
@@ -394,7 +440,7 @@ class MultipartUpload:
             self._write_id = sent[f"x-amz-meta-{WRITE_ID}"] = new_write_id()
         stay_in_process(self._generation)
         try:
-            result = client.put_object(bucket, key, body, headers=sent)
+            result = _put_object(client, bucket, key, body, check_checksum_headers(sent))
         except S3poError as error:
             found = self._find_put(body, size, sent, error) if conditional else None
             if found is None:
@@ -489,9 +535,10 @@ class MultipartUpload:
 
     def next_number(self, size: int) -> int:
         """The number of the next part, of `size` bytes."""
-        if self._numbers == MAX_PARTS:
+        most = self.client.endpoint.provider.max_parts
+        if self._numbers == most:
             raise self.error(
-                f"the source has more bytes than {MAX_PARTS} parts hold: "
+                f"the source has more bytes than {most} parts hold: "
                 "say its size=, or take a larger part_size"
             )
         self._numbers += 1
@@ -535,7 +582,7 @@ class MultipartUpload:
             )
             if not client.config.check_etags:
                 break
-            sent = _differs(self._bucket, part.etag, part.headers or {}, body)
+            sent = _differs(client, self._bucket, part.etag, part.headers or {}, body)
             if not sent:
                 break
             if backoff.count + 1 >= client.config.max_attempts:
@@ -543,10 +590,13 @@ class MultipartUpload:
             client.stats.retries += 1
             backoff.wait()
             _rewind(body)
+        if not may_be_md5(part.etag, part.headers or {}, client.endpoint.provider):
+            self._plain_etags = False
         self._done[number] = replace(part, checksums=sums, headers=None)
 
     def add(self, part: PartInfo) -> None:
         """A part that came to be in another way."""
+        self._plain_etags = False
         self._done[part.part_number] = part
 
     def complete(self) -> UploadResult:
@@ -572,7 +622,26 @@ class MultipartUpload:
                 if isinstance(error, PreconditionFailed):
                     raise
                 raise self.error(f"it could not be completed: {error}") from error
+        self._check_etag(found.etag, expected.etag)
         return UploadResult(self._bucket, self._key, found.etag, size, found.version_id, len(parts))
+
+    def _check_etag(self, found: str, expected: str | None) -> None:
+        """IntegrityError where the object is made of other parts, as far as its ETag tells."""
+        client = self.client
+        if (
+            not client.config.check_etags
+            or not client.endpoint.provider.multipart_etag_is_md5
+            or not self._plain_etags
+            or expected is None
+            or self._bucket.endswith(DIRECTORY_BUCKET_SUFFIX)
+        ):
+            return
+        digest, _, count = found.partition("-")
+        if is_md5(digest) and count and found.lower() != expected:
+            raise IntegrityError(
+                f"the object is made of other parts: its ETag is {found}, that of those that were "
+                f"sent is {expected}"
+            ).add_context(operation="upload", bucket=self._bucket, key=self._key)
 
     def _complete(self, parts: list[PartInfo], headers: Mapping[str, str]) -> Any:
         stay_in_process(self._generation)

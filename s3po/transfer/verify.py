@@ -13,6 +13,7 @@ from s3po.checksums import combine_crc, encode, new
 from s3po.config import Config
 from s3po.errors import IntegrityError
 from s3po.models import GetObjectResult
+from s3po.providers import UNKNOWN, Provider
 
 #: In the order of what they cost.
 _CHECKSUMS = ("crc32", "sha1", "sha256", "crc64nvme", "crc32c")
@@ -59,7 +60,9 @@ class Verifier:
         return whole
 
 
-def verifier_for(found: GetObjectResult, config: Config) -> Verifier | None:
+def verifier_for(
+    found: GetObjectResult, config: Config, provider: Provider = UNKNOWN
+) -> Verifier | None:
     """How to verify an answer to a GET of a whole object; None where nothing is known of its bytes."""
     headers = found.headers
     # That of an object in parts may be made of the parts' checksums, which we do not have.
@@ -68,18 +71,19 @@ def verifier_for(found: GetObjectResult, config: Config) -> Verifier | None:
             value = headers.get(f"x-amz-checksum-{algorithm}")
             if value and "-" not in value:
                 return Verifier(algorithm, value)
-    if config.check_etags and may_be_md5(found.etag, headers):
+    if config.check_etags and may_be_md5(found.etag, headers, provider):
         return Verifier("md5", found.etag.lower())
     return None
 
 
-def may_be_md5(etag: str, headers: Mapping[str, str]) -> bool:
+def may_be_md5(etag: str, headers: Mapping[str, str], provider: Provider = UNKNOWN) -> bool:
     """True where an answer's ETag is, by all that its headers say, the MD5 of the bytes.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
     """
     return (
         is_md5(etag)
+        and provider.etag_is_md5 is not False
         and headers.get("x-amz-server-side-encryption", "AES256") == "AES256"
         and "x-amz-server-side-encryption-customer-algorithm" not in headers
         # A weak one does not vouch for bytes.

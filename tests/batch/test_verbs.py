@@ -21,9 +21,11 @@ KEYWORD_ONLY = inspect.Parameter.KEYWORD_ONLY
 #: Methods of Connection that are no calls of a batch: they send nothing, or return what sends later.
 NO_VERBS = {
     *("batch", "close", "mock"),
-    *("list", "list_prefixes", "open"),
-    *("presign", "presign_post"),
+    *("list", "list_prefixes", "list_versions", "list_buckets", "glob", "open"),
+    *("presign", "presign_post", "url"),
 }
+#: Verbs of a bucket, or of many of its objects.
+NO_KEY = {"delete_many", "delete_prefix", "create_bucket", "delete_bucket", "head_bucket"}
 
 
 def options_of(verb: str) -> Any:
@@ -94,7 +96,8 @@ def test_the_method_passes_all_on(verb: str) -> None:
     with conn.mock(), conn.batch(raise_errors=False) as batch:
         conn.conn.create_bucket("bucket")
         required = dict.fromkeys(kwargs.__required_keys__, "bucket")
-        third = (["key"],) if verb == "delete_many" else ("key", b"data")
+        others: dict[str, Any] = {"delete_many": (["key"],), "set_tags": ("key", {"a": "b"})}
+        third = others.get(verb, ("key", b"data"))
         positional = [
             name
             for name, each in inspect.signature(getattr(s3po.Batch, verb)).parameters.items()
@@ -103,7 +106,7 @@ def test_the_method_passes_all_on(verb: str) -> None:
         handle = getattr(batch, verb)("bucket", *third[: len(positional) - 2], **required)
         assert handle.verb == verb
         assert handle.bucket == "bucket"
-        assert handle.key == (None if verb == "delete_many" else "key")
+        assert handle.key == (None if verb in NO_KEY else "key")
 
 
 def test_every_typed_dict_is_of_a_verb() -> None:

@@ -189,14 +189,15 @@ class Store:
         client = self.conn.conn
         try:
             if self.kind != "in process":
+                if not self.prefix:
+                    self.conn.delete_bucket(self.bucket, force=True)
+                    return
                 for upload in client.list_multipart_uploads(
                     self.bucket, prefix=self.prefix
                 ).uploads:
                     client.abort_multipart_upload(self.bucket, upload.key, upload.upload_id)
                 for info in self.conn.list(self.bucket, self.prefix):
                     client.delete_object(self.bucket, info.key)
-                if not self.prefix:
-                    client.delete_bucket(self.bucket)
         except s3po.NoSuchBucket:
             pass
         finally:

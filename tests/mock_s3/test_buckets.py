@@ -107,10 +107,8 @@ def test_bad_region(s3, refused):
         ("GET", "/bucket?metadataTable", "GetBucketMetadataTableConfiguration"),
         ("POST", "/bucket?metadataConfiguration", "CreateBucketMetadataConfiguration"),
         ("PUT", "/bucket?abac", "PutBucketAbac"),
-        ("POST", "/bucket/key?restore", "RestoreObject"),
         ("POST", "/bucket/key?select&select-type=2", "SelectObjectContent"),
         ("GET", "/bucket/key?torrent", "GetObjectTorrent"),
-        ("GET", "/bucket?session", "CreateSession"),
     ],
 )
 def test_what_is_missing_says_so(send, open_mock, method, target, operation):

@@ -28,6 +28,7 @@ WRITTEN = frozenset(
         "HeadBucket",
         "HeadObject",
         "ListBuckets",
+        "ListDirectoryBuckets",
         "ListMultipartUploads",
         "ListObjects",
         "ListObjectsV2",

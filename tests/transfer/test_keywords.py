@@ -6,8 +6,6 @@ import base64
 import gzip
 import hashlib
 import os
-import subprocess
-import sys
 import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -493,82 +491,6 @@ def test_mistakes_name_the_verb_that_was_meant(conn: s3po.Connection) -> None:
         conn.upload("bucket", "key", 5)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="download_file"):
         conn.download("bucket", "key", "path")  # type: ignore[call-overload]
-
-
-PROGRAMS = """
-import array, io, mmap, socket
-from pathlib import Path
-from typing import IO
-import s3po
-
-conn = s3po.Connection()
-conn.upload("b", "k", "text")
-conn.upload("b", "k", b"bytes")
-conn.upload("b", "k", bytearray(3))
-conn.upload("b", "k", memoryview(b"x"))
-conn.upload("b", "k", array.array("B"))
-conn.upload("b", "k", Path("x"))
-conn.upload("b", "k", open("x", "rb"))
-conn.upload("b", "k", open("x"))
-conn.upload("b", "k", io.BytesIO())
-conn.upload("b", "k", socket.socket())
-conn.upload("b", "k", iter([b"x"]))
-conn.upload("b", "k", [b"x", b"y"], checksum="crc32")
-found: bytes = conn.download("b", "k")
-text: str = conn.download("b", "k", encoding="utf-8")
-size: int = conn.download("b", "k", Path("x")).size
-conn.download("b", "k", open("x", "wb"))
-conn.download("b", "k", open("x", "w"))
-conn.download("b", "k", io.BytesIO(), range=(0, 5))
-conn.copy("b", "k", source_key="x")
-line: str = conn.open("b", "k", newline="").readline()
-conn.open("b", "k", "wb", content_type="text/x").write(b"x")
-"""
-MISTAKES = """
-import s3po
-
-conn = s3po.Connection()
-conn.upload("b", "k", 5)
-conn.upload("b", "k", {"a": 1})
-conn.upload("b", "k", ["text"])
-conn.download("b", "k", "path")
-conn.download("b", "k", 5)
-conn.copy("b", "k", "b", "x")
-conn.upload("b", "k", b"x", checksum="md5")
-conn.open("b", "k", "rb", newline="")
-"""
-
-
-def test_type_checkers_know_programs_and_mistakes(tmp_path: Path) -> None:
-    pytest.importorskip("mypy")
-    (tmp_path / "programs.py").write_text(PROGRAMS)
-    (tmp_path / "mistakes.py").write_text(MISTAKES)
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "mypy",
-            "--strict",
-            # The package itself is read by `make lint`, with its own settings.
-            "--follow-imports=silent",
-            "--cache-dir",
-            os.devnull,
-            "--no-error-summary",
-            "--hide-error-context",
-            "programs.py",
-            "mistakes.py",
-        ],
-        cwd=tmp_path,
-        env={**os.environ, "MYPYPATH": str(Path(s3po.__file__).parent.parent)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    wrong = {line.split(": ")[0] for line in done.stdout.splitlines() if ": error:" in line}
-    first = MISTAKES.splitlines().index("conn = s3po.Connection()") + 2
-    assert wrong == {
-        f"mistakes.py:{number}" for number in range(first, len(MISTAKES.splitlines()) + 1)
-    }, done.stdout
 
 
 def test_gzip_that_is_stored_comes_as_it_is_stored(conn: s3po.Connection) -> None:

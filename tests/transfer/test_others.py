@@ -296,4 +296,4 @@ def test_what_cannot_be_opened(conn: s3po.Connection, mock: Any) -> None:
     with pytest.raises(s3po.NoSuchKey):
         conn.open("bucket", "key")
     with conn.open("bucket", "key", "wb") as writer, pytest.raises(TypeError):
-        writer.write("text")
+        writer.write("text")  # type: ignore[arg-type]

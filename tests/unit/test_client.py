@@ -649,10 +649,20 @@ LAMBDA = "arn:aws:s3-object-lambda:us-west-2:123456789012:accesspoint/mylap"
 def test_access_points_and_directory_buckets_are_signed_for_what_they_are(
     bucket: str, host: str, scope: str
 ) -> None:
-    stage = Stage(ok(etag='"x"'), ok("body"), url=None)
+    session = (
+        "<CreateSessionResult><Credentials><AccessKeyId>a</AccessKeyId><SecretAccessKey>s</SecretAccessKey>"
+        "<SessionToken>t</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>"
+        "</CreateSessionResult>"
+    )
+    first = [ok(session)] if bucket.endswith("--x-s3") else []
+    stage = Stage(*first, ok(etag='"x"'), ok("body"), url=None)
     stage.client.put_object(bucket, "a key", b"x")
     stage.client.get_object(bucket, "a key")
-    for sent in stage.sent:
+    for sent in stage.sent[: len(first)]:
+        assert (sent.host, sent.target) == (host, "/?session")
+        assert "x-amz-s3session-token" not in sent.headers
+    for sent in stage.sent[len(first) :]:
+        assert ("x-amz-s3session-token" in sent.headers) == bool(first)
         assert (sent.host, sent.target) == (host, "/a%20key")
         assert f"/{scope}/aws4_request," in sent.headers["authorization"]
     url = urlsplit(stage.client.presign("GET", bucket, "a key", expires=60))

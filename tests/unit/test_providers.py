@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import MISSING, FrozenInstanceError, fields
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+import s3po
 from s3po.config import MAX_PARTS, Config
 from s3po.errors import ConfigError
 from s3po.providers import PROVIDERS, UNKNOWN, Provider, provider_named, provider_of
@@ -120,6 +123,21 @@ def test_facts_are_possible(provider: Provider) -> None:
     assert provider.max_part_size >= 64 * 1024 * 1024
     assert provider.max_copy_size is None or provider.max_copy_size > 0
     assert provider.region
+
+
+def test_each_fact_is_read_by_code() -> None:
+    code = "".join(
+        path.read_text()
+        for path in Path(s3po.__file__).parent.rglob("*.py")
+        if path.name != "providers.py"
+    )
+    unread = {
+        each.name
+        for each in fields(Provider)
+        if each.name not in NOT_FACTS | {"hosts"}
+        and re.search(rf"(?:provider|store)\.{each.name}\b", code) is None
+    }
+    assert unread == set()
 
 
 def test_of_an_unknown_store_nothing_is_expected() -> None:

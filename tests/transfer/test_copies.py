@@ -1,0 +1,239 @@
+"""Copies between stores, and in stores that cannot copy parts."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import s3po
+from s3po.errors import ConfigError, IntegrityError, TransferError
+from s3po.mock import CorruptBody, CutBody, Error
+from s3po.transfer.copy import copy
+
+MiB = 1024 * 1024
+LARGE = os.urandom(11 * MiB + 4321)
+
+
+@pytest.fixture
+def other() -> Iterator[Any]:
+    """Another store, of another account: its connection and its mock."""
+    conn = s3po.Connection(
+        "other-access",
+        "other-secret",
+        config=s3po.Config(part_size=5 * MiB, multipart_threshold=5 * MiB, retry_base=0.001),
+    )
+    with conn.mock() as mock:
+        conn.create_bucket("elsewhere")
+        mock.requests.clear()
+        yield conn, mock
+
+
+@pytest.mark.parametrize("data", [b"", b"howdy", LARGE], ids=["empty", "small", "large"])
+def test_a_copy_between_stores_carries_all(
+    conn: s3po.Connection, mock: Any, other: Any, data: bytes
+) -> None:
+    source, source_mock = other
+    source.upload(
+        "elsewhere",
+        "a/ö +",
+        data,
+        content_type="text/x",
+        metadata={"who": "me"},
+        cache_control="no-store",
+        tags={"a": "1 2"},
+    )
+    source_mock.requests.clear()
+    moved: list[int] = []
+    result = conn.copy(
+        "bucket",
+        "b",
+        source=source,
+        source_bucket="elsewhere",
+        source_key="a/ö +",
+        progress=moved.append,
+    )
+    assert conn.download("bucket", "b") == data
+    assert sum(moved) == len(data)
+    head = conn.head("bucket", "b")
+    assert head.etag == result.etag
+    assert (head.content_type, head.metadata) == ("text/x", {"who": "me"})
+    assert head.cache_control == "no-store"
+    assert conn.tags("bucket", "b") == {"a": "1 2"}
+    assert source_mock.requests.by_operation() == {"GetObject": 1, "GetObjectTagging": 1}
+    assert mock.requests.count("CopyObject") == 0
+
+
+def test_what_is_given_replaces_just_that(conn: s3po.Connection, other: Any) -> None:
+    source, _ = other
+    source.upload(
+        "elsewhere", "a", b"x", content_type="text/x", metadata={"a": "1"}, tags={"a": "1"}
+    )
+    conn.copy(
+        "bucket",
+        "b",
+        source=source,
+        source_bucket="elsewhere",
+        source_key="a",
+        metadata={},
+        tags={"b": "2"},
+        storage_class="STANDARD_IA",
+    )
+    head = conn.head("bucket", "b")
+    assert (head.content_type, head.metadata) == ("text/x", {})
+    assert head.storage_class == "STANDARD_IA"
+    assert conn.tags("bucket", "b") == {"b": "2"}
+
+
+def test_customer_keys_of_both_sides(conn: s3po.Connection, other: Any) -> None:
+    source, _ = other
+    theirs, ours = b"t" * 32, b"o" * 32
+    for data in (b"small", LARGE):
+        source.upload("elsewhere", "a", data, sse_customer_key=theirs)
+        conn.copy(
+            "bucket",
+            "b",
+            source=source,
+            source_bucket="elsewhere",
+            source_key="a",
+            source_sse_customer_key=theirs,
+            sse_customer_key=ours,
+        )
+        assert conn.download("bucket", "b", sse_customer_key=ours) == data
+
+
+def test_conditions_are_those_of_source_and_target(conn: s3po.Connection, other: Any) -> None:
+    source, _ = other
+    etag = source.upload("elsewhere", "a", b"x").etag
+    common: dict[str, Any] = {"source": source, "source_bucket": "elsewhere", "source_key": "a"}
+    with pytest.raises(s3po.PreconditionFailed):
+        conn.copy("bucket", "b", if_match="0" * 32, **common)
+    conn.copy("bucket", "b", if_match=etag, if_none_match="*", **common)
+    with pytest.raises(s3po.PreconditionFailed):
+        conn.copy("bucket", "b", if_none_match="*", **common)
+
+
+def test_a_body_that_breaks_is_resumed(conn: s3po.Connection, other: Any) -> None:
+    source, source_mock = other
+    source.upload("elsewhere", "a", LARGE)
+    source_mock.faults.add("GetObject", action=CutBody(7 * MiB))
+    conn.copy("bucket", "b", source=source, source_bucket="elsewhere", source_key="a")
+    source_mock.faults.assert_all_used()
+    assert conn.download("bucket", "b") == LARGE
+
+
+@pytest.mark.parametrize("data", [b"howdy", LARGE], ids=["small", "large"])
+def test_wrong_bytes_are_not_stored(conn: s3po.Connection, other: Any, data: bytes) -> None:
+    source, source_mock = other
+    source.upload("elsewhere", "a", data, checksum="crc32")
+    source = s3po.Connection(
+        "other-access",
+        "other-secret",
+        config=s3po.Config(response_checksum_validation="when_supported"),
+    )
+    with source.mock(app=source_mock.app):
+        source_mock.faults.add("GetObject", action=CorruptBody())
+        with pytest.raises(IntegrityError):
+            conn.copy("bucket", "b", source=source, source_bucket="elsewhere", source_key="a")
+    assert not conn.exists("bucket", "b")
+    assert not conn.conn.list_multipart_uploads("bucket").uploads
+
+
+def test_a_move_between_stores(conn: s3po.Connection, other: Any) -> None:
+    source, _ = other
+    source.upload("elsewhere", "a", b"x")
+    conn.move("bucket", "a", source=source, source_bucket="elsewhere", source_key="a")
+    assert conn.download("bucket", "a") == b"x"
+    assert not source.exists("elsewhere", "a")
+
+
+def test_a_move_to_itself_by_another_connection_is_refused(
+    conn: s3po.Connection, mock: Any
+) -> None:
+    conn.upload("bucket", "a", b"x")
+    another = s3po.Connection("access", "secret")
+    with another.mock(app=mock.app):
+        for source in (conn, another):
+            if source.client.endpoint.url != conn.client.endpoint.url:
+                continue
+            with pytest.raises(ConfigError, match="itself"):
+                conn.move("bucket", "a", source=source, source_key="a")
+    assert conn.exists("bucket", "a")
+
+
+def test_a_connection_to_the_same_store_lets_the_store_copy(
+    conn: s3po.Connection, mock: Any
+) -> None:
+    conn.upload("bucket", "a", b"x")
+    conn.copy("bucket", "b", source=conn, source_key="a")
+    assert mock.requests.count("CopyObject") == 1
+
+
+def test_a_source_that_is_no_connection(conn: s3po.Connection) -> None:
+    with pytest.raises(ConfigError, match="source must be a Connection"):
+        conn.copy("bucket", "b", source="elsewhere", source_key="a")  # type: ignore[arg-type]
+
+
+def test_copies_between_stores_in_a_batch(conn: s3po.Connection, other: Any) -> None:
+    source, _ = other
+    for number in range(5):
+        source.upload("elsewhere", str(number), LARGE if number == 2 else b"x")
+    with conn.batch(1) as batch:
+        for number in range(5):
+            batch.copy(
+                "bucket",
+                str(number),
+                source=source,
+                source_bucket="elsewhere",
+                source_key=str(number),
+            )
+    assert [each.size for each in conn.list("bucket")] == [1, 1, len(LARGE), 1, 1]
+
+
+# Stores without UploadPartCopy
+
+
+def large_copy(conn: s3po.Connection, mock: Any, **options: Any) -> Any:
+    """As for an object of more than 5 GiB, which a store refuses to copy in one go."""
+    mock.faults.add("CopyObject", action=Error(400, "InvalidRequest"))
+    return copy(
+        conn.client, "bucket", "b", "bucket", "a", max_single=MiB, part_size=5 * MiB, **options
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(501, "NotImplemented"), (405, "MethodNotAllowed")],
+    ids=["501", "405"],
+)
+def test_a_store_without_upload_part_copy(
+    conn: s3po.Connection, mock: Any, status: int, code: str
+) -> None:
+    conn.upload("bucket", "a", LARGE, content_type="text/x", tags={"a": "1"})
+    fault = mock.faults.add("UploadPartCopy", times=99, action=Error(status, code))
+    large_copy(conn, mock)
+    assert conn.download("bucket", "b") == LARGE
+    assert conn.head("bucket", "b").content_type == "text/x"
+    assert conn.tags("bucket", "b") == {"a": "1"}
+    assert not conn.conn.list_multipart_uploads("bucket").uploads
+    assert fault is not None
+    asked = mock.requests.count("UploadPartCopy")
+    # It is known now.
+    large_copy(conn, mock)
+    assert mock.requests.count("UploadPartCopy") == asked
+
+
+def test_a_refusal_of_another_kind_is_told(conn: s3po.Connection, mock: Any) -> None:
+    conn.upload("bucket", "a", LARGE)
+    mock.faults.add("UploadPartCopy", times=99, action=Error(403, "AccessDenied"))
+    with pytest.raises(TransferError, match="AccessDenied"):
+        large_copy(conn, mock)
+    mock.faults.clear()
+    large_copy(conn, mock)
+    assert mock.requests.count("UploadPartCopy") > 3
+    digest = base64.b64encode(hashlib.sha256(conn.download("bucket", "b")).digest())
+    assert digest == base64.b64encode(hashlib.sha256(LARGE).digest())
