@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from s3po.auth import S3Auth
     from s3po.file import BinaryReader, BinaryWriter, TextReader, TextWriter
     from s3po.mock import Faults, MockS3, Requests, Server
+    from s3po.paths import S3Path
     from s3po.sigv4 import Condition
 
 
@@ -1032,6 +1033,23 @@ class Connection:
         except S3poError as error:
             _add_context(error, "open", bucket, key)
             raise
+
+    def path(self, uri: str) -> S3Path:
+        """A bucket, an object, or what keys begin with, as pathlib has paths: `conn.path("s3://bucket/key")`.
+
+        ::
+
+            for path in conn.path("s3://bucket/logs").glob("*.txt"):
+                print(path.name, path.read_text())
+
+        Sends nothing. Raises ConfigError for what names no bucket.
+        """
+        from s3po.endpoint import check_bucket
+        from s3po.paths import S3Path
+
+        path = S3Path.from_uri(self, uri)
+        check_bucket(path.bucket)
+        return path
 
     def batch(
         self,

@@ -21,7 +21,7 @@ KEYWORD_ONLY = inspect.Parameter.KEYWORD_ONLY
 #: Methods of Connection that are no calls of a batch: they send nothing, or return what sends later.
 NO_VERBS = {
     *("batch", "close", "mock"),
-    *("list", "list_prefixes", "open"),
+    *("list", "list_prefixes", "open", "path"),
     *("presign", "presign_post"),
 }
 
