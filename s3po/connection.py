@@ -45,6 +45,7 @@ from s3po.transport import S3Session
 
 if TYPE_CHECKING:
     from s3po.auth import S3Auth
+    from s3po.cluster import ClusterBatch
     from s3po.file import BinaryReader, BinaryWriter, TextReader, TextWriter
     from s3po.mock import Faults, MockS3, Requests, Server
     from s3po.paths import S3Path
@@ -1051,6 +1052,7 @@ class Connection:
         check_bucket(path.bucket)
         return path
 
+    @overload
     def batch(
         self,
         poolsize: int = 50,
@@ -1058,6 +1060,26 @@ class Connection:
         raise_errors: bool = True,
         collect: bool = False,
         progress: Callable[[BatchStats], object] | TextIO | bool | None = None,
+        cluster: None = None,
+    ) -> Batch: ...
+    @overload
+    def batch(
+        self,
+        poolsize: int = 50,
+        *,
+        raise_errors: bool = True,
+        collect: bool = False,
+        progress: Callable[[BatchStats], object] | TextIO | bool | None = None,
+        cluster: object,
+    ) -> ClusterBatch: ...
+    def batch(
+        self,
+        poolsize: int = 50,
+        *,
+        raise_errors: bool = True,
+        collect: bool = False,
+        progress: Callable[[BatchStats], object] | TextIO | bool | None = None,
+        cluster: object = None,
     ) -> Batch:
         """Many calls at once, `poolsize` requests of them in flight at most.
 
@@ -1067,8 +1089,22 @@ class Connection:
                 for name in names:
                     batch.download_file("bucket", name, name)
 
+        `cluster` is a `dask.distributed.Client`, or the address of a scheduler ("tcp://host:8786"), whose
+        workers perform the calls; see `s3po.cluster.ClusterBatch`. It needs the extra `s3po[dask]`.
+
         See `s3po.Batch`.
         """
+        if cluster is not None:
+            from s3po.cluster import ClusterBatch
+
+            return ClusterBatch(
+                self,
+                cluster,
+                poolsize,
+                raise_errors=raise_errors,
+                collect=collect,
+                progress=progress,
+            )
         return Batch(self, poolsize, raise_errors=raise_errors, collect=collect, progress=progress)
 
     def mock(self, *, serve: bool = False, app: MockS3 | None = None) -> Mock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,11 +12,8 @@ import s3po
 from s3po.mock import MockS3
 from s3po.transport import WSGIAdapter
 
-pytest.importorskip("fsspec", reason="needs s3po[fsspec]")
-
-from s3po.fs import S3FileSystem
-
-MiB = 1024 * 1024
+if TYPE_CHECKING:
+    from s3po.fs import S3FileSystem
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +30,8 @@ def served_options(served_mock: Any) -> dict[str, Any]:
 
 @pytest.fixture(params=["moto", "in process", "served"])
 def fs(request: pytest.FixtureRequest) -> Iterator[S3FileSystem]:
+    from s3po.fs import S3FileSystem
+
     if request.param == "in process":
         conn = s3po.Connection("mock-key", "mock-secret", endpoint_url="http://mock.s3po.invalid")
         app = MockS3({"mock-key": "mock-secret"})
