@@ -65,6 +65,7 @@ if TYPE_CHECKING:
         ObjectInfo,
         PartInfo,
         PresignedPost,
+        RequestInfo,
         RetryInfo,
         UploadResult,
     )
@@ -124,6 +125,7 @@ _MODULES = {
         "ObjectInfo",
         "PartInfo",
         "PresignedPost",
+        "RequestInfo",
         "RetryInfo",
         "UploadResult",
     ),
@@ -175,6 +177,7 @@ __all__ = [
     "PartInfo",
     "PreconditionFailed",
     "PresignedPost",
+    "RequestInfo",
     "Requests",
     "RetryInfo",
     "S3Error",

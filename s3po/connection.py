@@ -28,6 +28,7 @@ from s3po.models import (
     UploadResult,
 )
 from s3po.rest import Client
+from s3po.rest.observed import client_class
 from s3po.rest.sender import Gate
 from s3po.sigv4 import Signer
 from s3po.stats import BatchStats, Stats
@@ -144,7 +145,7 @@ class Connection:
         region_name = settings.region if region_name is None else region_name
         endpoint_url = settings.endpoint_url if endpoint_url is None else endpoint_url
         #: The low-level client: S3's operations by their own names. Also `conn`.
-        self.client: Client = Client(
+        self.client: Client = client_class(config)(
             endpoint=Endpoint(
                 endpoint_url=endpoint_url,
                 region=region_name,
@@ -1241,7 +1242,7 @@ class Mock:
         else:
             url = _MOCK_URL
             session.mount(url, WSGIAdapter(cast(Any, app)))
-        client = Client(
+        client = client_class(real.config)(
             endpoint=Endpoint(
                 endpoint_url=url, region=real.endpoint.region, addressing_style="path"
             ),

@@ -108,12 +108,10 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
     ) -> None:
         # Both are always so: regions are learned, and parts are of one size.
         del cache_regions, fixed_upload_size
+        # zarr asks all filesystems for coroutines, and wraps those that have `async_impl = False`.
+        del asynchronous, loop
         for name in unknown:
             refuse_option(repr(name), name, _option_names())
-        if asynchronous or loop is not None:
-            raise ConfigError(
-                "s3po's filesystem has no coroutines; fsspec's AsyncFileSystemWrapper makes some of it"
-            )
         if session is not None:
             raise ConfigError(
                 "session is aiobotocore's: give its credentials as credentials=, which takes botocore's"

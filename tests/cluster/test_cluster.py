@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -19,6 +21,7 @@ import s3po
 from s3po.cluster import ClusterBatch
 from s3po.mock import MockS3
 
+dask = pytest.importorskip("dask", reason="needs s3po[dask]")
 distributed = pytest.importorskip("distributed", reason="needs s3po[dask]")
 
 # Dask and tornado leave sockets and loops to the garbage collector.
@@ -215,7 +218,7 @@ def test_cancelling_ends_the_block_quietly(conn: s3po.Connection, client: Any, b
         (lambda batch: batch.upload("b", "k", iter([b"x"])), "bytes, str and paths"),
         (lambda batch: batch.upload("b", "k", b"x", progress=print), "progress"),
         (lambda batch: batch.download("b", "k", io.BytesIO()), "gives bytes"),
-        (lambda batch: batch.map(lambda: None, 3), ""),
+        (lambda batch: batch.map(lambda: None, 3), "not iterable"),
         (lambda batch: batch.map_prefix(None, "b"), "callable"),
         (lambda batch: batch.delete_many("b", "key"), "iterable of keys"),
         (lambda batch: batch.head("b", threading.Lock()), "cannot be sent"),
@@ -252,26 +255,63 @@ def test_secrets_travel_only_if_they_were_given(monkeypatch: pytest.MonkeyPatch)
     assert b"environment-secret" not in batch._settings
 
 
-def test_a_lost_scheduler_is_told(conn: s3po.Connection, bucket: str) -> None:
-    with distributed.config.set({"distributed.comm.timeouts.connect": "2s"}):
-        cluster = distributed.LocalCluster(
-            n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None
-        )
-        client = distributed.Client(cluster)
-        closer = threading.Thread(target=cluster.close)
+@pytest.fixture
+def own_scheduler(tmp_path: Path) -> Iterator[tuple[Any, Path]]:
+    """A scheduler and a worker with its nanny, each a process of its own, and the scheduler's file."""
+    file = tmp_path / "scheduler.json"
+    output = (tmp_path / "output").open("wb")
+    # They find each other by the file, and the port is free.
+    scheduler = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1"),
+            *("--port", "0", "--no-dashboard", "--scheduler-file", str(file)),
+        ],
+        stdout=output,
+        stderr=output,
+    )
+    worker = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "distributed.cli.dask_worker", "--host", "127.0.0.1"),
+            *("--nanny", "--nthreads", "1", "--no-dashboard", "--death-timeout", "20"),
+            *("--scheduler-file", str(file), "--local-directory", str(tmp_path / "space")),
+        ],
+        stdout=output,
+        stderr=output,
+    )
+    try:
+        yield scheduler, file
+    finally:
+        for process in (worker, scheduler):
+            if process.poll() is None:
+                process.terminate()
+        for process in (worker, scheduler):
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        output.close()
 
-        def work() -> None:
-            closed = False
-            with conn.batch(1, cluster=client) as batch:
-                for number in range(20_000):
-                    batch.upload(bucket, f"{number}", b"x")
-                    if number > 1000 and not closed:
-                        closed = True
-                        closer.start()
 
-        with pytest.raises((s3po.BatchError, s3po.S3poError)) as caught:
-            work()
-        closer.join(60)
+def test_a_lost_scheduler_is_told(
+    own_scheduler: tuple[Any, Path], conn: s3po.Connection, bucket: str
+) -> None:
+    scheduler, file = own_scheduler
+    with dask.config.set({"distributed.comm.timeouts.connect": "2s"}):
+        client = distributed.Client(scheduler_file=str(file), timeout=60)
+        client.wait_for_workers(1, timeout=60)
+        told: list[Exception] = []
+        batch = conn.batch(1, cluster=client, raise_errors=False)
+        with batch:
+            handle = batch.upload(bucket, "first", b"x")
+            handle.get(60)
+            scheduler.kill()
+            for number in range(300):
+                batch.upload(bucket, f"{number}", b"x", errback=told.append)
         client.close()
-    failures = getattr(caught.value, "failures", [])
-    assert any(isinstance(each.exception, s3po.OutcomeUnknown) for each in failures), caught.value
+    assert conn.exists(bucket, "first")
+    # Each has an outcome, and one that says what is not known.
+    assert (batch.stats.done, batch.stats.failed) == (1, 300)
+    assert len(told) == 300
+    assert {type(each) for each in told} <= {s3po.OutcomeUnknown, s3po.S3poError}
+    assert "scheduler" in str(told[0]) or "cluster" in str(told[0])

@@ -56,7 +56,6 @@ def test_names_of_s3fs_reach_the_connection() -> None:
         ({"config_kwargs": {"retries": {"many": 1}}}, "retries"),
         ({"config_kwargs": {"signature_version": "s3"}}, "s3v4"),
         ({"s3_additional_kwargs": {"Acl": "x"}}, "did you mean 'acl'"),
-        ({"asynchronous": True}, "coroutines"),
         ({"session": object()}, "session"),
         ({"username": "other"}, "two names"),
         ({"use_ssl": False, "endpoint_url": None}, "use_ssl"),
