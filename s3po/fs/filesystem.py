@@ -14,7 +14,7 @@ from fsspec.callbacks import DEFAULT_CALLBACK
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import isfilelike, stringify_path
 
-from s3po.config import MiB
+from s3po.config import KiB, MiB
 from s3po.connection import Connection
 from s3po.errors import (
     ConfigError,
@@ -36,6 +36,11 @@ from s3po.transfer.tasks import TaskGroup
 Info = dict[str, Any]
 
 _VERSION = "?versionId="
+
+#: Bytes between two ranges that cost less than another request, and the most that ranges are merged to: more
+#: come sooner by several requests.
+_MAX_GAP = 64 * KiB
+_MAX_MERGED = 8 * MiB
 
 
 class _Instances(type(AbstractFileSystem)):  # type: ignore[misc]
@@ -645,7 +650,8 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
     ) -> list[Any]:
         """Bytes of many ranges, `batch_size` requests at once.
 
-        Ranges of one object that are at most `max_gap` bytes apart come by one request.
+        Ranges of one object that are at most `max_gap` bytes apart (64 KiB; a negative number for none)
+        come by one request of at most 8 MiB; the bytes between them are read and dropped.
         """
         if not isinstance(paths, list):
             raise TypeError("paths must be a list")
@@ -656,9 +662,7 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         size = self._pop_batch_size(kwargs)
         wanted = list(zip(paths, starts, ends, strict=True))
         with self._bulk(size) as bulk:
-            if max_gap is None:
-                return bulk.read_all(wanted, on_error)
-            merged, places = _merge(wanted, max_gap)
+            merged, places = _merge(wanted, _MAX_GAP if max_gap is None else max_gap)
             read = bulk.read_all(merged, on_error)
         return [
             value
@@ -936,8 +940,8 @@ def _merge(
     wanted: Iterable[tuple[str, int | None, int | None]], max_gap: int
 ) -> tuple[list[tuple[str, int | None, int | None]], list[tuple[int, tuple[int, int] | None]]]:
     """Ranges to ask for, and for each that is wanted the number of one, and its part of it."""
-    merged: list[tuple[str, int | None, int | None]] = []
     wanted = list(wanted)
+    merged: list[tuple[str, int | None, int | None]] = []
     places: list[tuple[int, tuple[int, int] | None]] = [(0, None)] * len(wanted)
     plain: list[tuple[str, int, int, int]] = []
     for number, (path, start, end) in enumerate(wanted):
@@ -945,22 +949,19 @@ def _merge(
             places[number] = (len(merged), None)
             merged.append((path, start, end))
         else:
-            plain.append((path, start or 0, end, number))
+            plain.append((path, start or 0, max(end, start or 0), number))
     plain.sort()
+    # The last of `merged`, where others may join it.
+    last, first, stop = "", 0, 0
     for path, start, end, number in plain:
-        if merged and places and merged[-1][0] == path:
-            last_path, first, last = merged[-1]
-            if (
-                last is not None
-                and first is not None
-                and last >= 0
-                and first <= start <= last + max_gap
-            ):
-                merged[-1] = (last_path, first, max(last, end))
-                places[number] = (len(merged) - 1, (start - first, end - first))
-                continue
-        places[number] = (len(merged), (0, max(0, end - start)))
-        merged.append((path, start, end))
+        joins = path == last and start <= stop + max_gap and end - first <= _MAX_MERGED
+        if joins and merged:
+            stop = max(stop, end)
+            merged[-1] = (path, first, stop)
+        else:
+            last, first, stop = path, start, end
+            merged.append((path, start, end))
+        places[number] = (len(merged) - 1, (start - first, end - first))
     return merged, places
 
 

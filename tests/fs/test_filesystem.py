@@ -241,9 +241,18 @@ def test_ranges_that_are_close_come_by_one_request(mocked: Mocked) -> None:
     mocked.fs.pipe_file("bucket/key", DATA)
     mocked.operations()
     starts, ends = [0, 200, 100, 5000], [100, 300, 150, 6000]
-    found = mocked.fs.cat_ranges(["bucket/key"] * 4, starts, ends, max_gap=100)
-    assert found == [DATA[a:b] for a, b in zip(starts, ends, strict=True)]
-    assert len(mocked.operations()) == 2
+    for max_gap, requests in ((100, 2), (-1, 4), (None, 1), (0, 3)):
+        found = mocked.fs.cat_ranges(["bucket/key"] * 4, starts, ends, max_gap=max_gap)
+        assert found == [DATA[a:b] for a, b in zip(starts, ends, strict=True)]
+        assert len(mocked.operations()) == requests, max_gap
+    big = bytes(20 * MiB)
+    mocked.fs.pipe_file("bucket/big", big)
+    mocked.operations()
+    starts = list(range(0, 20 * MiB, MiB))
+    found = mocked.fs.cat_ranges(["bucket/big"] * 20, starts, [each + MiB for each in starts])
+    assert b"".join(found) == big
+    # No more than 8 MiB by one request.
+    assert len(mocked.operations()) == 3
 
 
 def test_errors_of_many(fs: S3FileSystem, bucket: str) -> None:
