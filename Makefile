@@ -12,13 +12,16 @@ SOURCES = s3po tests examples benchmarks setup.py
 HASH := $(shell cat setup.py pyproject.toml .ci/venv | sha256sum | cut -c 1-16)
 STAMP = $(VENV)/.stamp-$(HASH)
 
-.PHONY: help demo test coverage lint test-clients test-suites test-oldest bench clean
+.PHONY: help demo examples test coverage lint test-clients test-suites test-oldest test-integrations
+.PHONY: bench clean
 
 help:
 	@echo 'make demo          the whole way on real files: batch, multipart, faults, presigned URL'
 	@echo 'make test          lint, types, all tests'
 	@echo 'make coverage      all tests with branch coverage, which slows them by half'
 	@echo 'make lint          ruff and mypy only, over the package, tests, examples, benchmarks'
+	@echo 'make test-integrations  pandas, pyarrow, Dask, Django and others on the filesystem, the cluster, the examples'
+	@echo 'make examples      the recipes of examples/, against the mock'
 	@echo 'make test-oldest   all tests with the oldest dependencies that setup.py allows'
 	@echo 'make test-clients  other S3 clients (aws, s3cmd, rclone, ...) against the served mock'
 	@echo 'make test-suites   how to run the suites of other projects against the mock'
@@ -51,6 +54,22 @@ coverage: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report= $(PYTEST_ARGS)
 	$(BIN)/python -m coverage report
 
+# They bring hundreds of MiB, and are skipped in `make test`.
+INTEGRATIONS = .venv-integrations
+INTEGRATIONS_STAMP = $(INTEGRATIONS)/.stamp-$(HASH)
+
+$(INTEGRATIONS_STAMP):
+	@.ci/venv $(INTEGRATIONS) $(PYTHON)
+	@$(INTEGRATIONS)/bin/python -m pip install --quiet --disable-pip-version-check \
+		-e '.[test,test-integrations]'
+	@touch $@
+
+test-integrations: $(INTEGRATIONS_STAMP)
+	$(INTEGRATIONS)/bin/python -m pytest -rs tests/fs tests/cluster tests/integrations $(PYTEST_ARGS)
+
+examples: $(INTEGRATIONS_STAMP)
+	$(INTEGRATIONS)/bin/python examples/run.py
+
 # tests/mock_s3 drives the mock by boto3, which then is too old to know all that it asks for.
 test-oldest:
 	@.ci/venv $(OLDEST) $(PYTHON)
@@ -74,6 +93,6 @@ bench-%: $(STAMP)
 	$(BIN)/python benchmarks/bench_$*.py $(BENCH_ARGS)
 
 clean:
-	rm -rf $(VENV) $(OLDEST) .venv-bench build dist *.egg-info .coverage .coverage.*
+	rm -rf $(VENV) $(OLDEST) $(INTEGRATIONS) .venv-bench build dist *.egg-info .coverage .coverage.*
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         PartInfo,
         PresignedPost,
         RestoreInfo,
+        RequestInfo,
         RetryInfo,
         UploadResult,
     )
@@ -130,6 +131,7 @@ _MODULES = {
         "PartInfo",
         "PresignedPost",
         "RestoreInfo",
+        "RequestInfo",
         "RetryInfo",
         "UploadResult",
     ),
@@ -182,6 +184,7 @@ __all__ = [
     "PartInfo",
     "PreconditionFailed",
     "PresignedPost",
+    "RequestInfo",
     "Requests",
     "RestoreInfo",
     "RetryInfo",

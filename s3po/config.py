@@ -11,7 +11,7 @@ from s3po.errors import ConfigError
 from s3po.providers import provider_named
 
 if TYPE_CHECKING:
-    from s3po.models import RetryInfo
+    from s3po.models import RequestInfo, RetryInfo
 
 KiB = 1024
 MiB = 1024 * KiB
@@ -62,6 +62,7 @@ class Config(_Recorder):
     - `connect_patience`: for how long a transfer tries to reach an endpoint that refuses connections or does not
       answer; a single request tries for 5 s of it at most. Such tries are not counted as attempts.
     - `on_retry`: called with a `RetryInfo` before each further try.
+    - `on_request`: called with a `RequestInfo` after each attempt, for metrics; costs nothing where it is not given.
 
     Time:
 
@@ -116,6 +117,7 @@ class Config(_Recorder):
     retry_base_throttled: float = 1.0
     connect_patience: float = 120.0
     on_retry: Callable[[RetryInfo], object] | None = None
+    on_request: Callable[[RequestInfo], object] | None = None
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
     multipart_threshold: int = 8 * MiB
@@ -221,8 +223,10 @@ class Config(_Recorder):
             raise ConfigError(
                 f"retry_mode must be 'standard' or 'adaptive', not {self.retry_mode!r}"
             )
-        if self.on_retry is not None and not callable(self.on_retry):
-            raise ConfigError(f"on_retry must be callable or None, not {self.on_retry!r}")
+        for name in ("on_retry", "on_request"):
+            value = getattr(self, name)
+            if value is not None and not callable(value):
+                raise ConfigError(f"{name} must be callable or None, not {value!r}")
         if self.payload_signing is not None and not isinstance(self.payload_signing, bool):
             raise ConfigError(
                 f"payload_signing must be True, False or None, not {self.payload_signing!r}"
@@ -351,6 +355,7 @@ SETTINGS: tuple[Setting, ...] = (
         sentence="For how long a transfer tries to reach an endpoint that is away, seconds.",
     ),
     Setting("on_retry", sentence="Called with a RetryInfo before each further try."),
+    Setting("on_request", sentence="Called with a RequestInfo after each attempt."),
     # Time
     Setting(
         "connect_timeout",

@@ -31,6 +31,7 @@ from s3po.models import (
     UploadResult,
 )
 from s3po.rest import Client
+from s3po.rest.observed import client_class
 from s3po.rest.sender import Gate
 from s3po.sigv4 import Signer
 from s3po.stats import BatchStats, Stats
@@ -60,8 +61,10 @@ from s3po.transport import S3Session
 
 if TYPE_CHECKING:
     from s3po.auth import S3Auth
+    from s3po.cluster import ClusterBatch
     from s3po.file import BinaryReader, BinaryWriter, TextReader, TextWriter
     from s3po.mock import Faults, MockS3, Requests, Server
+    from s3po.paths import S3Path
     from s3po.sigv4 import Condition
 
 
@@ -157,7 +160,7 @@ class Connection:
         region_name = settings.region if region_name is None else region_name
         endpoint_url = settings.endpoint_url if endpoint_url is None else endpoint_url
         #: The low-level client: S3's operations by their own names. Also `conn`.
-        self.client: Client = Client(
+        self.client: Client = client_class(config)(
             endpoint=Endpoint(
                 endpoint_url=endpoint_url,
                 region=region_name,
@@ -1293,6 +1296,24 @@ class Connection:
             _add_context(error, "open", bucket, key)
             raise
 
+    def path(self, uri: str) -> S3Path:
+        """A bucket, an object, or what keys begin with, as pathlib has paths: `conn.path("s3://bucket/key")`.
+
+        ::
+
+            for path in conn.path("s3://bucket/logs").glob("*.txt"):
+                print(path.name, path.read_text())
+
+        Sends nothing. Raises ConfigError for what names no bucket.
+        """
+        from s3po.endpoint import check_bucket
+        from s3po.paths import S3Path
+
+        path = S3Path.from_uri(self, uri)
+        check_bucket(path.bucket)
+        return path
+
+    @overload
     def batch(
         self,
         poolsize: int = 50,
@@ -1300,6 +1321,26 @@ class Connection:
         raise_errors: bool = True,
         collect: bool = False,
         progress: Callable[[BatchStats], object] | TextIO | bool | None = None,
+        cluster: None = None,
+    ) -> Batch: ...
+    @overload
+    def batch(
+        self,
+        poolsize: int = 50,
+        *,
+        raise_errors: bool = True,
+        collect: bool = False,
+        progress: Callable[[BatchStats], object] | TextIO | bool | None = None,
+        cluster: object,
+    ) -> ClusterBatch: ...
+    def batch(
+        self,
+        poolsize: int = 50,
+        *,
+        raise_errors: bool = True,
+        collect: bool = False,
+        progress: Callable[[BatchStats], object] | TextIO | bool | None = None,
+        cluster: object = None,
     ) -> Batch:
         """Many calls at once, `poolsize` requests of them in flight at most.
 
@@ -1309,8 +1350,22 @@ class Connection:
                 for name in names:
                     batch.download_file("bucket", name, name)
 
+        `cluster` is a `dask.distributed.Client`, or the address of a scheduler ("tcp://host:8786"), whose
+        workers perform the calls; see `s3po.cluster.ClusterBatch`. It needs the extra `s3po[dask]`.
+
         See `s3po.Batch`.
         """
+        if cluster is not None:
+            from s3po.cluster import ClusterBatch
+
+            return ClusterBatch(
+                self,
+                cluster,
+                poolsize,
+                raise_errors=raise_errors,
+                collect=collect,
+                progress=progress,
+            )
         return Batch(self, poolsize, raise_errors=raise_errors, collect=collect, progress=progress)
 
     def mock(self, *, serve: bool = False, app: MockS3 | None = None) -> Mock:
@@ -1447,7 +1502,7 @@ class Mock:
         else:
             url = _MOCK_URL
             session.mount(url, WSGIAdapter(cast(Any, app)))
-        client = Client(
+        client = client_class(real.config)(
             endpoint=Endpoint(
                 endpoint_url=url,
                 region=real.endpoint.region,

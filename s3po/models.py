@@ -89,6 +89,26 @@ class RetryInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestInfo:
+    """An attempt of a request and its outcome: what `Config.on_request` is called with."""
+
+    operation: str
+    bucket: str | None
+    key: str | None
+    #: Of the answer; None where none came.
+    status: int | None
+    #: From 1; more than 1 for one that is tried again.
+    attempt: int
+    #: Until the answer was there, or its head where the body is streamed; waiting in a batch's limits counts.
+    seconds: float
+    #: Body bytes; those that the head announced where the body is streamed.
+    bytes_sent: int
+    bytes_received: int
+    #: Why no answer came; None where one did, of whatever status. It holds no secret.
+    error: S3poError | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class BucketInfo:
     name: str
     creation_date: datetime | None = None

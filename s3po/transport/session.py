@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
+from inspect import unwrap
 from typing import Any, cast, overload
 
 import requests
@@ -18,8 +19,9 @@ from s3po.transport.messages import PreparedRequest, Response, adopt, make_respo
 from s3po.transport.settings import proxies_for, verify_of
 from s3po.transport.wsgi import WSGIAdapter
 
-#: As requests has it: programs that replace it (to trace or to fake requests) are to see ours too.
-_SESSION_SEND = requests.Session.send
+#: As requests has it: programs that replace it (to trace or to fake requests) are to see ours too, also those
+#: that did so before this module was loaded.
+_SESSION_SEND = unwrap(requests.Session.send)
 
 
 class S3Session(requests.Session):

@@ -21,7 +21,7 @@ KEYWORD_ONLY = inspect.Parameter.KEYWORD_ONLY
 #: Methods of Connection that are no calls of a batch: they send nothing, or return what sends later.
 NO_VERBS = {
     *("batch", "close", "mock"),
-    *("list", "list_prefixes", "list_versions", "list_buckets", "glob", "open"),
+    *("list", "list_prefixes", "list_versions", "list_buckets", "glob", "open", "path"),
     *("presign", "presign_post", "url"),
 }
 #: Verbs of a bucket, or of many of its objects.

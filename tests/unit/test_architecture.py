@@ -46,13 +46,24 @@ LAYERS = {
     "rest": 4,
     "transfer": 5,
     "file": 5,
+    "paths": 5,
     "connection": 6,
     "batch": 6,
+    "cluster": 6,
+    "fs": 7,
+    "contrib": 7,
     "slim": 8,
     "__main__": 8,
 }
 #: Of two packages of one layer, the first may use the second.
-PEERS = {("file", "transfer"), ("connection", "batch")}
+PEERS = {
+    ("file", "transfer"),
+    ("connection", "batch"),
+    ("connection", "cluster"),
+    ("cluster", "batch"),
+}
+#: Packages of extras: their modules can be imported only where these are installed.
+EXTRAS = {"fs": "fsspec", "contrib": "django"}
 #: Packages beside the layers, and all that they may import of them.
 INDEPENDENT = {
     # It writes its own documents and signatures: a bug that it shared with the client could not be seen.
@@ -205,6 +216,9 @@ def test_names_of_the_package() -> None:
 
 @pytest.mark.parametrize("module", [name for name in MODULES if not name.endswith("__main__")])
 def test_every_module_can_be_imported_by_itself(module: str) -> None:
+    extra = EXTRAS.get(package_of(module))
+    if extra is not None:
+        pytest.importorskip(extra, reason=f"needs {extra}")
     importlib.import_module(module)
 
 

@@ -41,6 +41,7 @@ def test_a_config_is_a_value() -> None:
         {"retry_mode": "adaptive"},
         {"connect_patience": 0},
         {"on_retry": print},
+        {"on_request": print},
         {"connect_timeout": 0.001},
         {"read_timeout": 3600},
         {"part_size": 5 * MiB},
@@ -73,6 +74,7 @@ def test_what_may_be_set(settings: dict[str, Any]) -> None:
         {"connect_patience": -1},
         {"retry_mode": "legacy"},
         {"on_retry": "print"},
+        {"on_request": "print"},
         {"retry_base": "1"},
         {"retry_base": float("inf")},
         *(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import subprocess
+import sys
 import threading
 
 import gevent
@@ -226,6 +228,32 @@ def test_opentelemetry_sees_each_request_once(serve, spans):
     assert statuses(spans) == [("PUT", 200), ("GET", 200), ("GET", 503), ("GET", 200)]
     # The header of the trace goes along, beside the signature.
     assert b"traceparent: " in server.requests[0].lower()
+
+
+EARLY = """
+from opentelemetry.instrumentation.requests import RequestsInstrumentor
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+exporter, provider = InMemorySpanExporter(), TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(exporter))
+RequestsInstrumentor().instrument(tracer_provider=provider)
+
+import s3po
+
+conn = s3po.Connection("key", "secret")
+with conn.mock():
+    conn.conn.create_bucket("bucket")
+print(len(exporter.get_finished_spans()))
+"""
+
+
+def test_opentelemetry_may_come_before_s3po():
+    done = subprocess.run(
+        [sys.executable, "-c", EARLY], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.stdout.strip(), done.returncode) == ("1", 0), done.stderr
 
 
 def test_opentelemetry_sees_each_request_to_the_mock_once(mocked, spans):

@@ -1,0 +1,227 @@
+"""`ClusterBatch`: the interface of Batch, its calls performed by the workers of a Dask cluster."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+from s3po.batch import Batch, Handle
+from s3po.batch.display import open_display
+from s3po.batch.handle import Callback, Errback
+from s3po.batch.scheduler import BatchConnection
+from s3po.cluster.scheduler import ClusterScheduler
+from s3po.cluster.worker import Function, map_prefix
+from s3po.errors import ConfigError
+from s3po.stats import BatchStats
+
+#: Keys that one task of `delete_many` deletes.
+_KEYS_PER_CALL = 1000
+
+
+class ClusterBatch(Batch):
+    """Many calls at once on a Dask cluster: `conn.batch(50, cluster=client)`.
+
+    ::
+
+        with conn.batch(50, cluster="tcp://scheduler:8786") as batch:
+            for info in conn.list("bucket", "old/"):
+                batch.move("bucket", f"new/{info.key[4:]}", source_key=info.key)
+
+    The verbs, handles, callbacks, `stats`, `progress`, `results` and the BatchError are those of Batch.
+    `poolsize` is for each task; a worker performs as many tasks at once as it has threads. Callbacks
+    run in the thread of the batch, which waits in the verbs while the cluster is busy.
+
+    Each worker process makes one Connection of this one's settings: keys travel if they were given to
+    it, otherwise each worker looks for its own. Data travel with their calls (bytes and str, not files);
+    `upload_file`, `download_file` and paths name files on the worker's machine.
+
+    A task whose worker dies is done again by Dask. A call that then finds its own work done is looked
+    after: `move` and writes with a condition succeed where the object is theirs, and raise
+    OutcomeUnknown where that cannot be told. OutcomeUnknown is also what calls under way get when the
+    scheduler is lost.
+    """
+
+    __slots__ = ("_client", "_cluster", "_owns_client", "_settings")
+
+    def __init__(
+        self,
+        connection: BatchConnection,
+        cluster: Any,
+        poolsize: int = 50,
+        *,
+        raise_errors: bool = True,
+        collect: bool = False,
+        progress: Callable[[BatchStats], object] | TextIO | bool | None = None,
+    ) -> None:
+        super().__init__(
+            connection, poolsize, raise_errors=raise_errors, collect=collect, progress=progress
+        )
+        if getattr(connection, "_mocks", None):
+            raise ConfigError(
+                "a mock is known to this process alone: workers reach one by the endpoint_url of "
+                "`python -m s3po.mock` or of MockS3().serve()"
+            )
+        if not isinstance(cluster, str) and not hasattr(cluster, "submit"):
+            raise ConfigError(
+                "cluster must be a dask.distributed.Client or an address, "
+                f"not {type(cluster).__name__}"
+            )
+        if getattr(cluster, "asynchronous", False):
+            raise ConfigError("cluster must be a Client that is not asynchronous")
+        try:
+            self._settings = pickle.dumps(connection)
+        except Exception as error:
+            raise ConfigError(
+                f"the settings of this connection cannot be sent to workers: {error}"
+            ) from None
+        self._cluster = cluster
+        self._client: Any = None
+        self._owns_client = False
+
+    def __enter__(self) -> Self:
+        if self._entered:
+            raise ConfigError("the batch is entered already: make another with conn.batch()")
+        client = self._cluster
+        if isinstance(client, str):
+            client = _connect(client)
+            self._owns_client = True
+        self._client = client
+        self._scheduler = ClusterScheduler(
+            self._connection,
+            self.poolsize,
+            client=client,
+            settings=self._settings,
+            collect=self._collect,
+            display=open_display(self._progress),
+        )
+        self._scheduler.open()
+        self._entered = True
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        try:
+            return super().__exit__(kind, error, traceback)
+        finally:
+            client, self._client = self._client, None
+            if self._owns_client and client is not None:
+                self._owns_client = False
+                client.close()
+
+    def _stop(self) -> None:
+        self._scheduler.cancel()
+
+    def delete_many(
+        self,
+        bucket: str,
+        keys: Iterable[Any],
+        *,
+        callback: Callback[int] | None = None,
+        errback: Errback | None = None,
+        **options: Any,
+    ) -> Handle[int]:
+        """`Connection.delete_many` as calls of 1,000 keys each, and one handle for all; reads `keys` now."""
+        scheduler = self._scheduler
+        assert isinstance(scheduler, ClusterScheduler)
+        return scheduler.submit_parts(
+            "delete_many", bucket, _pieces(keys, _KEYS_PER_CALL), options, callback, errback
+        )
+
+    def map(
+        self,
+        function: Callable[..., Any],
+        keys: Iterable[Any],
+        *,
+        callback: Callback[Any] | None = None,
+        errback: Errback | None = None,
+    ) -> list[Handle[Any]]:
+        """`function(connection, key)` for each of `keys`, on a worker, with its Connection.
+
+        The function and its results must pickle. It runs in a greenlet, beside `poolsize` others: it
+        should wait in s3po or gevent. Returns the handles in the order of `keys`.
+        """
+        if not callable(function):
+            raise ConfigError(f"function must be callable, not {type(function).__name__}")
+        target = Function("map", function)
+        return [
+            self._scheduler.submit(target, None, key, (key,), {}, callback, errback) for key in keys
+        ]
+
+    def map_prefix(
+        self,
+        function: Callable[..., Any],
+        bucket: str,
+        prefix: str = "",
+        *,
+        delimiter: str = "/",
+        callback: Callback[int] | None = None,
+        errback: Errback | None = None,
+    ) -> list[Handle[int]]:
+        """`function(connection, info)` for each object that begins with `prefix`, listed by the workers.
+
+        Each "folder" directly below is one call, which lists and performs it; objects beside the folders
+        are one more. A result is the number of objects. The function's failures are a BatchError of
+        their call.
+        """
+        if not callable(function):
+            raise ConfigError(f"function must be callable, not {type(function).__name__}")
+        connection: Any = self._connection
+        target = Function("map", _MapPrefix(function, self.poolsize))
+        places: list[tuple[str, str | None]] = [(prefix, delimiter)]
+        places += [
+            (each, None) for each in connection.list_prefixes(bucket, prefix, delimiter=delimiter)
+        ]
+        return [
+            self._scheduler.submit(
+                target, bucket, name, ((bucket, name, only),), {}, callback, errback
+            )
+            for name, only in places
+        ]
+
+    def __repr__(self) -> str:
+        return f"<ClusterBatch of {self.poolsize}, {self.stats!r}>"
+
+
+class _MapPrefix:
+    """A function for `map` that lists a prefix."""
+
+    def __init__(self, function: Callable[..., Any], poolsize: int) -> None:
+        self.function = function
+        self.poolsize = poolsize
+
+    def __call__(self, connection: Any, place: tuple[str, str, str | None]) -> int:
+        bucket, prefix, delimiter = place
+        return map_prefix(connection, self.function, bucket, prefix, delimiter, self.poolsize)
+
+
+def _pieces(keys: Iterable[Any], size: int) -> Iterable[list[Any]]:
+    if isinstance(keys, (str, bytes, os.PathLike)):
+        raise ConfigError("keys must be an iterable of keys, not one of them")
+    piece: list[Any] = []
+    for key in keys:
+        piece.append(key)
+        if len(piece) == size:
+            yield piece
+            piece = []
+    if piece:
+        yield piece
+
+
+def _connect(address: str) -> Any:
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ConfigError(
+            "a batch on a cluster needs dask.distributed: pip install s3po[dask]"
+        ) from None
+    try:
+        return Client(address, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise ConfigError(f"no scheduler of Dask answers at {address}: {error}") from error

@@ -1,0 +1,239 @@
+"""A storage of Django: media and static files on S3. Needs the extra `s3po[django]`.
+
+::
+
+    STORAGES = {
+        "default": {
+            "BACKEND": "s3po.contrib.django.S3Storage",
+            "OPTIONS": {"bucket": "media", "location": "uploads", "region_name": "eu-west-1"},
+        },
+        "staticfiles": {
+            "BACKEND": "s3po.contrib.django.S3ManifestStaticStorage",
+            "OPTIONS": {"bucket": "static", "querystring_auth": False},
+        },
+    }
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cached_property
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote
+
+from django.conf import settings
+from django.contrib.staticfiles.storage import ManifestFilesMixin
+from django.core.exceptions import ImproperlyConfigured, SuspiciousFileOperation
+from django.core.files.base import File
+from django.core.files.storage import Storage
+from django.utils import timezone
+from django.utils.deconstruct import deconstructible
+
+from s3po.connection import Connection
+from s3po.errors import NotFound, PreconditionFailed
+
+__all__ = ["S3File", "S3ManifestStaticStorage", "S3Storage"]
+
+#: How often a name that was taken meanwhile is replaced by another.
+_MAX_CLASHES = 100
+
+
+class S3File(File):  # type: ignore[misc]
+    """A file of Django's on an object: opened when it is first used."""
+
+    def __init__(self, storage: S3Storage, name: str, mode: str) -> None:
+        self._storage = storage
+        self.name = name
+        self.mode = mode
+        self._opened: Any = None
+
+    @property
+    def file(self) -> Any:
+        if self._opened is None:
+            self._opened = self._storage.open_object(self.name, self.mode)
+        return self._opened
+
+    @file.setter
+    def file(self, file: Any) -> None:
+        self._opened = file
+
+    @cached_property
+    def size(self) -> int:
+        found = getattr(self.file, "size", None)
+        return self._storage.size(self.name) if found is None else int(found)
+
+    def open(self, mode: str | None = None, *_: Any, **__: Any) -> S3File:
+        if not self.closed:
+            self.seek(0)
+        else:
+            self._opened = self._storage.open_object(self.name, mode or self.mode)
+        return self
+
+    @property
+    def closed(self) -> bool:
+        return self._opened is None or bool(self._opened.closed)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        opened = self._opened
+        if opened is not None and not opened.closed:
+            # A writer that is left by an exception stores nothing.
+            opened.__exit__(kind, error, traceback)
+
+    def close(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
+
+
+@deconstructible(path="s3po.contrib.django.S3Storage")
+class S3Storage(Storage):  # type: ignore[misc]
+    """A storage on a bucket.
+
+    `bucket` is its name, `location` what all keys begin with. `file_overwrite=False`, Django's way, gives
+    a name that is taken another one; that is a condition of the write, so that two uploads at once
+    cannot lose one. `querystring_auth=True` makes signed URLs that are valid for `querystring_expire`
+    seconds, False plain ones; `custom_domain` is the host of plain URLs. `upload_options` are keyword
+    arguments of each `Connection.upload` (`acl`, `cache_control`, ...). All others are those of
+    `Connection` (`aws_access_key_id`, `endpoint_url`, `region_name`, `config`, ...); `connection` is
+    one that is there already.
+    """
+
+    def __init__(
+        self,
+        *,
+        bucket: str | None = None,
+        location: str = "",
+        file_overwrite: bool = False,
+        querystring_auth: bool = True,
+        querystring_expire: int = 3600,
+        custom_domain: str | None = None,
+        upload_options: Mapping[str, Any] | None = None,
+        connection: Connection | None = None,
+        **options: Any,
+    ) -> None:
+        if not bucket:
+            raise ImproperlyConfigured("S3Storage needs the name of a bucket: OPTIONS['bucket']")
+        if connection is not None and options:
+            raise ImproperlyConfigured(f"{', '.join(options)}: a connection has its own")
+        self.bucket = bucket
+        self.location = location.strip("/")
+        self.file_overwrite = file_overwrite
+        self.querystring_auth = querystring_auth
+        self.querystring_expire = querystring_expire
+        self.custom_domain = custom_domain
+        self.upload_options = dict(upload_options or {})
+        try:
+            self.connection = Connection(**options) if connection is None else connection
+        except (TypeError, ValueError) as error:
+            raise ImproperlyConfigured(f"OPTIONS of S3Storage: {error}") from error
+
+    # Names
+
+    def key_of(self, name: str) -> str:
+        """The key of a name; SuspiciousFileOperation for one that leaves `location`."""
+        name = str(name).replace("\\", "/")
+        key = posixpath.normpath(posixpath.join("/", self.location, name.lstrip("/"))).lstrip("/")
+        if ".." in name.split("/") or (
+            self.location and key != self.location and not key.startswith(f"{self.location}/")
+        ):
+            raise SuspiciousFileOperation(f"{name!r} is outside of {self.location!r}")
+        return "" if key == "." else key
+
+    def get_available_name(self, name: str, max_length: int | None = None) -> str:
+        if self.file_overwrite and (max_length is None or len(name) <= max_length):
+            return name.replace("\\", "/")
+        available: str = super().get_available_name(name, max_length)
+        return available
+
+    # Files
+
+    def open_object(self, name: str, mode: str) -> Any:
+        """The object of a name, opened by `Connection.open`."""
+        return self.connection.open(self.bucket, self.key_of(name), mode)  # type: ignore[call-overload]
+
+    def _open(self, name: str, mode: str = "rb") -> S3File:
+        file = S3File(self, name, mode)
+        # Raises here for what is not there, as a file of the file system does.
+        file.file  # noqa: B018
+        return file
+
+    def _save(self, name: str, content: Any) -> str:
+        options = dict(self.upload_options)
+        content_type = getattr(content, "content_type", None)
+        if content_type:
+            options.setdefault("content_type", content_type)
+        elif "content_type" not in options:
+            from s3po.transfer.content_types import guess_content_type
+
+            guessed = guess_content_type(name, {})
+            if guessed is not None:
+                options["content_type"] = guessed
+        if not self.file_overwrite:
+            options["if_none_match"] = "*"
+        for _ in range(_MAX_CLASHES):
+            if hasattr(content, "seek"):
+                content.seek(0)
+            try:
+                self.connection.upload(self.bucket, self.key_of(name), content, **options)
+            except PreconditionFailed:
+                # Somebody else has taken the name since it was found available.
+                name = self.get_available_name(name)
+            else:
+                return name
+        raise FileExistsError(f"no name like {name!r} is free")
+
+    def delete(self, name: str) -> None:
+        if not name:
+            raise ValueError("The name must be given to delete().")
+        self.connection.delete(self.bucket, self.key_of(name))
+
+    def exists(self, name: str) -> bool:
+        return self.connection.exists(self.bucket, self.key_of(name))
+
+    def listdir(self, path: str) -> tuple[list[str], list[str]]:
+        key = self.key_of(path)
+        prefix = f"{key}/" if key else ""
+        folders, files = [], []
+        for page in self.connection.client.iter_pages_v2(self.bucket, prefix=prefix, delimiter="/"):
+            folders += [each[len(prefix) : -1] for each in page.common_prefixes]
+            files += [each.key[len(prefix) :] for each in page.objects if each.key != prefix]
+        return folders, files
+
+    def size(self, name: str) -> int:
+        return self.connection.head(self.bucket, self.key_of(name)).size
+
+    def get_modified_time(self, name: str) -> datetime:
+        found = self.connection.head(self.bucket, self.key_of(name)).last_modified
+        if found is None:
+            raise NotFound("the store tells no time")
+        # Django's rule: aware only where the site uses time zones.
+        return found if settings.USE_TZ else timezone.make_naive(found)
+
+    def get_created_time(self, name: str) -> datetime:
+        """The time of the last write: objects are not changed, only replaced."""
+        return self.get_modified_time(name)
+
+    def url(self, name: str | None, parameters: Mapping[str, str] | None = None) -> str:
+        """A URL by which a browser reads the file; `parameters` are those of a signed GET."""
+        key = self.key_of(name or "")
+        if self.custom_domain:
+            return f"https://{self.custom_domain}/{quote(key)}"
+        signed = self.connection.presign(
+            "GET", self.bucket, key, expires=self.querystring_expire, query=parameters or {}
+        )
+        return signed if self.querystring_auth else signed.partition("?")[0]
+
+
+class S3ManifestStaticStorage(ManifestFilesMixin, S3Storage):  # type: ignore[misc]
+    """A storage for `collectstatic` that names files by their content; it overwrites."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("file_overwrite", True)
+        super().__init__(**options)

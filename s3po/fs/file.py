@@ -1,0 +1,208 @@
+"""`S3File`: an object as fsspec's files are, with their caches for reading."""
+
+from __future__ import annotations
+
+import errno
+import warnings
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from fsspec.spec import AbstractBufferedFile
+
+from s3po.config import MIN_PART_SIZE
+from s3po.errors import PreconditionFailed
+
+if TYPE_CHECKING:
+    from s3po.file import BinaryWriter
+
+#: Bytes that an append reads of the object at a time.
+_COPY_SIZE = 4 * 1024 * 1024
+
+
+class S3File(AbstractBufferedFile):  # type: ignore[misc]
+    """An object opened for reading ("rb"), writing ("wb", "xb") or appending ("ab").
+
+    A reader fetches ranges by fsspec's caches, all of the version of the object that was there when it
+    was opened; OSError (EBUSY) where that is replaced meanwhile. A writer sends parts as they fill up, and
+    the object appears when it is closed, or in a transaction when that ends. When its `with` block is
+    left by an exception, or when it is never closed, nothing appears.
+    """
+
+    #: The S3FileSystem.
+    fs: Any
+    closed: bool
+
+    def __init__(
+        self,
+        fs: Any,
+        path: str,
+        mode: str = "rb",
+        block_size: int | str | None = None,
+        autocommit: bool = True,
+        cache_type: str = "readahead",
+        cache_options: dict[str, Any] | None = None,
+        size: int | None = None,
+        fill_cache: bool = True,
+        version_id: str | None = None,
+        write_options: dict[str, Any] | None = None,
+    ) -> None:
+        self._writer: BinaryWriter | None = None
+        bucket, key, named_version = fs.split_path(path)
+        self.bucket, self.key = bucket, key
+        self.version_id = version_id or named_version
+        self.fill_cache = fill_cache
+        if mode == "rb":
+            self.details = fs.head_file(path, version_id=self.version_id)
+            self._etag = self.details["ETag"].strip('"') or None
+            if fs.version_aware:
+                self.version_id = self.details.get("VersionId") or self.version_id
+            size = self.details["size"]
+        super().__init__(
+            fs,
+            path,
+            mode,
+            block_size,
+            autocommit,
+            cache_type,
+            cache_options,
+            size,
+        )
+        # What `__reduce__` opens it anew with.
+        self.kwargs = {"version_id": self.version_id} if self.version_id else {}
+        if mode != "rb":
+            self._open_writer(mode, dict(write_options or {}))
+
+    def _open_writer(self, mode: str, options: dict[str, Any]) -> None:
+        if self.blocksize > MIN_PART_SIZE:
+            options["part_size"] = self.blocksize
+        exclusive = mode == "xb"
+        if exclusive:
+            if self.fs.isfile(self.path):
+                raise FileExistsError(errno.EEXIST, "the object exists", self.path)
+        elif mode == "ab":
+            return self._begin_append(options)
+        self._writer = self.fs.connection.open(
+            self.bucket, self.key, "xb" if exclusive else "wb", **options
+        )
+        return None
+
+    def _begin_append(self, options: dict[str, Any]) -> None:
+        """Open a writer whose first bytes are those of the object, if there is one."""
+        connection = self.fs.connection
+        try:
+            old = connection.open(self.bucket, self.key, "rb", headers=self.fs.request_headers)
+        except FileNotFoundError:
+            self._writer = connection.open(
+                self.bucket, self.key, "wb", **{**options, "if_none_match": "*"}
+            )
+            return
+        with old:
+            # A writer who comes in between would lose what it wrote.
+            self._writer = connection.open(
+                self.bucket, self.key, "wb", **{**options, "if_match": old.etag}
+            )
+            try:
+                while data := old.read(_COPY_SIZE):
+                    self._writer.write(data)
+                    self.loc += len(data)
+            except BaseException:
+                self.discard()
+                raise
+
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        try:
+            data: bytes = self.fs.fetch_range(
+                self.bucket,
+                self.key,
+                start,
+                end,
+                version_id=self.version_id,
+                if_match=self._etag,
+            )
+        except PreconditionFailed as error:
+            raise OSError(
+                errno.EBUSY, "the object was replaced while it was read", self.path
+            ) from error
+        return data
+
+    def write(self, data: Any) -> int:
+        if self.closed:
+            raise ValueError("I/O operation on closed file.")
+        if self._writer is None:
+            raise ValueError("File not in write mode")
+        count = self._writer.write(data)
+        self.loc += count
+        return count
+
+    def flush(self, force: bool = False) -> None:  # noqa: ARG002
+        """Nothing: parts go out as soon as they are full, and the rest when the file is closed."""
+        if self.closed:
+            raise ValueError("Flush on closed file")
+
+    def close(self) -> None:
+        if self.closed:
+            return
+        if self.mode == "rb":
+            super().close()
+            return
+        try:
+            if self.autocommit:
+                self.commit()
+        finally:
+            self.closed = True
+
+    def commit(self) -> None:
+        """Store the object. Raises FileExistsError where "xb" finds one."""
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return
+        try:
+            writer.close()
+        except PreconditionFailed as error:
+            if self.mode == "xb":
+                raise FileExistsError(errno.EEXIST, "the object exists", self.path) from error
+            raise OSError(
+                errno.EBUSY, "the object was replaced while it was appended to", self.path
+            ) from error
+        finally:
+            self.fs.invalidate_cache(self.path)
+
+    def discard(self) -> None:
+        """Store nothing."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.abort()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is not None and self.mode != "rb":
+            self.discard()
+        self.close()
+
+    def __del__(self) -> None:
+        # fsspec's own would close it, and so store half an object.
+        writer = getattr(self, "_writer", None)
+        if writer is None:
+            return
+        if not self.closed:
+            warnings.warn(
+                f"the writer of {self.path} was never closed: the object is not stored",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )
+        self.discard()
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """User metadata of the object that is read."""
+        found: dict[str, str] = self.details["metadata"]
+        return found
+
+    def url(self, **kwargs: Any) -> str:
+        """A presigned URL of the object."""
+        return str(self.fs.sign(self.path, **kwargs))

@@ -1,0 +1,980 @@
+"""`S3FileSystem`: fsspec's interface on a Connection, many objects at once by the batch."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from glob import has_magic
+from typing import Any, cast
+
+import fsspec
+from fsspec.callbacks import DEFAULT_CALLBACK
+from fsspec.spec import AbstractFileSystem
+from fsspec.utils import isfilelike, stringify_path
+
+from s3po.config import KiB, MiB
+from s3po.connection import Connection
+from s3po.errors import (
+    ConfigError,
+    InvalidRange,
+    NotFound,
+)
+from s3po.fs.bulk import Bulk
+from s3po.fs.file import S3File
+from s3po.fs.options import (
+    Exclusive,
+    progress_of,
+    refuse_option,
+    resolve_options,
+    write_options,
+)
+from s3po.models import HeadObjectResult, ObjectInfo
+from s3po.transfer.tasks import TaskGroup
+
+Info = dict[str, Any]
+
+_VERSION = "?versionId="
+
+#: Bytes between two ranges that cost less than another request, and the most that ranges are merged to: more
+#: come sooner by several requests.
+_MAX_GAP = 64 * KiB
+_MAX_MERGED = 8 * MiB
+
+
+class _Instances(type(AbstractFileSystem)):  # type: ignore[misc]
+    """fsspec's cache of instances, which tells options apart by their `repr` alone."""
+
+    def __call__(cls, *args: Any, **options: Any) -> Any:
+        if any(options.get(name) is not None for name in ("connection", "config", "credentials")):
+            # Their `repr` shows no secrets, so that two which differ may look the same.
+            options.setdefault("skip_instance_cache", True)
+        return super().__call__(*args, **options)
+
+
+class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[misc]
+    """A filesystem of fsspec on S3. Paths are `bucket/key`, with or without `s3po://` or `s3://`.
+
+    The options are s3fs's: `anon`, `key` (or `username`), `secret` (`password`), `token`, `profile`,
+    `endpoint_url`, `use_ssl`, `client_kwargs`, `config_kwargs`, `s3_additional_kwargs`, `requester_pays`,
+    `version_aware`, `default_block_size` (bytes), `default_cache_type`, `default_fill_cache`,
+    `max_concurrency` (parts of one transfer at once), `use_listings_cache`, `listings_expiry_time`,
+    `max_paths`. Beside them: `connection`, a Connection to work on in place of the options;
+    `config`, a `s3po.Config`; `credentials`, as Connection has it; `batch_size`, requests at once of the
+    calls on many paths (50).
+
+    Listings are not cached unless `use_listings_cache=True`; own writes then invalidate it. An
+    instance can be used from several threads, is picklable, and goes on in a forked process.
+
+    Raises ConfigError (a ValueError) for unknown options and for those that s3po has no equivalent for.
+    Missing objects are FileNotFoundErrors; every error of a request is an `S3poError`.
+    """
+
+    protocol = ("s3po", "s3", "s3a")
+    root_marker = ""
+    default_block_size = 5 * MiB
+    blocksize = 5 * MiB
+
+    def __init__(
+        self,
+        *,
+        anon: bool = False,
+        key: str | None = None,
+        secret: str | None = None,
+        token: str | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        endpoint_url: str | None = None,
+        profile: str | None = None,
+        use_ssl: bool = True,
+        client_kwargs: Mapping[str, Any] | None = None,
+        config_kwargs: Mapping[str, Any] | None = None,
+        s3_additional_kwargs: Mapping[str, Any] | None = None,
+        requester_pays: bool = False,
+        version_aware: bool = False,
+        default_block_size: int | None = None,
+        default_cache_type: str = "readahead",
+        default_fill_cache: bool = True,
+        max_concurrency: int | None = None,
+        batch_size: int | None = None,
+        connection: Connection | None = None,
+        config: Any = None,
+        credentials: object = None,
+        use_listings_cache: bool = False,
+        listings_expiry_time: float | None = None,
+        max_paths: int | None = None,
+        asynchronous: bool = False,
+        loop: Any = None,
+        cache_regions: bool = False,
+        fixed_upload_size: bool = False,
+        session: Any = None,
+        **unknown: Any,
+    ) -> None:
+        # Both are always so: regions are learned, and parts are of one size.
+        del cache_regions, fixed_upload_size
+        # zarr asks all filesystems for coroutines, and wraps those that have `async_impl = False`.
+        del asynchronous, loop
+        for name in unknown:
+            refuse_option(repr(name), name, _option_names())
+        if session is not None:
+            raise ConfigError(
+                "session is aiobotocore's: give its credentials as credentials=, which takes botocore's"
+            )
+        super().__init__(
+            use_listings_cache=use_listings_cache,
+            listings_expiry_time=listings_expiry_time,
+            max_paths=max_paths,
+        )
+        settings = resolve_options(
+            anon=anon,
+            key=key,
+            secret=secret,
+            token=token,
+            username=username,
+            password=password,
+            endpoint_url=endpoint_url,
+            profile=profile,
+            use_ssl=use_ssl,
+            client_kwargs=client_kwargs,
+            config_kwargs=config_kwargs,
+            requester_pays=requester_pays,
+            s3_additional_kwargs=s3_additional_kwargs,
+            config=config,
+            credentials=credentials,
+            max_concurrency=max_concurrency,
+        )
+        if connection is None:
+            connection = Connection(**settings.arguments)
+        else:
+            both = [
+                name
+                for name, value in settings.arguments.items()
+                if value is not None and value is not False
+            ]
+            if both:
+                raise ConfigError(f"{', '.join(both)}: a connection= has its own")
+            if not isinstance(connection, Connection):
+                raise ConfigError(
+                    f"connection must be a Connection, not {type(connection).__name__}"
+                )
+        #: The Connection that all requests go through.
+        self.connection: Connection = connection
+        self.request_headers: dict[str, str] | None = settings.headers or None
+        self.version_aware = bool(version_aware)
+        self.default_cache_type = default_cache_type
+        self.default_fill_cache = default_fill_cache
+        if default_block_size is not None:
+            if isinstance(default_block_size, bool) or not isinstance(default_block_size, int):
+                raise ConfigError(f"default_block_size must be bytes, not {default_block_size!r}")
+            self.default_block_size = default_block_size
+        self.batch_size = batch_size or settings.poolsize or 50
+        # Raises for one that cannot be.
+        connection.batch(self.batch_size)
+        self._write = settings.write
+
+    # Paths
+
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        if isinstance(path, list):
+            return [cls._strip_protocol(each) for each in path]
+        path = stringify_path(path)
+        for protocol in cls.protocol:
+            if path.startswith(f"{protocol}://"):
+                path = path[len(protocol) + 3 :]
+                break
+            if path.startswith(f"{protocol}::"):
+                path = path[len(protocol) + 2 :]
+                break
+        return path.strip("/")
+
+    @staticmethod
+    def _get_kwargs_from_urls(urlpath: str) -> dict[str, Any]:
+        """A URL with a version in it needs an instance that is aware of versions."""
+        return {"version_aware": True} if _VERSION in str(urlpath) else {}
+
+    def split_path(self, path: str) -> tuple[str, str, str | None]:
+        """Bucket, key and version id (None unless `version_aware` and the path has one)."""
+        bucket, _, key = self._strip_protocol(path).partition("/")
+        version = None
+        if self.version_aware and _VERSION in key:
+            key, _, version = key.rpartition(_VERSION)
+        return bucket, key, version or None
+
+    def _split_object(self, path: str) -> tuple[str, str, str | None]:
+        bucket, key, version = self.split_path(path)
+        if not key:
+            raise IsADirectoryError(errno.EISDIR, "a bucket is no object", path)
+        return bucket, key, version
+
+    # Descriptions
+
+    def _file_info(self, bucket: str, found: ObjectInfo) -> Info:
+        name = f"{bucket}/{found.key}"
+        return {
+            "name": name,
+            "type": "file",
+            "size": found.size,
+            "Key": name,
+            "Size": found.size,
+            "ETag": f'"{found.etag}"',
+            "LastModified": found.last_modified,
+            "StorageClass": found.storage_class,
+        }
+
+    def head_file(self, path: str, version_id: str | None = None) -> Info:
+        """What a HEAD says of an object; FileNotFoundError where there is none."""
+        bucket, key, named = self._split_object(path)
+        found = self.connection.head(
+            bucket, key, version_id=version_id or named, headers=self.request_headers
+        )
+        return self._head_info(self._strip_protocol(path), found)
+
+    def _head_info(self, name: str, found: HeadObjectResult) -> Info:
+        size = found.size
+        return {
+            "name": name,
+            "type": "file",
+            "size": size,
+            "Key": name,
+            "Size": size,
+            "ETag": f'"{found.etag}"',
+            "LastModified": found.last_modified,
+            "StorageClass": found.headers.get("x-amz-storage-class", "STANDARD"),
+            "VersionId": found.version_id,
+            "ContentType": found.content_type,
+            "metadata": found.metadata,
+        }
+
+    def info(self, path: str, **kwargs: Any) -> Info:
+        """Name, type, size, ETag, LastModified, ... of an object or a directory.
+
+        A directory is what keys begin with, up to a "/". Raises FileNotFoundError where there is neither.
+        """
+        version_id = kwargs.get("version_id")
+        refresh = kwargs.get("refresh", False)
+        path = self._strip_protocol(path)
+        bucket, key, _ = self.split_path(path)
+        if not bucket:
+            return _directory("")
+        if not key:
+            self.connection.client.head_bucket(bucket)
+            return _directory(bucket)
+        if self.dircache.use_listings_cache and not refresh and version_id is None:
+            cached = self._ls_from_cache(path)
+            if cached is not None:
+                same = [each for each in cached if each["name"] == path]
+                return same[0] if same else _directory(path)
+        try:
+            return self.head_file(path, version_id=version_id)
+        except NotFound:
+            if self._has_keys(bucket, f"{key}/"):
+                return _directory(path)
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
+
+    def _has_keys(self, bucket: str, prefix: str) -> bool:
+        page = self.connection.client.list_objects_v2(
+            bucket, prefix=prefix, max_keys=1, headers=self.request_headers
+        )
+        return bool(page.objects)
+
+    def exists(self, path: str, **kwargs: Any) -> bool:
+        """True for an object, a directory or a bucket. Raises where the store will not say."""
+        try:
+            self.info(path, **kwargs)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def isfile(self, path: str) -> bool:
+        """True for an object; one HEAD."""
+        if not self.split_path(path)[1]:
+            return False
+        try:
+            self.head_file(path)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def isdir(self, path: str) -> bool:
+        """True for what keys begin with, up to a "/"; one listing of one key."""
+        bucket, key, _ = self.split_path(path)
+        if not bucket:
+            return True
+        try:
+            if not key:
+                self.connection.client.head_bucket(bucket)
+                return True
+            return self._has_keys(bucket, f"{key}/")
+        except FileNotFoundError:
+            return False
+
+    def checksum(self, path: str, refresh: bool = False) -> int:
+        """A number that differs for another content: of the ETag."""
+        return int(fsspec.utils.tokenize(self.info(path, refresh=refresh).get("ETag")), 16)
+
+    def ukey(self, path: str) -> str:
+        return str(fsspec.utils.tokenize(self.info(path).get("ETag"), self._strip_protocol(path)))
+
+    def modified(self, path: str) -> datetime:
+        """When the object was written last, an aware datetime."""
+        found: datetime | None = self.info(path).get("LastModified")
+        if found is None:
+            raise FileNotFoundError(errno.ENOENT, "a directory has no time", path)
+        return found
+
+    def metadata(self, path: str) -> dict[str, str]:
+        """User metadata of an object."""
+        found: dict[str, str] = self.head_file(path)["metadata"]
+        return found
+
+    def sign(self, path: str, expiration: int = 100, **kwargs: Any) -> str:
+        """A URL by which anyone may read the object for `expiration` seconds."""
+        bucket, key, version = self._split_object(path)
+        method = {"get_object": "GET", "put_object": "PUT"}.get(
+            kwargs.get("client_method", "get_object"), "GET"
+        )
+        query = {"versionId": version} if version else {}
+        return self.connection.presign(method, bucket, key, expires=int(expiration), query=query)
+
+    def url(self, path: str, expires: int = 3600, client_method: str = "get_object") -> str:
+        """`sign`, by the name that s3fs has for it."""
+        return self.sign(path, expires, client_method=client_method)
+
+    # Listings
+
+    def ls(self, path: str, detail: bool = False, refresh: bool = False, **_: Any) -> Any:
+        """Names or infos of what is directly below `path`; the object itself where it is one.
+
+        Raises FileNotFoundError where there is nothing.
+        """
+        path = self._strip_protocol(path)
+        infos = self._list(path, refresh=refresh)
+        return infos if detail else [each["name"] for each in infos]
+
+    def _list(self, path: str, *, refresh: bool = False) -> list[Info]:
+        if self.dircache.use_listings_cache and not refresh:
+            cached = self._ls_from_cache(path)
+            if cached is not None:
+                return cast(list[Info], cached)
+        bucket, key, _ = self.split_path(path)
+        if not bucket:
+            return [_directory(each.name) for each in self.connection.client.list_buckets().buckets]
+        prefix = f"{key}/" if key else ""
+        infos, marked = self._list_directory(bucket, prefix)
+        if not infos and not marked and key:
+            try:
+                return [self.head_file(path)]
+            except NotFound:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
+        self.dircache[path] = infos
+        return infos
+
+    def _list_directory(self, bucket: str, prefix: str) -> tuple[list[Info], bool]:
+        """Infos directly below a prefix, and True where an object marks the directory itself."""
+        infos: list[Info] = []
+        marked = False
+        for page in self.connection.client.iter_pages_v2(
+            bucket, prefix=prefix, delimiter="/", headers=self.request_headers
+        ):
+            for each in page.common_prefixes:
+                infos.append(_directory(f"{bucket}/{each[:-1]}"))
+            for found in page.objects:
+                if found.key == prefix:
+                    marked = True
+                else:
+                    infos.append(self._file_info(bucket, found))
+        infos.sort(key=_name)
+        return infos, marked
+
+    def find(
+        self,
+        path: str,
+        maxdepth: int | None = None,
+        withdirs: bool = False,
+        detail: bool = False,
+        prefix: str = "",
+        **_: Any,
+    ) -> Any:
+        """All objects below `path`, sorted: names, or with `detail` a dict of infos.
+
+        One listing of 1,000 keys a request; with `maxdepth` the directories of a level at once.
+        `prefix` is what names directly below `path` begin with. An object that marks a directory
+        (`folder/`) is a directory.
+        """
+        path = self._strip_protocol(path)
+        if maxdepth is not None:
+            if maxdepth < 1:
+                raise ValueError("maxdepth must be at least 1")
+            found = self._find_levels(path, maxdepth, withdirs, prefix)
+        else:
+            found = self._find_all(path, withdirs, detail, prefix)
+        if not found and not prefix and self.split_path(path)[1]:
+            try:
+                found = {path: self.head_file(path)}
+            except FileNotFoundError:
+                pass
+        return found if detail else list(found)
+
+    def iter_objects(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
+        """Objects of a flat listing, markers of directories too."""
+        return self.connection.list(bucket, prefix, headers=self.request_headers)
+
+    def _find_all(self, path: str, withdirs: bool, detail: bool, prefix: str) -> dict[str, Any]:
+        bucket, key, _ = self.split_path(path)
+        if not bucket:
+            raise ConfigError("a listing of all buckets and all their objects is too much to ask")
+        start = f"{key}/" if key else ""
+        found: dict[str, Any] = {}
+        folders: set[str] = set()
+        for page in self.connection.client.iter_pages_v2(
+            bucket, prefix=start + prefix, headers=self.request_headers
+        ):
+            if not detail and not withdirs:
+                for each in page.objects:
+                    if each.size or each.key[-1:] != "/":
+                        found[f"{bucket}/{each.key}"] = None
+                continue
+            for each in page.objects:
+                if withdirs:
+                    folder = each.key.rpartition("/")[0]
+                    while len(folder) >= len(start) and folder and folder not in folders:
+                        folders.add(folder)
+                        folder = folder.rpartition("/")[0]
+                if each.size or each.key[-1:] != "/":
+                    found[f"{bucket}/{each.key}"] = self._file_info(bucket, each)
+        if withdirs:
+            for folder in folders:
+                found[f"{bucket}/{folder}"] = _directory(f"{bucket}/{folder}")
+            if found and not prefix:
+                found[path] = _directory(path)
+            found = {name: found[name] for name in sorted(found)}
+        return found
+
+    def _find_levels(self, path: str, maxdepth: int, withdirs: bool, prefix: str) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        level = [path]
+        for depth in range(maxdepth):
+            lists: dict[str, list[Info]] = {}
+
+            def look(folder: str, lists: dict[str, list[Info]] = lists) -> None:
+                try:
+                    lists[folder] = self._list(folder)
+                except FileNotFoundError:
+                    lists[folder] = []
+
+            if len(level) == 1:
+                look(level[0])
+            else:
+                with TaskGroup(self.batch_size) as tasks:
+                    for folder in level:
+                        tasks.start(look, folder)
+            level = []
+            for folder, infos in lists.items():
+                for info in infos:
+                    name = info["name"]
+                    if name == folder:
+                        # An object of that name, and not a directory.
+                        continue
+                    if depth == 0 and prefix and not name[len(path) + 1 :].startswith(prefix):
+                        continue
+                    if info["type"] == "directory":
+                        level.append(name)
+                        if withdirs:
+                            found[name] = info
+                    else:
+                        found[name] = info
+            if not level:
+                break
+        if withdirs and found and path and not prefix:
+            found[path] = _directory(path)
+        return {name: found[name] for name in sorted(found)}
+
+    def glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
+        """Names that match a pattern; only keys that begin as it does are listed."""
+        bare = self._strip_protocol(path)
+        if has_magic(bare):
+            first = min(place for each in "*?[" if (place := bare.find(each)) >= 0)
+            prefix = bare[bare.rfind("/", 0, first) + 1 : first]
+            if prefix and "/" in bare[:first]:
+                kwargs["prefix"] = prefix
+        return super().glob(path, maxdepth=maxdepth, **kwargs)
+
+    def du(
+        self,
+        path: str,
+        total: bool = True,
+        maxdepth: int | None = None,
+        withdirs: bool = False,
+        **_: Any,
+    ) -> Any:
+        """Bytes of all objects below `path`, or a dict of them by name; no request beyond the listing."""
+        found = self.find(path, maxdepth=maxdepth, withdirs=withdirs, detail=True)
+        sizes = {name: info["size"] for name, info in found.items()}
+        return sum(sizes.values()) if total else sizes
+
+    def expand_path(
+        self, path: Any, recursive: bool = False, maxdepth: int | None = None, **kwargs: Any
+    ) -> list[str]:
+        return Bulk(self).expand_path(path, recursive=recursive, maxdepth=maxdepth, **kwargs)
+
+    def invalidate_cache(self, path: str | None = None) -> None:
+        """Forget the listings of `path` and of what it is in, or all."""
+        if path is None:
+            self.dircache.clear()
+        elif self.dircache.use_listings_cache:
+            path = self._strip_protocol(path)
+            while path:
+                self.dircache.pop(path, None)
+                path = self._parent(path)
+            self.dircache.pop("", None)
+        super().invalidate_cache(path)
+
+    # Reading
+
+    def _open(
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        autocommit: bool = True,
+        cache_options: dict[str, Any] | None = None,
+        cache_type: str | None = None,
+        fill_cache: bool | None = None,
+        version_id: str | None = None,
+        **kwargs: Any,
+    ) -> S3File:
+        self._split_object(path)
+        size = kwargs.pop("size", None)
+        if mode == "rb" and kwargs:
+            refuse_option(repr(next(iter(kwargs))), next(iter(kwargs)), ("version_id",))
+        return S3File(
+            self,
+            path,
+            mode,
+            block_size=self.default_block_size if block_size is None else block_size,
+            autocommit=autocommit,
+            cache_type=cache_type or self.default_cache_type,
+            cache_options=cache_options,
+            size=size,
+            fill_cache=self.default_fill_cache if fill_cache is None else fill_cache,
+            version_id=version_id,
+            write_options=self.writing(kwargs) if mode != "rb" else None,
+        )
+
+    def writing(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Keyword arguments of `Connection.upload`: the instance's, and those of a call."""
+        options = {**self._write, **(write_options(given) if given else {})}
+        if self.request_headers:
+            options["headers"] = {**self.request_headers, **(options.get("headers") or {})}
+        return options
+
+    def fetch_range(
+        self, bucket: str, key: str, start: int, end: int | None, **options: Any
+    ) -> bytes:
+        """Bytes of a range; those that there are, where it reaches beyond the end."""
+        if end is not None and start >= end:
+            return b""
+        try:
+            data: bytes = self.connection.download(
+                bucket, key, range=(start, end), headers=self.request_headers, **options
+            )
+        except InvalidRange:
+            return b""
+        return data
+
+    def range_of(
+        self, path: str, start: int | None, end: int | None
+    ) -> tuple[int, int | None] | None:
+        """The range of a slice, whose ends may be negative or None; None for the whole object."""
+        if end is None and not start:
+            return None
+        if end is None:
+            return cast(int, start), None
+        start = start or 0
+        if start < 0 or end < 0:
+            size = self.info(path)["size"]
+            start = max(0, size + start) if start < 0 else start
+            end = max(0, size + end) if end < 0 else end
+        return start, end
+
+    def cat_file(
+        self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any
+    ) -> bytes:
+        """Bytes of an object, or of a slice of it: `start` and `end` as in `data[start:end]`."""
+        bucket, key, version = self._split_object(path)
+        version = kwargs.pop("version_id", None) or version
+        if kwargs:
+            refuse_option(repr(next(iter(kwargs))), next(iter(kwargs)), ("version_id",))
+        wanted = self.range_of(path, start, end)
+        if wanted is None:
+            return self.connection.download(
+                bucket, key, version_id=version, headers=self.request_headers
+            )
+        return self.fetch_range(bucket, key, *wanted, version_id=version)
+
+    def cat(
+        self, path: Any, recursive: bool = False, on_error: str = "raise", **kwargs: Any
+    ) -> Any:
+        """Bytes of one object, or a dict of those of several, `batch_size` at once.
+
+        `on_error` is "raise", "return" (the exception in place of the bytes) or "omit".
+        """
+        size = self._pop_batch_size(kwargs)
+        paths = self.expand_path(path, recursive=recursive)
+        if (
+            len(paths) == 1
+            and not isinstance(path, list)
+            and paths[0] == self._strip_protocol(path)
+        ):
+            return self.cat_file(paths[0], **kwargs)
+        with self._bulk(size) as bulk:
+            handles = bulk.read_all(
+                [(each, kwargs.get("start"), kwargs.get("end")) for each in paths], on_error
+            )
+        return {
+            each: value
+            for each, value in zip(paths, handles, strict=True)
+            if not (on_error == "omit" and isinstance(value, Exception))
+        }
+
+    def cat_ranges(
+        self,
+        paths: list[str],
+        starts: Any,
+        ends: Any,
+        max_gap: int | None = None,
+        on_error: str = "return",
+        **kwargs: Any,
+    ) -> list[Any]:
+        """Bytes of many ranges, `batch_size` requests at once.
+
+        Ranges of one object that are at most `max_gap` bytes apart (64 KiB; a negative number for none)
+        come by one request of at most 8 MiB; the bytes between them are read and dropped.
+        """
+        if not isinstance(paths, list):
+            raise TypeError("paths must be a list")
+        starts = starts if isinstance(starts, list) else [starts] * len(paths)
+        ends = ends if isinstance(ends, list) else [ends] * len(paths)
+        if len(starts) != len(paths) or len(ends) != len(paths):
+            raise ValueError("paths, starts and ends differ in length")
+        size = self._pop_batch_size(kwargs)
+        wanted = list(zip(paths, starts, ends, strict=True))
+        with self._bulk(size) as bulk:
+            merged, places = _merge(wanted, _MAX_GAP if max_gap is None else max_gap)
+            read = bulk.read_all(merged, on_error)
+        return [
+            value
+            if isinstance(value := read[number], Exception) or part is None
+            else value[part[0] : part[1]]
+            for number, part in places
+        ]
+
+    def get_file(
+        self,
+        rpath: str,
+        lpath: Any,
+        callback: Any = DEFAULT_CALLBACK,
+        outfile: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Read an object into a file; a local one appears whole or not at all."""
+        bucket, key, version = self.split_path(rpath)
+        if outfile is None and isfilelike(lpath):
+            outfile = lpath
+        if outfile is None and not key:
+            os.makedirs(lpath, exist_ok=True)
+            return
+        options: dict[str, Any] = {
+            "version_id": kwargs.get("version_id") or version,
+            "progress": progress_of(callback),
+            "headers": self.request_headers,
+        }
+        if outfile is not None:
+            self.connection.download(bucket, key, outfile, **options)
+            return
+        try:
+            self.connection.download_file(bucket, key, lpath, **options)
+        except NotFound:
+            if not self.isdir(rpath):
+                raise
+            os.makedirs(lpath, exist_ok=True)
+
+    def get(
+        self,
+        rpath: Any,
+        lpath: Any,
+        recursive: bool = False,
+        callback: Any = DEFAULT_CALLBACK,
+        maxdepth: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Read objects into local files, `batch_size` at once; fsspec's rules say where each goes."""
+        with self._bulk(self._pop_batch_size(kwargs)) as bulk:
+            AbstractFileSystem.get(
+                bulk, rpath, lpath, recursive, callback=callback, maxdepth=maxdepth, **kwargs
+            )
+
+    # Writing
+
+    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
+        """Store bytes as an object; FileExistsError with mode "create" where there is one."""
+        bucket, key, _ = self._split_object(path)
+        with Exclusive(path, mode) as condition:
+            self.connection.upload(bucket, key, value, **condition, **self.writing(kwargs))
+        self.invalidate_cache(path)
+
+    def pipe(self, path: Any, value: bytes | None = None, **kwargs: Any) -> None:
+        """Store bytes, or a dict of paths and bytes, `batch_size` at once."""
+        if isinstance(path, str):
+            self.pipe_file(path, cast(bytes, value), **kwargs)
+            return
+        if not isinstance(path, dict):
+            raise ValueError("path must be str or dict")
+        with self._bulk(self._pop_batch_size(kwargs)) as bulk:
+            for each, data in path.items():
+                bulk.pipe_file(each, data, **kwargs)
+
+    def put_file(
+        self,
+        lpath: str,
+        rpath: str,
+        callback: Any = DEFAULT_CALLBACK,
+        mode: str = "overwrite",
+        **kwargs: Any,
+    ) -> None:
+        """Store a local file as an object; a local directory is nothing to store."""
+        if os.path.isdir(lpath):
+            return
+        bucket, key, _ = self._split_object(rpath)
+        with Exclusive(rpath, mode) as condition:
+            self.connection.upload_file(
+                bucket,
+                key,
+                lpath,
+                progress=progress_of(callback),
+                **condition,
+                **self.writing(kwargs),
+            )
+        self.invalidate_cache(rpath)
+
+    def put(
+        self,
+        lpath: Any,
+        rpath: Any,
+        recursive: bool = False,
+        callback: Any = DEFAULT_CALLBACK,
+        maxdepth: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Store local files, `batch_size` at once; fsspec's rules say where each goes."""
+        with self._bulk(self._pop_batch_size(kwargs)) as bulk:
+            bulk.put(lpath, rpath, recursive, callback, maxdepth, kwargs)
+
+    def touch(self, path: str, truncate: bool = True, **kwargs: Any) -> None:
+        """Store an empty object; without `truncate`, only where there is none."""
+        try:
+            self.pipe_file(path, b"", mode="overwrite" if truncate else "create", **kwargs)
+        except FileExistsError:
+            pass
+
+    def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
+        """Copy an object within the store, of whatever size; a directory is nothing to copy."""
+        source_bucket, source_key, version = self.split_path(path1)
+        if not source_key:
+            return
+        bucket, key, _ = self._split_object(path2)
+        try:
+            self.connection.copy(
+                bucket,
+                key,
+                source_bucket=source_bucket,
+                source_key=source_key,
+                source_version_id=version,
+                **self.writing(kwargs),
+            )
+        except NotFound:
+            if not self.isdir(path1):
+                raise
+        self.invalidate_cache(path2)
+
+    def copy(
+        self,
+        path1: Any,
+        path2: Any,
+        recursive: bool = False,
+        maxdepth: int | None = None,
+        on_error: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Copy objects within the store, `batch_size` at once; fsspec's rules say where each goes."""
+        if on_error is None:
+            on_error = "ignore" if recursive else "raise"
+        with self._bulk(self._pop_batch_size(kwargs), missing_ok=on_error != "raise") as bulk:
+            AbstractFileSystem.copy(
+                bulk, path1, path2, recursive, maxdepth=maxdepth, on_error=on_error, **kwargs
+            )
+
+    # Deleting
+
+    def rm_file(self, path: str) -> None:
+        """Delete an object; that there is none is no error."""
+        bucket, key, version = self._split_object(path)
+        self.connection.delete(bucket, key, version_id=version, headers=self.request_headers)
+        self.invalidate_cache(path)
+
+    def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
+        """Delete objects, 1,000 a request.
+
+        With `recursive` what is below each path as well, a listing of which is read while it is deleted;
+        a bucket is deleted with its objects. Raises FileNotFoundError where a recursive deletion finds
+        nothing, DeleteErrors for objects that could not be deleted.
+        """
+        paths = path if isinstance(path, list) else [path]
+        paths = [self._strip_protocol(each) for each in paths]
+        if recursive and maxdepth is None and not any(map(has_magic, paths)):
+            for each in paths:
+                self._rm_tree(each)
+        else:
+            bulk = Bulk(self)
+            by_bucket: dict[str, list[Any]] = {}
+            for each in bulk.expand_path(paths, recursive=recursive, maxdepth=maxdepth):
+                bucket, key, version = self._split_object(each)
+                if bulk.known_directory(each):
+                    key += "/"
+                by_bucket.setdefault(bucket, []).append((key, version))
+            for bucket, keys in by_bucket.items():
+                self.connection.delete_many(bucket, keys, headers=self.request_headers)
+        for each in paths:
+            self.invalidate_cache(each)
+        if self.dircache.use_listings_cache and (recursive or any(map(has_magic, paths))):
+            self.invalidate_cache()
+
+    def _rm_tree(self, path: str) -> None:
+        bucket, key, version = self.split_path(path)
+        if not bucket:
+            raise ConfigError("all buckets are not deleted at once")
+        if version is not None:
+            self.rm_file(path)
+            return
+        found = 0
+
+        def keys() -> Iterator[str]:
+            nonlocal found
+            for each in self.iter_objects(bucket, f"{key}/" if key else ""):
+                found += 1
+                yield each.key
+
+        self.connection.delete_many(bucket, keys(), headers=self.request_headers)
+        if not key:
+            self.connection.client.delete_bucket(bucket)
+        elif self.isfile(path):
+            self.rm_file(path)
+        elif not found:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+
+    def _rm(self, path: str) -> None:
+        self.rm_file(path)
+
+    # Buckets
+
+    def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
+        """Create a bucket; a directory is there as soon as it has an object.
+
+        With `create_parents` the bucket of a directory is created where it is missing.
+        """
+        bucket, key, _ = self.split_path(path)
+        if not bucket:
+            raise ConfigError("a bucket needs a name")
+        if key and (not create_parents or self.isdir(bucket)):
+            return
+        self.connection.client.create_bucket(bucket, **kwargs)
+        self.invalidate_cache("")
+
+    def makedirs(self, path: str, exist_ok: bool = False) -> None:
+        """Create the bucket where it is missing."""
+        try:
+            self.mkdir(path, create_parents=True)
+        except FileExistsError:
+            if not exist_ok:
+                raise
+
+    def rmdir(self, path: str) -> None:
+        """Delete an empty bucket."""
+        bucket, key, _ = self.split_path(path)
+        if key:
+            if self.exists(path):
+                # As s3fs: `rm(path, recursive=True)` may be what was meant.
+                raise FileExistsError(errno.EEXIST, "only buckets are directories to delete", path)
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        self.connection.client.delete_bucket(bucket)
+        self.invalidate_cache(bucket)
+
+    # Many at once
+
+    def _pop_batch_size(self, options: dict[str, Any]) -> int:
+        return options.pop("batch_size", None) or self.batch_size
+
+    def _bulk(self, size: int, *, missing_ok: bool = False) -> Bulk:
+        return Bulk(self, size, missing_ok=missing_ok)
+
+
+def _directory(name: str) -> Info:
+    return {
+        "name": name,
+        "type": "directory",
+        "size": 0,
+        "Key": name,
+        "Size": 0,
+        "StorageClass": "DIRECTORY",
+    }
+
+
+def _name(info: Info) -> str:
+    name: str = info["name"]
+    return name
+
+
+def _merge(
+    wanted: Iterable[tuple[str, int | None, int | None]], max_gap: int
+) -> tuple[list[tuple[str, int | None, int | None]], list[tuple[int, tuple[int, int] | None]]]:
+    """Ranges to ask for, and for each that is wanted the number of one, and its part of it."""
+    wanted = list(wanted)
+    merged: list[tuple[str, int | None, int | None]] = []
+    places: list[tuple[int, tuple[int, int] | None]] = [(0, None)] * len(wanted)
+    plain: list[tuple[str, int, int, int]] = []
+    for number, (path, start, end) in enumerate(wanted):
+        if end is None or end < 0 or (start or 0) < 0:
+            places[number] = (len(merged), None)
+            merged.append((path, start, end))
+        else:
+            plain.append((path, start or 0, max(end, start or 0), number))
+    plain.sort()
+    # The last of `merged`, where others may join it.
+    last, first, stop = "", 0, 0
+    for path, start, end, number in plain:
+        joins = path == last and start <= stop + max_gap and end - first <= _MAX_MERGED
+        if joins and merged:
+            stop = max(stop, end)
+            merged[-1] = (path, first, stop)
+        else:
+            last, first, stop = path, start, end
+            merged.append((path, start, end))
+        places[number] = (len(merged) - 1, (start - first, end - first))
+    return merged, places
+
+
+def _option_names() -> list[str]:
+    import inspect
+
+    return [name for name in inspect.signature(S3FileSystem.__init__).parameters if name != "self"]
+
+
+def register(*protocols: str) -> None:
+    """Make S3FileSystem fsspec's filesystem of `s3://` and `s3a://`, or of the given protocols.
+
+    What is opened by URL from then on goes through s3po, in this process.
+    """
+    for protocol in protocols or ("s3", "s3a"):
+        fsspec.register_implementation(protocol, S3FileSystem, clobber=True)

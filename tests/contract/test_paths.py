@@ -1,0 +1,179 @@
+"""Paths as pathlib has them."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import PurePosixPath
+
+import pytest
+
+import s3po
+from s3po.paths import S3Path, UnsupportedOperation
+
+
+@pytest.fixture
+def root(conn: s3po.Connection, bucket: str, key: str) -> S3Path:
+    return conn.path(f"s3://{bucket}/{key}-paths")
+
+
+@pytest.fixture
+def tree(root: S3Path) -> S3Path:
+    for name in ("a.txt", "b.csv", "d/c.txt", "d/e/f.txt"):
+        (root / name).write_text(name)
+    return root
+
+
+def test_text_and_bytes_go_round(root: S3Path) -> None:
+    path = root / "file.txt"
+    assert path.write_text("größe\n") == 6
+    assert path.read_text() == "größe\n"
+    assert path.read_bytes() == "größe\n".encode()
+    assert path.write_bytes(b"\x00\x01") == 2
+    with path.open("rb") as file:
+        assert file.read() == b"\x00\x01"
+    with path.open("w") as file:
+        file.write("line\n")
+    assert path.stat().st_size == 5
+    assert path.stat().st_mtime > 0
+    assert path.write_text("latin: ü", encoding="latin-1") == 8
+    assert path.read_text(encoding="latin-1") == "latin: ü"
+
+
+def names(paths: object, root: S3Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in paths)  # type: ignore[attr-defined]
+
+
+def test_directories_are_listed(tree: S3Path) -> None:
+    assert names(tree.iterdir(), tree) == ["a.txt", "b.csv", "d"]
+    assert names((tree / "d").iterdir(), tree) == ["d/c.txt", "d/e"]
+    assert list((tree / "nothing").iterdir()) == []
+    assert [(each.name, folders, files) for each, folders, files in tree.walk()] == [
+        (tree.name, ["d"], ["a.txt", "b.csv"]),
+        ("d", ["e"], ["c.txt"]),
+        ("e", [], ["f.txt"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("*.txt", ["a.txt"]),
+        ("*", ["a.txt", "b.csv", "d"]),
+        ("d/*", ["d/c.txt", "d/e"]),
+        ("**/*.txt", ["a.txt", "d/c.txt", "d/e/f.txt"]),
+        ("d/**", ["d", "d/c.txt", "d/e", "d/e/f.txt"]),
+        ("d/**/f.txt", ["d/e/f.txt"]),
+        ("?/[a-e]/*", ["d/e/f.txt"]),
+        ("x*", []),
+    ],
+    ids=["suffix", "star", "below", "recursive", "all below", "name", "classes", "nothing"],
+)
+def test_patterns(tree: S3Path, pattern: str, expected: list[str]) -> None:
+    assert names(tree.glob(pattern), tree) == expected
+
+
+def test_a_star_stays_within_its_part(root: S3Path) -> None:
+    for name in ("a/x", "a/b/x", "ab/c/x"):
+        (root / name).touch()
+    assert names(root.glob("a*/x"), root) == ["a/x"]
+    assert names(root.rglob("x"), root) == ["a/b/x", "a/x", "ab/c/x"]
+
+
+def test_what_is_there(tree: S3Path) -> None:
+    file, folder, nothing = tree / "a.txt", tree / "d", tree / "x"
+    assert [each.exists() for each in (file, folder, nothing)] == [True, True, False]
+    assert [each.is_file() for each in (file, folder, nothing)] == [True, False, False]
+    assert [each.is_dir() for each in (file, folder, nothing)] == [False, True, False]
+    assert folder.stat().is_directory
+    for missing in (nothing.stat, nothing.read_bytes, nothing.unlink):
+        with pytest.raises(FileNotFoundError):
+            missing()
+    nothing.unlink(missing_ok=True)
+    bucket = tree.parents[-1]
+    assert bucket.is_dir()
+    assert not bucket.is_file()
+
+
+def test_objects_are_moved_and_deleted(tree: S3Path) -> None:
+    moved = (tree / "a.txt").rename(tree / "z.txt")
+    assert moved == tree / "z.txt"
+    assert moved.read_text() == "a.txt"
+    assert not (tree / "a.txt").exists()
+    moved.unlink()
+    assert not moved.exists()
+    (tree / "d").rename((tree / "g").as_uri())
+    assert names(tree.glob("**/*.txt"), tree) == ["g/c.txt", "g/e/f.txt"]
+    with pytest.raises(FileNotFoundError):
+        (tree / "d").rename(tree / "h")
+    with pytest.raises(s3po.ConfigError, match="into itself"):
+        (tree / "g").rename(tree / "g" / "inner")
+    with pytest.raises(OSError, match="not empty"):
+        (tree / "g").rmdir()
+
+
+def test_touch_leaves_what_is_there(root: S3Path) -> None:
+    path = root / "file"
+    path.write_text("text")
+    path.touch()
+    assert path.read_text() == "text"
+    with pytest.raises(FileExistsError):
+        path.touch(exist_ok=False)
+
+
+@pytest.fixture
+def offline() -> s3po.Connection:
+    return s3po.Connection("key", "secret", endpoint_url="http://localhost:1")
+
+
+def test_names(offline: s3po.Connection) -> None:
+    path = offline.path("s3://bucket/a/b/c.tar.gz")
+    assert (path.bucket, path.key, path.name) == ("bucket", "a/b/c.tar.gz", "c.tar.gz")
+    assert (path.stem, path.suffix, path.suffixes) == ("c.tar", ".gz", [".tar", ".gz"])
+    assert path.parts == ("bucket", "a", "b", "c.tar.gz")
+    assert [str(each) for each in path.parents] == [
+        "s3://bucket/a/b",
+        "s3://bucket/a",
+        "s3://bucket",
+    ]
+    assert path.parents[-1].parent == path.parents[-1]
+    assert str(path.with_suffix(".zip")) == "s3://bucket/a/b/c.tar.zip"
+    assert str(path.with_name("d")) == "s3://bucket/a/b/d"
+    assert str(path.with_stem("e")) == "s3://bucket/a/b/e.gz"
+    assert path.relative_to(offline.path("s3://bucket/a")) == PurePosixPath("b/c.tar.gz")
+    assert not path.is_relative_to("s3://bucket/a/bb")
+    assert path.match("b/*.gz")
+    assert str(offline.path("bucket").joinpath("x", "y/z")) == "s3://bucket/x/y/z"
+    assert offline.path("s3://bucket/a/") == offline.path("s3://bucket/a")
+    assert sorted([path, offline.path("s3://bucket/a")])[0].key == "a"
+    assert len({path, offline.path(str(path))}) == 1
+
+
+def test_keys_are_left_as_they_are(offline: s3po.Connection) -> None:
+    assert (offline.path("s3://bucket/a/../b") / "./c//d").key == "a/../b/./c//d"
+
+
+def test_a_path_is_picklable(offline: s3po.Connection) -> None:
+    path = pickle.loads(pickle.dumps(offline.path("s3://bucket/a")))
+    assert path == offline.path("s3://bucket/a")
+    assert path._connection.client.endpoint.region == offline.client.endpoint.region
+
+
+@pytest.mark.parametrize("uri", ["", "s3://", "/key", "http://x/y", "s3://a b/x", 3], ids=repr)
+def test_what_is_no_path(offline: s3po.Connection, uri: str) -> None:
+    with pytest.raises(s3po.ConfigError):
+        offline.path(uri)
+
+
+def test_what_s3_does_not_have(offline: s3po.Connection) -> None:
+    path = offline.path("s3://bucket/a")
+    with pytest.raises(UnsupportedOperation, match="symlink_to"):
+        path.symlink_to("x")  # type: ignore[attr-defined]
+    with pytest.raises(TypeError):
+        os.fspath(path)  # type: ignore[call-overload]
+    with pytest.raises(IsADirectoryError):
+        offline.path("bucket").read_bytes()
+    with pytest.raises(s3po.ConfigError):
+        path / "/b"
+    with pytest.raises(ValueError, match="invalid"):
+        path.with_suffix("txt")

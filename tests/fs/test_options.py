@@ -1,0 +1,105 @@
+"""`storage_options` as s3fs has them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytest.importorskip("fsspec", reason="needs s3po[fsspec]")
+
+import s3po
+from s3po.fs import S3FileSystem
+
+KEYS: dict[str, Any] = {"key": "k", "secret": "s", "endpoint_url": "http://localhost:1"}
+
+
+def test_names_of_s3fs_reach_the_connection() -> None:
+    fs = S3FileSystem(
+        **KEYS,
+        token="t",
+        client_kwargs={"region_name": "eu-west-1", "verify": False},
+        config_kwargs={
+            "connect_timeout": 3,
+            "read_timeout": 7,
+            "max_pool_connections": 9,
+            "retries": {"max_attempts": 4, "mode": "adaptive"},
+            "s3": {"addressing_style": "virtual"},
+            "signature_version": "s3v4",
+        },
+        s3_additional_kwargs={"ServerSideEncryption": "AES256"},
+        default_block_size=1024,
+        default_cache_type="none",
+        max_concurrency=3,
+        version_aware=True,
+    )
+    config = fs.connection.config
+    assert (config.connect_timeout, config.read_timeout, config.verify) == (3, 7, False)
+    assert (config.max_attempts, config.retry_mode) == (5, "adaptive")
+    assert (config.addressing_style, config.max_concurrency) == ("virtual", 3)
+    assert fs.batch_size == 9
+    assert fs.connection.client.endpoint.region == "eu-west-1"
+    assert fs.writing({"ContentType": "text/plain"}) == {
+        "sse": "AES256",
+        "content_type": "text/plain",
+    }
+    assert (fs.default_block_size, fs.default_cache_type) == (1024, "none")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"endpoint": "x"}, "did you mean 'endpoint_url'"),
+        ({"client_kwargs": {"regionname": "x"}}, "did you mean 'region_name'"),
+        ({"config_kwargs": {"conect_timeout": 1}}, "did you mean 'connect_timeout'"),
+        ({"config_kwargs": {"s3": {"style": 1}}}, "config_kwargs"),
+        ({"config_kwargs": {"retries": {"many": 1}}}, "retries"),
+        ({"config_kwargs": {"signature_version": "s3"}}, "s3v4"),
+        ({"s3_additional_kwargs": {"Acl": "x"}}, "did you mean 'acl'"),
+        ({"session": object()}, "session"),
+        ({"username": "other"}, "two names"),
+        ({"use_ssl": False, "endpoint_url": None}, "use_ssl"),
+        ({"batch_size": -1}, "poolsize"),
+        ({"default_block_size": "big"}, "default_block_size"),
+        ({"client_kwargs": {"aws_access_key_id": "other"}}, "aws_access_key_id"),
+        ({"connection": object()}, "connection= has its own"),
+        ({"config_kwargs": {"read_timeout": 1}, "config": s3po.Config(read_timeout=2)}, "both"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_what_is_not_understood_is_an_error(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(s3po.ConfigError, match=message):
+        S3FileSystem(**{**KEYS, **options})
+
+
+def test_unknown_arguments_of_calls_are_errors() -> None:
+    fs = S3FileSystem(**KEYS)
+    with pytest.raises(s3po.ConfigError, match="ContentType"):
+        fs.pipe_file("b/k", b"", ContentTyp="x")
+    with pytest.raises(s3po.ConfigError, match="no option"):
+        fs.open("b/k", "rb", versionid="x")
+    with pytest.raises(IsADirectoryError):
+        fs.cat_file("bucket")
+
+
+def test_instances_are_shared_unless_they_hold_secrets_that_do_not_show() -> None:
+    assert S3FileSystem(**KEYS) is S3FileSystem(**KEYS)
+    assert S3FileSystem(**{**KEYS, "secret": "x"}) is not S3FileSystem(**KEYS)
+    one, two = (
+        S3FileSystem(endpoint_url="http://localhost:1", credentials=lambda: None) for _ in range(2)
+    )
+    assert one is not two
+
+
+def test_anonymous_by_each_of_its_names() -> None:
+    from botocore import UNSIGNED
+
+    for options in ({"anon": True}, {"config_kwargs": {"signature_version": UNSIGNED}}):
+        fs = S3FileSystem(endpoint_url="http://localhost:1", **options)
+        assert fs.connection._arguments["anonymous"] is True
+
+
+def test_requester_pays_goes_with_each_request() -> None:
+    fs = S3FileSystem(**KEYS, requester_pays=True)
+    assert fs.request_headers == {"x-amz-request-payer": "requester"}
+    assert fs.writing({})["headers"] == fs.request_headers
