@@ -10,7 +10,14 @@ from urllib.parse import quote
 
 from s3po.config import MAX_DELETE_KEYS, MAX_PUT_SIZE
 from s3po.endpoint import check_bucket, check_key
-from s3po.errors import ConfigError, NoSuchBucket, NoSuchKey, NotFound, S3Error
+from s3po.errors import (
+    ConfigError,
+    NoSuchBucket,
+    NoSuchKey,
+    NotFound,
+    S3Error,
+    S3poError,
+)
 from s3po.messages import Body, BytesLike, Query, Request
 from s3po.models import (
     CopyObjectResult,
@@ -294,28 +301,12 @@ class ObjectOperations(Sender):
             (check_key(item), None) if isinstance(item, str) else check_version(item)
             for item in keys
         ]
-        if self._learned.deletes_singly or self.endpoint.provider.delete_objects is False:
+        if deletes_singly(self):
             return self._delete_each(bucket, pairs, quiet, headers)
-        body = codec.build_delete_objects(pairs, quiet=quiet)
-        sent = add_headers({"content-type": "application/xml"}, headers)
-        # S3 demands a checksum here, and of those every store knows Content-MD5.
-        sent["content-md5"] = b64encode(md5(body, usedforsecurity=False).digest()).decode()
         try:
-            result: DeleteObjectsResult = self.send(
-                Request(
-                    "delete_objects",
-                    "POST",
-                    bucket,
-                    query=(("delete", None),),
-                    headers=sent,
-                    body=body,
-                    parse=partial(codec.parse_delete_objects, keys=pairs),
-                )
-            ).result
+            return delete_together(self, bucket, pairs, quiet, headers)
         except S3Error as error:
-            if error.status not in (501, 405) and not (
-                error.status == 400 and error.code in _UNKNOWN_REQUEST_CODES
-            ):
+            if not lacks_delete_objects(error):
                 raise
             result = self._delete_each(bucket, pairs, quiet, headers)
             if len(result.errors) == len(pairs):
@@ -397,6 +388,44 @@ class ObjectOperations(Sender):
             )
         ).result
         return result
+
+
+def deletes_singly(client: Sender) -> bool:
+    """True where the store is known to have no DeleteObjects."""
+    return client._learned.deletes_singly or client.endpoint.provider.delete_objects is False
+
+
+def lacks_delete_objects(error: S3poError) -> bool:
+    """True where an error may say that the store has no DeleteObjects."""
+    return isinstance(error, S3Error) and (
+        error.status in (501, 405) or (error.status == 400 and error.code in _UNKNOWN_REQUEST_CODES)
+    )
+
+
+def delete_together(
+    client: Sender,
+    bucket: str,
+    pairs: Sequence[tuple[str, str | None]],
+    quiet: bool,
+    headers: Mapping[str, str] | None,
+) -> DeleteObjectsResult:
+    """DeleteObjects and nothing else, of keys that were checked."""
+    body = codec.build_delete_objects(pairs, quiet=quiet)
+    sent = add_headers({"content-type": "application/xml"}, headers)
+    # S3 demands a checksum here, and of those every store knows Content-MD5.
+    sent["content-md5"] = b64encode(md5(body, usedforsecurity=False).digest()).decode()
+    result: DeleteObjectsResult = client.send(
+        Request(
+            "delete_objects",
+            "POST",
+            bucket,
+            query=(("delete", None),),
+            headers=sent,
+            body=body,
+            parse=partial(codec.parse_delete_objects, keys=pairs),
+        )
+    ).result
+    return result
 
 
 def check_version(item: object) -> tuple[str, str | None]:

@@ -42,6 +42,7 @@ from s3po.transfer.outcome import (
     WRITE_ID,
     Expected,
     find_written,
+    is_final,
     is_suspect,
     is_unknown,
     new_write_id,
@@ -576,14 +577,14 @@ class MultipartUpload:
 
     def _complete(self, parts: list[PartInfo], headers: Mapping[str, str]) -> Any:
         stay_in_process(self._generation)
-        # Whoever is interrupted here must not abort: the store may be at work.
-        self._completing = True
+        # Whoever is interrupted here must not abort: the store may be at work, also on an earlier one.
+        before, self._completing = self._completing, True
         try:
             return self.client.complete_multipart_upload(
                 self._bucket, self._key, self.upload_id, parts, headers=headers
             )
         except S3poError as error:
-            self._completing = is_unknown(error)
+            self._completing = is_unknown(error) or (before and not is_final(error))
             raise
 
     def _find_completed(
