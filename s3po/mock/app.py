@@ -43,8 +43,8 @@ class MockS3(Service):
     uploads with EntityTooLarge. `domains` are further host names whose subdomains are buckets
     ("localhost" makes photos.localhost the bucket photos); amazonaws.com is always one.
     `defaults` are the settings of new buckets: "current" (as S3 makes them today: ACLs disabled, public
-    access blocked, SSE-S3, CRC64NVME), "acls" (as today, but with ACLs and nothing blocked, which most
-    fixtures assume), "legacy" (as before 2023), or `BucketDefaults`. `log_limit` is how many requests `requests` keeps. `clock` gives seconds since the epoch (default:
+    access blocked, SSE-S3, CRC64NVME), "acls" (as today, but with ACLs and nothing blocked, which
+    fixtures that make buckets public need), "legacy" (as before 2023), or `BucketDefaults`. `log_limit` is how many requests `requests` keeps. `clock` gives seconds since the epoch (default:
     `time.time`, looked up on each request). `max_clock_skew` is how many seconds a request's date may
     differ from it before RequestTimeTooSkewed; None, or no keys: any. `anonymous_is_owner` lets
     unsigned requests do all that the first account may.
@@ -59,7 +59,7 @@ class MockS3(Service):
         max_object_size: int | None = None,
         domains: Sequence[str] = ("localhost",),
         log_limit: int | None = 50_000,
-        defaults: BucketDefaults | str = "acls",
+        defaults: BucketDefaults | str = "current",
         clock: Callable[[], float] | None = None,
         max_clock_skew: float | None = 900.0,
         anonymous_is_owner: bool = False,
