@@ -27,6 +27,7 @@ from s3po.errors import (
 )
 from s3po.models import HeadObjectResult, parse_http_date
 from s3po.rest import Client
+from s3po.retry import is_transient
 
 _log = log.logger("transfer")
 _T = TypeVar("_T")
@@ -70,9 +71,9 @@ def is_final(error: S3poError) -> bool:
     """
     return (
         isinstance(error, S3Error)
-        and not isinstance(error, (Throttled, Conflict, NoSuchUpload))
-        and error.status != 408
-        and (400 <= error.status < 500 or (error.status < 300 and error.code != "InternalError"))
+        and not isinstance(error, (Conflict, NoSuchUpload))
+        and error.status < 500
+        and not is_transient(error)
     )
 
 
