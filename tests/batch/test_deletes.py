@@ -189,3 +189,54 @@ def test_in_a_batch_it_is_one_call_with_its_failures(conn: s3po.Connection, mock
     assert [each.key for each in failure.exception.failures] == ["a", "b"]
     assert all(each.__traceback__ is None for each in failure.exception.failures)
     assert batch.stats.started == batch.stats.failed == 1
+
+
+def test_single_deletes_go_in_parallel_where_the_store_has_no_other(
+    conn: s3po.Connection, mock: Any, watched: Any, until: Any
+) -> None:
+    fill(conn, map(str, range(30)))
+    mock.requests.clear()
+    mock.faults.add("DeleteObjects", times=100, action=Error(501, "NotImplemented"))
+    watched.most = 0
+    gate = watched.hold("DELETE")
+    greenlet = gevent.spawn(conn.delete_many, "bucket", map(str, range(30)))
+    until(lambda: len(gate.waiting) == 4)
+    gate.open()
+    assert greenlet.get() == 30
+    assert list(conn.list("bucket")) == []
+    assert mock.requests.count("DeleteObjects") == 1
+    # It is known now.
+    assert watched.most <= 4
+    fill(conn, map(str, range(10)))
+    watched.most = 0
+    gate = watched.hold("DELETE")
+    greenlet = gevent.spawn(conn.delete_many, "bucket", map(str, range(10)))
+    until(lambda: len(gate.waiting) == 4)
+    gate.open()
+    assert greenlet.get() == 10
+    assert mock.requests.count("DeleteObjects") == 1
+    assert watched.most == 4
+
+
+def test_several_groups_of_single_deletes_keep_to_the_concurrency(
+    conn: s3po.Connection, mock: Any, watched: Any, until: Any
+) -> None:
+    mock.faults.add("DeleteObjects", times=100, action=Error(405, "MethodNotAllowed"))
+    gate = watched.hold("DELETE")
+    greenlet = gevent.spawn(conn.delete_many, "bucket", map(str, range(3500)))
+    until(lambda: len(gate.waiting) == 4)
+    gate.open()
+    assert greenlet.get() == 3500
+    assert watched.most <= 4
+    assert mock.requests.count("DeleteObject") == 3500
+
+
+def test_a_store_that_refuses_single_deletes_too_has_refused_the_request(
+    conn: s3po.Connection, mock: Any
+) -> None:
+    mock.faults.add("DeleteObjects", action=Error(501, "NotImplemented"))
+    mock.faults.add("DeleteObject", times=100, action=Error(403, "AccessDenied"))
+    with pytest.raises(s3po.DeleteErrors) as caught:
+        conn.delete_many("bucket", ["a", "b"])
+    assert all("NotImplemented" in str(failure) for failure in caught.value.failures)
+    assert [failure.key for failure in caught.value.failures] == ["a", "b"]

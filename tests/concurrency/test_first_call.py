@@ -42,6 +42,10 @@ CALLS = {
 @pytest.mark.parametrize("call", CALLS)
 def test_greenlets_run_while_the_first_call_imports_the_signer(call: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT.replace("CALL", CALLS[call])], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", SCRIPT.replace("CALL", CALLS[call])],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -352,3 +352,17 @@ def test_an_object_that_no_memory_holds(size: int, wanted: Any) -> None:
     conn = OneAnswer(status, b"abc", **headers).connect()
     with pytest.raises(TransferError, match="does not fit into memory"):
         conn.download("bucket", "key", range=wanted)
+
+
+@pytest.mark.parametrize("root", ["Error", "error", "ERROR"])
+def test_an_error_in_a_200_is_one_however_it_is_spelled(root: str) -> None:
+    document = f"<{root}><Code>AccessDenied</Code><Message>no</Message></{root}>".encode()
+    conn = OneAnswer("200 OK", document).connect()
+    for call in (
+        lambda: conn.upload("bucket", "key", b"x"),
+        lambda: conn.delete("bucket", "key"),
+        lambda: conn.conn.create_bucket("bucket"),
+        lambda: list(conn.list("bucket")),
+    ):
+        with pytest.raises(s3po.AccessDenied):
+            call()

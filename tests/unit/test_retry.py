@@ -37,6 +37,9 @@ from s3po.retry import (
 
 GET = Request("get_object", "GET", "b", "k")
 PART = Request("upload_part", "PUT", "b", "k")
+PAGE = Request(
+    "list_objects_v2", "GET", "b", query=(("list-type", "2"), ("continuation-token", "t"))
+)
 CONDITIONAL = Request("put_object", "PUT", "b", "k", idempotent=False)
 
 
@@ -322,8 +325,10 @@ def test_the_last_attempt_costs_no_token() -> None:
         (PART, 90.0, True),
         (PART, 119.0, True),
         (PART, 121.0, False),
+        (PAGE, 119.0, True),
+        (PAGE, 121.0, False),
     ],
-    ids=["GET 4.9", "GET 5.1", "part 90", "part 119", "part 121"],
+    ids=["GET 4.9", "GET 5.1", "part 90", "part 119", "part 121", "page 119", "page 121"],
 )
 def test_an_endpoint_that_is_away_is_asked_for_as_long_as_patience_says(
     random: float, request_: Request, outage: float, survived: bool
