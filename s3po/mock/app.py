@@ -114,7 +114,7 @@ class MockS3(Service):
     # The WSGI application.
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        if environ["REQUEST_METHOD"] == "POST" and environ.get("RAW_URI") in _RESET_TARGETS:
+        if environ["REQUEST_METHOD"] == "POST" and _is_reset(environ.get("RAW_URI", "")):
             self.reset()
             return _answer_reset(start_response)
         try:
@@ -185,6 +185,13 @@ class MockS3(Service):
             return perform(request, operation)
         except S3Failure as failure:
             return _answer_failure(request, record, failure)
+
+
+def _is_reset(target: str) -> bool:
+    # URLs of servers often end with a slash, to which the path is joined with another.
+    return target in _RESET_TARGETS or (
+        target[:2] == "//" and f"/{target.lstrip('/')}" in _RESET_TARGETS
+    )
 
 
 def _answer_reset(start_response: StartResponse) -> Iterable[bytes]:
