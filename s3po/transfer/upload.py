@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -28,6 +29,7 @@ from s3po.messages import Body, BytesLike, Request
 from s3po.models import HeadObjectResult, PartInfo, PutObjectResult, UploadResult
 from s3po.rest import Client, codec
 from s3po.sigv4 import hash_body
+from s3po.transfer.files import FilePlace
 from s3po.transfer.headers import (
     headers_of_complete,
     headers_of_create,
@@ -119,7 +121,11 @@ def upload(
         client, bucket, key, headers=headers, checksum=checksum, progress=progress
     )
     usual = part_size or client.config.part_size
-    source = open_source(data, encoding=encoding, size=size)
+    place = FilePlace(client)
+    if isinstance(data, os.PathLike):
+        source = place.open(lambda: open_source(data, encoding=encoding, size=size))
+    else:
+        source = open_source(data, encoding=encoding, size=size)
     try:
         if isinstance(source, StreamSource):
             return _upload_stream(upload, source, usual, threshold)
@@ -127,6 +133,7 @@ def upload(
         return _upload_known(upload, source, source.size, usual, threshold)
     finally:
         source.close()
+        place.close()
 
 
 def guard_progress(progress: Progress | None) -> Progress | None:
