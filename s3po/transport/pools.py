@@ -338,6 +338,11 @@ class Pool:
             return ConnectionFailed(
                 f"{self.peer} does not speak TLS: is its URL one of http:// ?", request_sent=False
             )
+        if is_tls_error(cause) and "EOF" in str(cause):
+            return ConnectionFailed(
+                f"{self.peer} closed the connection in the TLS handshake: is its URL one of http:// ?",
+                request_sent=False,
+            )
         if is_tls_error(cause):
             return ConnectionFailed(
                 f"the TLS handshake with {self.peer} failed: {reason(cause)}", request_sent=False
