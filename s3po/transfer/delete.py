@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 from s3po.config import MAX_DELETE_KEYS
 from s3po.endpoint import check_bucket, check_key
@@ -24,7 +25,10 @@ from s3po.rest.objects import (
     deletes_singly,
     lacks_delete_objects,
 )
+from s3po.retry import is_unreachable
 from s3po.transfer.tasks import TaskGroup
+
+_T = TypeVar("_T")
 
 Key = str | tuple[str, str | None]
 
@@ -96,8 +100,10 @@ class _Deletion:
         """Delete one key; False where that failed."""
         key, version_id = _pair(item)
         try:
-            self._client.delete_object(
-                self._bucket, key, version_id=version_id, headers=self._headers
+            self._send(
+                lambda client: client.delete_object(
+                    self._bucket, key, version_id=version_id, headers=self._headers
+                )
             )
         except S3poError as error:
             # Some stores answer 404 for what is not there, and S3 does not.
@@ -105,14 +111,23 @@ class _Deletion:
                 return True
             self._failures.append((place, error))
             return False
-        self._be_patient()
         return True
 
-    def _be_patient(self) -> None:
-        """After a first success an outage is one amid a transfer, and no wrong address."""
+    def _send(self, function: Callable[[Client], _T]) -> _T:
+        """A request that tries to reach the endpoint as those of transfers do once one was answered.
+
+        An outage is no wrong address then, also for those that were under way before.
+        """
         client = self._client
-        if client.connect_patience is None:
+        try:
+            result = function(client)
+        except S3poError as error:
+            if client is self._client or not is_unreachable(error):
+                raise
+            result = function(self._client)
+        if self._client.connect_patience is None:
             self._client = client.bind(connect_patience=client.config.connect_patience)
+        return result
 
     def delete_group(self, places: list[int], group: list[Key]) -> None:
         self._groups += 1
@@ -149,9 +164,10 @@ class _Deletion:
         if deletes_singly(self._client):
             self._delete_singly(places, group, None)
             return
+        pairs = [_pair(item) for item in group]
         try:
-            result = delete_together(
-                self._client, self._bucket, [_pair(item) for item in group], True, self._headers
+            result = self._send(
+                lambda client: delete_together(client, self._bucket, pairs, True, self._headers)
             )
         except S3poError as error:
             if lacks_delete_objects(error):
@@ -159,7 +175,6 @@ class _Deletion:
             else:
                 self._fail_all(places, group, error)
             return
-        self._be_patient()
         if result.errors:
             place_of: dict[Key, int] = {}
             for place, item in zip(places, group, strict=True):

@@ -10,6 +10,8 @@ import pytest
 
 import s3po
 from s3po.mock import Error, Reset
+from s3po.retry import RetryPolicy
+from s3po.transfer.delete import delete_many as delete_many_of
 
 DeleteMany = Callable[[str, Iterable[Any]], int]
 
@@ -240,3 +242,29 @@ def test_a_store_that_refuses_single_deletes_too_has_refused_the_request(
         conn.delete_many("bucket", ["a", "b"])
     assert all("NotImplemented" in str(failure) for failure in caught.value.failures)
     assert [failure.key for failure in caught.value.failures] == ["a", "b"]
+
+
+def test_an_outage_amid_deletes_is_survived(conn: s3po.Connection, mock: Any, watched: Any) -> None:
+    """Once one was answered, requests try to reach the endpoint for as long as those of a transfer do."""
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += max(seconds, 0.01)
+        gevent.sleep(0)
+
+    client = conn.client.bind()
+    client._retry = RetryPolicy(conn.config, clock=lambda: now[0], sleep=sleep)
+    client._sleep = sleep
+    send = watched.send
+    away: list[bool] = []
+
+    def refuse(message: Any, **settings: Any) -> Any:
+        if message.method == "POST" and mock.requests.count("DeleteObjects") and now[0] < 100.0:
+            away.append(True)
+            raise s3po.ConnectionFailed("refused", request_sent=False)
+        return send(message, **settings)
+
+    watched.send = refuse
+    assert delete_many_of(client, "bucket", map(str, range(9000))) == 9000
+    assert away
+    assert mock.requests.count("DeleteObjects") == 9

@@ -115,7 +115,6 @@ def test_failures_that_pass_are_tried_again(error: S3poError) -> None:
         s3_error(409, "ConditionalRequestConflict"),
         s3_error(505),
         s3_error(519),
-        s3_error(505),
         ConnectionFailed("untrusted", request_sent=False, permanent=True),
         DeadlineExceeded("late"),
         s3_error(412),
