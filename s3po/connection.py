@@ -33,6 +33,7 @@ from s3po.models import (
 from s3po.rest import Client
 from s3po.rest.observed import client_class
 from s3po.rest.sender import Gate
+from s3po.retry import counter as _counter  # noqa: F401 - for the first retry, which may come at a bad time
 from s3po.sigv4 import Signer
 from s3po.stats import BatchStats, Stats
 from s3po.transfer.body import Range

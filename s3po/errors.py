@@ -87,6 +87,8 @@ class S3poError(Exception):
     attempts: int = 0
     #: Seconds from the first attempt to the error.
     elapsed: float = 0.0
+    #: True where an earlier attempt may have been performed, whatever this last one says.
+    unresolved: bool = False
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message)

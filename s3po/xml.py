@@ -12,6 +12,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+# Not where it is used: a process that may open no more files cannot import it then.
+from xml.parsers import expat
+
 from s3po.errors import ConfigError, MalformedResponse
 
 __all__ = ["Node", "can_carry", "document", "element", "escape", "glimpse", "is_plain", "parse"]
@@ -117,8 +120,6 @@ def _strip(content: bytes) -> bytes:
 
 def _build(content: bytes | str) -> Node:
     """Raises ValueError with a few words where `content` is not XML as S3 writes it."""
-    from xml.parsers import expat
-
     top = node = Node("")
     above: list[Node] = []
     count = 0

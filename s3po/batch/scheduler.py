@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from time import monotonic
 from typing import Any, Protocol
 from weakref import WeakSet
@@ -241,6 +242,9 @@ class Scheduler:
             except (OSError, ValueError):
                 # Its file is closed or its terminal gone: that must not hide how the calls finished.
                 pass
+        if idle:
+            # Their turn comes first. The thread may end now, and what is suspended in it is never freed.
+            wait_in_process(partial(gevent.sleep, 0), self.generation)
 
     def discard(self) -> None:
         """Leave all to the parent process, of whose scheduler this is a copy."""

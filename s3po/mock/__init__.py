@@ -40,8 +40,8 @@ Stored, checked and given back, but not acted upon: lifecycles (`x-amz-expiratio
 expire; nothing does), websites, logging, notifications (their destinations are not looked for),
 replication, analytics, inventories, metrics, intelligent tiering, acceleration, who pays. Encryption
 is headers only: bytes are kept as they came, though an SSE-C key must be shown again. New buckets
-are as S3 makes them today, but with ACLs and no public access block; `MockS3(defaults="current")`
-has these, too. The CRC64NVME of an object that came without a checksum is computed when it is asked
+are as S3 makes them today: ACLs disabled, the public blocked; `MockS3(defaults="acls")` has ACLs and
+blocks nothing, as fixtures that make buckets public need it. The CRC64NVME of an object that came without a checksum is computed when it is asked
 for; the answer to the write itself does not have it. A Complete's checksum of a whole object is taken
 without `x-amz-checksum-type`, too. Any region may stand in a signature. Metadata beyond ASCII comes
 back as its bytes. IAM, the other operations of STS, access points and S3 Control are other services.

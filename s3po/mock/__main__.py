@@ -60,9 +60,9 @@ def read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--defaults",
         choices=sorted(BUCKET_DEFAULTS),
-        default="acls",
-        help="settings of new buckets: as S3 makes them today, so but with ACLs, or as before 2023 "
-        "(default: acls)",
+        default="current",
+        help="settings of new buckets: as S3 makes them today; so, but with ACLs and nothing blocked, as "
+        "fixtures that make buckets and objects public need it; or as before 2023 (default: current)",
     )
     parser.add_argument(
         "--anonymous-is-owner",

@@ -43,8 +43,8 @@ class MockS3(Service):
     uploads with EntityTooLarge. `domains` are further host names whose subdomains are buckets
     ("localhost" makes photos.localhost the bucket photos); amazonaws.com is always one.
     `defaults` are the settings of new buckets: "current" (as S3 makes them today: ACLs disabled, public
-    access blocked, SSE-S3, CRC64NVME), "acls" (as today, but with ACLs and nothing blocked, which most
-    fixtures assume), "legacy" (as before 2023), or `BucketDefaults`. `log_limit` is how many requests `requests` keeps. `clock` gives seconds since the epoch (default:
+    access blocked, SSE-S3, CRC64NVME), "acls" (as today, but with ACLs and nothing blocked, which
+    fixtures that make buckets public need), "legacy" (as before 2023), or `BucketDefaults`. `log_limit` is how many requests `requests` keeps. `clock` gives seconds since the epoch (default:
     `time.time`, looked up on each request). `max_clock_skew` is how many seconds a request's date may
     differ from it before RequestTimeTooSkewed; None, or no keys: any. `anonymous_is_owner` lets
     unsigned requests do all that the first account may.
@@ -59,7 +59,7 @@ class MockS3(Service):
         max_object_size: int | None = None,
         domains: Sequence[str] = ("localhost",),
         log_limit: int | None = 50_000,
-        defaults: BucketDefaults | str = "acls",
+        defaults: BucketDefaults | str = "current",
         clock: Callable[[], float] | None = None,
         max_clock_skew: float | None = 900.0,
         anonymous_is_owner: bool = False,
@@ -115,7 +115,7 @@ class MockS3(Service):
     # The WSGI application.
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        if environ["REQUEST_METHOD"] == "POST" and environ.get("RAW_URI") in _RESET_TARGETS:
+        if environ["REQUEST_METHOD"] == "POST" and _is_reset(environ.get("RAW_URI", "")):
             self.reset()
             return _answer_reset(start_response)
         try:
@@ -186,6 +186,13 @@ class MockS3(Service):
             return perform(request, operation)
         except S3Failure as failure:
             return _answer_failure(request, record, failure)
+
+
+def _is_reset(target: str) -> bool:
+    # URLs of servers often end with a slash, to which the path is joined with another.
+    return target in _RESET_TARGETS or (
+        target[:2] == "//" and f"/{target.lstrip('/')}" in _RESET_TARGETS
+    )
 
 
 def _answer_reset(start_response: StartResponse) -> Iterable[bytes]:

@@ -41,7 +41,7 @@ class Service:
         region: str = "us-east-1",
         max_object_size: int | None = None,
         domains: Sequence[str] = ("localhost",),
-        defaults: BucketDefaults | str = "acls",
+        defaults: BucketDefaults | str = "current",
         clock: Callable[[], float] | None = None,
         max_clock_skew: float | None = 900.0,
         anonymous_is_owner: bool = False,

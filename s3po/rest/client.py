@@ -305,6 +305,7 @@ class Client(
                 delay = 0.0
             else:
                 delay = retries.delay(error, request)
+                error.unresolved = retries.unresolved
             deadline = request.deadline
             if deadline is not None:
                 now = policy.clock()

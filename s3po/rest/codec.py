@@ -113,7 +113,7 @@ def parse_error(response: Response, request: Request) -> S3Error:
 
 def _error_of(root: Node) -> Node | None:
     """The error that a document is or, as those of STS and EC2, holds; None where it is another one."""
-    if root.name == "Error":
+    if root.name.lower() == "error":
         return root
     if root.name in ("ErrorResponse", "Response"):
         return root.find("Error") or root.find("Errors/Error")
@@ -604,8 +604,14 @@ def _check_object(headers: Mapping[str, str]) -> None:
 def parse_get_object(response: Response) -> GetObjectResult:
     """The whole object: any part of it would be taken for all of it."""
     headers = response.lower_headers
-    if response.status_code == 206 or "content-range" in headers:
-        raise MalformedResponse("a part of an object where all of it was asked for")
+    content_range = headers.get("content-range")
+    if response.status_code == 206 or content_range is not None:
+        # A proxy that asks for ranges by itself may say so though it gives all.
+        found = _is_content_range(content_range or "")
+        if found is None or int(found[1]) or int(found[2]) + 1 != int(found[3]):
+            raise MalformedResponse("a part of an object where all of it was asked for")
+        _check_length_of_range(headers, found)
+    _check_has_body(response)
     _check_object(headers)
     _parse_length(headers)
     return GetObjectResult(response)
@@ -614,8 +620,8 @@ def parse_get_object(response: Response) -> GetObjectResult:
 def parse_get_range(response: Response) -> GetObjectResult:
     """A range or a part of an object, or the whole of it from a store that knows no ranges."""
     headers = response.lower_headers
+    _check_has_body(response)
     _check_object(headers)
-    length = _parse_length(headers)
     content_range = headers.get("content-range")
     if content_range is None:
         if response.status_code == 206:
@@ -624,11 +630,23 @@ def parse_get_range(response: Response) -> GetObjectResult:
         found = _is_content_range(content_range)
         if found is None or not int(found[1]) <= int(found[2]) < int(found[3]):
             raise MalformedResponse(f"not a range: {content_range[:80]!a}")
-        if length is not None and length != int(found[2]) - int(found[1]) + 1:
-            raise MalformedResponse(
-                f"{length} bytes where the range is {content_range[:80]!a}: which of them is right?"
-            )
+        _check_length_of_range(headers, found)
+    _parse_length(headers)
     return GetObjectResult(response)
+
+
+def _check_has_body(response: Response) -> None:
+    """MalformedResponse for a success that by its status has no object, which would pass for an empty one."""
+    if response.status_code in (204, 205):
+        raise MalformedResponse(f"a {response.status_code} where an object was due")
+
+
+def _check_length_of_range(headers: Mapping[str, str], found: re.Match[str]) -> None:
+    length = _parse_length(headers)
+    if length is not None and length != int(found[2]) - int(found[1]) + 1:
+        raise MalformedResponse(
+            f"{length} bytes where the range is {found[0]!a}: which of them is right?"
+        )
 
 
 def _parse_length(headers: Mapping[str, str]) -> int | None:

@@ -11,7 +11,14 @@ from urllib.parse import quote
 from s3po import checksums
 from s3po.config import MAX_DELETE_KEYS, MAX_PUT_SIZE
 from s3po.endpoint import check_bucket, check_key
-from s3po.errors import ConfigError, NoSuchBucket, NoSuchKey, NotFound, S3Error
+from s3po.errors import (
+    ConfigError,
+    NoSuchBucket,
+    NoSuchKey,
+    NotFound,
+    S3Error,
+    S3poError,
+)
 from s3po.messages import Body, BytesLike, Query, Request
 from s3po.models import (
     CopyObjectResult,
@@ -291,31 +298,12 @@ class ObjectOperations(Sender):
             (check_key(item), None) if isinstance(item, str) else check_version(item)
             for item in keys
         ]
-        if self._learned.deletes_singly or self.endpoint.provider.delete_objects is False:
+        if deletes_singly(self):
             return self._delete_each(bucket, pairs, quiet, headers)
-        body = codec.build_delete_objects(pairs, quiet=quiet)
-        sent = add_headers({"content-type": "application/xml"}, headers)
-        # S3 demands a checksum here, and of those every store knows Content-MD5, but directory buckets.
-        if self.endpoint.provider.checksum_headers:
-            crc = checksums.new("crc32")
-            crc.update(body)
-            sent["x-amz-checksum-crc32"] = checksums.encode(crc.digest())
-        else:
-            sent["content-md5"] = b64encode(md5(body, usedforsecurity=False).digest()).decode()
         try:
-            result: DeleteObjectsResult = self.send(
-                Request(
-                    "delete_objects",
-                    "POST",
-                    bucket,
-                    query=(("delete", None),),
-                    headers=sent,
-                    body=body,
-                    parse=partial(codec.parse_delete_objects, keys=pairs),
-                )
-            ).result
+            return delete_together(self, bucket, pairs, quiet, headers)
         except S3Error as error:
-            if not is_unknown_request(error, self.endpoint.provider.delete_objects):
+            if not lacks_delete_objects(self, error):
                 raise
             result = self._delete_each(bucket, pairs, quiet, headers)
             if len(result.errors) == len(pairs):
@@ -397,6 +385,49 @@ class ObjectOperations(Sender):
             )
         ).result
         return result
+
+
+def deletes_singly(client: Sender) -> bool:
+    """True where the store is known to have no DeleteObjects."""
+    return client._learned.deletes_singly or client.endpoint.provider.delete_objects is False
+
+
+def lacks_delete_objects(client: Sender, error: S3poError) -> bool:
+    """True where an error may say that the store has no DeleteObjects."""
+    return isinstance(error, S3Error) and is_unknown_request(
+        error, client.endpoint.provider.delete_objects
+    )
+
+
+def delete_together(
+    client: Sender,
+    bucket: str,
+    pairs: Sequence[tuple[str, str | None]],
+    quiet: bool,
+    headers: Mapping[str, str] | None,
+) -> DeleteObjectsResult:
+    """DeleteObjects and nothing else, of keys that were checked."""
+    body = codec.build_delete_objects(pairs, quiet=quiet)
+    sent = add_headers({"content-type": "application/xml"}, headers)
+    # S3 demands a checksum here, and of those every store knows Content-MD5, but directory buckets.
+    if client.endpoint.provider.checksum_headers:
+        crc = checksums.new("crc32")
+        crc.update(body)
+        sent["x-amz-checksum-crc32"] = checksums.encode(crc.digest())
+    else:
+        sent["content-md5"] = b64encode(md5(body, usedforsecurity=False).digest()).decode()
+    result: DeleteObjectsResult = client.send(
+        Request(
+            "delete_objects",
+            "POST",
+            bucket,
+            query=(("delete", None),),
+            headers=sent,
+            body=body,
+            parse=partial(codec.parse_delete_objects, keys=pairs),
+        )
+    ).result
+    return result
 
 
 def check_version(item: object) -> tuple[str, str | None]:

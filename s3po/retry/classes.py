@@ -23,15 +23,19 @@ TRANSIENT_CODES = frozenset(
     }
 )
 
-#: 408, and 520 to 529 of the front ends of other stores, beside those of AWS.
-TRANSIENT_STATUSES = frozenset({408, 500, 502, 503, 504, *range(520, 530)})
+#: Of front ends, none of which is registered: what they say of the server behind them. CDNs have 520 to 530,
+#: other proxies 598 and 599.
+_FRONT_END_STATUSES = frozenset(range(520, 600))
+
+#: 408 and 425, which ask to try again, and those of front ends, beside those of AWS.
+TRANSIENT_STATUSES = frozenset({408, 425, 500, 502, 503, 504}) | _FRONT_END_STATUSES
 
 #: Too Many Requests, and Bandwidth Limit Exceeded.
 THROTTLING_STATUSES = frozenset({429, 509})
 
 #: Answers of gateways, which say nothing of what the store behind them did: also those of a front end that
 #: waited for it (522, 524) or could not read it (520).
-_GATEWAY_STATUSES = frozenset({502, 504, *range(520, 530)})
+_GATEWAY_STATUSES = frozenset({502, 504}) | _FRONT_END_STATUSES
 
 #: Writes that lost a race: S3 asks to send them again
 #: (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html). A completion is not

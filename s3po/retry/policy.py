@@ -31,6 +31,11 @@ _TRANSFER_OPERATIONS = frozenset(
     {"upload_part", "upload_part_copy", "complete_multipart_upload", "list_parts"}
 )
 
+#: What a page of a listing that is not the first is asked for by.
+_PAGE_PARAMETERS = frozenset(
+    {"continuation-token", "key-marker", "marker", "part-number-marker", "upload-id-marker"}
+)
+
 # Bounds of delays before another connection, whatever the settings are: an endpoint that is away must not be
 # asked a thousand times a second.
 _RECONNECT_BASE = 0.05
@@ -131,11 +136,12 @@ class Retries:
         "_patience",
         "_policy",
         "_stale_used",
+        "_unknown",
         "_unreachable",
         "_unreachable_since",
         "cost",
         "reason",
-        "unknown",
+        "unresolved",
     )
 
     def __init__(self, policy: RetryPolicy, patience: float | None = None) -> None:
@@ -149,14 +155,18 @@ class Retries:
         self.cost = 0
         #: Why there is no further attempt, where it is not the error itself.
         self.reason = ""
-        #: Whether some attempt may have been performed although it failed.
-        self.unknown = False
+        self._unknown = False
+        #: Whether some attempt before the last may have been performed although it failed.
+        self.unresolved = False
 
     def delay(self, error: S3poError, request: Request) -> float | None:
         """Seconds to wait before the next attempt, or None to give up with `error`."""
         unknown = is_outcome_unknown(error, request)
-        self.unknown = self.unknown or unknown
         throttled = is_throttling(error)
+        self.unresolved = self._unknown
+        # Stores answer 500 while they still work on it, too.
+        if unknown or (isinstance(error, S3Error) and error.status >= 500 and not throttled):
+            self._unknown = True
         if not throttled and not is_transient(error, request):
             return None
         if unknown and not request.idempotent:
@@ -225,6 +235,8 @@ class Retries:
             return self._patience
         patience = self._policy.config.connect_patience
         if request.operation in _TRANSFER_OPERATIONS or "range" in request.headers:
+            return patience
+        if any(name in _PAGE_PARAMETERS for name, _ in request.query):
             return patience
         return min(patience, SINGLE_PATIENCE)
 

@@ -8,6 +8,7 @@ from s3po.config import KiB, MiB
 from s3po.errors import (
     IncompleteBody,
     IntegrityError,
+    InvalidRange,
     PreconditionFailed,
     S3poError,
     TransferError,
@@ -111,8 +112,15 @@ def _check_range(found: GetObjectResult, wanted: Range | None, part_number: int 
     if given is None:
         if part_number is not None and part_number != 1:
             raise IntegrityError(f"asked for part {part_number}, was given the whole object")
-        if wanted is not None and length is None:
-            raise IntegrityError("asked for a range, was given an object of unknown length")
+        if wanted is not None:
+            if length is None:
+                raise IntegrityError("asked for a range, was given an object of unknown length")
+            if wanted[0] > 0 and wanted[0] >= length:
+                # A store that knows no ranges does not say so itself.
+                raise InvalidRange(
+                    f"the range {wanted} begins after the object's {length} bytes",
+                    code="InvalidRange",
+                )
         return
     start, size = found.start, found.size
     stop = int(given[6:].partition("/")[0].partition("-")[2]) + 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 from s3po.config import MAX_DELETE_KEYS
 from s3po.endpoint import check_bucket, check_key
@@ -10,8 +11,10 @@ from s3po.errors import (
     ConfigError,
     DeleteErrors,
     MalformedResponse,
+    NoSuchBucket,
     NoSuchKey,
     NoSuchUpload,
+    NotFound,
     S3Error,
     S3poError,
     error_class,
@@ -20,8 +23,16 @@ from s3po.models import DeleteFailureInfo, ObjectInfo, ObjectVersionInfo
 from s3po.rest import Client
 from s3po.rest.checks import is_unknown_request
 from s3po.rest.codec import xml_can_carry
-from s3po.rest.objects import check_version
+from s3po.rest.objects import (
+    check_version,
+    delete_together,
+    deletes_singly,
+    lacks_delete_objects,
+)
+from s3po.retry import is_unreachable
 from s3po.transfer.tasks import TaskGroup
+
+_T = TypeVar("_T")
 
 Key = str | tuple[str, str | None]
 
@@ -48,7 +59,7 @@ def delete_many(
                     item = item.key
                 elif isinstance(item, ObjectVersionInfo):
                     item = item.key, item.version_id
-                if _check(item):
+                if _check(item) and not deletes_singly(client):
                     chunk.append(item)
                     places.append(count)
                     if len(chunk) == MAX_DELETE_KEYS:
@@ -176,8 +187,12 @@ def _check(item: Key) -> bool:
     return xml_can_carry(check_version(item)[0])
 
 
+def _pair(item: Key) -> tuple[str, str | None]:
+    return (item, None) if isinstance(item, str) else item
+
+
 class _Deletion:
-    __slots__ = ("_bucket", "_client", "_failures", "_headers")
+    __slots__ = ("_bucket", "_client", "_failures", "_groups", "_headers")
 
     def __init__(self, client: Client, bucket: str, headers: Mapping[str, str] | None) -> None:
         self._client = client
@@ -185,31 +200,92 @@ class _Deletion:
         self._headers = headers
         #: With each failure its call's place, for the order.
         self._failures: list[tuple[int, S3poError]] = []
+        #: Requests for many keys that are under way.
+        self._groups = 0
 
-    def delete_one(self, place: int, item: Key) -> None:
-        key, version_id = (item, None) if isinstance(item, str) else item
+    def delete_one(self, place: int, item: Key) -> bool:
+        """Delete one key; False where that failed."""
+        key, version_id = _pair(item)
         try:
-            self._client.delete_object(
-                self._bucket, key, version_id=version_id, headers=self._headers
+            self._send(
+                lambda client: client.delete_object(
+                    self._bucket, key, version_id=version_id, headers=self._headers
+                )
             )
         except S3poError as error:
+            # Some stores answer 404 for what is not there, and S3 does not.
+            if isinstance(error, NotFound) and not isinstance(error, NoSuchBucket):
+                return True
             self._failures.append((place, error))
+            return False
+        return True
+
+    def _send(self, function: Callable[[Client], _T]) -> _T:
+        """A request that tries to reach the endpoint as those of transfers do once one was answered.
+
+        An outage is no wrong address then, also for those that were under way before.
+        """
+        client = self._client
+        try:
+            result = function(client)
+        except S3poError as error:
+            if client is self._client or not is_unreachable(error):
+                raise
+            result = function(self._client)
+        if self._client.connect_patience is None:
+            self._client = client.bind(connect_patience=client.config.connect_patience)
+        return result
 
     def delete_group(self, places: list[int], group: list[Key]) -> None:
+        self._groups += 1
         try:
-            result = self._client.delete_objects(
-                self._bucket, group, quiet=True, headers=self._headers
+            self._delete_group(places, group)
+        finally:
+            self._groups -= 1
+
+    def _delete_singly(
+        self, places: list[int], group: list[Key], refusal: S3poError | None
+    ) -> None:
+        """Keys by a request each, where the store knows none for all, or answered `refusal` to it."""
+        before = len(self._failures)
+        width = max(1, self._client.config.max_concurrency // self._groups)
+        with TaskGroup(width) as tasks:
+            for place, item in zip(places, group, strict=True):
+                tasks.start(self.delete_one, place, item)
+            tasks.wait_for_all()
+        if len(self._failures) - before < len(group):
+            self._client._learned.deletes_singly = True
+        elif refusal is not None:
+            # It is not DeleteObjects that the store does not take.
+            mine = set(places)
+            self._failures = [pair for pair in self._failures if pair[0] not in mine]
+            self._fail_all(places, group, refusal)
+
+    def _fail_all(self, places: list[int], group: list[Key], error: S3poError) -> None:
+        # Each key failed, and each is named.
+        self._failures += [
+            (place, _same(error, item)) for place, item in zip(places, group, strict=True)
+        ]
+
+    def _delete_group(self, places: list[int], group: list[Key]) -> None:
+        if deletes_singly(self._client):
+            self._delete_singly(places, group, None)
+            return
+        pairs = [_pair(item) for item in group]
+        try:
+            result = self._send(
+                lambda client: delete_together(client, self._bucket, pairs, True, self._headers)
             )
         except S3poError as error:
-            # Each key failed, and each is named.
-            self._failures += [
-                (place, _same(error, item)) for place, item in zip(places, group, strict=True)
-            ]
+            if lacks_delete_objects(self._client, error):
+                self._delete_singly(places, group, error)
+            else:
+                self._fail_all(places, group, error)
             return
         if result.errors:
             place_of: dict[Key, int] = {}
             for place, item in zip(places, group, strict=True):
-                pair = (item, None) if isinstance(item, str) else item
+                pair = _pair(item)
                 place_of.setdefault(pair, place)
                 # A store may leave out the version.
                 place_of.setdefault(pair[0], place)

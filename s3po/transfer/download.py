@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from s3po.forks import fork_generation
 from s3po.models import DownloadResult, GetObjectResult, ObjectBody
 from s3po.rest import Client
 from s3po.transfer.body import PinnedObject, Range, ResumableBody, get_first
+from s3po.transfer.files import FilePlace
 from s3po.transfer.sink import CHUNK, MemorySink, Sink, open_path, open_sink
 from s3po.transfer.source import Progress, check_encoding
 from s3po.transfer.tasks import TaskGroup, stay_in_process
@@ -48,7 +50,12 @@ def download(
         check_key(key)
     progress = guard_progress(progress)
     _check_part(range, part_number)
-    sink = None if file is None else open_sink(file, encoding=encoding)
+    place = FilePlace(client)
+    sink = None
+    if isinstance(file, os.PathLike):
+        sink = place.open(lambda: open_sink(file, encoding=encoding))
+    elif file is not None:
+        sink = open_sink(file, encoding=encoding)
     try:
         found, headers = get_first(
             client,
@@ -94,6 +101,8 @@ def download(
         if sink is not None:
             sink.discard()
         raise
+    finally:
+        place.close()
     return DownloadResult(bucket, key, found.etag, size, found.version_id)
 
 
@@ -118,7 +127,8 @@ def download_file(
     if headers is not None:
         check_headers(headers)
     _check_part(range, part_number)
-    sink = open_path(path)
+    place = FilePlace(client)
+    sink = place.open(lambda: open_path(path))
     try:
         found, headers = get_first(
             client,
@@ -146,6 +156,8 @@ def download_file(
     except BaseException:
         sink.discard()
         raise
+    finally:
+        place.close()
     return DownloadResult(bucket, key, found.etag, size, found.version_id)
 
 

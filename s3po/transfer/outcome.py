@@ -27,6 +27,7 @@ from s3po.errors import (
 )
 from s3po.models import HeadObjectResult, parse_http_date
 from s3po.rest import Client
+from s3po.retry import is_transient
 
 _log = log.logger("transfer")
 _T = TypeVar("_T")
@@ -51,6 +52,8 @@ def new_write_id() -> str:
 
 def is_unknown(error: S3poError) -> bool:
     """True where the store may have performed the request though it seems to have failed."""
+    if error.unresolved and not is_final(error):
+        return True
     if isinstance(error, TransportError):
         return error.request_sent
     if isinstance(error, MalformedResponse):
@@ -59,6 +62,19 @@ def is_unknown(error: S3poError) -> bool:
         return False
     # Stores answer 500, also inside of a 200, while they still work on it.
     return error.status >= 500 or (error.status < 300 and error.code == "InternalError")
+
+
+def is_final(error: S3poError) -> bool:
+    """True for a refusal that says what became of earlier attempts, too: they were, or will be, refused like it.
+
+    Not for one that the earlier attempt itself may be the cause of, nor for one that passes.
+    """
+    return (
+        isinstance(error, S3Error)
+        and not isinstance(error, (Conflict, NoSuchUpload))
+        and error.status < 500
+        and not is_transient(error)
+    )
 
 
 def is_suspect(error: S3poError) -> bool:
@@ -201,7 +217,12 @@ def resolve(
             try:
                 return repeat()
             except S3poError as failure:
-                if not is_unknown(failure) and not is_suspect(failure):
+                if isinstance(failure, PreconditionFailed):
+                    # By what it had written itself, or by somebody else's object.
+                    found = find_written(client, bucket, key, expected, failure, headers)
+                    if found is not None:
+                        return found
+                if is_final(failure):
                     raise
                 error = failure
             same = 0

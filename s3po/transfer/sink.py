@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from s3po.config import MiB
-from s3po.errors import ConfigError
+from s3po.errors import ConfigError, TransferError
 from s3po.forks import fork_generation, in_forked_child
 from s3po.transfer.source import check_encoding, is_text, real_file
 from s3po.transport.hubs import BYTES_PER_TURN, yield_to_loop
@@ -111,7 +111,12 @@ class MemorySink(Sink):
         if size:
             # A BytesIO hands out the bytes that it was made of, without a copy, as long as nobody
             # else holds them; and in between lets them be written to.
-            self._file = _Memory(bytes(size))
+            try:
+                self._file = _Memory(bytes(size))
+            except (MemoryError, OverflowError):
+                raise TransferError(
+                    f"an object of {size} bytes does not fit into memory: download it into a file"
+                ) from None
             self._view = self._file.getbuffer()
             self._size = size
 

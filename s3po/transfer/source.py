@@ -401,7 +401,7 @@ def _sized(source: Source, size: int | None) -> Source:
 def _open_path(path: os.PathLike[Any], size: int | None) -> Source:
     file = open(path, "rb", buffering=0)  # noqa: SIM115 - the source closes it
     try:
-        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode) and not _hides_its_size(file):
             return _sized(FileSource(file, owned=True), size)
         return _stream(file, file.read, size=size, close=file.close)
     except BaseException:
@@ -422,7 +422,7 @@ def _open_file(file: Any, encoding: str | None, size: int | None) -> Source:
     if size is None:
         size = _announced_size(file)
     real = real_file(file)
-    if real is not None:
+    if real is not None and not _hides_its_size(real):
         return _sized(FileSource(real, owned=False), size)
     # A seekable file of another kind is read in order too: going to and fro in one that decompresses
     # or fetches as it reads would cost far more than the parts in memory do.
@@ -472,6 +472,18 @@ def real_file(file: Any) -> Any | None:
         return file if stat.S_ISREG(os.fstat(raw.fileno()).st_mode) and file.seekable() else None
     except OSError:
         return None
+
+
+def _hides_its_size(file: Any) -> bool:
+    """True for a file of 0 bytes that has some all the same, as those of /proc are."""
+    number = file.fileno()
+    if os.fstat(number).st_size:
+        return False
+    try:
+        return bool(os.pread(number, 1, 0))
+    except OSError:
+        # Not open for reading, which is told where it is read.
+        return False
 
 
 def _stream(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -29,6 +30,7 @@ from s3po.models import HeadObjectResult, PartInfo, PutObjectResult, UploadResul
 from s3po.rest import Client, codec
 from s3po.rest.checks import check_body, check_checksum_headers, is_conditional
 from s3po.sigv4 import hash_body
+from s3po.transfer.files import FilePlace
 from s3po.transfer.headers import (
     headers_of_complete,
     headers_of_create,
@@ -43,6 +45,7 @@ from s3po.transfer.outcome import (
     WRITE_ID,
     Expected,
     find_written,
+    is_final,
     is_suspect,
     is_unknown,
     new_write_id,
@@ -121,7 +124,11 @@ def upload(
         client, bucket, key, headers=headers, checksum=checksum, progress=progress
     )
     usual = usual_part_size(part_size or client.config.part_size, client.endpoint.provider)
-    source = open_source(data, encoding=encoding, size=size)
+    place = FilePlace(client)
+    if isinstance(data, os.PathLike):
+        source = place.open(lambda: open_source(data, encoding=encoding, size=size))
+    else:
+        source = open_source(data, encoding=encoding, size=size)
     try:
         if isinstance(source, StreamSource):
             return upload_stream(upload, source, usual, threshold)
@@ -129,6 +136,7 @@ def upload(
         return _upload_known(upload, source, source.size, usual, threshold)
     finally:
         source.close()
+        place.close()
 
 
 def guard_progress(progress: Progress | None) -> Progress | None:
@@ -645,14 +653,14 @@ class MultipartUpload:
 
     def _complete(self, parts: list[PartInfo], headers: Mapping[str, str]) -> Any:
         stay_in_process(self._generation)
-        # Whoever is interrupted here must not abort: the store may be at work.
-        self._completing = True
+        # Whoever is interrupted here must not abort: the store may be at work, also on an earlier one.
+        before, self._completing = self._completing, True
         try:
             return self.client.complete_multipart_upload(
                 self._bucket, self._key, self.upload_id, parts, headers=headers
             )
         except S3poError as error:
-            self._completing = is_unknown(error)
+            self._completing = is_unknown(error) or (before and not is_final(error))
             raise
 
     def _find_completed(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _socket
 import os
 import weakref
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,6 +34,7 @@ from s3po.errors import (
     IncompleteBody,
     ProxyError,
     S3poError,
+    TransportError,
     TransportTimeout,
 )
 from s3po.transport.connection import build_request
@@ -169,10 +171,7 @@ class GeventAdapter(HTTPAdapter):
         }
         if type(request) is not PreparedRequest:
             return HTTPAdapter.send(self, request, **settings)
-        try:
-            return HTTPAdapter.send(self, request, **settings)
-        except FOREIGN_ERRORS as error:
-            raise translate(error, self) from None
+        return call_foreign(partial(HTTPAdapter.send, self), request, settings, self)
 
     # requests' hooks, for its own `send`
 
@@ -314,14 +313,14 @@ def _as_requests_error(error: S3poError, request: requests.PreparedRequest) -> E
 
 
 #: What somebody else's adapter may raise where a request fails.
-FOREIGN_ERRORS = (
+_FOREIGN_ERRORS = (
     requests.exceptions.RequestException,
     urllib3.exceptions.HTTPError,
     OSError,
 )
 
 
-def translate(error: Exception, adapter: Any) -> Exception:
+def _translate(error: Exception, adapter: Any) -> Exception:
     """What a failure of somebody else's code is to s3po's callers."""
     if isinstance(error, S3poError):
         return error
@@ -331,9 +330,32 @@ def translate(error: Exception, adapter: Any) -> Exception:
         return TransportTimeout(f"connecting timed out: {what}", request_sent=False)
     if isinstance(error, (requests.exceptions.Timeout, TimeoutError)):
         return TransportTimeout(f"waiting for the response timed out: {what}")
-    if isinstance(error, ValueError):
+    if isinstance(error, requests.exceptions.RequestException) and isinstance(error, ValueError):
         return ConfigError(what)
+    if not isinstance(error, _FOREIGN_ERRORS):
+        return TransportError(what, permanent=True)
     return ConnectionFailed(what)
+
+
+def call_foreign(
+    send: Any, request: requests.PreparedRequest, kwargs: dict[str, Any], culprit: object
+) -> requests.Response:
+    """Call somebody else's `send`: whatever it raises comes out as an error of s3po's."""
+    try:
+        response: Any = send(request, **kwargs)
+    except MemoryError:
+        raise
+    except _FOREIGN_ERRORS as error:
+        raise _translate(error, culprit) from None
+    except Exception as error:
+        # No failure of a request, but of code: its traceback tells where.
+        raise _translate(error, culprit) from error
+    if not isinstance(response, requests.Response) or type(response.status_code) is not int:
+        raise TransportError(
+            f"{type(culprit).__name__} gave {type(response).__name__}, which is no whole response",
+            permanent=True,
+        )
+    return response
 
 
 def _hook_fork() -> None:

@@ -12,6 +12,7 @@ import gevent
 # Loaded in good time: once the interpreter has begun to end, it cannot be imported any more.
 import gevent.threadpool
 from gevent._hub_local import get_hub_if_exists
+from gevent.exceptions import HubDestroyed, LoopExit
 from gevent.hub import get_hub
 from gevent.monkey import get_original, is_module_patched
 
@@ -56,10 +57,27 @@ class _HubOwner:
 
     def __del__(self) -> None:
         hub = self.hub
-        if not sys.is_finalizing() and hub.loop is not None:
-            hub.destroy()
-            # It is left suspended, and greenlets of threads that ended are never freed: end it too.
-            hub.throw(gevent.GreenletExit)
+        loop = hub.loop
+        if sys.is_finalizing() or loop is None:
+            return
+        # What `hub.destroy` does, which asks the thread's local data for the hub. Those are gone by now:
+        # they would be made once more, and never freed.
+        for part, end in (
+            (hub.periodic_monitoring_thread, "kill"),
+            (hub._resolver, "close"),
+            (hub._threadpool, "kill"),
+        ):
+            if part is not None:
+                getattr(part, end)()
+        hub.periodic_monitoring_thread = hub._resolver = hub._threadpool = None
+        try:
+            hub.throw(HubDestroyed(True))
+        except LoopExit:
+            pass
+        loop.destroy()
+        hub.loop = None
+        # It is left suspended, and greenlets of threads that ended are never freed: end it too.
+        hub.throw(gevent.GreenletExit)
 
 
 _threads = _local()

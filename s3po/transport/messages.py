@@ -371,6 +371,14 @@ class _ForeignBody(RawBody):
         except (HTTPError, OSError) as error:
             self._response.close()
             raise IncompleteBody(f"{type(error).__name__} within the body") from None
+        except MemoryError:
+            raise
+        except Exception as error:
+            # No failure of the network, but of somebody's code: its traceback tells where.
+            self._response.close()
+            failure = IncompleteBody(f"{type(error).__name__} within the body")
+            failure.permanent = True
+            raise failure from error
 
     def close(self) -> None:
         self._response.close()

@@ -38,6 +38,13 @@ from s3po.transport.hubs import get_hub_if_exists
 from s3po.transport.messages import Response, make_response
 from s3po.transport.sockets import TooSlow
 
+# In good time: where no file can be opened any more, nothing can be imported.
+try:
+    import resource
+except ImportError:
+    # Windows has none.
+    resource = None  # type: ignore[assignment]
+
 #: Each bucket may be an origin of its own.
 MAX_POOLS = 64
 
@@ -281,7 +288,7 @@ class Pool:
                 if not in_use or (end is not None and monotonic() > end):
                     raise ConnectionFailed(
                         f"cannot connect to {self.peer}: the process may open no more than "
-                        f"{_descriptor_limit()} files (ulimit -n)",
+                        f"{descriptor_limit()} files (ulimit -n)",
                         request_sent=False,
                     ) from error
             if get_hub_if_exists() is None:
@@ -330,6 +337,11 @@ class Pool:
         if is_tls_error(cause) and "WRONG_VERSION_NUMBER" in str(cause):
             return ConnectionFailed(
                 f"{self.peer} does not speak TLS: is its URL one of http:// ?", request_sent=False
+            )
+        if is_tls_error(cause) and "EOF" in str(cause):
+            return ConnectionFailed(
+                f"{self.peer} closed the connection in the TLS handshake: is its URL one of http:// ?",
+                request_sent=False,
             )
         if is_tls_error(cause):
             return ConnectionFailed(
@@ -409,9 +421,9 @@ def _lacks_descriptors(error: ConnectionFailed) -> bool:
     return False
 
 
-def _descriptor_limit() -> int:
-    try:
-        import resource
-    except ImportError:
+def descriptor_limit() -> int:
+    """How many files the process may open; 0 where that is not known, or has no limit."""
+    if resource is None:
         return 0
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    limit: int = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return max(0, limit)

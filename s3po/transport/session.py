@@ -13,7 +13,7 @@ from requests.hooks import dispatch_hook
 
 from s3po.config import Config
 from s3po.errors import ConfigError
-from s3po.transport.adapter import FOREIGN_ERRORS, MAX_BODY, GeventAdapter, translate
+from s3po.transport.adapter import MAX_BODY, GeventAdapter, call_foreign
 from s3po.transport.connection import build_request
 from s3po.transport.messages import PreparedRequest, Response, adopt, make_response
 from s3po.transport.settings import proxies_for, verify_of
@@ -94,10 +94,7 @@ class S3Session(requests.Session):
         build_request(request.method or "", "/", request.lower_headers, request.body)
         kwargs = {**self._settings_for(request), **kwargs}
         kwargs.pop("max_body", None)
-        try:
-            return adapter.send(request, **kwargs)
-        except FOREIGN_ERRORS as error:
-            raise translate(error, adapter) from None
+        return call_foreign(adapter.send, request, kwargs, adapter)
 
     def _send_traced(
         self, request: PreparedRequest, adapter: BaseAdapter, kwargs: dict[str, Any]
@@ -112,10 +109,7 @@ class S3Session(requests.Session):
         kwargs.pop("max_body", None)
         # The body stays on its connection: s3po reads it.
         kwargs["stream"] = True
-        try:
-            return send(request, **kwargs)  # type: ignore[no-any-return]
-        except FOREIGN_ERRORS as error:
-            raise translate(error, culprit) from None
+        return call_foreign(send, request, kwargs, culprit)
 
     def _finish(
         self, request: PreparedRequest, response: requests.Response, kwargs: dict[str, Any]

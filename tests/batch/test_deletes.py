@@ -10,6 +10,8 @@ import pytest
 
 import s3po
 from s3po.mock import Error, Reset
+from s3po.retry import RetryPolicy
+from s3po.transfer.delete import delete_many as delete_many_of
 
 DeleteMany = Callable[[str, Iterable[Any]], int]
 
@@ -189,3 +191,80 @@ def test_in_a_batch_it_is_one_call_with_its_failures(conn: s3po.Connection, mock
     assert [each.key for each in failure.exception.failures] == ["a", "b"]
     assert all(each.__traceback__ is None for each in failure.exception.failures)
     assert batch.stats.started == batch.stats.failed == 1
+
+
+def test_single_deletes_go_in_parallel_where_the_store_has_no_other(
+    conn: s3po.Connection, mock: Any, watched: Any, until: Any
+) -> None:
+    fill(conn, map(str, range(30)))
+    mock.requests.clear()
+    mock.faults.add("DeleteObjects", times=100, action=Error(501, "NotImplemented"))
+    watched.most = 0
+    gate = watched.hold("DELETE")
+    greenlet = gevent.spawn(conn.delete_many, "bucket", map(str, range(30)))
+    until(lambda: len(gate.waiting) == 4)
+    gate.open()
+    assert greenlet.get() == 30
+    assert list(conn.list("bucket")) == []
+    assert mock.requests.count("DeleteObjects") == 1
+    # It is known now.
+    assert watched.most <= 4
+    fill(conn, map(str, range(10)))
+    watched.most = 0
+    gate = watched.hold("DELETE")
+    greenlet = gevent.spawn(conn.delete_many, "bucket", map(str, range(10)))
+    until(lambda: len(gate.waiting) == 4)
+    gate.open()
+    assert greenlet.get() == 10
+    assert mock.requests.count("DeleteObjects") == 1
+    assert watched.most == 4
+
+
+def test_several_groups_of_single_deletes_keep_to_the_concurrency(
+    conn: s3po.Connection, mock: Any, watched: Any, until: Any
+) -> None:
+    mock.faults.add("DeleteObjects", times=100, action=Error(405, "MethodNotAllowed"))
+    gate = watched.hold("DELETE")
+    greenlet = gevent.spawn(conn.delete_many, "bucket", map(str, range(3500)))
+    until(lambda: len(gate.waiting) == 4)
+    gate.open()
+    assert greenlet.get() == 3500
+    assert watched.most <= 4
+    assert mock.requests.count("DeleteObject") == 3500
+
+
+def test_a_store_that_refuses_single_deletes_too_has_refused_the_request(
+    conn: s3po.Connection, mock: Any
+) -> None:
+    mock.faults.add("DeleteObjects", action=Error(501, "NotImplemented"))
+    mock.faults.add("DeleteObject", times=100, action=Error(403, "AccessDenied"))
+    with pytest.raises(s3po.DeleteErrors) as caught:
+        conn.delete_many("bucket", ["a", "b"])
+    assert all("NotImplemented" in str(failure) for failure in caught.value.failures)
+    assert [failure.key for failure in caught.value.failures] == ["a", "b"]
+
+
+def test_an_outage_amid_deletes_is_survived(conn: s3po.Connection, mock: Any, watched: Any) -> None:
+    """Once one was answered, requests try to reach the endpoint for as long as those of a transfer do."""
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += max(seconds, 0.01)
+        gevent.sleep(0)
+
+    client = conn.client.bind()
+    client._retry = RetryPolicy(conn.config, clock=lambda: now[0], sleep=sleep)
+    client._sleep = sleep
+    send = watched.send
+    away: list[bool] = []
+
+    def refuse(message: Any, **settings: Any) -> Any:
+        if message.method == "POST" and mock.requests.count("DeleteObjects") and now[0] < 100.0:
+            away.append(True)
+            raise s3po.ConnectionFailed("refused", request_sent=False)
+        return send(message, **settings)
+
+    watched.send = refuse
+    assert delete_many_of(client, "bucket", map(str, range(9000))) == 9000
+    assert away
+    assert mock.requests.count("DeleteObjects") == 9

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import sys
 import gevent
@@ -22,8 +24,7 @@ def tick():
 
 ticker = gevent.spawn(tick)
 gevent.sleep(0.005)
-with conn.mock():
-    conn.conn.create_bucket("bucket")
+CALL
 done = True
 ticker.get(timeout=30)
 # It takes many times as long as a tick.
@@ -31,8 +32,20 @@ assert ticks.count(True) >= 2, ticks
 """
 
 
-def test_greenlets_run_while_the_first_call_imports_the_signer() -> None:
+CALLS = {
+    "request": 'with conn.mock(): conn.conn.create_bucket("bucket")',
+    "presign": 'conn.presign("GET", "bucket", "key")',
+    "presign_post": 'conn.presign_post("bucket", "key")',
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_greenlets_run_while_the_first_call_imports_the_signer(call: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", SCRIPT.replace("CALL", CALLS[call])],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 0, done.stderr

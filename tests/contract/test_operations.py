@@ -41,6 +41,8 @@ def test_settings_of_a_bucket(conn: s3po.Connection, bucket: str) -> None:
             }
         ],
     }
+    # New buckets refuse a policy for everybody.
+    client.delete_public_access_block(bucket)
     client.put_bucket_policy(bucket, Policy=json.dumps(policy))
     assert json.loads(client.get_bucket_policy(bucket)["Policy"]) == policy
     client.delete_bucket_policy(bucket)

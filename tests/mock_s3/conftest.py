@@ -19,7 +19,7 @@ ALT = Account("ALTKEY", "alt/secret", None, "b" * 64, "alt", "alt@example.com")
 
 @pytest.fixture(scope="session")
 def served() -> Iterator[Server]:
-    with MockS3([MAIN, ALT], log_limit=1000).serve() as server:
+    with MockS3([MAIN, ALT], log_limit=1000, defaults="acls").serve() as server:
         yield server
 
 
@@ -163,7 +163,7 @@ def signed(access_key: str = "any") -> dict[str, str]:
 @pytest.fixture
 def open_mock() -> MockS3:
     """A mock without credentials, in process, with a bucket."""
-    return MockS3(buckets=["bucket"])
+    return MockS3(buckets=["bucket"], defaults="acls")
 
 
 @pytest.fixture

@@ -390,3 +390,26 @@ def test_a_public_bucket_cannot_go_without_acls(s3, bucket, refused):
     assert (bad.status, bad.code) == (400, "InvalidBucketAclWithObjectOwnership")
     s3.put_bucket_acl(Bucket=bucket, ACL="private")
     s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls=rule)
+
+
+def test_expected_owner_of_a_copys_source(s3, alt, bucket, refused):
+    """Source and target may be different accounts': each has a header of its own."""
+    mine, theirs = account_number("a" * 64), account_number(ALT_ID)
+    alt.create_bucket(Bucket="of-alt")
+    put_policy(alt, "of-alt", allow("s3:GetObject", "arn:aws:s3:::of-alt/*"))
+    alt.put_object(Bucket="of-alt", Key="key", Body=b"body")
+    source = {"CopySource": "of-alt/key", "ExpectedBucketOwner": mine}
+    s3.copy_object(Bucket=bucket, Key="copy", ExpectedSourceBucketOwner=theirs, **source)
+    assert s3.get_object(Bucket=bucket, Key="copy")["Body"].read() == b"body"
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="parts")["UploadId"]
+    part = {"Bucket": bucket, "Key": "parts", "UploadId": upload, "PartNumber": 1}
+    s3.upload_part_copy(**part, ExpectedSourceBucketOwner=theirs, **source)
+    for wrong, code in ((mine, "AccessDenied"), ("12345", "InvalidBucketOwnerAWSAccountID")):
+        for function, named in (
+            (s3.copy_object, {"Bucket": bucket, "Key": "other"}),
+            (s3.upload_part_copy, {**part, "PartNumber": 2}),
+        ):
+            bad = refused(function, **named, ExpectedSourceBucketOwner=wrong, **source)
+            assert bad.code == code
+    assert [each["Key"] for each in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["copy"]
+    assert len(s3.list_parts(Bucket=bucket, Key="parts", UploadId=upload)["Parts"]) == 1

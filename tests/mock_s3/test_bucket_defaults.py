@@ -204,7 +204,7 @@ def create(mock: MockS3, region: str, constraint: str | None) -> Answer:
     ],
 )
 def test_a_bucket_is_made_where_the_constraint_says(endpoint, constraint, region):
-    mock = MockS3()
+    mock = MockS3(defaults="acls")
     assert create(mock, endpoint, constraint).status == 200
     assert mock.store.buckets["abroad"].region == region
 

@@ -73,7 +73,9 @@ def test_with_keys_the_date_is_checked_as_far_as_is_asked_for():
         assert code(answer) == (403, wanted)
 
 
-@pytest.mark.parametrize("target", ["/moto-api/reset", "/_s3po/reset"])
+@pytest.mark.parametrize(
+    "target", ["/moto-api/reset", "//moto-api/reset", "/_s3po/reset", "//_s3po/reset"]
+)
 @pytest.mark.parametrize("keys", [None, KEYS])
 def test_reset_over_http(target, keys):
     mock = MockS3(keys, buckets=["bucket"])

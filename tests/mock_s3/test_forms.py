@@ -30,7 +30,7 @@ def encode(fields: dict[str, str], data: bytes, filename: str = "photo.txt") -> 
 
 @pytest.fixture
 def app() -> MockS3:
-    return MockS3([MAIN], buckets=["bucket"])
+    return MockS3([MAIN], buckets=["bucket"], defaults="acls")
 
 
 def post(app: MockS3, fields: dict[str, str], data: bytes = b"data", **named: Any):

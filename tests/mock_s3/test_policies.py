@@ -382,7 +382,7 @@ _policies = st.one_of(
 @settings(max_examples=300, deadline=None)
 @given(_policies)
 def test_any_json_is_refused_or_evaluates(policy):
-    mock = MockS3(buckets=["bucket"])
+    mock = MockS3(buckets=["bucket"], defaults="acls")
     headers = signed()
 
     def send(method: str, target: str, body: bytes = b"", **more: str) -> int:

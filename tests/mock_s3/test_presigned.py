@@ -21,7 +21,7 @@ KEYS = Account("key", "secret")
 
 @pytest.fixture
 def served():
-    with MockS3([KEYS], buckets=["bucket"]).serve() as server:
+    with MockS3([KEYS], buckets=["bucket"], defaults="acls").serve() as server:
         yield server
 
 

@@ -372,6 +372,8 @@ def test_command_with_several_accounts():
     """The accounts differ in id, name and address; two keys may be one account's."""
     one = "f" * 64
     process, url = start_command(
+        "--defaults",
+        "acls",
         "--account",
         f"{MAIN.access_key}:{MAIN.secret_key}:{MAIN.id}:M. Tester:{MAIN.email}",
         "--account",

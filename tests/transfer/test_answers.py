@@ -266,3 +266,103 @@ def test_a_store_that_unpacks_on_the_way_is_noticed(always: bool) -> None:
                 read()
         else:
             assert read() == app.stored
+
+
+class OneAnswer:
+    """Answers every request with the same."""
+
+    def __init__(self, status: str, body: bytes, **headers: str) -> None:
+        self.status = status
+        self.body = body
+        self.headers = {"ETag": '"e"', "Content-Length": str(len(body))}
+        self.headers.update({name.replace("_", "-"): each for name, each in headers.items()})
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        del environ
+        start_response(self.status, list(self.headers.items()))
+        return [self.body]
+
+    def connect(self) -> s3po.Connection:
+        conn = s3po.Connection(
+            "access",
+            "secret",
+            region_name="us-east-1",
+            endpoint_url=URL,
+            config=s3po.Config(max_attempts=1),
+        )
+        conn.session.mount(URL, WSGIAdapter(self))
+        return conn
+
+
+READS: dict[str, Callable[[s3po.Connection], Any]] = {
+    "download": lambda conn: conn.download("bucket", "key"),
+    "get_object": lambda conn: conn.conn.get_object("bucket", "key").body.read(),
+    "open": lambda conn: conn.open("bucket", "key", "rb").read(),
+}
+
+
+@pytest.mark.parametrize("status", ["200 OK", "206 Partial Content"])
+@pytest.mark.parametrize("read", READS)
+def test_all_of_an_object_may_come_as_a_range(read: str, status: str) -> None:
+    conn = OneAnswer(status, b"0123456789", Content_Range="bytes 0-9/10").connect()
+    assert READS[read](conn) == b"0123456789"
+
+
+@pytest.mark.parametrize(
+    ("body", "given"),
+    [
+        (b"01234", "bytes 0-4/10"),
+        (b"56789", "bytes 5-9/10"),
+        (b"01234", "bytes 0-9/10"),
+        (b"0123456789", "bytes 0-9/*"),
+        (b"0123456789", "bytes 0-9/11"),
+    ],
+    ids=["front", "back", "too short", "of unknown size", "of more"],
+)
+@pytest.mark.parametrize("read", READS)
+def test_no_part_of_an_object_passes_for_all_of_it(read: str, body: bytes, given: str) -> None:
+    conn = OneAnswer("206 Partial Content", body, Content_Range=given).connect()
+    with pytest.raises(MalformedResponse):
+        READS[read](conn)
+
+
+@pytest.mark.parametrize("status", ["204 No Content", "205 Reset Content"])
+@pytest.mark.parametrize("read", READS)
+def test_an_answer_without_a_body_is_no_empty_object(read: str, status: str) -> None:
+    with pytest.raises(MalformedResponse, match="where an object was due"):
+        READS[read](OneAnswer(status, b"").connect())
+
+
+def test_a_range_beyond_the_end_where_ranges_are_not_known() -> None:
+    conn = OneAnswer("200 OK", b"0123456789").connect()
+    with pytest.raises(s3po.InvalidRange, match="10 bytes"):
+        conn.download("bucket", "key", range=(10, 12))
+    assert conn.download("bucket", "key", range=(9, 12)) == b"9"
+    assert conn.download("bucket", "key", range=(-3, None)) == b"789"
+
+
+@pytest.mark.parametrize("size", [1 << 62, 9_999_999_999_999_999_999])
+@pytest.mark.parametrize("wanted", [None, (0, None)], ids=["all", "a range"])
+def test_an_object_that_no_memory_holds(size: int, wanted: Any) -> None:
+    headers = {"Content_Length": str(size)}
+    status = "200 OK"
+    if wanted is not None:
+        status = "206 Partial Content"
+        headers["Content_Range"] = f"bytes 0-{size - 1}/{size}"
+    conn = OneAnswer(status, b"abc", **headers).connect()
+    with pytest.raises(TransferError, match="does not fit into memory"):
+        conn.download("bucket", "key", range=wanted)
+
+
+@pytest.mark.parametrize("root", ["Error", "error", "ERROR"])
+def test_an_error_in_a_200_is_one_however_it_is_spelled(root: str) -> None:
+    document = f"<{root}><Code>AccessDenied</Code><Message>no</Message></{root}>".encode()
+    conn = OneAnswer("200 OK", document).connect()
+    for call in (
+        lambda: conn.upload("bucket", "key", b"x"),
+        lambda: conn.delete("bucket", "key"),
+        lambda: conn.conn.create_bucket("bucket"),
+        lambda: list(conn.list("bucket")),
+    ):
+        with pytest.raises(s3po.AccessDenied):
+            call()

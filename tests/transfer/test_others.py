@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
 import os
 import zipfile
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 import s3po
 from s3po.errors import ConfigError, DeleteErrors, IntegrityError, TransferError
-from s3po.mock import CorruptBody, CutBody, Error
+from s3po.mock import Account, CorruptBody, CutBody, Error, MockS3
 from s3po.transfer.copy import copy
 
 MiB = 1024 * 1024
@@ -297,3 +298,44 @@ def test_what_cannot_be_opened(conn: s3po.Connection, mock: Any) -> None:
         conn.open("bucket", "key")
     with conn.open("bucket", "key", "wb") as writer, pytest.raises(TypeError):
         writer.write("text")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", ["small", "large"])
+@pytest.mark.parametrize("owner", ["right", "wrong"])
+def test_the_owner_of_a_copys_source_is_another_than_the_targets(size: str, owner: str) -> None:
+    """Each request of a copy names the owner of the bucket that it is for."""
+    accounts = [Account("access", "secret", id="1" * 12), Account("other", "secret", id="2" * 12)]
+    store = MockS3(accounts, buckets=["bucket"])
+    policy = {
+        "Statement": {
+            "Effect": "Allow",
+            "Principal": {"AWS": "1" * 12},
+            "Action": ["s3:GetObject", "s3:GetObjectTagging"],
+            "Resource": "arn:aws:s3:::source/*",
+        }
+    }
+    with (
+        s3po.Connection("access", "secret", region_name="us-east-1") as conn,
+        s3po.Connection("other", "secret", region_name="us-east-1") as other,
+        conn.mock(app=store) as mock,
+        other.mock(app=store),
+    ):
+        other.conn.create_bucket("source")
+        other.conn.put_bucket_policy("source", Policy=json.dumps(policy))
+        other.upload("source", "a", LARGE, tags={"a": "b"}, metadata={"who": "me"})
+        if size == "large":
+            mock.faults.add("CopyObject", action=Error(400, "InvalidRequest"))
+        headers = {
+            "x-amz-expected-bucket-owner": "1" * 12,
+            "x-amz-source-expected-bucket-owner": ("2" if owner == "right" else "3") * 12,
+        }
+        settings: Any = {"headers": headers, "max_single": MiB, "part_size": 5 * MiB}
+        if owner == "wrong":
+            with pytest.raises(s3po.AccessDenied):
+                copy(conn.client, "bucket", "b", "source", "a", **settings)
+            assert not conn.exists("bucket", "b")
+            return
+        copy(conn.client, "bucket", "b", "source", "a", **settings)
+        assert conn.download("bucket", "b") == LARGE
+        assert conn.head("bucket", "b").metadata == {"who": "me"}
+        assert mock.requests.count("UploadPartCopy") == (3 if size == "large" else 0)

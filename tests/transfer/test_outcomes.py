@@ -131,6 +131,59 @@ def test_an_upload_that_is_killed_amid_its_completion_is_not_aborted(
     assert mock.requests.count("AbortMultipartUpload") == 0
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Error(409, "OperationAborted"),
+        Error(503, "SlowDown"),
+        Error(500, "InternalError"),
+        Error(400, "RequestTimeout"),
+    ],
+    ids=lambda answer: answer.code,
+)
+def test_a_completion_that_may_be_under_way_is_not_aborted_for_what_a_later_one_is_told(
+    conn: s3po.Connection, mock: Any, answer: Error
+) -> None:
+    """The first may be at work still; a later one is in its way, or comes at a bad time."""
+    mock.faults.add("CompleteMultipartUpload", action=Reset("before"))
+    mock.faults.add("CompleteMultipartUpload", times=100, action=answer)
+    with pytest.raises(OutcomeUnknown) as caught:
+        conn.upload("bucket", "key", LARGE)
+    assert caught.value.upload_id is not None
+    assert mock.requests.count("CompleteMultipartUpload") > 1
+    assert mock.requests.count("AbortMultipartUpload") == 0
+
+
+@pytest.mark.parametrize(
+    "answer", [Error(409, "OperationAborted"), Error(503, "SlowDown")], ids=lambda each: each.code
+)
+def test_a_completion_after_a_500_is_not_aborted_for_what_a_later_one_is_told(
+    conn: s3po.Connection, mock: Any, answer: Error
+) -> None:
+    mock.faults.add("CompleteMultipartUpload", action=Error(500, "InternalError"))
+    mock.faults.add("CompleteMultipartUpload", times=100, action=answer)
+    with pytest.raises(OutcomeUnknown):
+        conn.upload("bucket", "key", LARGE)
+    assert mock.requests.count("AbortMultipartUpload") == 0
+
+
+def test_a_refusal_of_a_later_completion_is_final(conn: s3po.Connection, mock: Any) -> None:
+    mock.faults.add("CompleteMultipartUpload", action=Reset("before"))
+    mock.faults.add("CompleteMultipartUpload", action=Error(400, "InvalidPart"))
+    with pytest.raises(s3po.TransferError, match="InvalidPart"):
+        conn.upload("bucket", "key", LARGE)
+    assert mock.requests.count("AbortMultipartUpload") == 1
+
+
+def test_throttled_completions_alone_leave_nothing_unknown(
+    conn: s3po.Connection, mock: Any
+) -> None:
+    mock.faults.add("CompleteMultipartUpload", times=100, action=Error(503, "SlowDown"))
+    with pytest.raises(s3po.TransferError, match="SlowDown"):
+        conn.upload("bucket", "key", LARGE)
+    assert mock.requests.count("AbortMultipartUpload") == 1
+
+
 def test_a_copy_whose_answer_was_lost_is_found(conn: s3po.Connection, mock: Any) -> None:
     conn.upload("bucket", "source", b"data")
     mock.faults.add("CopyObject", action=LostAnswer())

@@ -49,6 +49,20 @@ def conn() -> Iterator[s3po.Connection]:
         yield conn
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/version"), reason="a file of Linux")
+@pytest.mark.parametrize("kind", ["a path", "a file", "unbuffered", "upload_file"])
+def test_a_file_that_says_it_is_empty_and_is_not(conn: s3po.Connection, kind: str) -> None:
+    path = Path("/proc/version")
+    if kind == "upload_file":
+        conn.upload_file("bucket", "key", str(path))
+    elif kind == "a path":
+        conn.upload("bucket", "key", path)
+    else:
+        with path.open("rb", buffering=0 if kind == "unbuffered" else -1) as file:
+            conn.upload("bucket", "key", file)
+    assert conn.download("bucket", "key") == path.read_bytes()
+
+
 class Origin(http.server.ThreadingHTTPServer):
     """A web server that sends `data` to whoever asks; cut short where it is told so."""
 

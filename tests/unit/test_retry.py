@@ -37,6 +37,9 @@ from s3po.retry import (
 
 GET = Request("get_object", "GET", "b", "k")
 PART = Request("upload_part", "PUT", "b", "k")
+PAGE = Request(
+    "list_objects_v2", "GET", "b", query=(("list-type", "2"), ("continuation-token", "t"))
+)
 CONDITIONAL = Request("put_object", "PUT", "b", "k", idempotent=False)
 
 
@@ -83,7 +86,7 @@ def s3_error(status: int, code: str = "", **headers: str) -> S3Error:
         s3_error(429),
         s3_error(408),
         s3_error(509),
-        *(s3_error(status) for status in range(520, 530)),
+        *(s3_error(status) for status in (425, *range(520, 531), 598, 599)),
         s3_error(400, "IDPCommunicationError"),
         s3_error(409, "ConditionalRequestConflict"),
         s3_error(503, "SlowDown"),
@@ -112,7 +115,6 @@ def test_failures_that_pass_are_tried_again(error: S3poError) -> None:
         s3_error(409, "ConditionalRequestConflict"),
         s3_error(505),
         s3_error(519),
-        s3_error(530),
         ConnectionFailed("untrusted", request_sent=False, permanent=True),
         DeadlineExceeded("late"),
         s3_error(412),
@@ -322,8 +324,10 @@ def test_the_last_attempt_costs_no_token() -> None:
         (PART, 90.0, True),
         (PART, 119.0, True),
         (PART, 121.0, False),
+        (PAGE, 119.0, True),
+        (PAGE, 121.0, False),
     ],
-    ids=["GET 4.9", "GET 5.1", "part 90", "part 119", "part 121"],
+    ids=["GET 4.9", "GET 5.1", "part 90", "part 119", "part 121", "page 119", "page 121"],
 )
 def test_an_endpoint_that_is_away_is_asked_for_as_long_as_patience_says(
     random: float, request_: Request, outage: float, survived: bool

@@ -6,7 +6,13 @@ import pytest
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 
-from s3po.errors import ConfigError, ConnectionFailed, IncompleteBody, TransportTimeout
+from s3po.errors import (
+    ConfigError,
+    ConnectionFailed,
+    IncompleteBody,
+    TransportError,
+    TransportTimeout,
+)
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
@@ -153,6 +159,49 @@ def test_what_an_adapter_raises(session, request_to, raised, expected):
     assert "secret" not in str(caught.value)
     if isinstance(raised, requests.exceptions.ConnectTimeout):
         assert not caught.value.request_sent
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [KeyError("secret"), RuntimeError("secret"), ValueError("secret"), StopIteration()],
+    ids=lambda raised: type(raised).__name__,
+)
+def test_a_bug_of_an_adapter_is_ours_too_and_is_not_tried_again(session, request_to, raised):
+    session.mount("http://mock", Canned(raised))
+    with pytest.raises(TransportError, match=f"{type(raised).__name__} from Canned") as caught:
+        session.send(request_to(80, host="mock"))
+    assert "secret" not in str(caught.value)
+    assert caught.value.permanent
+    # It takes its traceback to find it.
+    assert caught.value.__cause__ is raised
+
+
+@pytest.mark.parametrize(
+    "given", [None, "text", requests.Response()], ids=["nothing", "text", "no status"]
+)
+def test_what_is_no_response_is_told(session, request_to, given):
+    session.mount("http://mock", Canned(given))
+    with pytest.raises(TransportError, match="which is no whole response"):
+        session.send(request_to(80, host="mock"))
+
+
+class Broken:
+    """A raw body whose code fails."""
+
+    def read(self, *_, **__):
+        raise KeyError("secret")
+
+    def close(self):
+        pass
+
+
+def test_a_bug_of_a_body_is_ours_too(session, request_to):
+    response = canned(b"")
+    response._content = False
+    response.raw = Broken()
+    session.mount("http://mock", Canned(response))
+    with pytest.raises(IncompleteBody, match="KeyError within the body"):
+        session.send(request_to(80, host="mock"))
 
 
 def test_what_would_not_stay_one_head_is_refused_here_too(session, request_to):

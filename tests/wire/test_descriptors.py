@@ -10,7 +10,7 @@ import pytest
 import s3po
 
 PROGRAM = """
-import resource, sys
+import os, resource, sys, tempfile, threading
 import s3po
 conn = s3po.Connection(
     "access", "secret", endpoint_url=sys.argv[1], region_name="us-east-1",
@@ -25,6 +25,36 @@ if sys.argv[2] == "few":
     with conn.batch(50) as batch:
         for number in range(500):
             batch.download("bucket", f"key-{number}")
+    print("all")
+elif sys.argv[2] == "files":
+    folder = tempfile.mkdtemp()
+    path = os.path.join(folder, "source")
+    with open(path, "wb") as file:
+        file.write(b"x" * (12 << 20))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (30, 30))
+    with conn.batch(50) as batch:
+        for number in range(10):
+            batch.upload_file("bucket", f"large-{number}", path)
+        for number in range(100):
+            batch.upload("bucket", f"key-{number}", b"%d" % number)
+    with conn.batch(50) as batch:
+        for number in range(100):
+            batch.download_file("bucket", f"key-{number}", os.path.join(folder, f"{number}"))
+        for number in range(10):
+            batch.download_file("bucket", f"large-{number}", os.path.join(folder, f"large-{number}"))
+    failures = []
+    def download(number):
+        try:
+            conn.download_file("bucket", f"key-{number}", os.path.join(folder, f"{number}"))
+        except BaseException as error:
+            failures.append(error)
+    threads = [threading.Thread(target=download, args=(number,)) for number in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures, failures
+    assert os.path.getsize(os.path.join(folder, "large-9")) == 12 << 20
     print("all")
 else:
     conn.close()
@@ -42,7 +72,11 @@ else:
 """
 
 
-@pytest.mark.parametrize(("kind", "expected"), [("few", "all"), ("none", "no more than 30 files")])
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("few", "all"), ("files", "all"), ("none", "no more than 30 files")],
+    ids=["few", "files", "none"],
+)
 def test_few_descriptors_suffice_and_none_is_told_of(kind, expected):
     resource = pytest.importorskip("resource")
     del resource

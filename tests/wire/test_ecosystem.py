@@ -21,7 +21,7 @@ from opentelemetry.trace import StatusCode
 from requests.adapters import BaseAdapter, HTTPAdapter
 
 import s3po
-from s3po.errors import ConfigError, ConnectionFailed, TransportTimeout
+from s3po.errors import ConfigError, ConnectionFailed, TransportError, TransportTimeout
 
 STORE = "http://store.example.com"
 LISTING = """<?xml version="1.0" encoding="UTF-8"?>
@@ -111,8 +111,11 @@ def test_requests_mock_fakes_failures_and_retries(conn, faked):
 
 @pytest.mark.usefixtures("faked")
 def test_requests_mock_tells_the_test_of_what_it_was_not_told_of(conn):
-    with pytest.raises(requests_mock.NoMockAddress):
+    with pytest.raises(TransportError, match="NoMockAddress") as caught:
         conn.download("bucket", "another")
+    assert caught.value.attempts == 1
+    assert isinstance(caught.value.__cause__, requests_mock.NoMockAddress)
+    assert "/bucket/another" in str(caught.value.__cause__)
 
 
 @pytest.mark.parametrize("where", ["everywhere", "one session"])

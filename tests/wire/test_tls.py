@@ -212,6 +212,15 @@ def test_a_handshake_that_times_out_says_so(serve, make_session, authority, requ
         session.send(request_to(server, scheme="https"))
 
 
+def test_https_to_a_port_that_closes_says_what_may_be_wrong(serve, trusting, request_to):
+    server = serve([lambda peer: peer.receive(), lambda peer: peer.close()])
+    with pytest.raises(
+        ConnectionFailed, match=r"closed the connection in the TLS.*http://"
+    ) as found:
+        trusting.send(request_to(server, scheme="https"))
+    assert not found.value.request_sent
+
+
 def test_https_to_an_http_port_says_what_is_wrong(serve, trusting, request_to):
     server = serve(
         [lambda peer: peer.receive(), lambda peer: peer.send(b"HTTP/1.1 400 No\r\n\r\n")]
