@@ -36,9 +36,12 @@ setup(
         "urllib3>=2.0.2",
     ],
     extras_require={
+        # CRC32C and CRC64NVME in C; s3po/checksums.py says why this one.
+        "crc": ["anycrc>=2.1"],
         "progress": ["tqdm>=4.60"],
         "socks": ["PySocks>=1.7"],
         "test": [
+            "anycrc>=2.1",
             "coverage>=7.6",
             "cryptography",
             "hypothesis>=6.80",

@@ -20,7 +20,7 @@ from s3po.transfer.plan import concurrency_for, next_part_size
 from s3po.transfer.source import Progress, as_bytes, check_encoding
 from s3po.transfer.tasks import TaskGroup
 from s3po.transfer.upload import MultipartUpload, guard_progress
-from s3po.transfer.verify import verifier_for
+from s3po.transfer.verify import find_verifier
 
 #: Bytes that a reader asks the store for after a seek; they double as long as the reading goes on in order.
 _FIRST_WINDOW = 256 * KiB
@@ -91,7 +91,13 @@ def open_writer(
     check_key(key)
     progress = guard_progress(progress)
     upload = MultipartUpload(
-        client, bucket, key, headers=headers, checksum=checksum, progress=progress
+        client,
+        bucket,
+        key,
+        headers=headers,
+        checksum=checksum,
+        default_checksum=client.default_checksum,
+        progress=progress,
     )
     writer = BinaryWriter(upload, part_size=part_size, mode=mode[0] + "b")
     if mode.endswith("b"):
@@ -161,7 +167,9 @@ class ObjectReader(io.RawIOBase):
         self.etag = found.etag
         #: Only what is read in order, from the first byte to the last, can be verified.
         self._verifier = (
-            verifier_for(found, client.config) if source.whole or source.size is None else None
+            find_verifier(client, bucket, key, found, version_id, headers)
+            if source.whole or source.size is None
+            else None
         )
         self._hasher: Any = None if self._verifier is None else self._verifier.new()
         self._hashed = 0

@@ -78,6 +78,7 @@ class Client(
         "config",
         "connect_patience",
         "deadline",
+        "default_checksum",
         "endpoint",
         "limiter",
         "session",
@@ -99,6 +100,10 @@ class Client(
         self.config = config
         self.endpoint = endpoint
         self.session = session
+        supported = config.request_checksum_calculation == "when_supported"
+        self.default_checksum = (
+            "crc32" if supported and endpoint.provider.checksum_headers else None
+        )
         self._timeout = (config.connect_timeout, config.read_timeout)
         self.stats = stats if stats is not None else Stats()
         self.limiter: Gate | None = None

@@ -115,7 +115,13 @@ def upload(
     if part_size is not None:
         check_part_size(part_size)
     upload = MultipartUpload(
-        client, bucket, key, headers=headers, checksum=checksum, progress=progress
+        client,
+        bucket,
+        key,
+        headers=headers,
+        checksum=checksum,
+        default_checksum=client.default_checksum,
+        progress=progress,
     )
     usual = part_size or client.config.part_size
     source = open_source(data, encoding=encoding, size=size)
@@ -303,6 +309,7 @@ class MultipartUpload:
         "_checksum",
         "_checksum_type",
         "_completing",
+        "_default_checksum",
         "_done",
         "_generation",
         "_headers",
@@ -327,6 +334,7 @@ class MultipartUpload:
         *,
         headers: Mapping[str, str] | None = None,
         checksum: str | None = None,
+        default_checksum: str | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.client = client
@@ -341,6 +349,8 @@ class MultipartUpload:
         self._whole_digests = take_digests(sent)
         self._checksum_type = sent.pop("x-amz-checksum-type", "").upper()
         self._check_checksum()
+        #: Of parts, where the caller says nothing; `put_object` has it by itself.
+        self._default_checksum = default_checksum
         self._write_id: str | None = None
         self._headers = sent
         self._part_headers = headers_of_part(sent) or None
@@ -444,6 +454,12 @@ class MultipartUpload:
     def begin(self) -> None:
         """Begin the multipart upload. Interrupted amid that, it waits a little for what to abort."""
         self._check_whole_digests()
+        if self._checksum is None and self._default_checksum is not None:
+            # S3 refuses a part's checksum of another kind than the upload was begun with.
+            self._checksum = self._default_checksum
+            self._checksum_type = (
+                "COMPOSITE" if self._bucket.endswith(_DIRECTORY_BUCKET) else "FULL_OBJECT"
+            )
         if self.client.config.mark_writes:
             self._write_id = self._headers[f"x-amz-meta-{WRITE_ID}"] = new_write_id()
         with TaskGroup(1) as group:
