@@ -1189,7 +1189,10 @@ class Mock:
             session.mount(url, WSGIAdapter(cast(Any, app)))
         client = Client(
             endpoint=Endpoint(
-                endpoint_url=url, region=real.endpoint.region, addressing_style="path"
+                endpoint_url=url,
+                region=real.endpoint.region,
+                addressing_style="path",
+                provider=real.config.provider,
             ),
             provider=provider,
             session=session,
