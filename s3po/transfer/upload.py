@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,9 +23,9 @@ from s3po.errors import (
     TransferError,
 )
 from s3po.forks import fork_generation, in_forked_child
-from s3po.messages import Body, BytesLike, Request
+from s3po.messages import Body, BytesLike
 from s3po.models import HeadObjectResult, PartInfo, PutObjectResult, UploadResult
-from s3po.rest import Client, codec
+from s3po.rest import Client
 from s3po.sigv4 import hash_body
 from s3po.transfer.headers import (
     headers_of_complete,
@@ -492,16 +491,8 @@ class MultipartUpload:
         if self._checksum is not None:
             sent["x-amz-checksum-algorithm"] = self._checksum.upper()
             sent["x-amz-checksum-type"] = self._checksum_type
-        request = Request(
-            "create_multipart_upload",
-            "POST",
-            self._bucket,
-            self._key,
-            query=(("uploads", None),),
-            headers=sent,
-            parse=partial(codec.parse_create_multipart_upload, bucket=self._bucket, key=self._key),
-        )
-        self.upload_id = self.client.send(request).result.upload_id
+        found = self.client._begin_upload(self._bucket, self._key, sent, self._upload_headers)
+        self.upload_id = found.upload_id
 
     def next_number(self, size: int) -> int:
         """The number of the next part, of `size` bytes."""
