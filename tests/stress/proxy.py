@@ -96,6 +96,8 @@ class Proxy:
         self.random = random.Random(seed)
         self.rate = rate
         self.counts: Counter[str] = Counter()
+        #: Keys of uploads that the store has begun and the client was not told of.
+        self.begun: list[str] = []
 
     def handle(self, sock: Any, _: Any) -> None:
         client = Stream(sock)
@@ -142,6 +144,8 @@ class Proxy:
             self.counts[fault] += 1
             body = flip(body, self.random.randrange(length))
         answer, payload = self.ask(head, body, method)
+        if fault in ("lost answer", "cut") and method == b"POST" and target.endswith(b"?uploads"):
+            self.begun.append(target.decode().partition("?")[0])
         if fault == "lost answer":
             self.counts[fault] += 1
             reset(sock)
@@ -195,7 +199,7 @@ def main(arguments: list[str]) -> None:
     gevent.signal_handler(signal.SIGUSR1, stop_faults)
     gevent.os.tp_read(sys.stdin.fileno(), 1)
     server.stop(timeout=0)
-    print(json.dumps(proxy.counts), flush=True)
+    print(json.dumps({"counts": proxy.counts, "begun": proxy.begun}), flush=True)
 
 
 if __name__ == "__main__":
