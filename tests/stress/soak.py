@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import argparse
 import gc
+import math
 import os
 import random
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -36,7 +38,7 @@ BUCKET = "soak"
 KEYS = ("key", "secret")
 
 #: Most that a line through the samples may rise, in all.
-LIMITS = {"memory": 6 * MiB, "descriptors": 4.0, "greenlets": 4.0, "threads": 2.0}
+LIMITS = {"memory": 6 * MiB, "descriptors": 8.0, "greenlets": 8.0, "threads": 4.0}
 _ROOT = Path(__file__).parent.parent.parent
 
 
@@ -77,15 +79,20 @@ class Store:
 
 
 def slope(values: Sequence[float]) -> float:
-    """How much a line through the values rises from the first to the last of them (least squares)."""
+    """How much a line through the values rises from the first to the last of them (least squares).
+
+    0 where that is less than what the values' own scatter makes of it.
+    """
     count = len(values)
+    if count < 8:
+        return 0.0
     middle = (count - 1) / 2
     mean = sum(values) / count
     spread = sum((index - middle) ** 2 for index in range(count))
-    if not spread:
-        return 0.0
     rise = sum((index - middle) * (value - mean) for index, value in enumerate(values)) / spread
-    return rise * (count - 1)
+    rest = sum((value - mean - rise * (index - middle)) ** 2 for index, value in enumerate(values))
+    error = math.sqrt(rest / (count - 2) / spread)
+    return rise * (count - 1) if abs(rise) > 4 * error else 0.0
 
 
 def work(conn: s3po.Connection, number: int, until: float, done: list[int]) -> None:
@@ -333,6 +340,10 @@ def forks(url: str, count: int) -> list[str]:
             pid = os.fork()
             if pid == 0:
                 code = 1
+                # It must not outlive the program, whatever happens to it.
+                signal.alarm(30)
+                # The copies of the parent's greenlets end.
+                stop[0] = True
                 try:
                     data = f"child {number}".encode()
                     conn.upload(BUCKET, f"c{number}", data)

@@ -527,7 +527,7 @@ def test_md5_of_parts_is_s3s(conn: s3po.Connection) -> None:
 
 
 def test_a_lost_answer_to_the_beginning_is_told_and_leaves_nothing_silently(
-    mock: connection.Mock, conn: s3po.Connection, caplog: pytest.LogCaptureFixture
+    mock: Any, conn: s3po.Connection, caplog: pytest.LogCaptureFixture
 ) -> None:
     mock.faults.add("CreateMultipartUpload", action="lost_answer")
     data = os.urandom(5 * MiB + 1)
@@ -539,7 +539,7 @@ def test_a_lost_answer_to_the_beginning_is_told_and_leaves_nothing_silently(
 
 
 def test_an_unreadable_answer_to_the_beginning_is_asked_for_again(
-    mock: connection.Mock, conn: s3po.Connection
+    mock: Any, conn: s3po.Connection
 ) -> None:
     mock.faults.add("CreateMultipartUpload", action="empty")
     data = os.urandom(5 * MiB + 1)
