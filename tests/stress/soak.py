@@ -330,7 +330,8 @@ def forks(url: str, count: int) -> list[str]:
             data = f"{number} {index}".encode() * 500
             conn.upload(BUCKET, f"f{number}", data)
             if conn.download(BUCKET, f"f{number}") != data:
-                failures.append("the parent read what a child wrote")
+                again = conn.download(BUCKET, f"f{number}")
+                failures.append(f"the parent read {again[:12]!r} for {data[:12]!r}")
 
     with connect(url) as conn:
         jobs = [gevent.spawn(run, conn, number) for number in range(6)]
