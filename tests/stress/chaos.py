@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -142,7 +142,7 @@ class MockPlace(Place):
     def begin_faults(self) -> None:
         rng = random.Random(self._seed)
         # Half of the rate is for faults of any operation, half for those of its own.
-        totals: Counter[str] = Counter()
+        totals: dict[str, float] = defaultdict(float)
         for _, operation, _, share in MOCK_FAULTS:
             totals[operation] += share
         for name, operation, action, share in MOCK_FAULTS:
