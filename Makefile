@@ -13,7 +13,7 @@ HASH := $(shell cat setup.py pyproject.toml .ci/venv | sha256sum | cut -c 1-16)
 STAMP = $(VENV)/.stamp-$(HASH)
 
 .PHONY: help demo examples test coverage lint test-clients test-suites test-oldest test-integrations
-.PHONY: bench clean
+.PHONY: chaos soak fuzz bench clean
 
 help:
 	@echo 'make demo          the whole way on real files: batch, multipart, faults, presigned URL'
@@ -25,6 +25,9 @@ help:
 	@echo 'make test-oldest   all tests with the oldest dependencies that setup.py allows'
 	@echo 'make test-clients  other S3 clients (aws, s3cmd, rclone, ...) against the served mock'
 	@echo 'make test-suites   how to run the suites of other projects against the mock'
+	@echo 'make chaos         mixed load on stores that fail: nothing lost, corrupt, leaked'
+	@echo 'make soak          ten minutes of load: memory, descriptors, greenlets, threads stay flat'
+	@echo 'make fuzz          hostile answers, files and arguments without end, by coverage'
 	@echo 'make bench         s3po beside obstore, opendal, minio, boto3, ... against nginx (half an hour)'
 	@echo 'make bench-quick   the hot paths alone, against the last saved figures'
 	@echo 'make bench-profile where the time of a small GET and PUT goes'
@@ -83,6 +86,18 @@ test-clients: $(STAMP)
 # Other projects' suites are not part of the tests, nor fetched by them.
 test-suites:
 	@cat tests/clients/SUITES.md
+
+# CHAOS_ARGS='--stores mock --seeds 7 --operations 2000 --rates 0.05' has a look at it.
+chaos: $(STAMP)
+	$(BIN)/python -m tests.stress.chaos $(CHAOS_ARGS)
+
+# SOAK_ARGS='--minutes 1'; it writes soak.svg.
+soak: $(STAMP)
+	$(BIN)/python -m tests.stress.soak $(SOAK_ARGS)
+
+# FUZZ_ARGS='--seconds 60 --only head'; by atheris where it is installed, else by hypothesis.
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.stress.fuzz $(FUZZ_ARGS)
 
 # It makes environments of its own, in .venv-bench; BENCH_ARGS='--rounds 1 --quick' has a look at it.
 bench:

@@ -36,6 +36,8 @@ setup(
         "urllib3>=2.0.2",
     ],
     extras_require={
+        # CRC32C and CRC64NVME in C; s3po/checksums.py says why this one.
+        "crc": ["anycrc>=2.1"],
         "dask": ["distributed>=2024.1"],
         "django": ["Django>=4.2"],
         "fsspec": ["fsspec>=2024.2"],
@@ -43,6 +45,7 @@ setup(
         "progress": ["tqdm>=4.60"],
         "socks": ["PySocks>=1.7"],
         "test": [
+            "anycrc>=2.1",
             "coverage>=7.6",
             "cryptography",
             "fsspec>=2024.2",

@@ -78,10 +78,13 @@ class Config(_Recorder):
     - `part_size`: of a part and of a range; parts grow by themselves where 10,000 would not suffice.
     - `max_concurrency`: parts (or ranges) of one transfer that are under way at once.
     - `check_etags`: compare what was downloaded, and what was uploaded, with its ETag where that is an MD5.
+    - `request_checksum_calculation`: "when_supported", the default, gives uploads to AWS a CRC32 in a header, which S3
+      compares and keeps; stores that are not known to take it get none. "when_required" sends none unasked. boto3's name.
     - `response_checksum_validation`: "when_supported" asks for an object's checksum with each download, and
-      compares it where it is of the whole object. CRC32, SHA1 and SHA256 cost less than the MD5; CRC64NVME and
-      CRC32C have no C code in Python, and cost many times as much. boto3's name; unlike boto3's default,
-      nothing that a store may not know is sent unasked.
+      compares it; for one that is made of the parts' checksums, the parts' sizes are asked for as well. CRC32,
+      SHA1 and SHA256 cost less than the MD5; CRC64NVME and CRC32C have no C code in Python, and cost many times
+      as much without `s3po[crc]`. boto3's name; unlike boto3's default, nothing that a store may not know is
+      sent unasked.
 
     - `resolve_timeout`: how long the store is asked whether a completion, a copy or a conditional write was performed
       whose answer was lost, before OutcomeUnknown is raised.
@@ -124,6 +127,7 @@ class Config(_Recorder):
     part_size: int = 8 * MiB
     max_concurrency: int = 4
     check_etags: bool = True
+    request_checksum_calculation: Literal["when_supported", "when_required"] = "when_supported"
     response_checksum_validation: Literal["when_supported", "when_required"] = "when_required"
     resolve_timeout: float = 60.0
     mark_writes: bool = False
@@ -185,11 +189,12 @@ class Config(_Recorder):
             or not 0 < threshold <= MAX_PUT_SIZE
         ):
             raise ConfigError(f"multipart_threshold must be 1 byte to 5 GiB, not {threshold!r}")
-        if self.response_checksum_validation not in ("when_supported", "when_required"):
-            raise ConfigError(
-                "response_checksum_validation must be 'when_supported' or 'when_required', "
-                f"not {self.response_checksum_validation!r}"
-            )
+        for name in ("request_checksum_calculation", "response_checksum_validation"):
+            value = getattr(self, name)
+            if value not in ("when_supported", "when_required"):
+                raise ConfigError(
+                    f"{name} must be 'when_supported' or 'when_required', not {value!r}"
+                )
         if self.addressing_style not in ("auto", "path", "virtual"):
             raise ConfigError(
                 f"addressing_style must be 'auto', 'path' or 'virtual', not {self.addressing_style!r}"
@@ -411,6 +416,15 @@ SETTINGS: tuple[Setting, ...] = (
         kind="bool",
         default=True,
         sentence="Compare what was downloaded with its ETag where that is an MD5.",
+    ),
+    Setting(
+        "request_checksum_calculation",
+        ("AWS_REQUEST_CHECKSUM_CALCULATION",),
+        ("request_checksum_calculation",),
+        "choice",
+        "when_supported",
+        "Whether uploads to AWS have a CRC32 in a header unasked.",
+        choices={"when_supported": "when_supported", "when_required": "when_required"},
     ),
     Setting(
         "response_checksum_validation",

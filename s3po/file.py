@@ -20,7 +20,7 @@ from s3po.transfer.plan import concurrency_for, next_part_size, usual_part_size
 from s3po.transfer.source import Progress, as_bytes, check_encoding
 from s3po.transfer.tasks import TaskGroup
 from s3po.transfer.upload import MultipartUpload, guard_progress
-from s3po.transfer.verify import verifier_for
+from s3po.transfer.verify import find_verifier
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -94,7 +94,13 @@ def open_writer(
     check_key(key)
     progress = guard_progress(progress)
     upload = MultipartUpload(
-        client, bucket, key, headers=headers, checksum=checksum, progress=progress
+        client,
+        bucket,
+        key,
+        headers=headers,
+        checksum=checksum,
+        default_checksum=client.default_checksum,
+        progress=progress,
     )
     writer = BinaryWriter(upload, part_size=part_size, mode=mode[0] + "b")
     if mode.endswith("b"):
@@ -164,7 +170,7 @@ class ObjectReader(io.RawIOBase):
         self.etag = found.etag
         #: Only what is read in order, from the first byte to the last, can be verified.
         self._verifier = (
-            verifier_for(found, client.config, client.endpoint.provider)
+            find_verifier(client, bucket, key, found, version_id, headers)
             if source.whole or source.size is None
             else None
         )

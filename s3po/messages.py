@@ -50,6 +50,43 @@ class BodyStream(Protocol):
         """Give the connection back where the body was read to its end, else close it."""
 
 
+_SECRET_HEADERS = ("authorization", "x-amz-security-token")
+
+
+def is_secret_header(name: str) -> bool:
+    """True for headers whose values nobody may see: signatures, tokens, keys of customers."""
+    return name in _SECRET_HEADERS or name.endswith("-customer-key")
+
+
+class SignedHeaders(dict[str, str]):
+    """Headers as they are sent, names in lower case. Tracebacks with locals show no secret of them."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(
+            {name: "..." if is_secret_header(name) else value for name, value in self.items()}
+        )
+
+
+class SecretStr(str):
+    """A header's value that is sent, and not shown where the headers are."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'...'"
+
+
+class SecretBytes(bytes):
+    """A request's head, or more of it, which tracebacks with locals do not show."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes>"
+
+
 class Request:
     """One S3 operation, before it is resolved and signed; `Client.send` takes it through."""
 

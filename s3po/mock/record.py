@@ -11,11 +11,22 @@ from s3po.mock.request import Request
 from s3po.mock.store import native_lock
 
 
+def _is_secret(name: str) -> bool:
+    return name == "x-amz-security-token" or name.endswith("-customer-key")
+
+
+_SECRET_PARAMETERS = frozenset(
+    {"x-amz-signature", "x-amz-security-token", "x-amz-server-side-encryption-customer-key"}
+    | {"signature", "securitytoken"}
+)
+
+
 class RequestRecord:
     """One request that the mock got. `status` is 0 until it is answered, and stays 0 if it never was."""
 
     __slots__ = (
         "_headers",
+        "_query",
         "bucket",
         "bytes_in",
         "bytes_out",
@@ -25,7 +36,6 @@ class RequestRecord:
         "method",
         "operation",
         "part_number",
-        "query",
         "request_id",
         "status",
         "time",
@@ -36,7 +46,7 @@ class RequestRecord:
         self.method = request.method
         self.bucket = request.bucket_name
         self.key = request.key
-        self.query = request.query
+        self._query = request.query
         self._headers = request.headers
         self.request_id = request.request_id
         #: Seconds since the epoch, by the mock's clock.
@@ -55,12 +65,23 @@ class RequestRecord:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The request's headers, names in lower case; the signature is left out."""
-        headers = dict(self._headers)
-        authorization = headers.get("authorization")
+        """The request's headers, names in lower case; signature, token and customers' keys are left out."""
+        headers = {
+            name: "..." if _is_secret(name) else value for name, value in self._headers.items()
+        }
+        authorization = self._headers.get("authorization")
         if authorization is not None:
-            headers["authorization"] = authorization.partition("Signature=")[0]
+            before, mark, _ = authorization.partition("Signature=")
+            headers["authorization"] = before if mark else authorization.partition(" ")[0]
         return headers
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The request's query; signature and token of a presigned URL are left out."""
+        return {
+            name: "..." if name.lower() in _SECRET_PARAMETERS else value
+            for name, value in (self._query or {}).items()
+        }
 
     def __repr__(self) -> str:
         path = "" if self.bucket is None else f" {self.bucket}"

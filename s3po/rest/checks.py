@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, ItemsView, Iterable, Mapping
+from typing import Any
 
+from s3po import checksums
 from s3po.config import MAX_PARTS, MAX_PUT_SIZE
 from s3po.errors import ConfigError, S3Error
 from s3po.messages import Body, BytesLike, Query
+from s3po.sigv4 import hash_body
 
 # https://www.rfc-editor.org/rfc/rfc9110#name-tokens
 _is_token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
@@ -120,6 +123,20 @@ def add_headers(
                 raise ConfigError(f"the header {lower} cannot be set")
             headers[lower] = check_value(f"header {lower}", value)
     return headers
+
+
+def add_checksum(headers: dict[str, str], body: BytesLike | Body, algorithm: str) -> None:
+    """Add the checksum of a body, unless the headers have a digest or the body can be read only once.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+    """
+    if not (isinstance(body, (bytes, bytearray, memoryview)) or body.rewindable) or any(
+        name == "content-md5" or name.startswith("x-amz-checksum-") for name in headers
+    ):
+        return
+    hasher: Any = checksums.new(algorithm)
+    digest = hash_body(body, hasher).digest()
+    headers[f"x-amz-checksum-{algorithm}"] = checksums.encode(digest)
 
 
 def check_checksum_headers(headers: dict[str, str]) -> dict[str, str]:

@@ -25,7 +25,8 @@ from s3po.errors import (
     TransportError,
     TransportTimeout,
 )
-from s3po.messages import Body, BytesLike, Request
+from s3po.forks import fork_generation, in_forked_child, suspend_copy
+from s3po.messages import Body, BytesLike, Request, SignedHeaders
 from s3po.models import Credentials, RetryInfo
 from s3po.rest.buckets import BucketOperations
 from s3po.rest.checks import add_headers, check_body, check_query, is_conditional
@@ -79,6 +80,7 @@ class Client(
         "config",
         "connect_patience",
         "deadline",
+        "default_checksum",
         "endpoint",
         "limiter",
         "session",
@@ -100,6 +102,10 @@ class Client(
         self.config = config
         self.endpoint = endpoint
         self.session = session
+        supported = config.request_checksum_calculation == "when_supported"
+        self.default_checksum = (
+            "crc32" if supported and endpoint.provider.checksum_headers else None
+        )
         self._timeout = (config.connect_timeout, config.read_timeout)
         self.stats = stats if stats is not None else Stats()
         self.limiter: Gate | None = None
@@ -168,7 +174,11 @@ class Client(
         corrected: list[str] = []
         regions = self._learned.regions
         rate = policy.rate
+        generation = fork_generation()
         while True:
+            if in_forked_child(generation):
+                # A copy of a greenlet of the parent process, which sends this itself.
+                suspend_copy()
             attempts += 1
             region = request.region
             if region is None and regions:
@@ -176,7 +186,7 @@ class Client(
             if rate is not None and not rate.acquire(deadline):
                 self._give_up_late(request, attempts - 1, started, None)
             try:
-                response = self._exchange(request, region)
+                response = self._exchange(request, region, generation)
                 if response.status_code < 300:
                     parse = request.parse
                     if parse is not None:
@@ -375,7 +385,7 @@ class Client(
             # Who only looks on must not make the request fail.
             _log.exception("Config.on_retry failed for an attempt of %s", request.operation)
 
-    def _exchange(self, request: Request, region: str | None) -> Response:
+    def _exchange(self, request: Request, region: str | None, generation: int) -> Response:
         """One attempt: resolved and signed anew, for the date, the credentials and the region."""
         limiter = self.limiter
         if limiter is not None:
@@ -391,13 +401,15 @@ class Client(
                 url, origin = self.endpoint.resolve(
                     request.bucket, request.key, request.query, region=region
                 )
-            headers = {
-                "host": origin.host_header,
-                "user-agent": self._agent,
+            headers: dict[str, str] = SignedHeaders(
                 # Bytes come as they are stored: nothing between may compress them.
-                "accept-encoding": "identity",
-                **request.headers,
-            }
+                {
+                    "host": origin.host_header,
+                    "user-agent": self._agent,
+                    "accept-encoding": "identity",
+                }
+            )
+            headers.update(request.headers)
             body = request.body
             if body is not None and learned.digests and request.bucket in learned.digests:
                 add_digest(headers, request)
@@ -434,6 +446,9 @@ class Client(
             prepared = PreparedRequest(request.method, url, headers, body)
             if debug:
                 _log.debug("%s: %r", request.operation, prepared)
+            if in_forked_child(generation):
+                # It waited for credentials, for botocore, or for others while a body was hashed.
+                suspend_copy()
             response = self.session.send(
                 prepared,
                 stream=request.stream,

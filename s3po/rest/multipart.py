@@ -73,7 +73,16 @@ class MultipartOperations(Sender):
         check_key(key)
         sent: dict[str, str] = {}
         add_object_headers(sent, content_type, metadata, storage_class)
-        add_headers(sent, headers)
+        return self._begin_upload(bucket, key, add_headers(sent, headers))
+
+    def _begin_upload(
+        self,
+        bucket: str,
+        key: str,
+        sent: dict[str, str],
+        headers: Mapping[str, str] | None = None,
+    ) -> CreateMultipartUploadResult:
+        """`create_multipart_upload` with headers as they are; `headers` are for a look at open uploads."""
         asked = self._clock() + self._learned.skew
         seen: list[bytes] = []
         backoff = self.backoff()
@@ -97,11 +106,12 @@ class MultipartOperations(Sender):
             except (TransportError, MalformedResponse, S3Error) as error:
                 if not is_outcome_unknown(error):
                     raise
-                left = self._drop_unread_upload(bucket, key, asked, seen)
+                left = self._drop_unread_upload(bucket, key, asked, seen, headers)
                 if left:
                     error.message += f"; it may have begun {left}, which is still open"
                 if (
-                    isinstance(error, (MalformedResponse, DeadlineExceeded))
+                    (isinstance(error, MalformedResponse) and left)
+                    or isinstance(error, DeadlineExceeded)
                     or backoff.count + 1 >= self.config.max_attempts
                     or not backoff.wait(self.deadline)
                 ):
@@ -109,16 +119,24 @@ class MultipartOperations(Sender):
                 continue
             return result
 
-    def _drop_unread_upload(self, bucket: str, key: str, asked: float, seen: list[bytes]) -> str:
+    def _drop_unread_upload(
+        self,
+        bucket: str,
+        key: str,
+        asked: float,
+        seen: list[bytes],
+        headers: Mapping[str, str] | None,
+    ) -> str:
         """Abort the upload whose answer could not be read; names uploads that may be it."""
         since = datetime.fromtimestamp(asked, UTC) - _DATE_TOLERANCE
         left = []
         try:
-            for upload in self.list_multipart_uploads(bucket, prefix=key).uploads:
+            found = self.list_multipart_uploads(bucket, prefix=key, headers=headers)
+            for upload in found.uploads:
                 if upload.key != key or (upload.initiated is not None and upload.initiated < since):
                     continue
                 if any(upload.upload_id.encode() in content for content in seen):
-                    self.abort_multipart_upload(bucket, key, upload.upload_id)
+                    self.abort_multipart_upload(bucket, key, upload.upload_id, headers=headers)
                 else:
                     # Somebody else may have begun it meanwhile.
                     left.append(upload.upload_id)

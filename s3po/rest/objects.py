@@ -32,6 +32,7 @@ from s3po.models import (
 )
 from s3po.rest import codec
 from s3po.rest.checks import (
+    add_checksum,
     add_headers,
     add_object_headers,
     check_body,
@@ -92,6 +93,8 @@ class ObjectOperations(Sender):
             sent["content-md5"] = check_value("content_md5", content_md5)
         if headers is not None:
             check_checksum_headers(add_headers(sent, headers))
+        if self.default_checksum is not None:
+            add_checksum(sent, body, self.default_checksum)
         result: PutObjectResult = self.send(
             Request(
                 "put_object",

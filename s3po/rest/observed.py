@@ -40,12 +40,12 @@ class ObservedClient(Client):
         finally:
             self._attempts.pop(name, None)
 
-    def _exchange(self, request: Request, region: str | None) -> Response:
+    def _exchange(self, request: Request, region: str | None, generation: int) -> Response:
         attempts = self._attempts
         attempt = attempts[id(request)] = attempts.get(id(request), 0) + 1
         began = perf_counter()
         try:
-            response = super()._exchange(request, region)
+            response = super()._exchange(request, region, generation)
         except S3poError as error:
             self._report(request, attempt, began, None, error)
             raise

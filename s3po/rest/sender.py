@@ -32,6 +32,8 @@ class Sender:
     config: Config
     endpoint: Endpoint
     deadline: float | None
+    #: The checksum that uploads have unasked, where the store is known to take it.
+    default_checksum: str | None
     _learned: Learned
     _clock: Callable[[], float]
 

@@ -42,6 +42,10 @@ _GATEWAY_STATUSES = frozenset({502, 504}) | _FRONT_END_STATUSES
 #: among them: its parts must go up anew.
 _RACING_WRITES = frozenset({"put_object", "copy_object", "delete_object"})
 
+#: Bytes that are not those of their digest, by codes of S3: something on the way changed them.
+_DIGEST_CODES = frozenset({"BadDigest", "XAmzContentSHA256Mismatch"})
+_UPLOADS = frozenset({"put_object", "upload_part"})
+
 
 def is_throttling(error: S3poError) -> bool:
     """Whether the store asks for fewer requests."""
@@ -63,6 +67,11 @@ def is_transient(error: S3poError, request: Request | None = None) -> bool:
                 error.code == "ConditionalRequestConflict"
                 and request is not None
                 and request.operation in _RACING_WRITES
+            )
+            or (
+                error.code in _DIGEST_CODES
+                and request is not None
+                and request.operation in _UPLOADS
             )
         )
     if isinstance(error, TransportError):

@@ -30,7 +30,7 @@ from s3po.transfer.plan import iter_ranges, part_size_for, usual_part_size
 from s3po.transfer.source import Progress, StreamSource
 from s3po.transfer.tasks import TaskGroup
 from s3po.transfer.upload import MultipartUpload, guard_progress, upload_stream
-from s3po.transfer.verify import verifier_for
+from s3po.transfer.verify import find_verifier
 from s3po.transport.hubs import yield_to_loop
 
 #: The store copies without us: fewer, larger parts are fewer requests.
@@ -406,8 +406,9 @@ class _Copy:
 
 def _source_of(pinned: PinnedObject, found: GetObjectResult) -> StreamSource:
     """The bytes of an object, from its first answer on; the last are given when all are verified."""
-    config = pinned.client.config
-    verifier = verifier_for(found, config, pinned.client.endpoint.provider)
+    verifier = find_verifier(
+        pinned.client, pinned.bucket, pinned.key, found, pinned.version_id, pinned.headers
+    )
     hasher = None if verifier is None else verifier.new()
     body: ResumableBody | None = None if pinned.size is None else pinned.body_of(found)
 

@@ -19,7 +19,7 @@ from s3po.transfer.source import Progress, check_encoding
 from s3po.transfer.tasks import TaskGroup, stay_in_process
 from s3po.transfer.threads import run_in_thread
 from s3po.transfer.upload import guard_progress
-from s3po.transfer.verify import Verifier, verifier_for
+from s3po.transfer.verify import Verifier, find_verifier
 from s3po.transport.hubs import BYTES_PER_TURN, yield_to_loop
 
 _md5 = hashlib.md5
@@ -77,7 +77,7 @@ def download(
                     not client.config.check_etags
                     or _md5(data, usedforsecurity=False).hexdigest() != etag
                 ) and part_number is None:
-                    _verify(found, data, client, bucket, key)
+                    _verify(found, data, client, bucket, key, version_id, headers)
                 if progress is not None and data:
                     progress(len(data))
                 return data if encoding is None else data.decode(encoding)
@@ -161,8 +161,16 @@ def download_file(
     return DownloadResult(bucket, key, found.etag, size, found.version_id)
 
 
-def _verify(found: GetObjectResult, data: bytes, client: Client, bucket: str, key: str) -> None:
-    verifier = verifier_for(found, client.config, client.endpoint.provider)
+def _verify(
+    found: GetObjectResult,
+    data: bytes,
+    client: Client,
+    bucket: str,
+    key: str,
+    version_id: str | None,
+    headers: Mapping[str, str] | None,
+) -> None:
+    verifier = find_verifier(client, bucket, key, found, version_id, headers)
     if verifier is not None:
         hasher = verifier.new()
         hasher.update(data)
@@ -214,12 +222,12 @@ class _Download:
         verifier = None
         try:
             if source.size is None:
-                verifier = verifier_for(found, config, source.client.endpoint.provider)
+                verifier = self._find_verifier(found)
                 hasher = None if verifier is None else verifier.new()
                 length = self._read_to_end(response, hasher)
             else:
                 if source.whole:
-                    verifier = verifier_for(found, config, source.client.endpoint.provider)
+                    verifier = self._find_verifier(found)
                 length = source.stop - source.start
                 self._sink.begin(length)
                 parts = -(-length // self._step)
@@ -246,6 +254,12 @@ class _Download:
         if verifier is not None:
             verifier.check(hasher, operation="download", bucket=source.bucket, key=source.key)
         return length
+
+    def _find_verifier(self, found: GetObjectResult) -> Verifier | None:
+        source = self._source
+        return find_verifier(
+            source.client, source.bucket, source.key, found, source.version_id, source.headers
+        )
 
     def _read_to_end(self, response: ObjectBody, hasher: Any) -> int:
         """A body that ends when it ends; there is no telling where to go on after a break."""
@@ -311,7 +325,7 @@ class _Download:
         start = self._source.start + number * self._step
         stop = min(start + self._step, self._source.stop)
         verifier = self._verifier
-        hasher = None if verifier is None else verifier.new()
+        hasher = None if verifier is None else verifier.new(start)
         self._fetch(body, start, stop, buffer, hasher)
         if verifier is not None:
             verifier.add_part(start, stop - start, hasher)

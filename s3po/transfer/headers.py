@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from s3po.checksums import ALGORITHMS
 from s3po.errors import ConfigError
+from s3po.messages import SecretStr
 from s3po.rest.checks import (
     add_headers,
     add_metadata,
@@ -103,7 +104,7 @@ def build_customer_key(key: object, *, source: bool = False) -> dict[str, str]:
     prefix = _SOURCE_CUSTOMER_KEY if source else _CUSTOMER_KEY
     return {
         f"{prefix}algorithm": "AES256",
-        f"{prefix}key": base64.b64encode(key).decode("ascii"),
+        f"{prefix}key": SecretStr(base64.b64encode(key).decode("ascii")),
         f"{prefix}key-md5": base64.b64encode(digest).decode("ascii"),
     }
 

@@ -6,7 +6,6 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -28,7 +27,7 @@ from s3po.forks import fork_generation, in_forked_child
 from s3po.messages import Body, BytesLike, Request
 from s3po.models import HeadObjectResult, PartInfo, PutObjectResult, UploadResult
 from s3po.rest import Client, codec
-from s3po.rest.checks import check_body, check_checksum_headers, is_conditional
+from s3po.rest.checks import add_checksum, check_body, check_checksum_headers, is_conditional
 from s3po.sigv4 import hash_body
 from s3po.transfer.files import FilePlace
 from s3po.transfer.headers import (
@@ -121,7 +120,13 @@ def upload(
     if part_size is not None:
         check_part_size(part_size)
     upload = MultipartUpload(
-        client, bucket, key, headers=headers, checksum=checksum, progress=progress
+        client,
+        bucket,
+        key,
+        headers=headers,
+        checksum=checksum,
+        default_checksum=client.default_checksum,
+        progress=progress,
     )
     usual = usual_part_size(part_size or client.config.part_size, client.endpoint.provider)
     place = FilePlace(client)
@@ -313,13 +318,16 @@ def _put_object(
     client: Client, bucket: str, key: str, body: BytesLike | Body, headers: Mapping[str, str]
 ) -> PutObjectResult:
     # A part of the headers may be another object's: these are not put through the rules for callers.
+    sent = dict(headers)
+    if client.default_checksum is not None:
+        add_checksum(sent, body, client.default_checksum)
     result: PutObjectResult = client.send(
         Request(
             "put_object",
             "PUT",
             bucket,
             key,
-            headers=dict(headers),
+            headers=sent,
             body=check_body(body),
             parse=codec.parse_put_object,
             idempotent=not is_conditional(headers),
@@ -352,6 +360,7 @@ class MultipartUpload:
         "_checksum",
         "_checksum_type",
         "_completing",
+        "_default_checksum",
         "_done",
         "_generation",
         "_headers",
@@ -377,6 +386,7 @@ class MultipartUpload:
         *,
         headers: Mapping[str, str] | None = None,
         checksum: str | None = None,
+        default_checksum: str | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.client = client
@@ -393,6 +403,8 @@ class MultipartUpload:
         self._whole_digests = take_digests(sent)
         self._checksum_type = sent.pop("x-amz-checksum-type", "").upper()
         self._check_checksum()
+        #: Of parts, where the caller says nothing; `put_object` has it by itself.
+        self._default_checksum = default_checksum
         self._write_id: str | None = None
         self._headers = sent
         self._part_headers = headers_of_part(sent) or None
@@ -498,6 +510,12 @@ class MultipartUpload:
     def begin(self) -> None:
         """Begin the multipart upload. Interrupted amid that, it waits a little for what to abort."""
         self._check_whole_digests()
+        if self._checksum is None and self._default_checksum is not None:
+            # S3 refuses a part's checksum of another kind than the upload was begun with.
+            self._checksum = self._default_checksum
+            self._checksum_type = (
+                "COMPOSITE" if self._bucket.endswith(DIRECTORY_BUCKET_SUFFIX) else "FULL_OBJECT"
+            )
         if self.client.config.mark_writes:
             self._write_id = self._headers[f"x-amz-meta-{WRITE_ID}"] = new_write_id()
         with TaskGroup(1) as group:
@@ -530,16 +548,8 @@ class MultipartUpload:
         if self._checksum is not None:
             sent["x-amz-checksum-algorithm"] = self._checksum.upper()
             sent["x-amz-checksum-type"] = self._checksum_type
-        request = Request(
-            "create_multipart_upload",
-            "POST",
-            self._bucket,
-            self._key,
-            query=(("uploads", None),),
-            headers=sent,
-            parse=partial(codec.parse_create_multipart_upload, bucket=self._bucket, key=self._key),
-        )
-        self.upload_id = self.client.send(request).result.upload_id
+        found = self.client._begin_upload(self._bucket, self._key, sent, self._upload_headers)
+        self.upload_id = found.upload_id
 
     def next_number(self, size: int) -> int:
         """The number of the next part, of `size` bytes."""

@@ -6,46 +6,73 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from copy import copy
+from itertools import accumulate
 from typing import Any
 
+from s3po import log
 from s3po.checksums import combine_crc, encode, new
-from s3po.config import Config
-from s3po.errors import IntegrityError
+from s3po.config import MAX_PARTS
+from s3po.errors import IntegrityError, S3Error, S3poError
 from s3po.models import GetObjectResult
 from s3po.providers import UNKNOWN, Provider
+from s3po.rest import Client
+from s3po.transfer.headers import headers_of_part
+
+_log = log.logger("transfer")
 
 #: In the order of what they cost.
 _CHECKSUMS = ("crc32", "sha1", "sha256", "crc64nvme", "crc32c")
 _CRCS = ("crc32", "crc32c", "crc64nvme")
 
+#: Parts that are asked for one by one where a store does not list them.
+_MOST_HEADS = 32
+
 
 class Verifier:
-    """The checksum that the bytes of one object must have."""
+    """The checksum that the bytes of one object must have.
 
-    __slots__ = ("_algorithm", "_expected", "_parts", "combines")
+    `sizes` are those of its parts where the checksum is made of the parts' checksums.
+    """
 
-    def __init__(self, algorithm: str, expected: str) -> None:
+    __slots__ = ("_algorithm", "_expected", "_pieces", "_stops", "combines")
+
+    def __init__(self, algorithm: str, expected: str, sizes: Sequence[int] | None = None) -> None:
         self._algorithm = algorithm
         self._expected = expected
-        #: True where parts can be hashed each by itself, in any order.
+        #: True where pieces can be hashed each by itself, in any order.
         self.combines = algorithm in _CRCS
-        #: By its first byte's offset, each part's digest and length.
-        self._parts: dict[int, tuple[bytes, int]] = {}
+        #: By its first byte's offset, each piece's digest and length.
+        self._pieces: dict[int, tuple[bytes, int]] = {}
+        #: Where the object's parts end.
+        self._stops = None if sizes is None else list(accumulate(sizes))
 
-    def new(self) -> Any:
-        """A hasher, with `update`."""
+    def new(self, start: int = 0) -> Any:
+        """A hasher of the bytes from `start` on, with `update`."""
         if self._algorithm == "md5":
             return hashlib.md5(usedforsecurity=False)
+        if self._stops is not None:
+            return _PartsHasher(self._algorithm, self._stops, start)
         return new(self._algorithm)
 
     def add_part(self, start: int, length: int, hasher: Any) -> None:
-        self._parts[start] = hasher.digest(), length
+        """Add what a hasher from `new(start)` was fed."""
+        if isinstance(hasher, _PartsHasher):
+            self._pieces.update(hasher.pieces())
+        else:
+            self._pieces[start] = hasher.digest(), length
 
     def check(self, hasher: Any, *, operation: str, bucket: str, key: str) -> None:
         """IntegrityError unless the bytes that `hasher` was fed are the object's; None: all parts."""
-        digest = self._combined() if hasher is None else hasher.digest()
-        found = digest.hex() if self._algorithm == "md5" else encode(digest)
+        if self._stops is not None:
+            if hasher is not None:
+                self.add_part(0, 0, hasher)
+            found = self._composite(self._stops)
+        else:
+            digest = self._combined() if hasher is None else hasher.digest()
+            found = digest.hex() if self._algorithm == "md5" else encode(digest)
         if found != self._expected:
             name = "MD5" if self._algorithm == "md5" else self._algorithm.upper()
             raise IntegrityError(
@@ -53,27 +80,175 @@ class Verifier:
             ).add_context(operation=operation, bucket=bucket, key=key)
 
     def _combined(self) -> bytes:
-        parts = [self._parts[start] for start in sorted(self._parts)]
-        whole = parts[0][0]
-        for digest, length in parts[1:]:
+        return self._join([self._pieces[start] for start in sorted(self._pieces)])
+
+    def _join(self, pieces: Sequence[tuple[bytes, int]]) -> bytes:
+        whole = pieces[0][0]
+        for digest, length in pieces[1:]:
             whole = combine_crc(self._algorithm, whole, digest, length)
         return whole
 
+    def _composite(self, stops: Sequence[int]) -> str:
+        """The checksum of the parts' checksums, as S3 has it."""
+        whole = new(self._algorithm)
+        starts = sorted(self._pieces)
+        at = 0
+        for stop in stops:
+            pieces = []
+            while at < len(starts) and starts[at] < stop:
+                pieces.append(self._pieces[starts[at]])
+                at += 1
+            if pieces:
+                whole.update(self._join(pieces))
+        return f"{encode(whole.digest())}-{len(stops)}"
 
-def verifier_for(
-    found: GetObjectResult, config: Config, provider: Provider = UNKNOWN
+
+class _PartsHasher:
+    """Hashes bytes in order, and begins anew where a part of the object does."""
+
+    __slots__ = ("_algorithm", "_begin", "_hasher", "_pieces", "_position", "_stops")
+
+    def __init__(self, algorithm: str, stops: Sequence[int], start: int) -> None:
+        self._algorithm = algorithm
+        self._stops = stops
+        #: Offsets of the piece at hand and of the next byte.
+        self._begin = self._position = start
+        self._hasher = new(algorithm)
+        self._pieces: dict[int, tuple[bytes, int]] = {}
+
+    def update(self, data: Any, /) -> None:
+        with memoryview(data) as view, view.cast("B") as flat:
+            done = 0
+            while done < len(flat):
+                index = bisect_right(self._stops, self._position)
+                left = len(flat) - done
+                if index < len(self._stops):
+                    left = min(left, self._stops[index] - self._position)
+                with flat[done : done + left] as chunk:
+                    self._hasher.update(chunk)
+                done += left
+                self._position += left
+                if index < len(self._stops) and self._position == self._stops[index]:
+                    self._end_piece()
+
+    def _end_piece(self) -> None:
+        length = self._position - self._begin
+        if length:
+            self._pieces[self._begin] = self._hasher.digest(), length
+            self._begin = self._position
+            self._hasher = new(self._algorithm)
+
+    def pieces(self) -> dict[int, tuple[bytes, int]]:
+        """By its first byte's offset, each piece's digest and length."""
+        self._end_piece()
+        return self._pieces
+
+
+def find_verifier(
+    client: Client,
+    bucket: str,
+    key: str,
+    found: GetObjectResult,
+    version_id: str | None = None,
+    sent: Mapping[str, str] | None = None,
 ) -> Verifier | None:
-    """How to verify an answer to a GET of a whole object; None where nothing is known of its bytes."""
+    """How to verify an answer to a GET of a whole object; None where nothing is known of its bytes.
+
+    Where the checksum is made of the parts' checksums the store is asked for the parts' sizes; `sent` are
+    the headers that the GET was sent with.
+    """
     headers = found.headers
-    # That of an object in parts may be made of the parts' checksums, which we do not have.
-    if headers.get("x-amz-checksum-type", "FULL_OBJECT") == "FULL_OBJECT":
-        for algorithm in _CHECKSUMS:
-            value = headers.get(f"x-amz-checksum-{algorithm}")
-            if value and "-" not in value:
-                return Verifier(algorithm, value)
-    if config.check_etags and may_be_md5(found.etag, headers, provider):
+    full = headers.get("x-amz-checksum-type", "FULL_OBJECT") == "FULL_OBJECT"
+    for algorithm in _CHECKSUMS:
+        value = headers.get(f"x-amz-checksum-{algorithm}")
+        if not value:
+            continue
+        if full and "-" not in value:
+            return Verifier(algorithm, value)
+        count = value.rpartition("-")[2]
+        if count.isascii() and count.isdigit() and 1 <= int(count[:6]) <= MAX_PARTS:
+            sizes = _part_sizes(client, bucket, key, found, int(count), version_id, sent or {})
+            if sizes is not None:
+                return Verifier(algorithm, value, sizes)
+    if client.config.check_etags and may_be_md5(found.etag, headers, client.endpoint.provider):
         return Verifier("md5", found.etag.lower())
     return None
+
+
+def _part_sizes(
+    client: Client,
+    bucket: str,
+    key: str,
+    found: GetObjectResult,
+    count: int,
+    version_id: str | None,
+    sent: Mapping[str, str],
+) -> list[int] | None:
+    """The sizes of an object's parts; None where the store does not tell.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html
+    """
+    size = found.size
+    if count == 1:
+        return [size]
+    # The body at hand has the place that the call is entitled to in a batch: to wait for another one
+    # could be for ever.
+    client = copy(client)
+    client.limiter = None
+    headers = headers_of_part({name.lower(): value for name, value in sent.items()})
+    version_id = version_id or found.version_id
+    try:
+        try:
+            sizes = _listed_sizes(client, bucket, key, found, version_id, headers)
+        except S3Error as error:
+            # It needs a permission of its own, and not all stores have it.
+            _log.debug("the parts of s3://%s/%a are not listed: %s", bucket, key, error)
+            sizes = None
+        if sizes is None and count <= _MOST_HEADS:
+            sizes = []
+            for number in range(1, count):
+                head = client.head_object(
+                    bucket,
+                    key,
+                    part_number=number,
+                    if_match=found.etag or None,
+                    version_id=version_id,
+                    headers=headers,
+                )
+                sizes.append(int(head.headers.get("content-length", "0")))
+            sizes.append(size - sum(sizes))
+    except (S3poError, ValueError) as error:
+        _log.debug("the parts of s3://%s/%a are not known: %s", bucket, key, error)
+        return None
+    if sizes is None or len(sizes) != count or sum(sizes) != size or min(sizes) <= 0:
+        _log.debug("the parts of s3://%s/%a are not known", bucket, key)
+        return None
+    return sizes
+
+
+def _listed_sizes(
+    client: Client,
+    bucket: str,
+    key: str,
+    found: GetObjectResult,
+    version_id: str | None,
+    headers: Mapping[str, str],
+) -> list[int] | None:
+    sizes: list[int] = []
+    parameters: dict[str, Any] = {"ObjectAttributes": ["ETag", "ObjectParts"]}
+    if version_id is not None:
+        parameters["VersionId"] = version_id
+    while len(sizes) < MAX_PARTS:
+        answer = client.get_object_attributes(bucket, key, headers=headers, **parameters)
+        listed = answer.get("ObjectParts") or {}
+        if answer.get("ETag", found.etag).strip('"') != found.etag:
+            return None
+        page = [part.get("Size") or 0 for part in listed.get("Parts") or ()]
+        sizes += page
+        if not page or not listed.get("IsTruncated"):
+            break
+        parameters["PartNumberMarker"] = int(listed.get("NextPartNumberMarker") or 0)
+    return sizes or None
 
 
 def may_be_md5(etag: str, headers: Mapping[str, str], provider: Provider = UNKNOWN) -> bool:

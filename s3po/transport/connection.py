@@ -20,7 +20,7 @@ from urllib3.response import HTTPResponse
 from urllib3.util.util import to_str
 
 from s3po.errors import ConfigError, IncompleteBody, IntegrityError, MalformedResponse
-from s3po.messages import Body, BytesLike
+from s3po.messages import Body, BytesLike, SecretBytes
 from s3po.transport import http11
 from s3po.transport.bodies import (
     BytesBody,
@@ -190,7 +190,7 @@ class ConnectionMixin:
             return self.send_bytes(head)
         if isinstance(body, (bytes, bytearray, memoryview)):
             if length <= SMALL_BODY:
-                return self.send_bytes(b"".join((head, body)))
+                return self.send_bytes(SecretBytes(b"".join((head, body))))
             self.sock.watch_rate(True)
             complete = self.send_bytes(head) and self.send_bytes(memoryview(body).cast("B"))
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from s3po.errors import ConfigError, MalformedResponse
+from s3po.messages import SecretBytes
 
 #: A response's head may be this long. S3 sends up to 2 KB of metadata, in any number of entries.
 MAX_HEAD = 64 * 1024
@@ -59,10 +60,13 @@ def build_head(
         or not target.isprintable()
         or not _is_token(method)
     ):
+        # A traceback with locals shows no signature.
+        del lines, text
         raise ConfigError(_complaint(method, headers))
     try:
-        return text.encode("utf-8")
+        return SecretBytes(text.encode("utf-8"))
     except UnicodeEncodeError:
+        del lines, text
         raise ConfigError("a header holds a lone surrogate, which has no bytes") from None
 
 

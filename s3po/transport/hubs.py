@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from importlib import import_module
@@ -30,6 +31,8 @@ _get_ident = get_original("_thread", "get_ident")
 
 #: Bytes that a greenlet may move or hash between two turns of the loop: some milliseconds of work.
 BYTES_PER_TURN = 4 * 1024 * 1024
+#: Seconds that a fork waits for an import in another thread.
+_FORK_PATIENCE = 10.0
 #: Seconds that a greenlet may compute between two turns of the loop.
 SECONDS_PER_TURN = 0.005
 
@@ -91,17 +94,54 @@ def can_start_threads() -> bool:
     return threading.main_thread().is_alive()
 
 
+class _Imports:
+    """Imports in other threads, and forks, one at a time.
+
+    A child has none of its parent's threads: what one of them was importing, the child would wait for
+    for ever.
+    """
+
+    def __init__(self) -> None:
+        self._lock = get_original("_thread", "allocate_lock")()
+        self._held = False
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(
+                before=self._before_fork,
+                after_in_parent=self._after_fork,
+                after_in_child=self._after_fork,
+            )
+
+    def load(self, name: str) -> None:
+        with self._lock:
+            import_module(name)
+
+    def _before_fork(self) -> None:
+        # Whoever forks amid an import of its own may be what the other thread waits for.
+        self._held = self._lock.acquire(timeout=_FORK_PATIENCE)
+
+    def _after_fork(self) -> None:
+        if self._held:
+            self._held = False
+            self._lock.release()
+
+
+_imports: _Imports | None = None
+
+
 def import_in_thread(name: str) -> None:
     """Import a module while other greenlets of this thread go on; at once where there can be none.
 
     In programs that gevent has patched, modules are imported at once: imports in several threads can
     fail there.
     """
+    global _imports
     hub = get_hub_if_exists()
     if hub is None or is_module_patched("threading") or not can_start_threads():
         import_module(name)
     else:
-        hub.threadpool.apply(import_module, (name,))
+        if _imports is None:
+            _imports = _Imports()
+        hub.threadpool.apply(_imports.load, (name,))
 
 
 def keep_hub() -> None:

@@ -63,12 +63,16 @@ def _parse_proxy(proxy: str) -> Any:
         (host or "").encode("idna")
     except ValueError:
         raise ConfigError("the URL of a proxy is broken: its host, or its port") from None
-    if parts.scheme not in _PROXY_SCHEMES:
+    scheme = parts.scheme
+    if scheme not in _PROXY_SCHEMES:
+        # Nor is it among the locals of a traceback.
+        del parts
         raise ConfigError(
             f"the URL of a proxy must begin with one of {', '.join(_PROXY_SCHEMES)}, "
-            f"not with {parts.scheme!a}"
+            f"not with {scheme!a}"
         )
     if not host or any(letter <= " " or letter == "\x7f" for letter in proxy) or port == 0:
+        del parts
         raise ConfigError("the URL of a proxy names no host, or a port that is none")
     return parts
 

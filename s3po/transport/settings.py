@@ -8,6 +8,7 @@ import sys
 from urllib.parse import urlsplit
 
 from s3po.config import Config
+from s3po.messages import SecretStr
 
 _NO_BRACKETS = str.maketrans("", "", "[]")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -23,7 +24,7 @@ def verify_of(config: Config) -> bool | str:
 def proxies_for(url: str, config: Config) -> dict[str, str]:
     """The proxies for a URL by scheme, as requests knows them."""
     if config.proxies is not None:
-        return dict(config.proxies)
+        return {name: SecretStr(url) for name, url in config.proxies.items()}
     if not _may_have_proxies():
         return {}
     from urllib.request import getproxies, proxy_bypass
@@ -34,7 +35,7 @@ def proxies_for(url: str, config: Config) -> dict[str, str]:
         return {}
     if sys.platform in ("darwin", "win32") and proxy_bypass(urlsplit(url).hostname or ""):
         return {}
-    return proxies
+    return {name: SecretStr(url) for name, url in proxies.items()}
 
 
 def proxy_for(url: str, proxies: dict[str, str]) -> str | None:
@@ -46,7 +47,7 @@ def proxy_for(url: str, proxies: dict[str, str]) -> str | None:
     for name in (f"{parts.scheme}://{host}", parts.scheme, f"all://{host}", "all"):
         proxy = proxies.get(name)
         if proxy:
-            return proxy if "://" in proxy else f"http://{proxy}"
+            return SecretStr(proxy if "://" in proxy else f"http://{proxy}")
     return None
 
 

@@ -10,6 +10,7 @@ import gevent.socket
 import socks
 from urllib3.contrib.socks import SOCKSProxyManager
 
+from s3po.messages import SecretStr
 from s3po.transport.connection import (
     ConnectionMixin,
     GeventHTTPConnection,
@@ -90,7 +91,10 @@ def socks_manager(proxy: str, num_pools: int) -> Any:
     login: Any = {}
     if parts.username:
         # Not every urllib3 decodes them.
-        login = {"username": unquote(parts.username), "password": unquote(parts.password or "")}
+        login = {
+            "username": unquote(parts.username),
+            "password": SecretStr(unquote(parts.password or "")),
+        }
     manager = SOCKSProxyManager(proxy, num_pools=num_pools, maxsize=1, **login)
     manager.pool_classes_by_scheme = {"http": _SOCKSPool, "https": _SOCKSTLSPool}
     return manager

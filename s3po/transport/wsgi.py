@@ -13,7 +13,7 @@ import requests
 from requests.adapters import BaseAdapter
 
 from s3po.errors import IncompleteBody, IntegrityError
-from s3po.messages import Body, BytesLike
+from s3po.messages import Body, BytesLike, SignedHeaders
 from s3po.transport import http11
 from s3po.transport.bodies import Chunks, RawBody
 from s3po.transport.connection import build_request
@@ -55,9 +55,10 @@ class WSGIAdapter(BaseAdapter):
         if isinstance(body, Chunks):
             body = b"".join(body)
         # The head is built for its checks only: what cannot be sent is refused here as it is on the wire.
-        _, length = build_request(method, target, headers, body)
+        length = build_request(method, target, headers, body)[1]
         if "content-length" not in headers and (body is not None or method in ("PUT", "POST")):
-            headers = {**headers, "content-length": str(length)}
+            headers = SignedHeaders(headers)
+            headers["content-length"] = str(length)
         source = _Input(body, length)
         environ = build_environ(method, *_parse_origin(url[:end]), target, headers, source)
         status, response_headers, chunks = self._call(environ)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -153,3 +155,26 @@ def test_what_the_caller_cleans_up_is_cleaned_up_by_the_parent_alone(
     go_on.set()
     greenlet.get(timeout=60)
     assert not (tmp_path / "mine").exists()
+
+
+def test_a_fork_amid_the_first_signature_leaves_the_child_able_to_sign():
+    """botocore is imported in another thread, of which the child has no copy."""
+    program = """
+import os, signal, sys, time
+import gevent
+import s3po
+conn = s3po.Connection("access", "secret", region_name="us-east-1")
+with conn, conn.mock():
+    job = gevent.spawn(conn.conn.create_bucket, "bucket")
+    while "s3po.sigv4.auth" not in sys.modules:
+        gevent.sleep(0)
+    pid = os.fork()
+    if not pid:
+        signal.alarm(20)
+        conn.conn.create_bucket("childs")
+        os._exit(0)
+    status = os.waitpid(pid, 0)[1]
+    job.get()
+    sys.exit(status != 0)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

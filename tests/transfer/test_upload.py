@@ -525,3 +525,25 @@ def test_md5_of_parts_is_s3s(conn: s3po.Connection) -> None:
         for start in range(0, len(LARGE), 5 * MiB)
     )
     assert result.etag == f"{hashlib.md5(digests).hexdigest()}-3"
+
+
+def test_a_lost_answer_to_the_beginning_is_told_and_leaves_nothing_silently(
+    mock: Any, conn: s3po.Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    mock.faults.add("CreateMultipartUpload", action="lost_answer")
+    data = os.urandom(5 * MiB + 1)
+    conn.upload("bucket", "key", data)
+    assert conn.download("bucket", "key") == data
+    left = [each.upload_id for each in conn.conn.list_multipart_uploads("bucket").uploads]
+    assert len(left) == 1
+    assert left[0] in caplog.text
+
+
+def test_an_unreadable_answer_to_the_beginning_is_asked_for_again(
+    mock: Any, conn: s3po.Connection
+) -> None:
+    mock.faults.add("CreateMultipartUpload", action="empty")
+    data = os.urandom(5 * MiB + 1)
+    conn.upload("bucket", "key", data)
+    assert conn.download("bucket", "key") == data
+    assert not conn.conn.list_multipart_uploads("bucket").uploads

@@ -1581,10 +1581,17 @@ def test_an_unreadable_answer_to_create_leaves_no_upload_open() -> None:
 
 
 def test_uploads_of_before_are_not_suspected() -> None:
-    stage = Stage(ok("?"), uploads("u0", initiated="2020-01-01T00:00:00Z"))
+    before = uploads("u0", initiated="2020-01-01T00:00:00Z")
+    stage = Stage(ok("?"), before, ok("?"), before, ok("?"), before)
     with pytest.raises(MalformedResponse) as caught:
         stage.client.create_multipart_upload("b", "k")
     assert "u0" not in str(caught.value)
+    stage.done()
+
+
+def test_an_unreadable_answer_to_create_that_began_nothing_is_asked_for_again() -> None:
+    stage = Stage(ok(b""), uploads(), ok(BEGUN))
+    assert stage.client.create_multipart_upload("b", "k").upload_id == "new"
     stage.done()
 
 

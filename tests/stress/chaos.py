@@ -1,0 +1,713 @@
+"""Mixed load on a store that fails: `make chaos`.
+
+    python -m tests.stress.chaos --stores mock,moto --seeds 1,2 --operations 20000 --rates 0.01,0.1
+
+Each seed draws a plan: how often requests meet a fault (between the two rates), and which. Greenlets then
+write, read, copy, list and delete, in keys of their own; a ledger has, by key, what may be there by what
+the operations said. At the end, without faults, all that the store holds is compared with it, and nothing
+may be left open: uploads that nobody was told of, temporary files, sockets, greenlets, threads.
+
+(a) `mock` is the mock over a socket, with each of its faults. (b) `moto` is a moto server in a process of
+its own, behind a TCP proxy (`tests/stress/proxy.py`) that is late, resets, cuts, corrupts and swallows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gevent
+
+import s3po
+from s3po.mock import MockS3, faults
+from tests.stress.ledger import ABSENT, Ledger, fingerprint
+from tests.stress.resources import files_below, measure, settle
+
+MiB = 1024 * 1024
+PART = 5 * MiB
+BUCKET = "chaos"
+#: Reads of a part of an object cannot be verified: no byte is changed on their way.
+RANGES = "ranges"
+
+_ROOT = Path(__file__).parent.parent.parent
+
+#: Name, operation, action, and its share of the faults.
+MOCK_FAULTS: tuple[tuple[str, str, faults.Action, float], ...] = (
+    ("503 SlowDown", "*", faults.Error(503, "SlowDown"), 1),
+    ("429", "*", faults.Error(429, "TooManyRequests", retry_after=0.01), 0.5),
+    ("500 InternalError", "*", faults.Error(500, "InternalError"), 1),
+    ("502 with HTML", "*", faults.Error(502, "", body=b"<html>Bad Gateway</html>"), 0.5),
+    ("400 RequestTimeout", "*", faults.Error(400, "RequestTimeout"), 0.5),
+    ("reset before", "*", faults.Reset("before"), 1),
+    ("reset amid", "*", faults.Reset("amid"), 1),
+    ("reset after", "*", faults.Reset("after"), 1),
+    ("lost answer", "*", faults.LostAnswer(), 2),
+    ("stall", "*", faults.Stall(2.0), 0.3),
+    ("cut body", "*", faults.CutBody(), 1),
+    ("trickle", "ListObjectsV2", faults.Trickle(512, 0.001), 0.5),
+    ("cut amid", "GetObject", faults.CutBody(1000), 1),
+    ("stall amid", "GetObject", faults.Stall(2.0, at=100), 0.2),
+    ("corrupt body", "GetObject", faults.CorruptBody(), 1),
+    ("wrong etag of a put", "PutObject", faults.WrongETag(), 1),
+    ("wrong etag of a part", "UploadPart", faults.WrongETag(), 1),
+    ("bad digest", "PutObject", faults.Error(400, "BadDigest"), 0.5),
+    ("error in a 200 of a copy", "CopyObject", faults.ErrorInside(), 3),
+    ("error in a 200 of a completion", "CompleteMultipartUpload", faults.ErrorInside(), 3),
+    ("empty 200 of a copy", "CopyObject", faults.Empty(), 2),
+    ("empty 200 of a completion", "CompleteMultipartUpload", faults.Empty(), 2),
+    ("empty 200, performed", "CompleteMultipartUpload", faults.Empty(performed=True), 2),
+    ("empty 200 of a beginning", "CreateMultipartUpload", faults.Empty(), 1),
+    ("in progress", "CompleteMultipartUpload", faults.Error(500, "InternalError", "This multipart completion is already in progress"), 1),
+    ("clock skew", "*", faults.ClockSkew(), 0.2),
+    ("another region by 400", "*", faults.Redirect("eu-central-1", 400), 0.2),
+    ("another region by 301", "*", faults.Redirect("eu-west-1", 301), 0.2),
+    ("another host by 307", "*", faults.Redirect("us-east-1", 307), 0.2),
+    ("expired token", "*", faults.ExpiredToken(), 0.3),
+)  # fmt: skip
+
+
+class UploadIds(logging.Handler):
+    """Ids of uploads that a WARNING says may be open."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(record.getMessage())
+
+
+class Place:
+    """A store under faults: how to connect to it, and how to end the faults."""
+
+    def __init__(self, url: str, keys: tuple[str, str]) -> None:
+        self.url = url
+        self.keys = keys
+        #: Around them, for the look at the end.
+        self.plain_url = url
+        #: Paths of uploads that were begun, whose answers were lost, and that the store does not let be found.
+        self.hidden: list[str] = []
+
+    def connect(self, *, plain: bool = False, **settings: Any) -> s3po.Connection:
+        access_key, secret_key = self.keys
+        return s3po.Connection(
+            credentials=lambda: s3po.Credentials(access_key, secret_key),
+            region_name="us-east-1",
+            endpoint_url=self.plain_url if plain else self.url,
+            config=s3po.Config(
+                part_size=PART,
+                multipart_threshold=PART,
+                retry_base=0.005,
+                retry_base_throttled=0.01,
+                retry_max=0.2,
+                connect_patience=5.0,
+                resolve_timeout=5.0,
+                read_timeout=30.0 if plain else 0.8,
+                response_checksum_validation="when_supported",
+                **settings,
+            ),
+        )
+
+    def begin_faults(self) -> None:
+        """Do faults from now on."""
+
+    def end_faults(self) -> dict[str, int]:
+        """By kind, how often each fault was done; none is done from now on."""
+        raise NotImplementedError
+
+
+class MockPlace(Place):
+    """The mock over a socket, as a store that has checksums."""
+
+    def __init__(self, server: Any, seed: int, rate: float) -> None:
+        super().__init__(server.url, ("key", "secret"))
+        self._server = server
+        self._seed = seed
+        self._rate = rate
+        self._planned: list[tuple[str, faults.Fault]] = []
+
+    def begin_faults(self) -> None:
+        rng = random.Random(self._seed)
+        # Half of the rate is for faults of any operation, half for those of its own.
+        totals: dict[str, float] = defaultdict(float)
+        for _, operation, _, share in MOCK_FAULTS:
+            totals[operation] += share
+        for name, operation, action, share in MOCK_FAULTS:
+            fault = self._server.mock.faults.add(
+                operation,
+                action=action,
+                bucket=BUCKET if isinstance(action, faults.CorruptBody) else None,
+                rate=self._rate * share / totals[operation] / 2,
+                seed=rng.randrange(1 << 32),
+            )
+            self._planned.append((name, fault))
+
+    def connect(self, *, plain: bool = False, **settings: Any) -> s3po.Connection:
+        return super().connect(plain=plain, provider="aws", addressing_style="path", **settings)
+
+    def end_faults(self) -> dict[str, int]:
+        self._server.mock.faults.clear()
+        counts: Counter[str] = Counter()
+        for name, fault in self._planned:
+            counts[name] += fault.used
+        return counts
+
+
+@contextmanager
+def mock_place(seed: int, rate: float) -> Iterator[Place]:
+    app = MockS3({"key": "secret"}, buckets=(BUCKET, RANGES), log_limit=1000)
+    with app.serve() as server:
+        yield MockPlace(server, seed, rate)
+
+
+class ProxyPlace(Place):
+    def __init__(self, port: int, store_port: int, proxy: subprocess.Popen[str]) -> None:
+        super().__init__(f"http://127.0.0.1:{port}", ("key", "secret"))
+        self.plain_url = f"http://127.0.0.1:{store_port}"
+        self._proxy = proxy
+
+    def end_faults(self) -> dict[str, int]:
+        self._proxy.send_signal(signal.SIGUSR1)
+        output, _ = self._proxy.communicate("x")
+        found = json.loads(output)
+        # To moto all uploads are of 2010, so that none of them can be the one that was just begun.
+        self.hidden = found["begun"]
+        counts: dict[str, int] = found["counts"]
+        return counts
+
+
+@contextmanager
+def moto_place(seed: int, rate: float) -> Iterator[Place]:
+    program = (
+        "from moto.server import ThreadedMotoServer as S\n"
+        "import sys, threading, logging\n"
+        "logging.getLogger('werkzeug').setLevel(logging.ERROR)\n"
+        "s = S('127.0.0.1', 0, verbose=False); s.start(); print(s.get_host_and_port()[1], flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    moto = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    proxy = None
+    try:
+        assert moto.stdout is not None
+        store_port = int(moto.stdout.readline())
+        urllib.request.urlopen(f"http://127.0.0.1:{store_port}/moto-api/").read()
+        proxy = subprocess.Popen(
+            [sys.executable, "-m", "tests.stress.proxy", str(store_port), str(seed), str(rate)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=_ROOT,
+        )
+        assert proxy.stdout is not None
+        place = ProxyPlace(int(proxy.stdout.readline()), store_port, proxy)
+        with place.connect(plain=True) as conn:
+            conn.conn.create_bucket(BUCKET)
+            conn.conn.create_bucket(RANGES)
+        yield place
+    finally:
+        for process in (proxy, moto):
+            if process is not None:
+                process.kill()
+                process.wait()
+                for pipe in (process.stdin, process.stdout):
+                    if pipe is not None:
+                        pipe.close()
+
+
+PLACES: dict[str, Callable[[int, float], Any]] = {"mock": mock_place, "moto": moto_place}
+
+
+class Worker:
+    """One greenlet's operations, in keys of its own."""
+
+    def __init__(self, run: Run, number: int, seed: int) -> None:
+        self.run = run
+        self.conn = run.conn
+        self.ledger = run.ledger
+        self.random = random.Random(seed)
+        self.prefix = f"{number:03}/"
+        self.folder = run.folder / str(number)
+        self.folder.mkdir()
+        self._verbs: list[tuple[Callable[[], None], int]] = [
+            (self.put, 18),
+            (self.put_file, 6),
+            (self.put_stream, 3),
+            (self.write, 4),
+            (self.put_large, 2),
+            (self.put_once, 5),
+            (self.get, 22),
+            (self.get_file, 6),
+            (self.read, 4),
+            (self.get_range, 4),
+            (self.head, 6),
+            (self.copy, 6),
+            (self.move, 2),
+            (self.delete, 5),
+            (self.delete_many, 2),
+            (self.list, 4),
+            (self.batch, 3),
+        ]
+
+    def work(self) -> None:
+        verbs = [verb for verb, weight in self._verbs for _ in range(weight)]
+        while self.run.take():
+            self.random.choice(verbs)()
+
+    # Pieces
+
+    def key(self) -> str:
+        return f"{self.prefix}{self.random.randrange(12)}"
+
+    def data(self) -> bytes:
+        size = self.random.choice((0, 1, 100, 1000, 5000, 20_000, 70_000))
+        return self.random.randbytes(size)
+
+    def attempt(self, name: str, action: Callable[[], Any]) -> tuple[bool, Any]:
+        """Whether it returned, and what it returned or raised."""
+        self.run.counts[name] += 1
+        try:
+            return True, action()
+        except s3po.S3poError as error:
+            self.run.failed(name, error)
+            return False, error
+        except Exception as error:
+            self.run.unexpected.append(f"{name}: {type(error).__name__}: {error}")
+            return False, error
+
+    def store(self, name: str, key: str, data: bytes, action: Callable[[], Any]) -> bool:
+        done, found = self.attempt(name, action)
+        content = fingerprint(data)
+        if done:
+            self.ledger.wrote(f"{BUCKET}/{key}", content)
+        else:
+            self.not_stored(key, content, found)
+        return done
+
+    def not_stored(self, key: str, content: str, error: Exception) -> None:
+        self.ledger.may_have_written(f"{BUCKET}/{key}", content)
+        if isinstance(error, s3po.IntegrityError):
+            # It says that what is stored is not what was sent.
+            self.run.settle_key(key)
+
+    def fetch(self, name: str, key: str, action: Callable[[], bytes | None]) -> None:
+        done, found = self.attempt(name, action)
+        if done:
+            self.ledger.saw(f"{BUCKET}/{key}", ABSENT if found is None else fingerprint(found))
+
+    # Writes
+
+    def put(self) -> None:
+        key, data = self.key(), self.data()
+        self.store("put", key, data, lambda: self.conn.upload(BUCKET, key, data))
+
+    def put_file(self) -> None:
+        key, data = self.key(), self.data()
+        path = self.folder / "source"
+        path.write_bytes(data)
+        self.store("put_file", key, data, lambda: self.conn.upload_file(BUCKET, key, path))
+
+    def put_stream(self) -> None:
+        key, data = self.key(), self.data()
+        self.store(
+            "put_stream",
+            key,
+            data,
+            lambda: self.conn.upload(BUCKET, key, iter([data[:9], data[9:]])),
+        )
+
+    def write(self) -> None:
+        key, data = self.key(), self.data()
+
+        def action() -> None:
+            with self.conn.open(BUCKET, key, "wb") as file:
+                file.write(data)
+
+        self.store("write", key, data, action)
+
+    def put_large(self) -> None:
+        key = self.key()
+        data = self.random.randbytes(1000) * (PART // 1000 + self.random.randrange(1, 1500))
+        if self.random.random() < 0.5:
+            self.store("multipart", key, data, lambda: self.conn.upload(BUCKET, key, data))
+            return
+
+        def action() -> None:
+            with self.conn.open(BUCKET, key, "wb") as file:
+                file.write(data)
+
+        self.store("multipart", key, data, action)
+
+    def put_once(self) -> None:
+        # Of its own: by its bytes alone it cannot be told from another writer's of the same.
+        key, data = self.key(), self.random.randbytes(16) + self.data()
+        self.run.counts["put_once"] += 1
+        name = f"{BUCKET}/{key}"
+        content = fingerprint(data)
+        try:
+            self.conn.upload(BUCKET, key, data, if_none_match="*")
+        except s3po.PreconditionFailed:
+            # There was something: ours, of a lost answer, where the condition held before.
+            if self.ledger.state(name) == {ABSENT}:
+                self.ledger.break_("lost", name, "a first write was said to have lost to nobody")
+            self.ledger.may_have_written(name, *(self.ledger.state(name) - {ABSENT}))
+        except s3po.S3poError as error:
+            self.run.failed("put_once", error)
+            self.not_stored(key, content, error)
+        else:
+            if ABSENT not in self.ledger.state(name):
+                self.ledger.break_("lost", name, "a conditional write replaced an object")
+            self.ledger.wrote(name, content)
+
+    def copy(self) -> None:
+        source, target = self.key(), self.key()
+        if source == target:
+            return
+        done, found = self.attempt("copy", lambda: self.copied(self.conn.copy, target, source))
+        self.took(source, target, done, found)
+
+    def copied(self, method: Any, target: str, source: str) -> bool:
+        try:
+            method(BUCKET, target, source_key=source)
+        except s3po.NoSuchKey:
+            return False
+        return True
+
+    def took(self, source: str, target: str, done: bool, found: Any) -> None:
+        origin, name = f"{BUCKET}/{source}", f"{BUCKET}/{target}"
+        if done and not found:
+            self.ledger.saw(origin, ABSENT)
+            return
+        contents = self.ledger.state(origin) - {ABSENT}
+        if done and len(contents) == 1:
+            self.ledger.wrote(name, *contents)
+        elif done:
+            self.ledger._states[name] = contents
+        else:
+            self.ledger.may_have_written(name, *contents)
+
+    def move(self) -> None:
+        source, target = self.key(), self.key()
+        if source == target:
+            return
+        done, found = self.attempt("move", lambda: self.copied(self.conn.move, target, source))
+        self.took(source, target, done, found)
+        if done and found:
+            self.ledger.wrote(f"{BUCKET}/{source}", ABSENT)
+        elif not done:
+            self.ledger.may_have_written(f"{BUCKET}/{source}", ABSENT)
+
+    def delete(self) -> None:
+        key = self.key()
+        done, _ = self.attempt("delete", lambda: self.conn.delete(BUCKET, key))
+        self.deleted(key, done)
+
+    def deleted(self, key: str, done: bool) -> None:
+        name = f"{BUCKET}/{key}"
+        if done:
+            self.ledger.wrote(name, ABSENT)
+        else:
+            self.ledger.may_have_written(name, ABSENT)
+
+    def delete_many(self) -> None:
+        keys = list({self.key() for _ in range(4)})
+        done, _ = self.attempt("delete_many", lambda: self.conn.delete_many(BUCKET, keys))
+        for key in keys:
+            self.deleted(key, done)
+
+    # Reads
+
+    def missing(self, action: Callable[[], bytes]) -> Callable[[], bytes | None]:
+        def read() -> bytes | None:
+            try:
+                return action()
+            except s3po.NoSuchKey:
+                return None
+
+        return read
+
+    def get(self) -> None:
+        key = self.key()
+        self.fetch("get", key, self.missing(lambda: self.conn.download(BUCKET, key)))
+
+    def get_file(self) -> None:
+        key = self.key()
+        path = self.folder / "target"
+
+        def action() -> bytes:
+            self.conn.download_file(BUCKET, key, path)
+            return path.read_bytes()
+
+        self.fetch("get_file", key, self.missing(action))
+
+    def read(self) -> None:
+        key = self.key()
+
+        def action() -> bytes:
+            with self.conn.open(BUCKET, key, "rb") as file:
+                return bytes(file.read())
+
+        self.fetch("read", key, self.missing(action))
+
+    def get_range(self) -> None:
+        number = self.random.randrange(len(self.run.ranges))
+        data = self.run.ranges[number]
+        start = self.random.randrange(len(data))
+        stop = self.random.randrange(start + 1, len(data) + 1)
+        done, found = self.attempt(
+            "get_range", lambda: self.conn.download(RANGES, str(number), range=(start, stop))
+        )
+        if done and found != data[start:stop]:
+            self.ledger.break_("corrupt", f"{RANGES}/{number}", f"range {start}-{stop}")
+
+    def head(self) -> None:
+        key = self.key()
+        done, found = self.attempt("head", lambda: self.conn.exists(BUCKET, key))
+        state = self.ledger.state(f"{BUCKET}/{key}")
+        if done and (found if state == {ABSENT} else not found and ABSENT not in state):
+            self.ledger.break_("lost", f"{BUCKET}/{key}", f"exists is {found}")
+
+    def list(self) -> None:
+        done, found = self.attempt(
+            "list", lambda: {info.key for info in self.conn.list(BUCKET, self.prefix)}
+        )
+        if not done:
+            return
+        for number in range(12):
+            key = f"{self.prefix}{number}"
+            state = self.ledger.state(f"{BUCKET}/{key}")
+            if (key in found and state == {ABSENT}) or (key not in found and ABSENT not in state):
+                self.ledger.break_("lost", f"{BUCKET}/{key}", "by a listing")
+
+    def batch(self) -> None:
+        """Uploads and downloads of many keys; the batch's own error is read by its handles."""
+        keys = list({self.key() for _ in range(6)})
+        writes, reads = keys[: len(keys) // 2], keys[len(keys) // 2 :]
+        contents = {key: self.data() for key in writes}
+        with self.conn.batch(3, raise_errors=False) as batch:
+            stored = {key: batch.upload(BUCKET, key, contents[key]) for key in writes}
+            read = {key: batch.download(BUCKET, key) for key in reads}
+        for key, handle in stored.items():
+            self.store("batch upload", key, contents[key], handle.get)
+        for key, got in read.items():
+            self.fetch("batch download", key, self.missing(got.get))
+
+
+class Run:
+    """One seed against one store."""
+
+    def __init__(
+        self,
+        place: Place,
+        seed: int,
+        operations: int,
+        greenlets: int,
+        folder: Path,
+        verbose: bool,
+    ) -> None:
+        self.place = place
+        self.conn = place.connect()
+        self.ledger = Ledger()
+        self.counts: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
+        self.unexpected: list[str] = []
+        self.named: list[str] = []
+        self.folder = folder
+        self.verbose = verbose
+        self._left = operations
+        #: Open uploads whose ids errors or warnings name.
+        self.told = 0
+        #: Those that nobody could know.
+        self.hidden = 0
+        rng = random.Random(seed)
+        self.ranges = [rng.randbytes(size) for size in (1000, 70_000, 2 * PART)]
+        self._plain = place.connect(plain=True)
+        for number, data in enumerate(self.ranges):
+            self._plain.upload(RANGES, str(number), data)
+        place.begin_faults()
+        self.workers = [Worker(self, number, rng.randrange(1 << 32)) for number in range(greenlets)]
+
+    def settle_key(self, key: str) -> None:
+        """Delete what a write has left that was not what it was to be."""
+        for _ in range(50):
+            try:
+                self._plain.delete(BUCKET, key)
+            except s3po.S3poError:
+                continue
+            self.ledger.wrote(f"{BUCKET}/{key}", ABSENT)
+            return
+        raise RuntimeError("no delete succeeds")
+
+    def take(self) -> bool:
+        self._left -= 1
+        return self._left >= 0
+
+    def failed(self, name: str, error: s3po.S3poError) -> None:
+        cause: Any = error
+        while isinstance(cause, s3po.TransferError) and isinstance(cause.__cause__, s3po.S3poError):
+            cause = cause.__cause__
+        what = type(cause).__name__
+        code = getattr(cause, "code", "")
+        kind = "" if cause is error else f"{type(error).__name__} for "
+        if self.verbose:
+            print(name, error)
+        self.reasons[f"{kind}{what}{' ' + code if code else ''}"] += 1
+        self.named += [str(error), *getattr(error, "__notes__", ())]
+
+    def work(self) -> None:
+        jobs = [gevent.spawn(worker.work) for worker in self.workers]
+        gevent.joinall(jobs, raise_error=True)
+
+    def compare(self) -> list[str]:
+        """Compare the store with the ledger; gives the ids of uploads that nobody was told of."""
+        conn = self._plain
+        found = {
+            f"{BUCKET}/{info.key}": fingerprint(conn.download(BUCKET, info.key))
+            for info in conn.list(BUCKET)
+        }
+        self.ledger.compare(found)
+        told = "\n".join(self.named)
+        unknown = []
+        for bucket in (BUCKET, RANGES):
+            marker: tuple[str | None, str | None] = (None, None)
+            while True:
+                page = conn.conn.list_multipart_uploads(
+                    bucket, key_marker=marker[0], upload_id_marker=marker[1]
+                )
+                for upload in page.uploads:
+                    if upload.upload_id in told:
+                        self.told += 1
+                    elif (path := f"/{bucket}/{upload.key}") in self.place.hidden:
+                        self.place.hidden.remove(path)
+                        self.hidden += 1
+                    else:
+                        about = [each for each in self.named if f"{upload.key} " in f"{each} "]
+                        unknown.append(f"{upload.key} {upload.upload_id} {about}")
+                if not page.is_truncated:
+                    break
+                marker = (page.next_key_marker, page.next_upload_id_marker)
+        return unknown
+
+    def close(self) -> None:
+        self.conn.close()
+        self._plain.close()
+
+
+def run_seed(
+    store: str,
+    seed: int,
+    *,
+    operations: int,
+    rates: tuple[float, float],
+    greenlets: int = 24,
+    patience: float = 3600.0,
+    verbose: bool = False,
+    out: Callable[[str], object] = print,
+) -> bool:
+    """One seed; True where nothing was lost, corrupt or leaked."""
+    rate = random.Random(seed).uniform(*rates)
+    warnings = UploadIds()
+    logger = logging.getLogger("s3po")
+    logger.addHandler(warnings)
+    started = time.monotonic()
+    before = None
+    leaked: list[str] = []
+    with tempfile.TemporaryDirectory() as name, PLACES[store](seed, rate) as place:
+        folder = Path(name)
+        gevent.get_hub().threadpool.kill()
+        before = measure()
+        run = Run(place, seed, operations, greenlets, folder, verbose)
+        try:
+            with gevent.Timeout(patience, RuntimeError(f"not done after {patience:g} s")):
+                run.work()
+            done = place.end_faults()
+            run.named += warnings.texts
+            retries = run.conn.stats.retries
+            unknown = run.compare()
+            leaked += [f"upload {each}" for each in unknown]
+        finally:
+            run.close()
+            logger.removeHandler(warnings)
+        files = {path for path in files_below(folder) if path.name not in ("source", "target")}
+        leaked += [f"file {path.name}" for path in files]
+        counts, reasons, unexpected = run.counts, run.reasons, run.unexpected
+        broken, ledger = run.ledger.broken, run.ledger
+        told, hidden = run.told, run.hidden
+        del run
+        leaked += [f"{count} {kind}" for kind, count in settle(before).items()]
+    out(
+        f"\n{store}, seed {seed}: a fault in {rate:.1%} of requests, {time.monotonic() - started:.0f} s"
+    )
+    total = sum(counts.values())
+    out(f"  {total} operations: " + _listed(counts))
+    out(f"  {sum(done.values())} faults: " + _listed(done))
+    out(f"  {retries} retries")
+    out(f"  {sum(reasons.values())} failed: " + (_listed(reasons) or "none"))
+    if told:
+        out(f"  {told} uploads left open, as their errors say")
+    if hidden:
+        out(f"  {hidden} uploads left open whose beginning was not answered and is not dated")
+    for text in unexpected[:20]:
+        out(f"  unexpected: {text}")
+    for kind, key, what in broken[:20]:
+        out(f"  {kind}: {key}: {what}")
+    for text in leaked[:20]:
+        out(f"  leaked: {text}")
+    out(f"  {ledger.count('lost')} lost, {ledger.count('corrupt')} corrupt, {len(leaked)} leaked")
+    return not (broken or leaked or unexpected)
+
+
+def _listed(counts: Any) -> str:
+    return ", ".join(
+        f"{name} {count}"
+        for name, count in sorted(counts.items(), key=lambda pair: -pair[1])
+        if count
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="chaos", description="Mixed load on a store that fails.")
+    parser.add_argument("--stores", default="mock,moto", help="mock, moto or both")
+    parser.add_argument("--seeds", default="1,2", help="numbers, with commas between")
+    parser.add_argument("--operations", type=int, default=20_000, help="of each seed and store")
+    parser.add_argument("--rates", default="0.01,0.1", help="least and most share of faults")
+    parser.add_argument("--greenlets", type=int, default=24)
+    parser.add_argument("--verbose", action="store_true", help="show each failure")
+    options = parser.parse_args(arguments)
+    least, _, most = options.rates.partition(",")
+    good = True
+    for store in options.stores.split(","):
+        if store not in PLACES:
+            parser.error(f"there is no store {store!r}")
+        for seed in options.seeds.split(","):
+            good &= run_seed(
+                store,
+                int(seed),
+                operations=options.operations,
+                rates=(float(least), float(most or least)),
+                greenlets=options.greenlets,
+                verbose=options.verbose,
+            )
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
