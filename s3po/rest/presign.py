@@ -109,7 +109,7 @@ class PresignOperations(Sender):
         return PresignedPost(url, form)
 
     def _presigning(self, bucket: str, expires: int) -> tuple[Credentials, str | None, float]:
-        """Who signs, for which region where that was learned, and the store's time."""
+        """Credentials, the bucket's region where it was learned, and the store's time."""
         check_int("expires", expires, 1, MAX_EXPIRES)
         credentials = self._provider.get()
         if credentials is None:

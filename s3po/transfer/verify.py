@@ -60,7 +60,7 @@ class Verifier:
 
 
 def verifier_for(found: GetObjectResult, config: Config) -> Verifier | None:
-    """How to verify an answer to a GET of a whole object; None where nothing is known of its bytes."""
+    """Verifier for a GET of a whole object; None where its answer names no checksum."""
     headers = found.headers
     # That of an object in parts may be made of the parts' checksums, which we do not have.
     if headers.get("x-amz-checksum-type", "FULL_OBJECT") == "FULL_OBJECT":

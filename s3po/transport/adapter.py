@@ -157,7 +157,7 @@ class GeventAdapter(HTTPAdapter):
         cert: Any,
         proxies: Any,
     ) -> requests.Response:
-        """Send by what somebody has put in the place of `HTTPAdapter.send`."""
+        """Send by a replaced (instrumented) `HTTPAdapter.send`."""
         config = self._config
         url = request.url or ""
         settings: Any = {
@@ -296,7 +296,7 @@ def _timeouts(timeout: Any, config: Config) -> tuple[Any, Any]:
 
 
 def _as_requests_error(error: S3poError, request: requests.PreparedRequest) -> Exception:
-    """The exception that those who know requests expect."""
+    """Equivalent exception of requests."""
     kind: type[Exception]
     if isinstance(error, ConfigError):
         kind = InvalidURL
@@ -322,7 +322,7 @@ FOREIGN_ERRORS = (
 
 
 def translate(error: Exception, adapter: Any) -> Exception:
-    """What a failure of somebody else's code is to s3po's callers."""
+    """Translate an exception of foreign code (adapter, hook) into one of s3po's."""
     if isinstance(error, S3poError):
         return error
     # The message of such an error may hold the URL, and the URL a signature.
