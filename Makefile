@@ -12,11 +12,12 @@ SOURCES = s3po tests examples benchmarks setup.py
 HASH := $(shell cat setup.py pyproject.toml .ci/venv | sha256sum | cut -c 1-16)
 STAMP = $(VENV)/.stamp-$(HASH)
 
-.PHONY: help demo test lint test-clients test-suites test-oldest bench clean
+.PHONY: help demo test coverage lint test-clients test-suites test-oldest bench clean
 
 help:
 	@echo 'make demo          the whole way on real files: batch, multipart, faults, presigned URL'
-	@echo 'make test          lint, types, all tests, branch coverage'
+	@echo 'make test          lint, types, all tests'
+	@echo 'make coverage      all tests with branch coverage, which slows them by half'
 	@echo 'make lint          ruff and mypy only, over the package, tests, examples, benchmarks'
 	@echo 'make test-oldest   all tests with the oldest dependencies that setup.py allows'
 	@echo 'make test-clients  other S3 clients (aws, s3cmd, rclone, ...) against the served mock'
@@ -42,8 +43,12 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy $(SOURCES)
 
+# As many processes as there are cores; `make test PYTEST_ARGS='-n 0'` is for a debugger.
 test: lint
-	$(BIN)/python -m coverage run -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
+
+coverage: $(STAMP)
+	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report= $(PYTEST_ARGS)
 	$(BIN)/python -m coverage report
 
 # tests/mock_s3 drives the mock by boto3, which then is too old to know all that it asks for.
@@ -51,7 +56,7 @@ test-oldest:
 	@.ci/venv $(OLDEST) $(PYTHON)
 	@$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint .ci/oldest.txt --editable '.[test]'
-	$(OLDEST)/bin/python -m pytest --ignore tests/mock_s3 $(PYTEST_ARGS)
+	$(OLDEST)/bin/python -m pytest -n auto --dist worksteal --ignore tests/mock_s3 $(PYTEST_ARGS)
 
 test-clients: $(STAMP)
 	tests/clients/run $(BIN)/python
