@@ -1370,7 +1370,7 @@ class Connection:
         return Batch(self, poolsize, raise_errors=raise_errors, collect=collect, progress=progress)
 
     def mock(self, *, serve: bool = False, app: MockS3 | None = None) -> Mock:
-        """An S3 in memory in place of the real one, for tests: `with conn.mock() as mock:`.
+        """Mock of S3 in memory in place of the real store, for tests: `with conn.mock() as mock:`.
 
         `mock.start()` and `mock.stop()` do the same for a `setUp` and `tearDown`. Each has a store
         of its own that is gone when it stops; they nest. With `serve=True` it is reached over a

@@ -19,7 +19,7 @@
     ├── MalformedResponse                     an answer that is not what S3 says it is
     ├── IntegrityError                        bytes that differ from what they should be
     ├── TransferError                         many requests that act as one: which of them gave up
-    │   └── OutcomeUnknown                    whether the store has performed it could not be learned
+    │   └── OutcomeUnknown                    the store may or may not have performed it
     ├── DeleteErrors, BatchError              many failures at once, `.failures` in call order
     └── Cancelled                             a call of a batch that was told to stop
 
@@ -284,7 +284,7 @@ class PreconditionFailed(S3Error):
 
 
 class NotModified(S3Error):
-    """304: the object is the one that the caller has already."""
+    """304 Not Modified: the object is the one that the caller has already."""
 
 
 class InvalidRange(S3Error):
@@ -306,7 +306,7 @@ class ServerError(S3Error):
 
 
 class MalformedResponse(S3poError):
-    """The answer is not what S3 says it is: broken XML, a proxy's HTML, an empty 200."""
+    """Response that is not S3's: broken XML, a proxy's HTML, an empty 200."""
 
     status: int = 0
 
@@ -330,7 +330,7 @@ class TransferError(S3poError):
 
 
 class OutcomeUnknown(TransferError):
-    """Whether the store performed a completion, a copy or a conditional write could not be learned.
+    """Unknown outcome: the store may or may not have performed a completion, copy or conditional write.
 
     Neither an abort nor a repeat was sent: the object may be there, or come to be there later.
     `upload_id` is the multipart upload's, for a look at it by `list_parts` (None where there is none);

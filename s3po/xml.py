@@ -114,7 +114,7 @@ def parse(content: bytes | None, *roots: str) -> Node:
 
 
 def _strip(content: bytes) -> bytes:
-    """Without white space around it, and without byte order marks before it, in one go."""
+    """Strip white space on both sides, and byte order marks before it, in one pass."""
     return content.lstrip(b"\xef\xbb\xbf \t\r\n\v\f").rstrip()
 
 
@@ -226,7 +226,7 @@ def glimpse(content: bytes) -> str:
 
 
 def can_carry(text: str) -> bool:
-    """Whether XML 1.0 can hold every character of `text`."""
+    """True if XML 1.0 can hold every character of `text`."""
     return _illegal.search(text) is None
 
 
@@ -260,7 +260,7 @@ def escape(text: str) -> str:
 
 
 def is_plain(text: str) -> bool:
-    """Whether `text` is its own escape."""
+    """True if `text` needs no escaping."""
     return _special(text) is None
 
 

@@ -47,7 +47,7 @@ _getcurrent = gevent.getcurrent
 
 
 class Target(Protocol):
-    """What a call performs."""
+    """Method or callable that a call performs."""
 
     @property
     def name(self) -> str: ...

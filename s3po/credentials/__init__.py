@@ -1,10 +1,10 @@
-"""Who we are to the store.
+"""Credentials, region and endpoint: sources, and the provider that asks them.
 
 ::
 
-    chain.py          what a provider is; the chain that asks one source after the other, and refreshes
+    chain.py          the Provider protocol; the chain that asks one source after the other, and refreshes
     flight.py         one greenlet asks while the others wait or go on
-    context.py        what the sources need from outside: requests, signatures, the time
+    context.py        services for the sources: requests, signatures, the time
     arguments.py      keys that are given to the Connection
     given.py          providers that are given to the Connection
     environment.py    AWS_ACCESS_KEY_ID and its kin
@@ -161,7 +161,7 @@ class _Late:
 
 
 def _sleep(seconds: float) -> None:
-    """Wait, with gevent where this thread has a hub: without one nobody else could run in it."""
+    """Wait, with gevent where this thread has a hub: without one there are no other greenlets."""
     # Nothing is imported: several threads that import gevent at once can fail.
     find_hub = getattr(sys.modules.get("gevent._hub_local"), "get_hub_if_exists", None)
     if find_hub is None or find_hub() is None:

@@ -1,4 +1,4 @@
-"""Keys that are given to the Connection, and what a key's text may look like anywhere."""
+"""Keys that are given to the Connection, and the check of a key's text."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _check(name: str, value: object) -> str | None:
 
 
 def flaw(value: str) -> str:
-    """What is wrong with the text of a key, "" if nothing is. Never says the text itself."""
+    """Description of the fault in the text of a key, "" if there is none. It does not hold the text itself."""
     if not value:
         return "is empty"
     if value != value.strip():

@@ -35,7 +35,7 @@ def read_cache(folder: str, name: str, what: str) -> dict[str, Any] | None:
 
 
 def write_cache(folder: str, name: str, value: Mapping[str, Any]) -> None:
-    """Replace a file at once. That it cannot be written is no error: what it holds is in use already."""
+    """Replace a file at once. A failure to write is ignored: the token is in use already."""
     path = os.path.join(os.path.expanduser(folder), f"{name}.json")
     new = f"{path}.{os.getpid()}.s3po"
     try:

@@ -1,4 +1,4 @@
-"""What a provider is, and the chain that asks one source after the other."""
+"""The Provider protocol, and the chain that asks one source after the other."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _REPEATED = 5.0
 
 
 class Provider(Protocol):
-    """Knows the credentials of the moment. Safe to share between greenlets, threads, and forks."""
+    """Provider of current credentials. Safe to share between greenlets, threads, and forks."""
 
     def get(self) -> Credentials | None:
         """The credentials to sign with; None signs nothing. Asked for each request, so nearly free.
@@ -48,7 +48,7 @@ class Provider(Protocol):
 
 
 class Found:
-    """What a source has found, and what it needs to see later whether that has changed."""
+    """Result of a source, with what it needs to notice a later change."""
 
     __slots__ = ("credentials", "mark")
 
@@ -72,7 +72,7 @@ class Source(Protocol):
         ...
 
     def load(self) -> Found | Sequence[str]:
-        """What is there, or for each place that was tried, why it did not serve.
+        """Load credentials; else return the reason for each place that had none.
 
         Raises CredentialsError where something is there that cannot be used: nobody wants to be
         somebody else, silently, because of a typing error.
@@ -80,7 +80,7 @@ class Source(Protocol):
         ...
 
     def renew(self, found: Found, *, due: bool) -> Found | None:
-        """What is there now; None where that is still the same.
+        """Load credentials anew; None where they have not changed.
 
         With `due` the credentials end soon, or were refused: what takes a request is asked then only.
         Raises CredentialsError where it cannot be had; the old credentials are used on then until
@@ -90,7 +90,7 @@ class Source(Protocol):
 
 
 class Fixed:
-    """Credentials that never change, or None: requests that are not signed."""
+    """Source of credentials that never change, or of None: unsigned requests."""
 
     __slots__ = ("_credentials",)
 
@@ -184,7 +184,7 @@ class Chain:
         return True
 
     def _first(self) -> Credentials | None:
-        """The first credentials; None where another greenlet has asked."""
+        """The first credentials; None where another greenlet is loading."""
         self._repeat_failure()
         with self._flight.enter() as flight:
             if flight is not None:
@@ -200,7 +200,7 @@ class Chain:
         return None
 
     def _join(self) -> None:
-        """Wait for what is under way, and fail as it does."""
+        """Wait for the load that is under way; raise its error."""
         flight = self._flight.wait()
         if flight is not None and flight.error:
             raise CredentialsError(flight.error)
@@ -240,7 +240,7 @@ class Chain:
         )
 
     def _again(self, source: Source, found: Found) -> Credentials | None:
-        """What there is, or what comes instead; None where another greenlet has asked."""
+        """Current or renewed credentials; None where another greenlet is refreshing."""
         old = found.credentials
         left = self._left(old)
         if left <= 0:
@@ -304,7 +304,7 @@ class Chain:
         return old
 
     def _left(self, credentials: Credentials) -> float:
-        """Seconds that credentials have left."""
+        """Seconds until credentials expire."""
         expires = credentials.expires
         return math.inf if expires is None else expires.timestamp() - self._now()
 
@@ -321,7 +321,7 @@ class Chain:
         self._schedule(source, credentials)
 
     def _schedule(self, source: Source, credentials: Credentials) -> None:
-        """Set the time of the next look."""
+        """Set the time of the next refresh."""
         clock = self._clock()
         wait = source.interval
         left = self._left(credentials)

@@ -1,4 +1,4 @@
-"""What the sources need from outside: requests, signatures, the time, and somebody to ask."""
+"""Services for the sources: HTTP requests, signatures, the time, and a prompt."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class RequestSigner(Protocol):
 
 
 class Context:
-    """What the sources of one Connection share."""
+    """Services that the sources of one Connection share."""
 
     __slots__ = ("clock", "fetch", "now", "prompt", "random", "region", "signer", "sleep")
 

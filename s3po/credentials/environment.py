@@ -24,7 +24,7 @@ _EXPIRATION = "AWS_CREDENTIAL_EXPIRATION"
 
 
 class Environment:
-    """AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN. Empty ones are as good as unset.
+    """AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN. Empty ones count as unset.
 
     https://docs.aws.amazon.com/sdkref/latest/guide/feature-static-credentials.html
     """

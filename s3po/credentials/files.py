@@ -44,7 +44,7 @@ _SESSION = "AWS_ROLE_SESSION_NAME"
 
 
 class _Mark:
-    """What was read. The environment has its say once, so the same files are looked at later."""
+    """State of what was read. The environment is read once, so later checks look at the same files."""
 
     __slots__ = ("fingerprints", "locations", "pending", "profile", "static")
 
@@ -143,7 +143,7 @@ class Files:
 
 
 class _MFA:
-    """Whether the user was asked for a code: a session that was made with one is not renewed."""
+    """Record of a prompt for an MFA code: a session that was made with one is not renewed."""
 
     __slots__ = ("asked",)
 
@@ -152,7 +152,7 @@ class _MFA:
 
 
 class _Profiles:
-    """What the files say at one moment, and what can be made of it."""
+    """Snapshot of the shared files, and the resolution of profiles in it."""
 
     __slots__ = ("_context", "_explicit", "_files", "_mfa", "_reader", "_visited", "is_static")
 
@@ -175,7 +175,7 @@ class _Profiles:
         ]
 
     def reasons(self, name: str) -> list[str]:
-        """Why each of the places gave nothing."""
+        """Reasons, one for each place without credentials."""
         reasons = [f"web identity: {_TOKEN_FILE} is not set"]
         for file in self._files:
             section = file.profile(name)
@@ -222,7 +222,7 @@ class _Profiles:
         return "role_arn" in values and "web_identity_token_file" not in values
 
     def _own(self, name: str, *, outer: bool = False) -> Credentials | None:
-        """What a profile has without a role that others lead to."""
+        """Credentials of a profile itself, without assuming a role."""
         context = self._context
         values = self._merged(name)
         credentials = self._web_identity(name, values, outer=outer and not self._explicit)
@@ -311,7 +311,7 @@ class _Profiles:
         return f"s3po-session-{int(self._context.now())}"
 
     def _role(self, name: str) -> Credentials:
-        """The role of a profile, with what its source gives."""
+        """Credentials of a profile's role, assumed with those of its source."""
         from s3po.credentials.sts import assume_role
 
         values = self._merged(name)

@@ -17,7 +17,7 @@ _LONGEST = 0.05
 
 
 class Flight:
-    """A load or refresh that is under way, and who does it."""
+    """A load or refresh that is under way, and the greenlet that performs it."""
 
     __slots__ = ("error", "heirs", "over", "owner", "process")
 
@@ -31,7 +31,7 @@ class Flight:
         self.heirs = [True]
 
     def is_abandoned(self) -> bool:
-        """Whether its greenlet was killed with its thread, or stayed behind in a fork's parent."""
+        """True if its greenlet was killed with its thread, or is in the parent of a fork."""
         return self.process != os.getpid() or bool(self.owner.dead)
 
 
@@ -57,7 +57,7 @@ class SingleFlight:
 
     @contextmanager
     def enter(self) -> Iterator[Flight | None]:
-        """The own flight, for the one who does it; None for those who come while it is under way.
+        """Start a flight and return it; None where another one is under way.
 
         Raises CredentialsError where the owner itself comes again, from within: it would wait for
         itself.
@@ -86,7 +86,7 @@ class SingleFlight:
                 self._flights.pop("flight", None)
 
     def wait(self) -> Flight | None:
-        """Wait for the end of what is under way; returns it, None where nothing is."""
+        """Wait for the end of the current flight and return it; None where there is none."""
         flight = self.current
         if flight is None:
             return None

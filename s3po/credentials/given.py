@@ -61,7 +61,7 @@ def _of_session(session: Any) -> Callable[[], Any]:
 
 
 class _Source:
-    """Something to call."""
+    """Source that calls a function."""
 
     __slots__ = ("_ask", "_name", "interval")
 
@@ -92,7 +92,7 @@ class _Source:
 
 
 class _Other:
-    """A provider of somebody else: asked for each request, its failures are CredentialsErrors."""
+    """Adapter of a foreign provider: asked for each request; its failures are CredentialsErrors."""
 
     __slots__ = ("_given", "_name")
 

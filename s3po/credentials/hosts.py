@@ -1,4 +1,4 @@
-"""Where STS, IAM Identity Center and AWS Sign-In are.
+"""Endpoints of STS, IAM Identity Center and AWS Sign-In.
 
 https://docs.aws.amazon.com/general/latest/gr/sts.html
 https://docs.aws.amazon.com/general/latest/gr/sso.html

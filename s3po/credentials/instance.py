@@ -185,7 +185,7 @@ class Instance:
 
 
 class _NoRole(CredentialsError):
-    """The service is there and has no credentials."""
+    """Error: the metadata service answered without credentials."""
 
 
 def _base(reader: Reader) -> str:

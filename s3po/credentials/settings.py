@@ -34,7 +34,7 @@ _BOUNDS = {"part_size": (MIN_PART_SIZE, MAX_PART_SIZE), "multipart_threshold": (
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is set outside of the program; None where nothing is."""
+    """Settings from outside of the program; None for those not set."""
 
     region: str | None = None
     endpoint_url: str | None = None
@@ -45,7 +45,7 @@ class Settings:
 def resolve_settings(
     profile_name: str | None, *, has_keys: bool = False, has_all: bool = False
 ) -> Settings:
-    """The settings of the environment, else of the profile. Empty ones are as good as unset.
+    """The settings of the environment, else of the profile. Empty ones count as unset.
 
     Raises ConfigError for a config file that is broken, for a profile that is nowhere, and for values
     that cannot be right. With keys given by code (`has_keys`) a leftover AWS_PROFILE is no reason to

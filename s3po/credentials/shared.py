@@ -1,4 +1,4 @@
-"""The two files that all AWS tools share: where they are, which profile is meant, what they hold.
+"""The two files that all AWS tools share: their paths, the profile in use, their text.
 
 https://docs.aws.amazon.com/sdkref/latest/guide/file-location.html
 
@@ -44,7 +44,7 @@ def profile_of(profile_name: str | None) -> Profile:
 
 
 class Location:
-    """Where a file is to be."""
+    """Path of a shared file, and what named it."""
 
     __slots__ = ("is_config", "named", "path", "shown")
 
@@ -68,7 +68,7 @@ class Location:
 
 
 def locate(file: tuple[str, str]) -> Location:
-    """Where CREDENTIALS or CONFIG is."""
+    """Location of the credentials or config file."""
     variable, usual = file
     named = os.environ.get(variable)
     shown = named or usual
@@ -83,7 +83,7 @@ def locate(file: tuple[str, str]) -> Location:
 
 
 class File:
-    """What a file says, or why it says nothing."""
+    """Text and sections of a file, or the reason that there are none."""
 
     __slots__ = ("absent", "broken", "fingerprint", "location", "sections")
 
@@ -109,7 +109,7 @@ class File:
         return self.sections.get(f"profile {name}")
 
     def why_not(self, name: str) -> str:
-        """Why the profile is not in it."""
+        """Reason that the profile is not in it."""
         if self.absent:
             return self.absent
         if self.location.is_config and name in self.sections:
@@ -120,7 +120,7 @@ class File:
 
 
 def read(location: Location) -> File:
-    """Read a file. Raises nothing: what is wrong is said by the answer.
+    """Read a file. Raises nothing: the result holds the error.
 
     A file that is not there is no error, whatever the reason, unless a variable names it: a container
     may run as a user who must not even look into the home that HOME names.

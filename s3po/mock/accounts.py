@@ -1,4 +1,4 @@
-"""Accounts: the access keys that the mock knows, and who owns what is made with them."""
+"""Accounts: the access keys that the mock knows, and the owners they stand for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Authentication of requests and forms: a signature is found, verified, and names an account.
+"""Authentication of requests and forms: verification of the signature, and its account.
 
 Nothing here comes from the code that signs."""
 

@@ -202,7 +202,7 @@ def receive(
     need_length: bool = True,
     checksum: bool = True,
 ) -> Received:
-    """Read the whole body and hold it against what its headers say.
+    """Read the whole body and verify it against its headers.
 
     `algorithm` is one more checksum to compute; without `checksum` those that headers name are not the body's.
     """

@@ -1,4 +1,4 @@
-"""If-Match and its kin, and ranges (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-requests.html)."""
+"""Conditional headers and ranges (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-requests.html)."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from s3po.mock.writes import check_key
 def delete_version(
     request: Request, bucket: Bucket, key: str, version_id: str | None, bypass: bool
 ) -> Headers:
-    """Delete a key (or one version of it) and say what that made."""
+    """Delete a key (or one version of it) and return the headers of the response."""
     if version_id is not None:
         found = access.find_version(bucket, key, version_id)
         if found is None:

@@ -1,4 +1,4 @@
-"""XML as the mock reads and writes it. Its own, on expat: a bug shared with the client could not show."""
+"""XML reader and writer of the mock, on expat; separate from the client's, so that no bug is shared."""
 
 from __future__ import annotations
 

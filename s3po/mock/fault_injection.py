@@ -1,4 +1,4 @@
-"""Faults done to requests: refusals, resets, and bodies that are cut, changed or slow."""
+"""Faults injected into requests: refusals, resets, and bodies that are cut, changed or slow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from s3po.mock.request import Request
 def inject(
     request: Request, record: RequestRecord, action: faults.Action, perform: Callable[[], Answer]
 ) -> Answer:
-    """Do a fault's action to a request; `perform` answers it as it would be without the fault."""
+    """Inject a fault's action into a request; `perform` answers as without the fault."""
     match action:
         case faults.Reset("before"):
             raise WireReset("connection reset (a fault of the mock)")
@@ -84,7 +84,7 @@ def inject(
 
 
 def _drain(request: Request, *, half: bool = False) -> bool:
-    """Read the request's body (or half of it); whether there was one."""
+    """Read the request's body (or half of it); True if there was one."""
     length = content_length(request)
     if not length:
         return False
@@ -206,7 +206,7 @@ def _corrupt(pieces: Iterable[bytes], at: int) -> Iterator[bytes]:
 
 
 def _wait(request: Request, seconds: float) -> None:
-    """Wait as the server can; in process the client's patience ends at once."""
+    """Wait on the server; in process, raise the client's timeout at once."""
     sleep = request.environ.get("s3po.sleep")
     if sleep is None:
         raise TransportTimeout(f"no answer for {seconds:g} s (a fault of the mock)")

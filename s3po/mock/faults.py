@@ -1,4 +1,4 @@
-"""Faults as data: an action, the requests that it is done to, and how often.
+"""Faults as data: an action, the requests that it applies to, and how often.
 
 One definition, two renderings. In process a reset, a cut or a stall is the error of `s3po.errors`
 that a client's transport would have raised, raised out of the application or its iterator; on a
@@ -262,7 +262,7 @@ class Fault:
 
     @property
     def exhausted(self) -> bool:
-        """True once it was used as often as it was meant to be."""
+        """True once it was injected as often as asked for."""
         return self.used > 0 if self.times is None else self.used >= self.times
 
     def __repr__(self) -> str:
@@ -276,7 +276,7 @@ class Fault:
 
 
 class Faults:
-    """The faults of a mock; the first that fits a request is done to it."""
+    """Faults of a mock; the first that matches a request is injected."""
 
     def __init__(self, operations: frozenset[str]) -> None:
         self._operations = operations
@@ -344,7 +344,7 @@ class Faults:
         return iter(list(self._faults))
 
     def unused(self) -> list[Fault]:
-        """Those not done as often as they were meant to be."""
+        """Faults injected less often than asked for."""
         return [fault for fault in self._faults if not fault.exhausted]
 
     def assert_all_used(self) -> None:

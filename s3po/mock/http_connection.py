@@ -49,7 +49,7 @@ _CONTROL = bytes([*range(9), 11, 12, *range(14, 32), 127])
 
 
 class _Closed(Exception):
-    """The client went away."""
+    """Error: the client closed the connection."""
 
 
 class _HeadTimeout(Exception):
@@ -70,7 +70,7 @@ class _Input:
         self.expects = expects
 
     def send_continue(self) -> None:
-        """Tell a client that waits for it to send its body."""
+        """Send 100 Continue to a client that waits for it."""
         self.expects = False
         self.connection.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
 

@@ -26,7 +26,7 @@ def _tokens(text: str) -> list[str | _Wildcard]:
 
 
 def _match(pattern: Sequence[str | _Wildcard], text: str) -> bool:
-    """Greedy, and quadratic at worst: a pattern is somebody else's text."""
+    """Match greedily, quadratic at worst: patterns are untrusted."""
     at = position = 0
     star, resume = -1, 0
     while position < len(text):

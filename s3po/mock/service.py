@@ -58,7 +58,7 @@ class Service:
 
     @property
     def owner(self) -> Owner:
-        """The owner of what nobody is named for: the first account, or the one of an open mock."""
+        """Default owner: the first account, or the one of an open mock."""
         return next(iter(self.accounts.by_id.values()))
 
     @property

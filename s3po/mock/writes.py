@@ -109,7 +109,7 @@ def new_version(
 
 
 def store_version(request: Request, bucket: Bucket, version: Version) -> Headers:
-    """Store a version and say what was stored."""
+    """Store a version and return the headers of the response."""
     if not version.checksum_algorithms:
         version.default_checksum = request.app.defaults.checksum
     version.version_id = bucket.new_version_id()

@@ -1,4 +1,4 @@
-"""What the caller gives, checked before anything is sent: ConfigError, or the header that it becomes."""
+"""Checks of arguments before anything is sent: ConfigError, or the value of a header."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The low-level client: one method per S3 operation, and the ONE loop that sends."""
+"""The low-level client: one method per S3 operation, and the one loop that sends."""
 
 from __future__ import annotations
 
@@ -496,7 +496,7 @@ class Client(
         return min(connect, left), min(read, left)
 
     def _hash(self, body: BytesLike | Body, scheme: str) -> str:
-        """What stands for the body in the signature."""
+        """Hash of the body for the signature, or its placeholder."""
         signing = self.config.payload_signing
         if not body:
             return _EMPTY_HASH
@@ -578,5 +578,5 @@ class _NoSession(Exception):
 
 
 def _is_late(error: S3poError, now: float, deadline: float) -> bool:
-    """Whether an attempt ended because the deadline had shortened its timeouts."""
+    """True if an attempt ended because the deadline had shortened its timeouts."""
     return isinstance(error, TransportTimeout) and now >= deadline - 0.05

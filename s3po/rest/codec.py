@@ -203,7 +203,7 @@ def check_error(response: Response) -> None:
 
 
 def check_done(response: Response) -> None:
-    """For answers of which the head says all: an error or a page of anybody else in a 200 is no success."""
+    """Check a response without a result: an error document or foreign HTML in a 200 is a failure."""
     content = response.content
     # Some say "OK" or "True"; nobody says that something failed in one word.
     if content and not content.isspace() and not (len(content) < 16 and content.isalnum()):
@@ -557,7 +557,7 @@ def last_name(page: ListObjectsResult) -> str:
 
 
 def _is_truncated(root: Node, *following: str) -> bool:
-    """Whether there is a next page: as the answer says, or by its naming one where it does not say."""
+    """True if there is a next page: by IsTruncated, or without it by the marker of a next page."""
     said = root.findtext("IsTruncated").strip().lower()
     if said in ("true", "false"):
         return said == "true"

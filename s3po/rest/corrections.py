@@ -1,4 +1,4 @@
-"""What answers teach about a store: the region of a bucket, the clock, the digests that it demands."""
+"""Facts learned from answers: the region of a bucket, the store's clock, the digests it demands."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _is_region = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?").fullmatch
 
 
 class Learned:
-    """What was learned of a store; all clients that `bind` makes share it."""
+    """Facts learned about a store; all clients that `bind` makes share them."""
 
     __slots__ = (
         "buckets",
@@ -186,7 +186,7 @@ def _named_region(error: S3Error) -> str | None:
 
 
 def add_digest(headers: dict[str, str], request: Request) -> None:
-    """Content-MD5 is the one digest that every store knows.
+    """Add Content-MD5, the one digest that every store knows.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-managing.html
     """

@@ -171,7 +171,7 @@ class ObjectOperations(Sender):
         part_number: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> HeadObjectResult:
-        """What is known of an object without its body.
+        """Metadata of an object, without its body.
 
         Raises NoSuchKey where there is none, NoSuchBucket where the bucket is missing, NotFound where
         the store does not let it be known which of them it is. HEAD answers do not say, so that the
@@ -322,7 +322,7 @@ class ObjectOperations(Sender):
         quiet: bool,
         headers: Mapping[str, str] | None,
     ) -> DeleteObjectsResult:
-        """What DeleteObjects does, by a request for each key."""
+        """Result of DeleteObjects, by one DeleteObject for each key."""
         deleted: list[DeletedInfo] = []
         errors: list[DeleteFailureInfo] = []
         for key, version_id in pairs:

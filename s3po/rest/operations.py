@@ -381,7 +381,7 @@ class TableOperation:
     def _add_checksum(
         self, sent: dict[str, str], body: bytes, bucket: str, algorithm: str | None
     ) -> None:
-        """What S3 demands of a body: the checksum that was chosen, or the one that every store knows."""
+        """Add the digest that S3 demands of a body: the checksum that was chosen, else Content-MD5."""
         if "content-md5" in sent or any(name.startswith("x-amz-checksum-") for name in sent):
             return
         if (

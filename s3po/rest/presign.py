@@ -132,7 +132,7 @@ class PresignOperations(Sender):
         return PresignedPost(url, form)
 
     def _presigning(self, bucket: str, expires: int) -> tuple[Credentials, str | None, float, int]:
-        """Who signs, for which region where that was learned, the store's time, and for how many seconds."""
+        """Credentials, the bucket's region where it was learned, the store's time, seconds of validity."""
         check_int("expires", expires, 1, MAX_EXPIRES)
         credentials = self._provider.get()
         if credentials is None:

@@ -1,4 +1,4 @@
-"""What the groups of operations build on: something that sends."""
+"""Base class of the groups of operations: sends a Request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Gate(Protocol):
 
 
 class Sender:
-    """Takes a Request through; `Client` is the one that does."""
+    """Interface that sends a Request; `Client` implements it."""
 
     __slots__ = ()
 

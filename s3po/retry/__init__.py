@@ -1,4 +1,4 @@
-"""What to try again, and after how long: the retry standard of AWS's SDKs as of 2026, on `urllib3.util.Retry`.
+"""Retries: the retry standard of AWS's SDKs as of 2026, on `urllib3.util.Retry`.
 
 - `classes`: the class of a failure: transient, throttling, or final; by error code before status.
 - `policy`: attempts, delays, the quota and the patience with an endpoint that cannot be reached.

@@ -1,4 +1,4 @@
-"""How often and after how long a request is tried again: `Client.send` asks after each failure."""
+"""Retry policy: number of attempts and delays; `Client.send` asks it after each failure."""
 
 from __future__ import annotations
 

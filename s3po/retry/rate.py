@@ -58,7 +58,7 @@ class RateLimiter:
         self._plateau = 0.0
 
     def acquire(self, until: float | None = None) -> bool:
-        """Wait for leave to send one request; False where `until` (of the clock) would pass before it comes."""
+        """Wait for a token to send one request; False where none comes before `until` (of the clock)."""
         while self.rate is not None:
             self._fill()
             if self._tokens >= 1.0:

@@ -175,7 +175,7 @@ class _Copy:
         return self._head
 
     def _source_headers(self, head: HeadObjectResult | None) -> dict[str, str]:
-        """Which object is copied: the one that was looked at, where one was."""
+        """Headers that name the source; with its ETag where a HEAD was sent."""
         sent = {
             "x-amz-copy-source": copy_source(
                 self._source_bucket, self._source_key, self._version_id

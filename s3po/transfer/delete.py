@@ -181,7 +181,7 @@ def _newest(
 
 
 def _check(item: Key) -> bool:
-    """Whether a key can go with others, in XML; ConfigError where it is none."""
+    """True if a key can go with others, in XML; ConfigError where it is none."""
     if isinstance(item, str):
         return xml_can_carry(check_key(item))
     return xml_can_carry(check_version(item)[0])
@@ -325,7 +325,7 @@ def _error(failure: DeleteFailureInfo, bucket: str) -> S3Error:
 
 
 def _same(error: S3poError, item: Key) -> S3poError:
-    """The error of a whole request, as the one of a key."""
+    """Error of one key, made of the error of the whole request."""
     make, arguments = error.__reduce__()[:2]
     copy: S3poError = make(*arguments)
     copy.key = item if isinstance(item, str) else item[0]

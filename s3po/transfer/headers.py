@@ -245,7 +245,7 @@ def is_replaced(headers: Mapping[str, str]) -> bool:
 
 
 def carried_headers(given: Mapping[str, str], source: Mapping[str, str]) -> dict[str, str]:
-    """What a copy takes over from its source, as the source's headers have it, beside what it is given.
+    """Headers that a copy takes over from its source, beside those it is given.
 
     Metadata is given as a whole or not at all.
     """

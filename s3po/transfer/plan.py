@@ -1,4 +1,4 @@
-"""How an object is cut into parts and ranges. Pure arithmetic."""
+"""Sizes of parts and ranges. Pure arithmetic."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def next_part_size(sent: int, part_size: int, provider: Provider = UNKNOWN) -> i
 
 
 def concurrency_for(part_size: int, usual_part_size: int, max_concurrency: int) -> int:
-    """How many parts of a stream may be held in memory at once."""
+    """Number of parts of a stream that may be held in memory at once."""
     if part_size <= usual_part_size:
         return max_concurrency
     return max(1, min(max_concurrency, _GROWN_BYTES_IN_FLIGHT // part_size))

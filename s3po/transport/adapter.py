@@ -159,7 +159,7 @@ class GeventAdapter(HTTPAdapter):
         cert: Any,
         proxies: Any,
     ) -> requests.Response:
-        """Send by what somebody has put in the place of `HTTPAdapter.send`."""
+        """Send by a replaced (instrumented) `HTTPAdapter.send`."""
         config = self._config
         url = request.url or ""
         settings: Any = {
@@ -295,7 +295,7 @@ def _timeouts(timeout: Any, config: Config) -> tuple[Any, Any]:
 
 
 def _as_requests_error(error: S3poError, request: requests.PreparedRequest) -> Exception:
-    """The exception that those who know requests expect."""
+    """Equivalent exception of requests."""
     kind: type[Exception]
     if isinstance(error, ConfigError):
         kind = InvalidURL

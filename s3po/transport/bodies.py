@@ -20,7 +20,7 @@ _PIECE = 256 * 1024
 
 
 class RawBody:
-    """What urllib3's responses offer of a body, for those who read `requests.Response.raw`."""
+    """Interface of urllib3's responses, for readers of `requests.Response.raw`."""
 
     __slots__ = ()
 
@@ -62,7 +62,7 @@ class RawBody:
             yield chunk
 
     def release_conn(self) -> None:
-        """urllib3's way to say that a response is done with."""
+        """Return the connection to its pool, as urllib3's method of this name does."""
         self.close()
 
     @property

@@ -201,7 +201,7 @@ def is_tls_error(error: BaseException) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """What an error of the network says, in few words."""
+    """Short description of a network error."""
     if is_tls_error(error) and hasattr(error, "verify_message"):
         return error.verify_message or "the certificate is not trusted"
     if isinstance(error, OSError) and error.strerror:

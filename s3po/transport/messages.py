@@ -1,4 +1,4 @@
-"""requests' two messages, lean: made in a microsecond, with all else computed when somebody asks.
+"""Lean subclasses of requests' two messages: attributes are computed on first use.
 
 s3po's own code uses `lower_headers`, a plain dict; those who know requests find what they know.
 """
@@ -108,7 +108,7 @@ class PreparedRequest(requests.PreparedRequest):
 
 
 def to_lean(request: requests.PreparedRequest) -> PreparedRequest:
-    """A request that requests itself prepared, as one of ours; its URL as it stands."""
+    """Convert a request that requests itself prepared; its URL stays as it is."""
     if type(request) is PreparedRequest:
         return request
     url = (request.url or "").partition("#")[0]
@@ -305,7 +305,7 @@ def make_response(
 
 
 def adopt(response: requests.Response, method: str, stream: bool, max_body: int) -> Response:
-    """Somebody else's response (of another adapter, a fake, a hook) as one of ours, its body raw."""
+    """Convert a foreign response (of another adapter, a fake, a hook) to a `Response`, its body raw."""
     if type(response) is Response:
         return response
     headers = {name.lower(): str(value) for name, value in response.headers.items()}

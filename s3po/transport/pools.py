@@ -317,7 +317,7 @@ class Pool:
     def _connect_failure(
         self, error: Exception, connect_timeout: float | None
     ) -> TransportError | ConfigError:
-        """What a failure to connect is to s3po's callers."""
+        """Translate a failure to connect into an exception of s3po's."""
         cause: BaseException = error
         while isinstance(cause, urllib3_errors.HTTPError) and cause.__cause__ is not None:
             cause = cause.__cause__

@@ -75,7 +75,7 @@ class S3Session(requests.Session):
         return response
 
     def _settings_for(self, request: requests.PreparedRequest) -> dict[str, Any]:
-        """What the Config and the environment say, as requests passes it to adapters."""
+        """Settings of the Config and the environment, as requests passes them to adapters."""
         return {
             "stream": False,
             "timeout": (self.config.connect_timeout, self.config.read_timeout),
@@ -99,7 +99,7 @@ class S3Session(requests.Session):
     def _send_traced(
         self, request: PreparedRequest, adapter: BaseAdapter, kwargs: dict[str, Any]
     ) -> requests.Response:
-        """Send by what somebody has put in the place of `requests.Session.send`."""
+        """Send by a replaced (instrumented) `requests.Session.send`."""
         return self._call_foreign(super().send, request, kwargs, adapter)
 
     def _call_foreign(
@@ -172,7 +172,7 @@ class S3Session(requests.Session):
     def _send_replaced(
         self, send: Any, request: requests.PreparedRequest, **kwargs: Any
     ) -> requests.Response:
-        """Send by what somebody has put in the place of this session's `send`."""
+        """Send by a replaced (instrumented) `send` of this session."""
         if type(request) is not PreparedRequest:
             return send(request, **kwargs)  # type: ignore[no-any-return]
         response = self._call_foreign(send, request, kwargs, self)

@@ -21,7 +21,7 @@ _thread_local = get_original("_thread", "_local")()
 
 
 def _scratch() -> tuple[bytearray, memoryview]:
-    """What ciphertext is received into and copied from at once: one for each thread will do."""
+    """Buffer for received ciphertext: it is copied from at once, so each thread has one."""
     try:
         found: tuple[bytearray, memoryview] = _thread_local.scratch
     except AttributeError:

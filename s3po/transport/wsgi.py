@@ -234,7 +234,7 @@ class _Input:
 
 
 class _Chunks:
-    """What an application returned, with what it wrote, chunk by chunk."""
+    """Chunks of an application's response: those it wrote, then those it returned."""
 
     def __init__(
         self, returned: Iterable[bytes | memoryview], written: list[bytes | memoryview]

@@ -214,6 +214,19 @@ def test_names_of_the_package() -> None:
         s3po.Nothing  # type: ignore[attr-defined]  # noqa: B018
 
 
+#: Words that begin a question or a riddle, not the description of a thing.
+QUESTIONS = {"what", "whether", "who", "whose", "where", "how", "which", "when", "why"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_docstrings_begin_with_a_noun_or_a_verb(module: str) -> None:
+    documented = ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, documented):
+            first, _, _ = (ast.get_docstring(node) or "").partition(" ")
+            assert first.lower() not in QUESTIONS, f"{module}:{getattr(node, 'lineno', 1)}"
+
+
 @pytest.mark.parametrize("module", [name for name in MODULES if not name.endswith("__main__")])
 def test_every_module_can_be_imported_by_itself(module: str) -> None:
     extra = EXTRAS.get(package_of(module))

@@ -1,4 +1,4 @@
-"""What would surprise somebody who uses s3po for the first time."""
+"""Usability: mistakes are named early, errors say their cause, arguments take natural forms."""
 
 from __future__ import annotations
 

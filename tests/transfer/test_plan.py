@@ -1,4 +1,4 @@
-"""How objects are cut: always within S3's limits, always all of the bytes."""
+"""Sizes of parts and ranges: always within S3's limits, always all of the bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bucket subresources that are stored and given back: what S3 refuses of each, with which code."""
+"""Bucket subresources: documents that S3 refuses, with its codes and messages."""
 
 from __future__ import annotations
 

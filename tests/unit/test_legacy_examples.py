@@ -1,4 +1,4 @@
-"""The examples of the ancestor's README, as they are written there (with Python 3's print)."""
+"""Examples of the README of the older s3po that this one follows, as they are written there (with Python 3's print)."""
 
 from __future__ import annotations
 

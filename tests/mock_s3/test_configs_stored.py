@@ -1,3 +1,5 @@
+"""Bucket subresources that are put, got and deleted, and those that are acted upon."""
+
 from __future__ import annotations
 
 import base64
