@@ -330,7 +330,7 @@ class HeadObjectResult(_HeadersResult):
 
     @property
     def parts_count(self) -> int | None:
-        """How many parts it was uploaded in; told where `part_number` was asked for."""
+        """Number of parts it was uploaded in; told where `part_number` was asked for."""
         return _parse_count(self._headers.get("x-amz-mp-parts-count"))
 
     @property

@@ -611,7 +611,7 @@ def _unknown(failure: Exception, seen: str) -> OutcomeUnknown:
 
 
 def _count_starts(key: str, dask_scheduler: Any = None) -> int:
-    """How often the scheduler gave a task to a worker, as far as it remembers; runs there."""
+    """Count how often the scheduler gave a task to a worker, as far as it remembers; runs there."""
     count = 0
     for entry in dask_scheduler.story(key):
         if entry[0] == key and entry[2] == "processing":

@@ -224,7 +224,7 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         }
 
     def head_file(self, path: str, version_id: str | None = None) -> Info:
-        """What a HEAD says of an object; FileNotFoundError where there is none."""
+        """Details of an object by HEAD; FileNotFoundError where there is none."""
         bucket, key, named = self._split_object(path)
         found = self.connection.head(
             bucket, key, version_id=version_id or named, headers=self.request_headers
@@ -318,7 +318,7 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         return str(fsspec.utils.tokenize(self.info(path).get("ETag"), self._strip_protocol(path)))
 
     def modified(self, path: str) -> datetime:
-        """When the object was written last, an aware datetime."""
+        """Time of the last write, an aware datetime."""
         found: datetime | None = self.info(path).get("LastModified")
         if found is None:
             raise FileNotFoundError(errno.ENOENT, "a directory has no time", path)

@@ -98,7 +98,7 @@ def resolve_options(
     credentials: object,
     max_concurrency: int | None,
 ) -> Settings:
-    """What the options of an S3FileSystem mean to a Connection.
+    """Arguments of a Connection for the options of an S3FileSystem.
 
     Raises ConfigError for options that are unknown, that contradict each other, or that s3po has no
     equivalent for.

@@ -240,7 +240,7 @@ class BucketOperations(Sender):
 
     @property
     def _encoded(self) -> bool | None:
-        """Whether listings are percent-encoded; None: as each says."""
+        """True if listings are percent-encoded; None: as each says."""
         return self.endpoint.provider.url_encoded_lists
 
     def _list_encoding(self) -> list[tuple[str, str | None]]:

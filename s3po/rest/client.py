@@ -481,7 +481,7 @@ class Client(
         return self._learned.sessions.find(bucket, opener.create_session)
 
     def _provider_of(self, request: Request) -> Provider:
-        """Where the credentials of a request come from."""
+        """Source of a request's credentials."""
         used = request.credentials
         if used is not None and used.source.startswith("a session of "):
             return self._session_of(request.bucket)

@@ -524,7 +524,7 @@ def _version_order(version: ObjectVersionInfo) -> tuple[str, bool, float]:
 
 
 def _is_url_encoded(root: Node, encoded: bool | None = None) -> bool:
-    """Whether names are percent-encoded: as is known of the store, else as the answer says."""
+    """True if names are percent-encoded: as is known of the store, else as the answer says."""
     return root.findtext("EncodingType") == "url" if encoded is None else encoded
 
 

@@ -45,7 +45,7 @@ class FilePlace:
         self._others = _held.setdefault(self._generation, set())
 
     def open(self, function: Callable[[], _T]) -> _T:
-        """What `function` opens, once there is room; OSError where none comes within a minute."""
+        """Open by `function`, once there is room; OSError where none comes within a minute."""
         limit = descriptor_limit()
         begun = monotonic()
         while True:

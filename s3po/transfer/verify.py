@@ -152,7 +152,7 @@ def find_verifier(
     version_id: str | None = None,
     sent: Mapping[str, str] | None = None,
 ) -> Verifier | None:
-    """How to verify an answer to a GET of a whole object; None where nothing is known of its bytes.
+    """Find the verifier of an answer to a GET of a whole object; None where nothing is known of its bytes.
 
     Where the checksum is made of the parts' checksums the store is asked for the parts' sizes; `sent` are
     the headers that the GET was sent with.

@@ -321,7 +321,7 @@ _FOREIGN_ERRORS = (
 
 
 def _translate(error: Exception, adapter: Any) -> Exception:
-    """What a failure of somebody else's code is to s3po's callers."""
+    """Translate a failure of somebody else's code for s3po's callers."""
     if isinstance(error, S3poError):
         return error
     # The message of such an error may hold the URL, and the URL a signature.

@@ -422,7 +422,7 @@ def _lacks_descriptors(error: ConnectionFailed) -> bool:
 
 
 def descriptor_limit() -> int:
-    """How many files the process may open; 0 where that is not known, or has no limit."""
+    """Number of files the process may open; 0 where that is not known, or has no limit."""
     if resource is None:
         return 0
     limit: int = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
