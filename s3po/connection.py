@@ -28,7 +28,6 @@ from s3po.models import (
     UploadResult,
 )
 from s3po.rest import Client
-from s3po.rest.observed import client_class
 from s3po.rest.sender import Gate
 from s3po.sigv4 import Signer
 from s3po.stats import BatchStats, Stats
@@ -145,7 +144,7 @@ class Connection:
         region_name = settings.region if region_name is None else region_name
         endpoint_url = settings.endpoint_url if endpoint_url is None else endpoint_url
         #: The low-level client: S3's operations by their own names. Also `conn`.
-        self.client: Client = client_class(config)(
+        self.client: Client = _client_class(config)(
             endpoint=Endpoint(
                 endpoint_url=endpoint_url,
                 region=region_name,
@@ -1242,7 +1241,7 @@ class Mock:
         else:
             url = _MOCK_URL
             session.mount(url, WSGIAdapter(cast(Any, app)))
-        client = client_class(real.config)(
+        client = _client_class(real.config)(
             endpoint=Endpoint(
                 endpoint_url=url, region=real.endpoint.region, addressing_style="path"
             ),
@@ -1353,6 +1352,15 @@ class _Path:
 
     def __fspath__(self) -> str:
         return self._path
+
+
+def _client_class(config: Config) -> type[Client]:
+    """The class of the client: another one with a hook, so that without one nothing is asked on the way."""
+    if config.on_request is None:
+        return Client
+    from s3po.rest.observed import ObservedClient
+
+    return ObservedClient
 
 
 def _sts_signer(region: str) -> Signer:
