@@ -53,6 +53,8 @@ setup(
             "opentelemetry-sdk",
             "PySocks>=1.7",
             "pytest>=8.0",
+            "pytest-cov>=5.0",
+            "pytest-xdist>=3.6",
             "requests-mock>=1.12",
             "responses>=0.25",
             "ruff>=0.6",

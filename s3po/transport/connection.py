@@ -191,11 +191,14 @@ class ConnectionMixin:
         if isinstance(body, (bytes, bytearray, memoryview)):
             if length <= SMALL_BODY:
                 return self.send_bytes(b"".join((head, body)))
-            return self.send_bytes(head) and self.send_bytes(memoryview(body).cast("B"))
-        if isinstance(body, Chunks):
-            return self._send_chunks(head, body)
-        self.sock.watch_rate(True)
-        complete = self._send_body(head, body, length)
+            self.sock.watch_rate(True)
+            complete = self.send_bytes(head) and self.send_bytes(memoryview(body).cast("B"))
+        else:
+            self.sock.watch_rate(True)
+            if isinstance(body, Chunks):
+                complete = self._send_chunks(head, body)
+            else:
+                complete = self._send_body(head, body, length)
         self.sock.watch_rate(False)
         return complete
 

@@ -23,7 +23,7 @@ LARGE = os.urandom(3 * PART + 4321)
 
 @pytest.mark.parametrize("poolsize", [1, 2, 50])
 def test_a_producer_is_never_more_than_the_pool_ahead(
-    conn: s3po.Connection, watched: Any, poolsize: int
+    conn: s3po.Connection, watched: Any, until: Any, poolsize: int
 ) -> None:
     given = 0
     ended = 0
@@ -40,11 +40,18 @@ def test_a_producer_is_never_more_than_the_pool_ahead(
         nonlocal ended
         ended += 1
 
+    def open_when_all_are_in() -> None:
+        until(lambda: watched.now == poolsize)
+        gate.open()
+
+    gate = watched.hold()
+    opener = gevent.spawn(open_when_all_are_in)
     with conn.batch(poolsize) as batch:
         for key in keys():
             batch.exists("bucket", key, callback=count)
             if ended > 500:
                 batch.cancel()
+    opener.get()
     # One more is in the producer's hands.
     assert ahead == poolsize + 1
     assert watched.most == poolsize

@@ -28,7 +28,7 @@ from s3po.models import Credentials
 #: On a busy machine the first example may take seconds.
 patient = settings(
     deadline=None,
-    max_examples=int(os.environ.get("S3PO_TEST_EXAMPLES", "50")),
+    max_examples=int(os.environ.get("S3PO_TEST_EXAMPLES", "20")),
     suppress_health_check=[HealthCheck.too_slow],
 )
 

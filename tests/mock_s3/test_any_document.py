@@ -183,7 +183,7 @@ def trees(names: list[str]) -> st.SearchStrategy[str]:
 
 
 @pytest.mark.parametrize("subresource", DOCUMENTS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_any_document_is_refused_or_comes_back(subresource, data):
     root, names = DOCUMENTS[subresource]

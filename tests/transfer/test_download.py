@@ -19,6 +19,7 @@ import pytest
 import s3po
 from s3po.errors import ConfigError, IntegrityError, TransferError
 from s3po.mock import CorruptBody, CutBody, Error, Trickle, WrongETag
+from tests.support.ids import describe
 
 MiB = 1024 * 1024
 SMALL = "héllo wörld\n".encode() * 50
@@ -400,7 +401,7 @@ def test_a_body_in_drops(conn: s3po.Connection, mock: Any) -> None:
         (None, {"headers": {"Range": "bytes=0-1"}}),
         (io.BytesIO(), {"headers": {"bad name": "x"}}),
     ],
-    ids=repr,
+    ids=describe,
 )
 def test_bad_input_is_told_before_anything_is_sent(
     conn: s3po.Connection, mock: Any, file: Any, options: dict[str, Any]

@@ -20,6 +20,7 @@ import pytest
 import s3po
 from s3po.errors import ConfigError, IntegrityError, NoSuchUpload, TransferError
 from s3po.mock import Empty, Error, ErrorInside, LostAnswer, Reset
+from tests.support.ids import describe
 
 MiB = 1024 * 1024
 SMALL = "héllo wörld\n".encode() * 50
@@ -217,7 +218,7 @@ def test_a_size_that_was_told_is_kept_to(conn: s3po.Connection) -> None:
 # Requests
 
 
-@pytest.mark.parametrize("data", [b"", "", io.BytesIO(), iter(())], ids=repr)
+@pytest.mark.parametrize("data", [b"", "", io.BytesIO(), iter(())], ids=describe)
 def test_nothing_is_one_put(data: Any) -> None:
     conn = s3po.Connection("access", "secret", region_name="us-east-1")
     with conn.mock() as mock:
@@ -489,7 +490,7 @@ class Unreadable(io.RawIOBase):
         (b"x", {"metadata": {"bad\n": "x"}}),
         (b"x", {"headers": {"content-length": "7"}}),
     ],
-    ids=repr,
+    ids=describe,
 )
 def test_bad_input_is_told_before_anything_is_sent(
     conn: s3po.Connection, mock: Any, data: Any, options: dict[str, Any]

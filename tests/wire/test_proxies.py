@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import select
 import socket
 import threading
 import time
@@ -25,26 +26,29 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 
 def relay(peer):
-    """A CONNECT proxy that joins the client with whom it asks for."""
+    """A CONNECT proxy that joins the client with whom it asks for, in one thread.
+
+    A socket of `ssl` must not be read and written by two threads at once (python/cpython#124984).
+    """
     head = peer.read_head()
     peer.server.requests.append(head)
     host, _, port = head.split()[1].rpartition(b":")
     origin = socket.create_connection((host.decode().strip("[]"), int(port)))
     peer.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
-
-    def pump(source, target):
+    open_ends = {peer.sock: origin, origin: peer.sock}
+    pending = getattr(peer.sock, "pending", int)
+    with origin:
         try:
-            while data := source.recv(65536):
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
-        except OSError:
+            while open_ends:
+                ready = [peer.sock] if pending() else select.select(list(open_ends), [], [], 5)[0]
+                for source in ready:
+                    data = source.recv(65536)
+                    open_ends[source].sendall(data)
+                    if not data:
+                        open_ends.pop(source).shutdown(socket.SHUT_WR)
+        except (OSError, ValueError):
+            # The client, or the test, closed a socket.
             pass
-
-    back = threading.Thread(target=pump, args=(origin, peer.sock), daemon=True)
-    back.start()
-    pump(peer.sock, origin)
-    back.join(5)
-    origin.close()
 
 
 @pytest.fixture
