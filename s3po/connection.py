@@ -31,7 +31,6 @@ from s3po.models import (
     UploadResult,
 )
 from s3po.rest import Client
-from s3po.rest.observed import client_class
 from s3po.rest.sender import Gate
 from s3po.retry import counter as _counter  # noqa: F401 - for the first retry, which may come at a bad time
 from s3po.sigv4 import Signer
@@ -161,7 +160,7 @@ class Connection:
         region_name = settings.region if region_name is None else region_name
         endpoint_url = settings.endpoint_url if endpoint_url is None else endpoint_url
         #: The low-level client: S3's operations by their own names. Also `conn`.
-        self.client: Client = client_class(config)(
+        self.client: Client = _client_class(config)(
             endpoint=Endpoint(
                 endpoint_url=endpoint_url,
                 region=region_name,
@@ -1503,7 +1502,7 @@ class Mock:
         else:
             url = _MOCK_URL
             session.mount(url, WSGIAdapter(cast(Any, app)))
-        client = client_class(real.config)(
+        client = _client_class(real.config)(
             endpoint=Endpoint(
                 endpoint_url=url,
                 region=real.endpoint.region,
@@ -1629,6 +1628,15 @@ class _Path:
 
     def __fspath__(self) -> str:
         return self._path
+
+
+def _client_class(config: Config) -> type[Client]:
+    """The class of the client: another one with a hook, so that without one nothing is asked on the way."""
+    if config.on_request is None:
+        return Client
+    from s3po.rest.observed import ObservedClient
+
+    return ObservedClient
 
 
 def _sts_signer(region: str) -> Signer:

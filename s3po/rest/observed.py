@@ -6,7 +6,6 @@ from time import perf_counter
 from typing import Any
 
 from s3po import log
-from s3po.config import Config
 from s3po.errors import S3poError
 from s3po.messages import Request
 from s3po.models import RequestInfo
@@ -15,11 +14,6 @@ from s3po.transport.messages import Response
 
 _log = log.logger("rest")
 _BYTES = (bytes, bytearray, memoryview)
-
-
-def client_class(config: Config) -> type[Client]:
-    """The class of the client: another one with a hook, so that without one nothing is asked on the way."""
-    return Client if config.on_request is None else ObservedClient
 
 
 class ObservedClient(Client):

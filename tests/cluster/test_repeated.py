@@ -1,0 +1,172 @@
+"""Tasks that were done twice, on a client that stands in for Dask's: no cluster is needed."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import s3po
+from s3po.mock import MockS3
+
+
+class Future:
+    def __init__(self, key: str, work: Callable[[], bytes]) -> None:
+        self.key = key
+        self.status = "finished"
+        self._result: bytes = b""
+        self._error: BaseException | None = None
+        try:
+            self._result = work()
+        except Exception as error:
+            self._error, self.status = error, "error"
+
+    def add_done_callback(self, callback: Callable[[Any], object]) -> None:
+        callback(self)
+
+    def result(self) -> bytes:
+        return self._result
+
+    def exception(self) -> BaseException | None:
+        return self._error
+
+    def release(self) -> None:
+        """Nothing is held."""
+
+
+class KilledWorker(Exception):
+    """As Dask names it."""
+
+
+class Client:
+    """Does each task at once, `times` times: as where a worker dies when it had done all of it."""
+
+    status = "running"
+
+    def __init__(
+        self, times: int = 1, starts: object = None, error: Exception | None = None
+    ) -> None:
+        self.times = times
+        self.starts = times if starts is None else starts
+        self.error = error
+
+    def nthreads(self) -> dict[str, int]:
+        return {"worker": 1}
+
+    def submit(self, function: Any, *args: Any, key: str, pure: bool) -> Future:
+        assert pure is False
+
+        def work() -> bytes:
+            if self.error is not None:
+                raise self.error
+            for _ in range(self.times - 1):
+                function(*args)
+            done: bytes = function(*args)
+            return done
+
+        return Future(key, work)
+
+    def cancel(self, futures: Any, force: bool) -> None:
+        """All have ended."""
+
+    def run_on_scheduler(self, function: Any, key: str) -> object:
+        assert callable(function)
+        assert key.startswith("s3po-")
+        if isinstance(self.starts, Exception):
+            raise self.starts
+        return self.starts
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Any]:
+    with MockS3({"key": "secret"}, log_limit=1000).serve() as server:
+        yield server
+
+
+@pytest.fixture
+def conn(server: Any) -> Iterator[s3po.Connection]:
+    with s3po.Connection("key", "secret", endpoint_url=server.url) as conn:
+        yield conn
+
+
+@pytest.fixture
+def bucket(conn: s3po.Connection) -> str:
+    name = f"repeated-{uuid.uuid4().hex[:12]}"
+    conn.conn.create_bucket(name)
+    return name
+
+
+def test_a_repeated_task_counts_once(conn: s3po.Connection, bucket: str) -> None:
+    told: list[Any] = []
+    with conn.batch(cluster=Client(2), collect=True) as batch:
+        for number in range(5):
+            batch.upload(bucket, f"{number}", b"x", callback=told.append)
+        batch.wait()
+        batch.copy(bucket, "copy", source_key="0")
+        batch.delete(bucket, "1")
+        batch.delete_many(bucket, ["2", "3"])
+    assert len(told) == 5
+    assert (batch.stats.started, batch.stats.done, batch.stats.failed) == (8, 8, 0)
+    assert [info.key for info in conn.list(bucket)] == ["0", "4", "copy"]
+
+
+def test_moves_and_conditional_uploads_find_their_own_work(
+    conn: s3po.Connection, bucket: str
+) -> None:
+    conn.upload(bucket, "source", b"data")
+    with conn.batch(cluster=Client(2)) as batch:
+        moved = batch.move(bucket, "target", source_key="source")
+        stored = batch.upload(bucket, "new", "text", if_none_match="*")
+    assert moved.get().etag == conn.head(bucket, "target").etag
+    assert stored.get().etag == conn.head(bucket, "new").etag
+    assert not conn.exists(bucket, "source")
+
+
+def test_what_cannot_be_told_is_said(conn: s3po.Connection, bucket: str) -> None:
+    conn.upload(bucket, "source", b"data")
+    batch = conn.batch(cluster=Client(2), raise_errors=False)
+    with batch:
+        batch.copy(bucket, "copy", source_key="source", if_none_match="*")
+        batch.move(bucket, "nothing", source_key="never")
+    kinds = {failure.verb: type(failure.exception) for failure in batch.failures}
+    assert kinds["copy"] is s3po.OutcomeUnknown
+    assert issubclass(kinds["move"], s3po.S3poError)
+
+
+@pytest.mark.parametrize("starts", [1, RuntimeError("gone")], ids=["once", "not known"])
+def test_a_failure_of_a_task_that_was_begun_once_is_what_it_says(
+    conn: s3po.Connection, bucket: str, starts: object
+) -> None:
+    conn.upload(bucket, "there", b"theirs")
+    batch = conn.batch(cluster=Client(1, starts), raise_errors=False)
+    with batch:
+        batch.upload(bucket, "there", b"mine", if_none_match="*")
+        batch.move(bucket, "target", source_key="missing")
+    upload, move = (failure.exception for failure in batch.failures)
+    if starts == 1:
+        assert isinstance(upload, s3po.PreconditionFailed)
+        assert isinstance(move, s3po.NoSuchKey)
+    else:
+        # Theirs was there just before, so that it may be taken for one's own, if it were the same.
+        assert isinstance(upload, s3po.OutcomeUnknown)
+        assert isinstance(move, s3po.OutcomeUnknown)
+    assert conn.download(bucket, "there") == b"theirs"
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [(KilledWorker("a"), s3po.OutcomeUnknown), (ImportError("no s3po"), s3po.S3poError)],
+    ids=["killed", "broken"],
+)
+def test_a_task_that_fails_fails_its_calls(
+    conn: s3po.Connection, bucket: str, error: Exception, kind: type[Exception]
+) -> None:
+    batch = conn.batch(cluster=Client(error=error), raise_errors=False)
+    with batch:
+        batch.upload(bucket, "key", b"x")
+        batch.delete_many(bucket, map(str, range(2500)))
+    assert type(batch.failures[0].exception) is kind
+    assert batch.stats.failed == 2
+    assert batch.stats.done == 0
