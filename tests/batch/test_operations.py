@@ -36,6 +36,17 @@ def test_operations_by_name_with_their_arguments_and_results(
     assert repr(puts[7]) == "<Handle put_object s3://bucket/7 done>"
 
 
+def test_operations_of_the_table_are_calls_too(conn: s3po.Connection) -> None:
+    conn.upload("bucket", "key", b"data")
+    tags = {"TagSet": [{"Key": "a", "Value": "b"}]}
+    with conn.batch(2) as batch:
+        batch.call("put_object_tagging", "bucket", "key", Tagging=tags).get()
+        handle = batch.call("get_object_tagging", "bucket", key="key")
+        with pytest.raises(TypeError):
+            batch.call("get_object_tagging", "bucket", "key", None)
+    assert handle.get()["TagSet"] == tags["TagSet"]
+
+
 def test_a_call_without_a_bucket_has_a_name_too(conn: s3po.Connection) -> None:
     with conn.batch(3) as batch:
         handle = batch.call("list_buckets")
