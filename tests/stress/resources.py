@@ -36,7 +36,12 @@ def measure() -> Resources:
         sockets,
         descriptors,
         len(os.listdir("/proc/self/task")),
-        sum(1 for each in gc.get_objects() if isinstance(each, gevent.Greenlet) and not each.dead),
+        # By the type: isinstance asks a weak proxy's object, which may be gone.
+        sum(
+            1
+            for each in gc.get_objects()
+            if issubclass(type(each), gevent.Greenlet) and not each.dead
+        ),
         pages * os.sysconf("SC_PAGE_SIZE"),
     )
 

@@ -176,7 +176,7 @@ def test_no_other_store_gets_any(host: str, options: dict[str, Any]) -> None:
 
 
 def test_a_store_that_is_not_known_gets_none_with_parts() -> None:
-    conn = connect()
+    conn = connect(endpoint_url="https://store.example")
     with conn, conn.mock() as mock:
         conn.conn.create_bucket("bucket")
         mock.requests.clear()

@@ -6,18 +6,30 @@ import base64
 import hashlib
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import s3po
+from s3po import connection
 from s3po.messages import Request
+from tests.transfer.conftest import connect
 
 MiB = 1024 * 1024
 LARGE = os.urandom(11 * MiB)
 RULE = b"""<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention>
 <Mode>GOVERNANCE</Mode><Days>1</Days></DefaultRetention></Rule></ObjectLockConfiguration>"""
+
+
+@pytest.fixture(params=["in process", "served"])
+def mock(request: pytest.FixtureRequest) -> Iterator[connection.Mock]:
+    """A mock of a store that gets no checksum by default."""
+    conn = connect(request_checksum_calculation="when_required")
+    with conn, conn.mock(serve=request.param == "served") as mock:
+        conn.conn.create_bucket("bucket")
+        yield mock
 
 
 @pytest.fixture
