@@ -27,6 +27,7 @@ from s3po.models import (
     HeadObjectResult,
     ObjectInfo,
     ObjectVersionInfo,
+    OpenUpload,
     PresignedPost,
     UploadResult,
 )
@@ -58,9 +59,13 @@ from s3po.transfer.listing import list_objects
 from s3po.transfer.sink import Target
 from s3po.transfer.source import Data, Progress
 from s3po.transfer.upload import upload as _upload
+from s3po.transfer.uploads import abort_uploads as _abort_uploads
+from s3po.transfer.uploads import list_uploads as _list_uploads
 from s3po.transport import S3Session
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from s3po.auth import S3Auth
     from s3po.cluster import ClusterBatch
     from s3po.file import BinaryReader, BinaryWriter, TextReader, TextWriter
@@ -1037,6 +1042,27 @@ class Connection:
                 return
             token = page.continuation_token
 
+    def abort_uploads(
+        self,
+        bucket: str,
+        prefix: str = "",
+        *,
+        older_than: timedelta | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Abort the open multipart uploads of keys that begin with `prefix`; returns how many there were.
+
+        `older_than` spares those that were initiated later than that long ago, by the store's time, and
+        those of which the store does not say when. Without it uploads that are under way fail.
+
+        `timeout` in seconds bounds the whole call: see the class.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
+        """
+        client = self.client if timeout is None else self._bind_timeout(timeout)
+        return _abort_uploads(client, bucket, prefix=prefix, older_than=older_than, headers=headers)
+
     # Listings
 
     def list(
@@ -1107,6 +1133,17 @@ class Connection:
             bucket, prefix=prefix, delimiter=delimiter, headers=headers
         ):
             yield from page.versions
+
+    def list_uploads(
+        self, bucket: str, prefix: str = "", *, headers: Mapping[str, str] | None = None
+    ) -> Iterator[OpenUpload]:
+        """The open multipart uploads of keys that begin with `prefix`, with their age, bytes and parts.
+
+        Lazy; each costs a ListParts. What they hold is paid for until they are completed or aborted.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
+        """
+        return _list_uploads(self.client, bucket, prefix=prefix, headers=headers)
 
     def list_prefixes(
         self,

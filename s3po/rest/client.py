@@ -156,6 +156,10 @@ class Client(
         """Time of the clock that deadlines are of (`time.monotonic`)."""
         return self._retry.clock()
 
+    def time(self) -> float:
+        """Time of the store as far as it was learned, in seconds since the epoch."""
+        return self._clock() + self._learned.skew
+
     def without_deadline(self) -> Self:
         """A client that shares all with this one but its deadline, for what is cleaned up after it."""
         unbound = copy.copy(self)
