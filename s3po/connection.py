@@ -947,7 +947,12 @@ class Connection:
         client = self.client if timeout is None else self._bind_timeout(timeout)
         if not check_bucket(bucket).endswith(DIRECTORY_BUCKET_SUFFIX):
             self.move(
-                bucket, key, source_key=source_key, if_none_match=if_none_match, headers=headers
+                bucket,
+                key,
+                source_key=source_key,
+                if_none_match=if_none_match,
+                headers=headers,
+                timeout=timeout,
             )
             return
         check_key(source_key)

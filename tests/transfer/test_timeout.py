@@ -32,6 +32,9 @@ CALLS: dict[str, Callable[..., Any]] = {
     "delete_prefix": lambda conn, **more: conn.delete_prefix("bucket", "k", **more),
     "copy": lambda conn, **more: conn.copy("bucket", "new", source_key="key", **more),
     "move": lambda conn, **more: conn.move("bucket", "new", source_key="key", **more),
+    "rename": lambda conn, **more: conn.rename("bucket", "new", source_key="key", **more),
+    "undelete": lambda conn, **more: conn.undelete("bucket", "key", **more),
+    "abort_uploads": lambda conn, **more: conn.abort_uploads("bucket", **more),
     "tags": lambda conn, **more: conn.tags("bucket", "key", **more),
     "set_tags": lambda conn, **more: conn.set_tags("bucket", "key", {"a": "b"}, **more),
     "create_bucket": lambda conn, **more: conn.create_bucket("other", **more),
@@ -56,7 +59,7 @@ def test_retries_end_with_the_timeout(patient: connection.Mock, verb: str) -> No
     fault = patient.faults.add("*", rate=1.0, action=Error(500, "InternalError"))
     began = time.monotonic()
     # A copy may have been performed, whatever its answer was.
-    unknown = verb in ("copy", "move")
+    unknown = verb in ("copy", "move", "rename")
     with pytest.raises(s3po.OutcomeUnknown if unknown else s3po.DeadlineExceeded) as caught:
         CALLS[verb](patient.connection, timeout=0.2)
     assert not unknown or isinstance(caught.value.__cause__, s3po.DeadlineExceeded)
