@@ -93,6 +93,12 @@ class ObjectOperations(Sender):
             sent["content-md5"] = check_value("content_md5", content_md5)
         if headers is not None:
             check_checksum_headers(add_headers(sent, headers))
+        return self._put_object(bucket, key, body, sent)
+
+    def _put_object(
+        self, bucket: str, key: str, body: BytesLike | Body, sent: dict[str, str]
+    ) -> PutObjectResult:
+        """`put_object` with headers as they are, to which a checksum may be added."""
         if self.default_checksum is not None:
             add_checksum(sent, body, self.default_checksum)
         result: PutObjectResult = self.send(

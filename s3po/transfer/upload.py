@@ -24,10 +24,10 @@ from s3po.errors import (
     TransferError,
 )
 from s3po.forks import fork_generation, in_forked_child
-from s3po.messages import Body, BytesLike, Request
+from s3po.messages import Body, BytesLike
 from s3po.models import HeadObjectResult, PartInfo, PutObjectResult, UploadResult
-from s3po.rest import Client, codec
-from s3po.rest.checks import add_checksum, check_body, check_checksum_headers, is_conditional
+from s3po.rest import Client
+from s3po.rest.checks import check_body, check_checksum_headers
 from s3po.sigv4 import hash_body
 from s3po.transfer.files import FilePlace
 from s3po.transfer.headers import (
@@ -310,29 +310,7 @@ def _check_put(
         client.stats.retries += 1
         backoff.wait()
         _rewind(body)
-        result = _put_object(client, bucket, key, body, headers or {})
-    return result
-
-
-def _put_object(
-    client: Client, bucket: str, key: str, body: BytesLike | Body, headers: Mapping[str, str]
-) -> PutObjectResult:
-    # A part of the headers may be another object's: these are not put through the rules for callers.
-    sent = dict(headers)
-    if client.default_checksum is not None:
-        add_checksum(sent, body, client.default_checksum)
-    result: PutObjectResult = client.send(
-        Request(
-            "put_object",
-            "PUT",
-            bucket,
-            key,
-            headers=sent,
-            body=check_body(body),
-            parse=codec.parse_put_object,
-            idempotent=not is_conditional(headers),
-        )
-    ).result
+        result = client._put_object(bucket, key, body, dict(headers or {}))
     return result
 
 
@@ -460,7 +438,10 @@ class MultipartUpload:
             self._write_id = sent[f"x-amz-meta-{WRITE_ID}"] = new_write_id()
         stay_in_process(self._generation)
         try:
-            result = _put_object(client, bucket, key, body, check_checksum_headers(sent))
+            # A part of these may be another object's, and is not put through the rules for callers.
+            result = client._put_object(
+                bucket, key, check_body(body), dict(check_checksum_headers(sent))
+            )
         except S3poError as error:
             found = self._find_put(body, size, sent, error) if conditional else None
             if found is None:
