@@ -286,27 +286,17 @@ class BucketOperations(Sender):
                     return
                 start_after = codec.last_name(page)
                 learned.lists_v1 = True
-            pages = self.iter_pages_v1(
-                bucket,
-                prefix=prefix,
-                delimiter=delimiter,
-                start_after=start_after,
-                max_keys=max_keys,
-                headers=headers,
-            )
-            for page in pages:
-                # It is version 2 that the store does not take.
-                learned.lists_v1 = True
-                yield page
-            return
-        yield from self.iter_pages_v1(
+        for page in self.iter_pages_v1(
             bucket,
             prefix=prefix,
             delimiter=delimiter,
             start_after=start_after,
             max_keys=max_keys,
             headers=headers,
-        )
+        ):
+            # Where version 2 was asked for, it is that which the store does not take.
+            learned.lists_v1 = True
+            yield page
 
     def iter_version_pages(
         self,

@@ -160,10 +160,13 @@ class Client(
         """Time of the store as far as it was learned, in seconds since the epoch."""
         return self._clock() + self._learned.skew
 
-    def without_deadline(self) -> Self:
-        """A client that shares all with this one but its deadline, for what is cleaned up after it."""
+    def unbind(self, *, limiter: bool = False, deadline: bool = False) -> Self:
+        """A client that shares all with this one but its limiter, or its deadline, of which it has none."""
         unbound = copy.copy(self)
-        unbound.deadline = None
+        if limiter:
+            unbound.limiter = None
+        if deadline:
+            unbound.deadline = None
         return unbound
 
     def __repr__(self) -> str:
@@ -489,9 +492,7 @@ class Client(
     def _session_of(self, bucket: str | None) -> Provider:
         """The session of a directory bucket; who asks first opens it, and nobody's limits hold for that."""
         assert bucket is not None
-        opener = copy.copy(self)
-        opener.limiter = None
-        opener.deadline = None
+        opener = self.unbind(limiter=True, deadline=True)
         return self._learned.sessions.find(bucket, opener.create_session)
 
     def _provider_of(self, request: Request) -> Provider:
@@ -557,7 +558,7 @@ class Client(
                     return region
             return self.endpoint.region
 
-        return S3Auth(self._provider.get, region_of, lambda: self._clock() + learned.skew)
+        return S3Auth(self._provider.get, region_of, self.time)
 
     def _give_up_late(
         self, request: Request, attempts: int, started: float, error: S3poError | None

@@ -83,7 +83,7 @@ class MultipartOperations(Sender):
         headers: Mapping[str, str] | None = None,
     ) -> CreateMultipartUploadResult:
         """`create_multipart_upload` with headers as they are; `headers` are for a look at open uploads."""
-        asked = self._clock() + self._learned.skew
+        asked = self.time()
         seen: list[bytes] = []
         backoff = self.backoff()
         while True:

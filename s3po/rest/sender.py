@@ -40,5 +40,8 @@ class Sender:
     def backoff(self) -> Backoff:
         raise NotImplementedError
 
+    def time(self) -> float:
+        raise NotImplementedError
+
     def send(self, request: Request) -> Response:
         raise NotImplementedError

@@ -29,6 +29,7 @@ from s3po.rest.objects import (
     lacks_delete_objects,
 )
 from s3po.retry import is_unreachable
+from s3po.transfer.listing import list_objects
 from s3po.transfer.tasks import TaskGroup
 from s3po.transfer.uploads import abort_uploads
 
@@ -89,20 +90,13 @@ def delete_prefix(
 ) -> int:
     """Delete all whose keys begin with `prefix`; see `Connection.delete_prefix`."""
     check_bucket(bucket)
-    keys: Iterable[Key]
+    found: Iterable[ObjectInfo | ObjectVersionInfo]
     if versions:
-        keys = (
-            (each.key, each.version_id)
-            for page in client.iter_version_pages(bucket, prefix=prefix, headers=headers)
-            for each in page.versions
-        )
+        pages = client.iter_version_pages(bucket, prefix=prefix, headers=headers)
+        found = (each for page in pages for each in page.versions)
     else:
-        keys = (
-            each.key
-            for page in client.iter_pages(bucket, prefix=prefix, headers=headers)
-            for each in page.objects
-        )
-    return delete_many(client, bucket, keys, headers=headers)
+        found = list_objects(client, bucket, prefix, headers=headers)
+    return delete_many(client, bucket, found, headers=headers)
 
 
 def empty_bucket(client: Client, bucket: str, *, headers: Mapping[str, str] | None = None) -> None:

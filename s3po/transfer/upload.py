@@ -718,7 +718,7 @@ class MultipartUpload:
         """
         if in_forked_child(self._generation):
             return
-        client = self.client.without_deadline()
+        client = self.client.unbind(deadline=True)
         late = self.client.deadline is not None and self.client.now() >= self.client.deadline
         seconds = _ABORT_SECONDS if late or not isinstance(error, Exception) else None
         trouble: object

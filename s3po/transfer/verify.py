@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from copy import copy
 from itertools import accumulate
 from typing import Any
 
@@ -193,8 +192,7 @@ def _part_sizes(
         return [size]
     # The body at hand has the place that the call is entitled to in a batch: to wait for another one
     # could be for ever.
-    client = copy(client)
-    client.limiter = None
+    client = client.unbind(limiter=True)
     headers = headers_of_part({name.lower(): value for name, value in sent.items()})
     version_id = version_id or found.version_id
     try:
