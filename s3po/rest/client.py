@@ -193,9 +193,6 @@ class Client(
         rate = policy.rate
         generation = fork_generation()
         while True:
-            if in_forked_child(generation):
-                # A copy of a greenlet of the parent process, which sends this itself.
-                suspend_copy()
             attempts += 1
             region = request.region
             if region is None and regions:
@@ -255,6 +252,9 @@ class Client(
             self.stats.retries += 1
             if delay > 0:
                 self._sleep(delay)
+            if in_forked_child(generation):
+                # A copy of a greenlet of the parent process, which sends this itself.
+                suspend_copy()
 
     def request(
         self,

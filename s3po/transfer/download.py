@@ -50,9 +50,9 @@ def download(
         check_key(key)
     progress = guard_progress(progress)
     _check_part(range, part_number)
-    place = FilePlace(client)
-    sink = None
+    place = sink = None
     if isinstance(file, os.PathLike):
+        place = FilePlace(client)
         sink = place.open(lambda: open_sink(file, encoding=encoding))
     elif file is not None:
         sink = open_sink(file, encoding=encoding)
@@ -102,7 +102,8 @@ def download(
             sink.discard()
         raise
     finally:
-        place.close()
+        if place is not None:
+            place.close()
     return DownloadResult(bucket, key, found.etag, size, found.version_id)
 
 

@@ -129,8 +129,9 @@ def upload(
         progress=progress,
     )
     usual = usual_part_size(part_size or client.config.part_size, client.endpoint.provider)
-    place = FilePlace(client)
+    place = None
     if isinstance(data, os.PathLike):
+        place = FilePlace(client)
         source = place.open(lambda: open_source(data, encoding=encoding, size=size))
     else:
         source = open_source(data, encoding=encoding, size=size)
@@ -141,7 +142,8 @@ def upload(
         return _upload_known(upload, source, source.size, usual, threshold)
     finally:
         source.close()
-        place.close()
+        if place is not None:
+            place.close()
 
 
 def guard_progress(progress: Progress | None) -> Progress | None:
