@@ -146,19 +146,14 @@ class Bulk:
                 if on_error == "raise":
                     self._fail(error)
 
-            options: dict[str, Any] = {}
-            if slice_ is not None:
-                options["range"] = slice_
-            if version is not None:
-                options["version_id"] = version
-            if fs.request_headers:
-                options["headers"] = fs.request_headers
             batch.download(
                 bucket,
                 key,
+                range=slice_,
+                version_id=version,
+                headers=fs.request_headers,
                 callback=lambda value: results.__setitem__(number, value),
                 errback=fail,
-                **options,
             )
 
         try:
@@ -190,14 +185,6 @@ class Bulk:
         version = kwargs.pop("version_id", None) or version
         for name in kwargs:
             refuse_option(repr(name), name, ("version_id",))
-        options: dict[str, Any] = {}
-        progress = progress_of(callback)
-        if progress is not None:
-            options["progress"] = progress
-        if version is not None:
-            options["version_id"] = version
-        if fs.request_headers:
-            options["headers"] = fs.request_headers
 
         def fail(error: Exception) -> None:
             if isinstance(error, NotFound):
@@ -205,7 +192,15 @@ class Bulk:
             else:
                 self._fail(error)
 
-        self.batch.download_file(bucket, key, lpath, errback=fail, **options)
+        self.batch.download_file(
+            bucket,
+            key,
+            lpath,
+            version_id=version,
+            headers=fs.request_headers,
+            progress=progress_of(callback),
+            errback=fail,
+        )
 
     def put(
         self,
@@ -239,9 +234,7 @@ class Bulk:
             self._fail(condition.translate(error))
 
         given = {**condition.condition, **fs.writing(options)}
-        if progress is not None:
-            given["progress"] = progress
-        getattr(self.batch, verb)(bucket, key, data, errback=fail, **given)
+        getattr(self.batch, verb)(bucket, key, data, progress=progress, errback=fail, **given)
         self._written.append(path)
 
     def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
