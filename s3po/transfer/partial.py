@@ -11,7 +11,7 @@ from typing import Any
 from s3po.errors import ConfigError
 from s3po.forks import fork_generation, in_forked_child
 from s3po.transfer.sink import PathSink, check_target, make_folders, remove_folders
-from s3po.transfer.state import open_locked
+from s3po.transfer.state import open_locked, unlock
 from s3po.transfer.threads import run_in_thread
 
 _MAGIC = b"s3po-pt1"
@@ -84,7 +84,7 @@ class PartFileSink(PathSink):
 
     @property
     def done(self) -> int:
-        """How many parts are there."""
+        """The number of parts that are there."""
         return sum(self._marks)
 
     def missing(self) -> list[int]:
@@ -184,12 +184,15 @@ class PartFileSink(PathSink):
         fd, self._fd = self._fd, -1
         if fd < 0:
             return
+        if in_forked_child(self._generation):
+            # File and lock are the parent process's, which may go on with them.
+            os.close(fd)
+            return
         try:
-            if in_forked_child(self._generation) or (self._keep and self.done):
-                return
-            os.unlink(self._temporary)
-            remove_folders(self._folders)
+            if not self._keep or not self.done:
+                os.unlink(self._temporary)
+                remove_folders(self._folders)
         except OSError:
             pass
         finally:
-            os.close(fd)
+            unlock(fd)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from s3po import log
+from s3po.forks import fork_generation, in_forked_child
 from s3po.rest import Client
 
 _log = log.logger("transfer")
@@ -47,6 +48,14 @@ def open_locked(path: str, mode: int) -> int | None:
         os.close(fd)
 
 
+def unlock(fd: int) -> None:
+    """Give the lock back and close: at once, though a native thread may be using the descriptor still."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_UN)
+    finally:
+        os.close(fd)
+
+
 def endpoint_of(client: Client) -> str:
     """The store, as the fingerprints of transfers name it."""
     return client.endpoint.url or "aws"
@@ -55,10 +64,11 @@ def endpoint_of(client: Client) -> str:
 class UploadState:
     """What is known of an upload that another process may go on with, as a locked file of JSON."""
 
-    __slots__ = ("_fd", "_path")
+    __slots__ = ("_fd", "_generation", "_path")
 
     def __init__(self, fd: int, path: str) -> None:
         self._fd = fd
+        self._generation = fork_generation()
         self._path = path
 
     def read(self) -> dict[str, Any] | None:
@@ -89,11 +99,15 @@ class UploadState:
         fd, self._fd = self._fd, -1
         if fd < 0:
             return
+        if in_forked_child(self._generation):
+            # The lock is the parent process's.
+            os.close(fd)
+            return
         try:
             if os.fstat(fd).st_size <= len("{}"):
                 self.remove()
         finally:
-            os.close(fd)
+            unlock(fd)
 
 
 def open_upload_state(client: Client, bucket: str, key: str, path: str) -> UploadState | None:
