@@ -25,6 +25,8 @@ class ExistsOptions(HeadOptions, total=False):
 
 
 class ReadOptions(HeadOptions, total=False):
+    """Of all downloads."""
+
     range: Range | None
     part_number: int | None
     if_match: str | None

@@ -62,7 +62,7 @@ def endpoint_of(client: Client) -> str:
 
 
 class UploadState:
-    """What is known of an upload that another process may go on with, as a locked file of JSON."""
+    """Knowledge of an upload that another process may go on with, in a locked file of JSON."""
 
     __slots__ = ("_fd", "_generation", "_path")
 
@@ -72,7 +72,7 @@ class UploadState:
         self._path = path
 
     def read(self) -> dict[str, Any] | None:
-        """What was written last; None where there is nothing, or nothing whole."""
+        """Values that were written last; None where there is nothing, or nothing whole."""
         try:
             found = json.loads(os.pread(self._fd, _MOST, 0))
         except ValueError:
@@ -149,7 +149,7 @@ def open_upload_state(client: Client, bucket: str, key: str, path: str) -> Uploa
 
 
 def _folder(state_dir: str | os.PathLike[str] | None) -> str:
-    """Where states are, by the XDG base directory specification where nothing is said.
+    """Folder of the states, by the XDG base directory specification where nothing is said.
 
     https://specifications.freedesktop.org/basedir-spec/latest/
     """
