@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -91,6 +92,8 @@ class Config(_Recorder):
     - `mark_writes`: give conditional writes and uploads in parts a random `x-amz-meta-s3po-write-id`, by which
       that tells two writers of the same bytes apart.
     - `guess_content_type`: of `upload_file` and `open`, by the key's extension, where none is given.
+    - `state_dir`: the folder for the small files by which `upload_file(resume=True)` goes on in another process; None is
+      `$XDG_STATE_HOME/s3po` (`~/.local/state/s3po`), and where that cannot be written, beside the source.
 
     The store:
 
@@ -132,6 +135,7 @@ class Config(_Recorder):
     resolve_timeout: float = 60.0
     mark_writes: bool = False
     guess_content_type: bool = True
+    state_dir: str | os.PathLike[str] | None = None
     addressing_style: Literal["auto", "path", "virtual"] = "auto"
     use_fips_endpoint: bool | None = None
     use_dualstack_endpoint: bool | None = None
@@ -228,6 +232,10 @@ class Config(_Recorder):
             raise ConfigError(
                 f"retry_mode must be 'standard' or 'adaptive', not {self.retry_mode!r}"
             )
+        if self.state_dir is not None and not (
+            isinstance(self.state_dir, (str, os.PathLike)) and str(self.state_dir)
+        ):
+            raise ConfigError(f"state_dir must be a path or None, not {self.state_dir!r}")
         for name in ("on_retry", "on_request"):
             value = getattr(self, name)
             if value is not None and not callable(value):
@@ -446,6 +454,10 @@ SETTINGS: tuple[Setting, ...] = (
         kind="bool",
         default=False,
         sentence="Give conditional writes and uploads in parts a random id in their metadata.",
+    ),
+    Setting(
+        "state_dir",
+        sentence="The folder for what resume=True keeps of uploads; None is $XDG_STATE_HOME/s3po.",
     ),
     Setting(
         "guess_content_type",

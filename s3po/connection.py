@@ -340,12 +340,23 @@ class Connection:
         part_size: int | None = None,
         headers: Mapping[str, str] | None = None,
         progress: Progress | None = None,
+        resume: bool = False,
         timeout: float | None = None,
     ) -> UploadResult:
         """Store the file at `path`, as `upload`. Raises OSError where it cannot be read.
 
         Its Content-Type is guessed by the key's extension unless it is given
         (`Config.guess_content_type`).
+
+        With `resume=True` a large file goes on from the parts that the store holds, after a failure, Ctrl-C,
+        `kill -9` or a loss of power: the same call again, in whatever process. Size and time of the file, part
+        size, headers, bucket, key and endpoint must be the same, by a small file in `Config.state_dir`; each
+        part is compared with the file (by its MD5, or the checksum) before it is kept. A file that changed
+        starts anew, which a WARNING says. If it fails, the upload stays open on the store by design, and the
+        error's notes name it: call it again, or `abort_uploads`; a failed condition or wrong bytes abort it.
+        While another process uploads the same file to the same key, and where the small file cannot be
+        written, a WARNING says that the call is one without `resume`. Bytes that are not in a regular file are
+        refused with ConfigError.
 
         `timeout` in seconds bounds the whole call: see the class.
         """
@@ -372,6 +383,19 @@ class Connection:
                 headers=headers,
             )
             self._guess_content_type(key, sent)
+            if _check_flag("resume", resume):
+                from s3po.transfer.resume import resume_upload
+
+                return resume_upload(
+                    client,
+                    bucket,
+                    key,
+                    _Path(path_of(path)),
+                    part_size=part_size,
+                    checksum=checksum,
+                    headers=sent,
+                    progress=progress,
+                )
             return _upload(
                 client,
                 bucket,
@@ -530,6 +554,7 @@ class Connection:
         sse_customer_key: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         progress: Progress | None = None,
+        resume: bool = False,
         timeout: float | None = None,
     ) -> DownloadResult:
         """Read an object into the file at `path`, which appears whole or not at all.
@@ -544,10 +569,35 @@ class Connection:
 
         Arguments and errors are those of `download`; OSError where the file cannot be made.
 
+        With `resume=True` the bytes go into `.name.s3po-part` beside the file, which stays where the download
+        fails or the process ends in whatever way, with the object's ETag: the same call again reads the parts
+        of `Config.part_size` that are missing, with If-Match. An object that changed starts anew, which a
+        WARNING says; wrong bytes remove it. While another process downloads into the same file, a WARNING
+        says that the call is one without `resume`. It is for whole objects and regular files, in a folder that
+        takes new files. Each part is brought to the disk before it counts, which costs time.
+
         `timeout` in seconds bounds the whole call: see the class.
         """
         client = self.client if timeout is None else self._bind_timeout(timeout)
         try:
+            if _check_flag("resume", resume):
+                if range is not None or part_number is not None:
+                    raise ConfigError(
+                        "resume=True is for whole objects: not with range or part_number"
+                    )
+                from s3po.transfer.resume import resume_download
+
+                return resume_download(
+                    client,
+                    bucket,
+                    key,
+                    path,
+                    if_match=if_match,
+                    if_none_match=if_none_match,
+                    version_id=version_id,
+                    headers=_with_customer_key(sse_customer_key, headers),
+                    progress=progress,
+                )
             return _download_file(
                 client,
                 bucket,
@@ -1768,6 +1818,12 @@ def _with_customer_key(
     key: bytes | None, headers: Mapping[str, str] | None
 ) -> Mapping[str, str] | None:
     return headers if key is None else {**build_customer_key(key), **(headers or {})}
+
+
+def _check_flag(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name} must be True or False, not {value!r}")
+    return value
 
 
 class _Path:

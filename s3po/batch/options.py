@@ -24,7 +24,9 @@ class ExistsOptions(HeadOptions, total=False):
     pass
 
 
-class DownloadFileOptions(HeadOptions, total=False):
+class ReadOptions(HeadOptions, total=False):
+    """Of all downloads."""
+
     range: Range | None
     part_number: int | None
     if_match: str | None
@@ -33,7 +35,11 @@ class DownloadFileOptions(HeadOptions, total=False):
     progress: Progress | None
 
 
-class DownloadOptions(DownloadFileOptions, total=False):
+class DownloadFileOptions(ReadOptions, total=False):
+    resume: bool
+
+
+class DownloadOptions(ReadOptions, total=False):
     """All but `encoding`, upon which the type of the result depends."""
 
 
@@ -63,9 +69,11 @@ class ObjectOptions(TypedDict, total=False):
 
 class UploadFileOptions(ObjectOptions, total=False):
     part_size: int | None
+    resume: bool
 
 
-class UploadOptions(UploadFileOptions, total=False):
+class UploadOptions(ObjectOptions, total=False):
+    part_size: int | None
     encoding: str | None
     size: int | None
 

@@ -42,6 +42,7 @@ from s3po.rest.table import TableOperations
 from s3po.retry import Backoff, Retries, RetryPolicy, is_throttling, is_unreachable
 from s3po.sigv4 import UNSIGNED_PAYLOAD, Signer, payload_hash
 from s3po.stats import Stats
+from s3po.transport.bodies import request_length
 from s3po.transport.messages import PreparedRequest, Response
 from s3po.transport.session import S3Session
 
@@ -458,7 +459,7 @@ class Client(
             stats = self.stats
             stats.requests += 1
             if body is not None:
-                stats.bytes_sent += len(body) if isinstance(body, _BYTES) else body.length
+                stats.bytes_sent += request_length(request.method, body) or 0
             debug = _is_enabled(_DEBUG)
             prepared = PreparedRequest(request.method, url, headers, body)
             if debug:

@@ -12,6 +12,7 @@ from itertools import pairwise, repeat
 from urllib.parse import unquote_to_bytes
 
 from s3po import log
+from s3po.checksums import ALGORITHMS
 from s3po.errors import MalformedResponse, NotFound, S3Error, error_class
 from s3po.messages import Request
 from s3po.models import (
@@ -787,6 +788,16 @@ def parse_upload_part_copy(response: Response, part_number: int, size: int) -> P
     )
 
 
+def _part_checksums(part: Node) -> dict[str, str] | None:
+    """By algorithm in lower case, those that a store tells of a part."""
+    found = {}
+    for algorithm in ALGORITHMS:
+        value = part.findtext(f"Checksum{algorithm.upper()}")
+        if value:
+            found[algorithm] = value
+    return found or None
+
+
 def parse_list_parts(response: Response) -> ListPartsResult:
     root = parse_result(response, "ListPartsResult", "Part", "UploadId", "IsTruncated")
     parts = tuple(
@@ -795,6 +806,7 @@ def parse_list_parts(response: Response) -> ListPartsResult:
             etag=unquote_etag(part.required("ETag")),
             size=parse_int(part.required("Size")),
             last_modified=parse_time(part.findtext("LastModified")),
+            checksums=_part_checksums(part),
         )
         for part in root.findall("Part")
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -92,7 +93,7 @@ def download(
             version_id=version_id,
             headers=headers,
         )
-        size = _Download(source, memory if sink is None else sink, progress).run(found)
+        size = Download(source, memory if sink is None else sink, progress).run(found)
         if sink is None:
             data = memory.getvalue()
             return data if encoding is None else data.decode(encoding)
@@ -152,7 +153,7 @@ def download_file(
             version_id=version_id,
             headers=headers,
         )
-        size = _Download(source, sink, progress).run(found)
+        size = Download(source, sink, progress).run(found)
         sink.finish(size)
     except BaseException:
         sink.discard()
@@ -189,7 +190,7 @@ def _check_part(wanted: Range | None, part_number: int | None) -> None:
         raise ConfigError("range and part_number cannot both be given")
 
 
-class _Download:
+class Download:
     """One object on its way into a sink."""
 
     __slots__ = (
@@ -233,9 +234,11 @@ class _Download:
                 self._sink.begin(length)
                 parts = -(-length // self._step)
                 if (
-                    length >= config.multipart_threshold
-                    and parts > 1
-                    and config.max_concurrency > 1
+                    parts > 1
+                    and (
+                        self._sink.records_parts
+                        or (length >= config.multipart_threshold and config.max_concurrency > 1)
+                    )
                     and source.etag
                     and self._sink.parallel
                     # A hash that needs the bytes in order is taken of what was written.
@@ -255,6 +258,47 @@ class _Download:
         if verifier is not None:
             verifier.check(hasher, operation="download", bucket=source.bucket, key=source.key)
         return length
+
+    def run_rest(
+        self, found: GetObjectResult, missing: deque[int], step: int, verifier: Verifier | None
+    ) -> int:
+        """Read the parts of `step` bytes that are missing; the body at hand is the first one's.
+
+        Returns the object's size, when all of it was compared.
+        """
+        source = self._source
+        self._step = step
+        concurrency = min(source.client.config.max_concurrency, len(missing))
+        first = missing.popleft()
+        start = first * step
+        body = ResumableBody(source, found.body, start, min(start + step, source.stop))
+        try:
+            with TaskGroup(concurrency) as group:
+                for _ in range(concurrency - 1):
+                    group.start(self._read_missing, missing)
+                try:
+                    self._fetch_part(first, body, self._buffer())
+                finally:
+                    body.close()
+                self._read_missing(missing)
+                group.wait_for_all()
+        finally:
+            found.body.close()
+        if verifier is not None:
+            hasher = run_in_thread(lambda: self._read_back(verifier))
+            verifier.check(hasher, operation="download", bucket=source.bucket, key=source.key)
+        return source.stop
+
+    def _read_missing(self, missing: deque[int]) -> None:
+        buffer = self._buffer()
+        while missing:
+            number = missing.popleft()
+            start = number * self._step
+            body = ResumableBody(self._source, None, start, start)
+            try:
+                self._fetch_part(number, body, buffer)
+            finally:
+                body.close()
 
     def _find_verifier(self, found: GetObjectResult) -> Verifier | None:
         source = self._source
@@ -330,6 +374,7 @@ class _Download:
         self._fetch(body, start, stop, buffer, hasher)
         if verifier is not None:
             verifier.add_part(start, stop - start, hasher)
+        self._sink.part_done(number)
 
     def _buffer(self) -> memoryview | None:
         """Memory to receive into on the way to a sink that has none itself."""

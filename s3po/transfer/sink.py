@@ -75,6 +75,12 @@ class Sink:
         """Read back what was written, for a checksum."""
         raise NotImplementedError
 
+    #: True where `part_done` is of use, so that parts are read by themselves even where they need not be.
+    records_parts = False
+
+    def part_done(self, number: int) -> None:
+        """All bytes of that part are there."""
+
     def finish(self, size: int) -> None:
         """All `size` bytes are there and right."""
 
@@ -273,13 +279,16 @@ class PathSink(Sink):
         self._written = 0
         self._folders: list[str] = []
         try:
-            self._folders = _make_folders(folder)
+            self._folders = make_folders(folder)
             self._fd = os.open(
                 self._temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666
             )
         except OSError as error:
-            _remove_folders(self._folders)
+            remove_folders(self._folders)
             raise self._named(error) from None
+        self._adopt_mode()
+
+    def _adopt_mode(self) -> None:
         try:
             status = os.stat(self._target)
             # What is replaced passes on its permissions; a new file has those of the umask.
@@ -311,15 +320,18 @@ class PathSink(Sink):
         try:
             # Some file systems say only here that the disk is full.
             os.close(fd)
-            try:
-                os.replace(self._temporary, self._target)
-            except OSError as error:
-                if error.errno not in _NOT_RENAMED:
-                    raise
-                _copy_into(self._temporary, self._target)
-                os.unlink(self._temporary)
+            self._rename()
         except OSError as error:
             raise self._named(error) from None
+
+    def _rename(self) -> None:
+        try:
+            os.replace(self._temporary, self._target)
+        except OSError as error:
+            if error.errno not in _NOT_RENAMED:
+                raise
+            copy_into(self._temporary, self._target)
+            os.unlink(self._temporary)
 
     def discard(self) -> None:
         fd, self._fd = self._fd, -1
@@ -335,7 +347,7 @@ class PathSink(Sink):
             os.unlink(self._temporary)
         except OSError:
             pass
-        _remove_folders(self._folders)
+        remove_folders(self._folders)
 
     def _named(self, error: OSError) -> OSError:
         return OSError(error.errno, error.strerror, self._path)
@@ -383,7 +395,7 @@ _NOT_RENAMED = frozenset(
 )
 
 
-def _copy_into(path: str, target: str) -> None:
+def copy_into(path: str, target: str) -> None:
     with open(path, "rb", buffering=0) as source, open(target, "wb", buffering=0) as file:
         buffer = memoryview(bytearray(CHUNK))
         copied = 0
@@ -397,7 +409,7 @@ def _copy_into(path: str, target: str) -> None:
                 yield_to_loop()
 
 
-def _make_folders(folder: str) -> list[str]:
+def make_folders(folder: str) -> list[str]:
     """Make a folder and those above it; returns those that were made, the innermost last."""
     missing = []
     while folder and not os.path.isdir(folder):
@@ -415,12 +427,12 @@ def _make_folders(folder: str) -> list[str]:
             else:
                 made.append(each)
     except OSError:
-        _remove_folders(made)
+        remove_folders(made)
         raise
     return made
 
 
-def _remove_folders(folders: list[str]) -> None:
+def remove_folders(folders: list[str]) -> None:
     """Remove folders that are empty, the innermost first."""
     try:
         while folders:
@@ -458,25 +470,31 @@ def path_of(path: object) -> str:
     return text
 
 
+def check_target(path: str) -> bool:
+    """True where a file may be written at `path`, False where there is a FIFO, a device, ...; else OSError."""
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        mode = stat.S_IFREG
+    if path.endswith(os.sep) or stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not stat.S_ISREG(mode):
+        return False
+    if os.path.exists(path) and not os.access(path, os.W_OK):
+        # open() would refuse it, so a rename must not get round it.
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+    return True
+
+
 def open_path(path: object) -> Sink:
     """The sink for a path. OSError where it could not be written."""
     text = path_of(path)
-    try:
-        mode = os.stat(text).st_mode
-    except FileNotFoundError:
-        mode = stat.S_IFREG
-    if text.endswith(os.sep) or stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), text)
-    if not stat.S_ISREG(mode):
+    if not check_target(text):
         return OpenedSink(text)
-    exists = os.path.exists(text)
-    if exists and not os.access(text, os.W_OK):
-        # open() would refuse it, so a rename must not get round it.
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), text)
     try:
         return PathSink(text)
     except OSError as error:
-        if exists and error.errno in _NO_NEW_FILE:
+        if os.path.exists(text) and error.errno in _NO_NEW_FILE:
             return InPlaceSink(text)
         raise
 

@@ -206,7 +206,7 @@ class MemorySource(Source):
 class FileSource(Source):
     """A regular file, read by position."""
 
-    __slots__ = ("_fd", "_file", "_modified", "_owned", "_start", "size")
+    __slots__ = ("_fd", "_file", "_owned", "_start", "modified", "size")
 
     def __init__(self, file: Any, *, owned: bool) -> None:
         self._file = file
@@ -219,7 +219,8 @@ class FileSource(Source):
         self._start: int = file.tell()
         status = os.fstat(self._fd)
         self.size: int = max(0, status.st_size - self._start)
-        self._modified = status.st_mtime_ns
+        #: When it was written to last, in nanoseconds.
+        self.modified = status.st_mtime_ns
 
     def body(self, start: int, stop: int, progress: Progress | None) -> BytesLike | Body:
         return FileBody(self._fd, self._start + start, stop - start, progress)
@@ -237,7 +238,7 @@ class FileSource(Source):
         if size != self.size:
             verb = "shrank" if size < self.size else "grew"
             raise IntegrityError(f"the file {verb} while it was sent: {self.size} to {size} bytes")
-        if self._owned and status.st_mtime_ns != self._modified:
+        if self._owned and status.st_mtime_ns != self.modified:
             raise IntegrityError("the file was written to while it was sent")
 
     def finish(self) -> None:

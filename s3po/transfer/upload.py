@@ -139,7 +139,7 @@ def upload(
         if isinstance(source, StreamSource):
             return upload_stream(upload, source, usual, threshold)
         assert isinstance(source, (MemorySource, FileSource))
-        return _upload_known(upload, source, source.size, usual, threshold)
+        return upload_known(upload, source, source.size, usual, threshold)
     finally:
         source.close()
         if place is not None:
@@ -161,9 +161,10 @@ def guard_progress(progress: Progress | None) -> Progress | None:
     return report
 
 
-def _upload_known(
+def upload_known(
     upload: MultipartUpload, source: Source, size: int, usual: int, threshold: int
 ) -> UploadResult:
+    """Store what can be read at any place, and whose size is known."""
     step = part_size_for(size, usual, upload.client.endpoint.provider)
     if size < threshold:
         result = upload.put(source.whole(upload.progress), size)
@@ -261,7 +262,8 @@ def _width(client: Client, parts: int) -> int:
     return max(1, min(client.config.max_concurrency, parts))
 
 
-def _md5_of(body: BytesLike | Body) -> str:
+def md5_of(body: BytesLike | Body) -> str:
+    """The MD5 in hexadecimal digits; a Body must be rewindable."""
     return hash_body(body, _md5(usedforsecurity=False)).hexdigest()
 
 
@@ -277,7 +279,7 @@ def _differs(
         return ""
     if not isinstance(body, (bytes, bytearray, memoryview)) and not body.rewindable:
         return ""
-    sent = _md5_of(body)
+    sent = md5_of(body)
     return "" if sent == etag.lower() else sent
 
 
@@ -462,7 +464,7 @@ class MultipartUpload:
             return None
         rewindable = isinstance(body, (bytes, bytearray, memoryview)) or body.rewindable
         expected = Expected(
-            etag=_md5_of(body) if rewindable else None,
+            etag=md5_of(body) if rewindable else None,
             size=size,
             metadata={
                 name[11:]: value for name, value in sent.items() if name.startswith("x-amz-meta-")
@@ -492,13 +494,7 @@ class MultipartUpload:
 
     def begin(self) -> None:
         """Begin the multipart upload. Interrupted amid that, it waits a little for what to abort."""
-        self._check_whole_digests()
-        if self._checksum is None and self._default_checksum is not None:
-            # S3 refuses a part's checksum of another kind than the upload was begun with.
-            self._checksum = self._default_checksum
-            self._checksum_type = (
-                "COMPOSITE" if self._bucket.endswith(DIRECTORY_BUCKET_SUFFIX) else "FULL_OBJECT"
-            )
+        self.prepare()
         if self.client.config.mark_writes:
             self._write_id = self._headers[f"x-amz-meta-{WRITE_ID}"] = new_write_id()
         with TaskGroup(1) as group:
@@ -516,6 +512,16 @@ class MultipartUpload:
                 if self.upload_id:
                     self.abort(error)
                 raise
+
+    def prepare(self) -> None:
+        """Settle the parts' checksum; ConfigError where the caller's cannot be had in parts."""
+        self._check_whole_digests()
+        if self._checksum is None and self._default_checksum is not None:
+            # S3 refuses a part's checksum of another kind than the upload was begun with.
+            self._checksum = self._default_checksum
+            self._checksum_type = (
+                "COMPOSITE" if self._bucket.endswith(DIRECTORY_BUCKET_SUFFIX) else "FULL_OBJECT"
+            )
 
     def _check_whole_digests(self) -> None:
         for name in self._whole_digests:

@@ -73,22 +73,22 @@ class RawBody:
 class BytesBody(RawBody):
     """A body that is in memory."""
 
-    __slots__ = ("_view", "data", "remaining")
+    __slots__ = ("data", "remaining")
 
     def __init__(self, data: bytes) -> None:
         self.data = data
-        self._view = memoryview(data)
         self.remaining: int | None = len(data)
 
     def readinto(self, buffer: Any, /) -> int:
-        count = min(len(self._view), len(buffer))
-        buffer[:count] = self._view[:count]
-        self._view = self._view[count:]
-        self.remaining = len(self._view)
+        left = cast(int, self.remaining)
+        count = min(left, len(buffer))
+        start = len(self.data) - left
+        buffer[:count] = memoryview(self.data)[start : start + count]
+        self.remaining = left - count
         return count
 
     def close(self) -> None:
-        self._view = memoryview(b"")
+        self.data = b""
         self.remaining = 0
 
 
@@ -321,6 +321,18 @@ class Chunks:
                 # The end of a text file.
                 return
             yield data
+
+
+def request_length(method: str, body: Any) -> int | None:
+    """Bytes of a request's body; None where it has none, and needs none, or comes in chunks."""
+    if body is None:
+        return 0 if method in ("PUT", "POST") else None
+    if isinstance(body, bytes):
+        return len(body)
+    if isinstance(body, (bytearray, memoryview)):
+        return memoryview(body).nbytes
+    length: int | None = getattr(body, "length", None)
+    return length
 
 
 def to_body(body: Any, length: str | None) -> BytesLike | Body | Chunks | None:

@@ -29,6 +29,7 @@ from s3po.transport.bodies import (
     LengthBody,
     RawBody,
     UntilCloseBody,
+    request_length,
     to_body,
 )
 from s3po.transport.http11 import reason
@@ -491,20 +492,13 @@ def build_request(
     method: str, target: str, headers: dict[str, str], body: Any, extra: str = ""
 ) -> tuple[bytes, int]:
     """The head of a request, and the length of its body."""
-    if body is None:
-        length = 0 if method == "PUT" or method == "POST" else None
-    elif isinstance(body, bytes):
-        length = len(body)
-    elif isinstance(body, (bytearray, memoryview)):
-        length = memoryview(body).nbytes
-    elif isinstance(body, Chunks):
+    if isinstance(body, Chunks):
         headers = {name: value for name, value in headers.items() if name != "transfer-encoding"}
         head = http11.build_head(
             method, target, headers, None, extra + "transfer-encoding: chunked\r\n"
         )
         return head, 0
-    else:
-        length = body.length
+    length = request_length(method, body)
     return http11.build_head(method, target, headers, length, extra), length or 0
 
 

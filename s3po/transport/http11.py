@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 
 from s3po.errors import ConfigError, MalformedResponse
 from s3po.messages import SecretBytes
@@ -17,10 +18,18 @@ MAX_INTERIM_RESPONSES = 100
 # What may surround a value; str.strip would take no-break spaces along.
 _BLANK = " \t"
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-# Header names come again and again; each is checked once. Both are bounded, for names may be data.
+_METHODS = frozenset({"GET", "PUT", "HEAD", "POST", "DELETE"})
+# Header names come again and again; each is checked once. Bounded, for names may be data.
 _CACHE = 1024
-_sendable: set[str] = set()
 _lower: dict[str, str] = {}
+#: Headers whose lines come again and again, too, and what such lines say.
+_REPEATED = frozenset(
+    {
+        *("accept-ranges", "connection", "content-type", "server", "vary"),
+        *("x-amz-server-side-encryption", "x-amz-storage-class"),
+    }
+)
+_lines: dict[str, tuple[str, str]] = {}
 
 
 def _is_token(name: str) -> bool:
@@ -36,38 +45,51 @@ def build_head(
     one for a proxy. `extra` holds whole lines, each with its line break. Raises ConfigError for what
     would not stay one head.
     """
-    lines = [f"{method} {target} HTTP/1.1"]
-    if not headers.keys() <= _sendable:
-        _check_names(headers)
-    for name, value in headers.items():
-        lines.append(f"{name}: {value}")
-    if "accept-encoding" not in headers:
-        lines.append("accept-encoding: identity")
     if length is not None:
         given = headers.get("content-length")
         if given is None:
-            lines.append(f"content-length: {length}")
+            extra = f"content-length: {length}\r\n{extra}"
         elif given != str(length):
             raise ConfigError(f"content-length is {given!r}, but the body has {length} bytes")
-    breaks = len(lines) + 1 + extra.count("\n")
-    text = "\r\n".join(lines) + "\r\n" + extra + "\r\n"
-    if (
-        text.count("\n") != breaks
-        or text.count("\r") != breaks
-        or "\0" in text
-        or " " in target
-        or not target.isascii()
-        or not target.isprintable()
-        or not _is_token(method)
-    ):
-        # A traceback with locals shows no signature.
-        del lines, text
-        raise ConfigError(_complaint(method, headers))
+    parts = _build_fields(tuple(headers)).copy()
+    values = parts[1::2] = [*headers.values()]
     try:
-        return SecretBytes(text.encode("utf-8"))
+        text = "".join(values)
+        if not (
+            "\n" in text
+            or "\r" in text
+            or "\0" in text
+            or " " in target
+            or not target.isascii()
+            or not target.isprintable()
+            or (method not in _METHODS and not _is_token(method))
+        ):
+            text = "".join(parts)
+            return SecretBytes(f"{method} {target} HTTP/1.1\r\n{text}{extra}\r\n".encode())
+        complaint = _complaint(method, headers)
+    except TypeError:
+        complaint = "the value of a header must be a str"
     except UnicodeEncodeError:
-        del lines, text
-        raise ConfigError("a header holds a lone surrogate, which has no bytes") from None
+        complaint = "a header holds a lone surrogate, which has no bytes"
+    # A traceback with locals shows no signature.
+    del parts, values, text
+    raise ConfigError(complaint)
+
+
+@lru_cache(maxsize=_CACHE)
+def _build_fields(names: tuple[str, ...]) -> list[str]:
+    """The text of the header fields in pieces, with room for a value at each second place."""
+    parts: list[str] = []
+    for name in names:
+        if not isinstance(name, str) or not _is_token(name):
+            raise ConfigError(f"not a legal header name: {name!r}")
+        if name == "transfer-encoding":
+            raise ConfigError("transfer-encoding cannot be set: bodies have a length")
+        parts += [f"\r\n{name}: " if parts else f"{name}: ", ""]
+    parts.append("\r\n" if parts else "")
+    if "accept-encoding" not in names:
+        parts[-1] += "accept-encoding: identity\r\n"
+    return parts
 
 
 def host_header(scheme: str, host: str, port: int) -> str:
@@ -76,17 +98,6 @@ def host_header(scheme: str, host: str, port: int) -> str:
     if port == (443 if scheme == "https" else 80):
         return literal
     return f"{literal}:{port}"
-
-
-def _check_names(headers: dict[str, str]) -> None:
-    for name in headers:
-        if name not in _sendable:
-            if not isinstance(name, str) or not _is_token(name):
-                raise ConfigError(f"not a legal header name: {name!r}")
-            if name == "transfer-encoding":
-                raise ConfigError("transfer-encoding cannot be set: bodies have a length")
-            if len(_sendable) < _CACHE:
-                _sendable.add(name)
 
 
 def _complaint(method: str, headers: dict[str, str]) -> str:
@@ -110,45 +121,52 @@ def parse_head(data: str) -> tuple[int, dict[str, str], bool]:
     """Status, headers (names in lower case, repeated ones joined) and whether the connection may be
     used again, of a head without its closing empty line. Raises MalformedResponse."""
     lines = data.split("\r\n")
-    first = lines[0]
-    version = first[:9]
-    code = first[9:12]
-    if (
-        (version != "HTTP/1.1 " and version != "HTTP/1.0 ")
-        or not code.isdigit()
-        or not code.isascii()
-        or len(code) != 3
-        or first[12:13] not in ("", " ")
-    ):
-        raise MalformedResponse(f"the answer is not HTTP: it begins with {first[:40]!r}")
-    breaks = len(lines) - 1
-    status = int(code)
-    if data.count("\n") != breaks or data.count("\r") != breaks or "\0" in data:
+    status, keep = _parse_status_line(lines[0])
+    text = "".join(lines)
+    if "\n" in text or "\r" in text or "\0" in text:
         raise MalformedResponse("the answer's head has a stray line break or NUL", status=status)
     headers: dict[str, str] = {}
     del lines[0]
     name = ""
     for line in lines:
-        raw, _, value = line.partition(":")
-        try:
-            name = _lower[raw]
-        except KeyError:
-            if line[:1] in (" ", "\t") and name:
+        known = _lines.get(line)
+        if known is not None:
+            name, value = known
+        else:
+            raw, _, value = line.partition(":")
+            value = value.strip(_BLANK)
+            if raw in _lower:
+                name = _lower[raw]
+                if name in _REPEATED and len(_lines) < _CACHE and len(line) < 128:
+                    _lines[line] = name, value
+            elif line[:1] in (" ", "\t") and name:
                 # Obsolete folding: the line belongs to the one before.
                 headers[name] = f"{headers[name]} {line.strip(_BLANK)}".strip(_BLANK)
                 continue
-            name = _new_name(raw, line, status)
-        if name in headers:
-            headers[name] = f"{headers[name]}, {value.strip(_BLANK)}"
-        else:
-            headers[name] = value.strip(_BLANK)
+            else:
+                name = _new_name(raw, line, status)
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
     connection = headers.get("connection")
-    if connection is None:
-        return status, headers, version == "HTTP/1.1 "
+    if connection is None or connection == "keep-alive":
+        return status, headers, keep or connection is not None
     options = connection.lower().replace(" ", "").split(",")
-    if "close" in options:
-        return status, headers, False
-    return status, headers, version == "HTTP/1.1 " or "keep-alive" in options
+    return status, headers, "close" not in options and (keep or "keep-alive" in options)
+
+
+@lru_cache(maxsize=64)
+def _parse_status_line(line: str) -> tuple[int, bool]:
+    """The status, and True where connections last unless the head says something else."""
+    version = line[:9]
+    code = line[9:12]
+    if (
+        (version != "HTTP/1.1 " and version != "HTTP/1.0 ")
+        or not code.isdigit()
+        or not code.isascii()
+        or len(code) != 3
+        or line[12:13] not in ("", " ")
+    ):
+        raise MalformedResponse(f"the answer is not HTTP: it begins with {line[:40]!r}")
+    return int(code), version == "HTTP/1.1 "
 
 
 def _new_name(raw: str, line: str, status: int) -> str:

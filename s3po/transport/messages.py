@@ -17,7 +17,7 @@ from requests.structures import CaseInsensitiveDict
 from s3po.errors import IncompleteBody, MalformedResponse, TransportError, TransportTimeout
 from s3po.messages import Body as RequestBody
 from s3po.messages import BodyStream, BytesLike
-from s3po.transport.bodies import BytesBody, Chunks, RawBody, to_body
+from s3po.transport.bodies import BytesBody, Chunks, RawBody, request_length, to_body
 
 _READ_CHUNK = 256 * 1024
 #: Bytes of an error's body that are read.
@@ -68,7 +68,7 @@ class PreparedRequest(requests.PreparedRequest):
                 # requests would send latin-1.
                 shown[name] = value if value.isascii() else value.encode("utf-8")
             if "content-length" not in self._lower:
-                length = _length(self.method or "", self.body)
+                length = request_length(self.method or "", self.body)
                 if length is not None:
                     shown["content-length"] = str(length)
             self._shown = shown
@@ -141,15 +141,6 @@ def complete(
     response.connection = adapter
     response.encoding = requests.utils.get_encoding_from_headers(response.headers)
     return response
-
-
-def _length(method: str, body: Any) -> int | None:
-    if body is None:
-        return 0 if method in ("PUT", "POST") else None
-    if isinstance(body, (bytes, bytearray, memoryview)):
-        return memoryview(body).nbytes
-    length: int | None = getattr(body, "length", None)
-    return length
 
 
 class Response(requests.Response):

@@ -21,7 +21,7 @@ _thread_local = get_original("_thread", "_local")()
 
 
 def _scratch() -> tuple[bytearray, memoryview]:
-    """Buffer for received ciphertext: it is copied from at once, so each thread has one."""
+    """Buffer to receive into: it is copied from at once, so each thread has one."""
     try:
         found: tuple[bytearray, memoryview] = _thread_local.scratch
     except AttributeError:
@@ -242,8 +242,9 @@ class TLSSocket:
 
     def recv_bytes_now(self, size: int) -> bytes:
         """At most `size` decrypted bytes, as `recv_now`."""
-        buffer = bytearray(size)
-        return bytes(memoryview(buffer)[: self.recv_now(buffer)])
+        # Ciphertext is in the BIO before anything is decrypted: one buffer serves both.
+        view = _scratch()[1][:size]
+        return bytes(view[: self.recv_now(view)])
 
     @property
     def buffered(self) -> bool:

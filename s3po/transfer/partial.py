@@ -1,0 +1,198 @@
+"""A file that is downloaded by several processes, one after the other."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from s3po.errors import ConfigError
+from s3po.forks import fork_generation, in_forked_child
+from s3po.transfer.sink import PathSink, check_target, make_folders, remove_folders
+from s3po.transfer.state import open_locked, unlock
+from s3po.transfer.threads import run_in_thread
+
+_MAGIC = b"s3po-pt1"
+_FOOTER = len(_MAGIC) + 8
+#: Bytes of what describes the object; more are none of ours.
+_MOST = 64 * 1024
+
+#: Bytes of a file's name that all file systems take.
+_NAME_MAX = 255
+
+
+def open_part_file(path: str) -> PartFileSink | None:
+    """The file for a download to `path` that may go on from an earlier one; None where another has it."""
+    if not check_target(path):
+        raise ConfigError("resume=True is for regular files")
+    # Through a symbolic link, as open() would.
+    target = os.path.realpath(path) if os.path.islink(path) else path
+    folder, name = os.path.split(target)
+    part = f".{name}.s3po-part"
+    if len(os.fsencode(part)) > _NAME_MAX:
+        part = f".{hashlib.sha256(os.fsencode(name)).hexdigest()[:40]}.s3po-part"
+    temporary = os.path.join(folder, part)
+    folders: list[str] = []
+    try:
+        folders = make_folders(folder)
+        fd = open_locked(temporary, 0o666)
+    except OSError as error:
+        remove_folders(folders)
+        raise OSError(error.errno, error.strerror, path) from None
+    return None if fd is None else PartFileSink(path, target, temporary, fd, folders)
+
+
+class PartFileSink(PathSink):
+    """A file beside its target that stays where the download fails.
+
+    Behind the object's bytes it has a byte for each part, 1 where that is there, and a description of the
+    object with its ETag. A part's bytes are on the disk before its mark is written.
+    """
+
+    __slots__ = ("_keep", "_marks", "etag", "size", "step")
+
+    def __init__(self, path: str, target: str, temporary: str, fd: int, folders: list[str]) -> None:
+        self._path = path
+        self._generation = fork_generation()
+        self._target = target
+        self._temporary = temporary
+        self._written = 0
+        self._folders = folders
+        self._fd = fd
+        self._keep = True
+        self._marks = bytearray()
+        #: Of the object; empty and 0 where there is nothing to go on from.
+        self.etag = ""
+        self.size = 0
+        self.step = 0
+        self._adopt_mode()
+
+    @property
+    def name(self) -> str:
+        """The path of the file itself."""
+        return self._temporary
+
+    @property
+    def records_parts(self) -> bool:  # type: ignore[override]
+        return bool(self.etag)
+
+    @property
+    def parts(self) -> int:
+        return len(self._marks)
+
+    @property
+    def done(self) -> int:
+        """The number of parts that are there."""
+        return sum(self._marks)
+
+    def missing(self) -> list[int]:
+        """Parts that are to be read: one at least, for its answer tells that the object is the same still."""
+        found = [number for number, mark in enumerate(self._marks) if not mark]
+        return found or [len(self._marks) - 1]
+
+    def length_of(self, number: int) -> int:
+        return min(self.step, self.size - number * self.step)
+
+    def load(self, identity: Mapping[str, Any]) -> bool:
+        """True where an earlier download of the same object left something."""
+        found = self._read_description()
+        if found is None:
+            return False
+        etag, size, step = found.get("etag"), found.get("size"), found.get("step")
+        if found.get("identity") != identity or not isinstance(etag, str) or not etag:
+            return False
+        if type(size) is not int or type(step) is not int or not 0 < step < size:
+            return False
+        parts = -(-size // step)
+        length = os.fstat(self._fd).st_size
+        if length != size + parts + found["length"] + _FOOTER:
+            return False
+        marks = os.pread(self._fd, parts, size)
+        if len(marks) != parts or marks.strip(b"\0\1") or not any(marks):
+            return False
+        self._marks = bytearray(marks)
+        self.etag, self.size, self.step = etag, size, step
+        return True
+
+    def _read_description(self) -> dict[str, Any] | None:
+        length = os.fstat(self._fd).st_size
+        if length < _FOOTER:
+            return None
+        footer = os.pread(self._fd, _FOOTER, length - _FOOTER)
+        count = int.from_bytes(footer[:8], "big")
+        if footer[8:] != _MAGIC or count > min(_MOST, length - _FOOTER):
+            return None
+        try:
+            found = json.loads(os.pread(self._fd, count, length - _FOOTER - count))
+        except ValueError:
+            return None
+        if not isinstance(found, dict):
+            return None
+        return {**found, "length": count}
+
+    def clear(self) -> None:
+        """Begin anew, with an empty file."""
+        try:
+            os.ftruncate(self._fd, 0)
+        except OSError as error:
+            raise self._named(error) from None
+        self._marks = bytearray()
+        self.etag, self.size, self.step = "", 0, 0
+
+    def plan(self, identity: Mapping[str, Any], etag: str, size: int, step: int) -> None:
+        """Write what an object is, before its bytes come."""
+        marks = bytearray(-(-size // step))
+        text = json.dumps(
+            {"identity": dict(identity), "etag": etag, "size": size, "step": step}
+        ).encode()
+        trailer = bytes(marks) + text + len(text).to_bytes(8, "big") + _MAGIC
+        self.write_at(size, memoryview(trailer))
+        self._marks = marks
+        self.etag, self.size, self.step = etag, size, step
+
+    def part_done(self, number: int) -> None:
+        if not self.etag:
+            return
+        fd = self._fd
+        try:
+            run_in_thread(lambda: os.fdatasync(fd))
+            os.pwrite(fd, b"\1", self.size + number)
+        except OSError as error:
+            raise self._named(error) from None
+        self._marks[number] = 1
+
+    def forget(self) -> None:
+        """Nothing of it is of use: `discard` removes it."""
+        self._keep = False
+        self._marks = bytearray()
+
+    def finish(self, size: int) -> None:
+        try:
+            os.ftruncate(self._fd, size)
+            # Some file systems say only here that the disk is full.
+            os.fsync(self._fd)
+            # The lock is held until it has its name.
+            self._rename()
+        except OSError as error:
+            raise self._named(error) from None
+        fd, self._fd = self._fd, -1
+        os.close(fd)
+
+    def discard(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd < 0:
+            return
+        if in_forked_child(self._generation):
+            # File and lock are the parent process's, which may go on with them.
+            os.close(fd)
+            return
+        try:
+            if not self._keep or not self.done:
+                os.unlink(self._temporary)
+                remove_folders(self._folders)
+        except OSError:
+            pass
+        finally:
+            unlock(fd)

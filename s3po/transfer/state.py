@@ -1,0 +1,161 @@
+"""Small files by which a transfer goes on in another process, each with one owner at a time."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Mapping
+from typing import Any
+
+from s3po import log
+from s3po.forks import fork_generation, in_forked_child
+from s3po.rest import Client
+
+_log = log.logger("transfer")
+
+#: State files are smaller than this; a larger one is none.
+_MOST = 64 * 1024
+
+
+def open_locked(path: str, mode: int) -> int | None:
+    """A descriptor of the file at `path`, which is made where it is missing, with a lock on it.
+
+    The lock lasts until the descriptor is closed, or the process ends in whatever way. None where somebody
+    else has it. OSError where the file is somebody else's, or the file system knows no locks.
+    """
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+        try:
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+                raise PermissionError(errno.EPERM, "the file is not one of this user's", path)
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Whoever had the lock before may have removed or renamed what was opened here.
+            if os.path.samestat(status, os.stat(path, follow_symlinks=False)):
+                return fd
+        except BlockingIOError:
+            os.close(fd)
+            return None
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+
+
+def unlock(fd: int) -> None:
+    """Give the lock back and close: at once, though a native thread may be using the descriptor still."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_UN)
+    finally:
+        os.close(fd)
+
+
+def endpoint_of(client: Client) -> str:
+    """The store, as the fingerprints of transfers name it."""
+    return client.endpoint.url or "aws"
+
+
+class UploadState:
+    """Knowledge of an upload that another process may go on with, in a locked file of JSON."""
+
+    __slots__ = ("_fd", "_generation", "_path")
+
+    def __init__(self, fd: int, path: str) -> None:
+        self._fd = fd
+        self._generation = fork_generation()
+        self._path = path
+
+    def read(self) -> dict[str, Any] | None:
+        """Values that were written last; None where there is nothing, or nothing whole."""
+        try:
+            found = json.loads(os.pread(self._fd, _MOST, 0))
+        except ValueError:
+            return None
+        return found if isinstance(found, dict) else None
+
+    def write(self, values: Mapping[str, Any]) -> None:
+        """Replace it, so that it outlives the machine's power too. OSError where it cannot be stored."""
+        content = json.dumps(values).encode()
+        os.ftruncate(self._fd, 0)
+        if os.pwrite(self._fd, content, 0) < len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._path)
+        os.fsync(self._fd)
+
+    def remove(self) -> None:
+        """Remove the file while it is locked still."""
+        try:
+            os.unlink(self._path)
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        """Give the lock back; a file that says nothing is removed."""
+        fd, self._fd = self._fd, -1
+        if fd < 0:
+            return
+        if in_forked_child(self._generation):
+            # The lock is the parent process's.
+            os.close(fd)
+            return
+        try:
+            if os.fstat(fd).st_size <= len("{}"):
+                self.remove()
+        finally:
+            unlock(fd)
+
+
+def open_upload_state(client: Client, bucket: str, key: str, path: str) -> UploadState | None:
+    """The state of the upload of the file at `path` to that key.
+
+    None, with a WARNING, where another process or greenlet has it, or where it cannot be stored.
+    """
+    source = os.path.realpath(path)
+    identity = "\0".join((endpoint_of(client), bucket, key, source))
+    name = hashlib.sha256(os.fsencode(identity)).hexdigest()[:40]
+    failure: OSError | None = None
+    for place in (
+        os.path.join(_folder(client.config.state_dir), f"{name}.json"),
+        os.path.join(os.path.dirname(source), f".{name}.s3po-upload"),
+    ):
+        try:
+            if failure is None:
+                os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
+            fd = open_locked(place, 0o600)
+        except OSError as error:
+            failure = failure or error
+            continue
+        if fd is None:
+            _log.warning(
+                "s3://%s/%a: another upload of %a to it is under way; this one cannot be resumed",
+                bucket,
+                key,
+                path,
+            )
+            return None
+        return UploadState(fd, place)
+    _log.warning(
+        "s3://%s/%a: the upload cannot be resumed later, for its state cannot be stored: %s",
+        bucket,
+        key,
+        failure,
+    )
+    return None
+
+
+def _folder(state_dir: str | os.PathLike[str] | None) -> str:
+    """Folder of the states, by the XDG base directory specification where nothing is said.
+
+    https://specifications.freedesktop.org/basedir-spec/latest/
+    """
+    if state_dir is not None:
+        return os.path.expanduser(os.fspath(state_dir))
+    base = os.environ.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(base):
+        base = os.path.join(os.path.expanduser("~"), ".local", "state")
+    return os.path.join(base, "s3po")

@@ -1,0 +1,638 @@
+"""`resume=True`: transfers that go on in another process from what an earlier one left."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+
+import s3po
+from s3po import connection
+from s3po.mock import CorruptBody, CutBody, Error, LostAnswer, Reset, Stall
+from tests.transfer.conftest import connect
+
+MiB = 1024 * 1024
+PART = 5 * MiB
+#: Four parts, the last of which is short.
+DATA = os.urandom(3 * PART + 77)
+
+
+@pytest.fixture
+def mock(tmp_path: Path) -> Iterator[connection.Mock]:
+    conn = connect(max_concurrency=1, state_dir=tmp_path / "state", max_attempts=1)
+    with conn, conn.mock(serve=True) as mock:
+        conn.conn.create_bucket("bucket")
+        yield mock
+
+
+@pytest.fixture
+def conn(mock: connection.Mock) -> s3po.Connection:
+    return mock.connection
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "source"
+    path.write_bytes(DATA)
+    return path
+
+
+def states(tmp_path: Path) -> list[Path]:
+    folder = tmp_path / "state"
+    return sorted(folder.iterdir()) if folder.exists() else []
+
+
+def part_file(target: Path) -> Path:
+    return target.with_name(f".{target.name}.s3po-part")
+
+
+def open_uploads(conn: s3po.Connection) -> list[str]:
+    return [upload.upload_id for upload in conn.list_uploads("bucket")]
+
+
+def fail_upload(mock: connection.Mock, source: Path, parts: int = 2, **more: Any) -> str:
+    """An upload that fails after so many parts; the id that it leaves."""
+    conn = mock.connection
+    mock.faults.add("UploadPart", part=parts + 1, action=Error(403, "AccessDenied"))
+    with pytest.raises(s3po.TransferError) as caught:
+        conn.upload_file("bucket", "key", source, resume=True, **more)
+    (upload_id,) = open_uploads(conn)
+    assert any(upload_id in note for note in caught.value.__notes__)
+    mock.requests.clear()
+    return upload_id
+
+
+# Uploads
+
+
+def test_an_upload_goes_on_from_the_parts_that_the_store_holds(
+    mock: connection.Mock, source: Path, tmp_path: Path
+) -> None:
+    conn = mock.connection
+    fail_upload(mock, source)
+    seen: list[int] = []
+    result = conn.upload_file("bucket", "key", source, resume=True, progress=seen.append)
+    assert mock.requests.count("CreateMultipartUpload") == 0
+    assert mock.requests.count("UploadPart") == 2
+    assert result.parts == 4
+    assert sum(seen) == len(DATA)
+    assert conn.download("bucket", "key") == DATA
+    assert open_uploads(conn) == []
+    assert states(tmp_path) == []
+
+
+@pytest.mark.parametrize("algorithm", ["crc32", "sha256"])
+def test_checksums_of_kept_parts_are_part_of_the_whole(
+    mock: connection.Mock, source: Path, algorithm: Any
+) -> None:
+    conn = mock.connection
+    fail_upload(mock, source, checksum=algorithm)
+    conn.upload_file("bucket", "key", source, resume=True, checksum=algorithm)
+    assert mock.requests.count("UploadPart") == 2
+    conn.upload("bucket", "other", DATA, checksum=algorithm)
+    name = f"x-amz-checksum-{algorithm}"
+    sums = [
+        conn.head("bucket", key, headers={"x-amz-checksum-mode": "ENABLED"}).headers[name]
+        for key in ("key", "other")
+    ]
+    assert sums[0] == sums[1]
+
+
+def test_parts_without_an_md5_are_compared_by_their_checksum(
+    mock: connection.Mock, source: Path
+) -> None:
+    options: dict[str, Any] = {"sse": "aws:kms", "checksum": "crc32"}
+    fail_upload(mock, source, **options)
+    mock.connection.upload_file("bucket", "key", source, resume=True, **options)
+    assert mock.requests.count("UploadPart") == 2
+    assert mock.connection.download("bucket", "key") == DATA
+
+
+def test_a_part_of_other_bytes_goes_again(mock: connection.Mock, source: Path) -> None:
+    conn = mock.connection
+    upload_id = fail_upload(mock, source)
+    conn.conn.upload_part("bucket", "key", upload_id, 2, bytes(PART))
+    mock.requests.clear()
+    conn.upload_file("bucket", "key", source, resume=True)
+    assert mock.requests.count("UploadPart") == 3
+    assert conn.download("bucket", "key") == DATA
+
+
+def touch(path: Path) -> None:
+    os.utime(path, ns=(1, 1))
+
+
+def grow(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b"more")
+
+
+@pytest.mark.parametrize("change", [touch, grow], ids=["time", "size"])
+def test_a_source_that_changed_starts_anew_and_says_so(
+    mock: connection.Mock,
+    source: Path,
+    caplog: pytest.LogCaptureFixture,
+    change: Callable[[Path], None],
+) -> None:
+    conn = mock.connection
+    fail_upload(mock, source)
+    change(source)
+    with caplog.at_level(logging.WARNING, "s3po"):
+        conn.upload_file("bucket", "key", source, resume=True)
+    assert "starts anew: the file changed" in caplog.text
+    assert mock.requests.count("UploadPart") == 4
+    assert mock.requests.count("AbortMultipartUpload") == 1
+    assert open_uploads(conn) == []
+    assert conn.download("bucket", "key") == source.read_bytes()
+
+
+def test_another_part_size_or_other_headers_start_anew(
+    mock: connection.Mock, source: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    conn = mock.connection
+    fail_upload(mock, source)
+    mock.faults.add("UploadPart", part=3, action=Error(403, "AccessDenied"))
+    with pytest.raises(s3po.TransferError):
+        conn.upload_file("bucket", "key", source, resume=True, metadata={"who": "me"})
+    assert "it differs in headers" in caplog.text
+    conn.upload_file(
+        "bucket", "key", source, resume=True, metadata={"who": "me"}, part_size=6 * MiB
+    )
+    assert "it differs in part_size" in caplog.text
+    assert open_uploads(conn) == []
+    assert conn.head("bucket", "key").metadata == {"who": "me"}
+
+
+def test_a_file_that_became_small_goes_up_in_one_put(
+    mock: connection.Mock, source: Path, tmp_path: Path
+) -> None:
+    conn = mock.connection
+    fail_upload(mock, source)
+    source.write_bytes(b"small")
+    assert conn.upload_file("bucket", "key", source, resume=True).parts == 0
+    assert open_uploads(conn) == []
+    assert states(tmp_path) == []
+
+
+def test_an_upload_that_somebody_aborted_starts_anew(
+    mock: connection.Mock, source: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    conn = mock.connection
+    fail_upload(mock, source)
+    assert conn.abort_uploads("bucket") == 1
+    conn.upload_file("bucket", "key", source, resume=True)
+    assert "none of its id any more" in caplog.text
+    assert conn.download("bucket", "key") == DATA
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"upload_id": 7}'])
+def test_a_state_that_is_none_starts_anew(
+    mock: connection.Mock, source: Path, tmp_path: Path, content: bytes
+) -> None:
+    conn = mock.connection
+    fail_upload(mock, source)
+    (state,) = states(tmp_path)
+    state.write_bytes(content)
+    conn.upload_file("bucket", "key", source, resume=True)
+    assert mock.requests.count("UploadPart") == 4
+    assert conn.download("bucket", "key") == DATA
+
+
+@pytest.mark.parametrize("mark", [False, True], ids=["plain", "marked"])
+def test_a_completion_that_an_earlier_process_did_not_live_to_see(
+    tmp_path: Path, source: Path, mark: bool
+) -> None:
+    """The object is there, the upload is not: nothing goes again, even where a condition would fail."""
+    conn = connect(state_dir=tmp_path / "state", mark_writes=mark, resolve_timeout=0.01)
+    with conn, conn.mock() as mock:
+        conn.conn.create_bucket("bucket")
+        mock.faults.add("CompleteMultipartUpload", action=LostAnswer())
+        # Nor can it be looked for.
+        mock.faults.add("HeadObject", rate=1.0, action=Reset())
+        mock.faults.add("ListParts", rate=1.0, action=Reset())
+        with pytest.raises(s3po.OutcomeUnknown):
+            conn.upload_file("bucket", "key", source, resume=True, if_none_match="*")
+        mock.faults.clear()
+        mock.requests.clear()
+        result = conn.upload_file("bucket", "key", source, resume=True, if_none_match="*")
+        assert result.parts == 4
+        assert result.etag == conn.head("bucket", "key").etag
+        assert mock.requests.count("UploadPart") == 0
+        assert mock.requests.count("CreateMultipartUpload") == 0
+    assert states(tmp_path) == []
+
+
+def test_another_object_is_not_taken_for_the_completed_one(tmp_path: Path, source: Path) -> None:
+    conn = connect(state_dir=tmp_path / "state", resolve_timeout=0.01, max_attempts=1)
+    with conn, conn.mock() as mock:
+        conn.conn.create_bucket("bucket")
+        mock.faults.add("CompleteMultipartUpload", action=Reset())
+        mock.faults.add("HeadObject", rate=1.0, action=Reset())
+        mock.faults.add("ListParts", rate=1.0, action=Reset())
+        with pytest.raises(s3po.S3poError):
+            conn.upload_file("bucket", "key", source, resume=True)
+        mock.faults.clear()
+        conn.abort_uploads("bucket")
+        conn.upload("bucket", "key", bytes(len(DATA)))
+        conn.upload_file("bucket", "key", source, resume=True)
+        assert conn.download("bucket", "key") == DATA
+
+
+def test_a_condition_that_failed_leaves_nothing_open(
+    mock: connection.Mock, source: Path, tmp_path: Path
+) -> None:
+    conn = mock.connection
+    conn.upload("bucket", "key", b"theirs")
+    with pytest.raises(s3po.PreconditionFailed):
+        conn.upload_file("bucket", "key", source, resume=True, if_none_match="*")
+    assert open_uploads(conn) == []
+    assert states(tmp_path) == []
+
+
+def test_two_uploads_at_once_do_not_share_parts(
+    mock: connection.Mock, source: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    conn = mock.connection
+    mock.faults.add("UploadPart", part=2, action=Stall(60.0))
+    first = gevent.spawn(conn.upload_file, "bucket", "key", source, resume=True)
+    while mock.requests.count("UploadPart") < 2:
+        gevent.sleep(0.005)
+    conn.upload_file("bucket", "key", source, resume=True)
+    assert "another upload of" in caplog.text
+    assert mock.requests.count("CreateMultipartUpload") == 2
+    assert conn.download("bucket", "key") == DATA
+    assert len(open_uploads(conn)) == 1
+    first.kill()
+    conn.upload_file("bucket", "key", source, resume=True)
+    assert open_uploads(conn) == []
+
+
+def test_the_state_is_beside_the_source_where_its_folder_cannot_be_written(
+    source: Path, tmp_path: Path
+) -> None:
+    blocked = tmp_path / "blocked"
+    blocked.write_bytes(b"no folder")
+    conn = connect(state_dir=blocked, max_concurrency=1, max_attempts=1)
+    with conn, conn.mock() as mock:
+        conn.conn.create_bucket("bucket")
+        fail_upload(mock, source)
+        assert len(list(tmp_path.glob(".*.s3po-upload"))) == 1
+        conn.upload_file("bucket", "key", source, resume=True)
+        assert mock.requests.count("UploadPart") == 2
+    assert list(tmp_path.glob(".*.s3po-upload")) == []
+
+
+def test_without_a_place_for_the_state_a_failed_upload_is_aborted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    blocked = tmp_path / "blocked"
+    blocked.write_bytes(b"no folder")
+    link = tmp_path / "link"
+    folder = tmp_path / "taken"
+    folder.mkdir()
+    real = folder / "real"
+    real.write_bytes(DATA)
+    link.symlink_to(real)
+    conn = connect(state_dir=blocked, max_concurrency=1, max_attempts=1)
+    with conn, conn.mock() as mock:
+        conn.conn.create_bucket("bucket")
+        conn.upload_file("bucket", "key", link, resume=True)
+        # A folder in the place of the state.
+        mock.faults.add("UploadPart", part=1, action=Error(403, "AccessDenied"))
+        with pytest.raises(s3po.TransferError):
+            conn.upload_file("bucket", "key", link, resume=True)
+        (state,) = folder.glob(".*.s3po-upload")
+        state.unlink()
+        state.mkdir()
+        conn.abort_uploads("bucket")
+        mock.faults.add("UploadPart", part=1, action=Error(403, "AccessDenied"))
+        with pytest.raises(s3po.TransferError):
+            conn.upload_file("bucket", "key", link, resume=True)
+        assert "cannot be resumed later" in caplog.text
+        assert open_uploads(conn) == []
+
+
+def test_by_default_the_state_is_where_the_xdg_specification_has_it(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))
+    conn = connect(max_concurrency=1, max_attempts=1)
+    with conn, conn.mock() as mock:
+        conn.conn.create_bucket("bucket")
+        fail_upload(mock, source, sse_customer_key=b"k" * 32)
+    (state,) = (tmp_path / "xdg" / "s3po").iterdir()
+    assert state.stat().st_mode & 0o777 == 0o600
+    assert "upload_id" in json.loads(state.read_bytes())
+    assert "a2tr" not in state.read_text()
+
+
+@pytest.mark.parametrize("value", ["yes", 1, None], ids=str)
+def test_resume_is_a_bool(conn: s3po.Connection, source: Path, value: Any) -> None:
+    with pytest.raises(s3po.ConfigError, match="resume must be"):
+        conn.upload_file("bucket", "key", source, resume=value)
+    with pytest.raises(s3po.ConfigError, match="resume must be"):
+        conn.download_file("bucket", "key", source, resume=value)
+
+
+def test_what_is_no_regular_file_cannot_be_resumed(conn: s3po.Connection) -> None:
+    with pytest.raises(s3po.ConfigError, match="regular files"):
+        conn.upload_file("bucket", "key", os.devnull, resume=True)
+    with pytest.raises(s3po.ConfigError, match="regular files"):
+        conn.download_file("bucket", "key", os.devnull, resume=True)
+
+
+@pytest.mark.parametrize("options", [{"range": (0, 5)}, {"part_number": 1}], ids=["range", "part"])
+def test_only_whole_objects_are_resumed(
+    conn: s3po.Connection, tmp_path: Path, options: Any
+) -> None:
+    with pytest.raises(s3po.ConfigError, match="whole objects"):
+        conn.download_file("bucket", "key", tmp_path / "target", resume=True, **options)
+
+
+# Downloads
+
+
+def fail_download(mock: connection.Mock, target: Path, after: int = 2) -> None:
+    """A download that fails after so many parts."""
+    conn = mock.connection
+    seen: list[int] = []
+
+    def progress(count: int) -> None:
+        seen.append(count)
+        if sum(seen) > after * PART:
+            raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError) as caught:
+        conn.download_file("bucket", "key", target, resume=True, progress=progress)
+    assert not target.exists()
+    assert part_file(target).exists()
+    assert any("resume=True" in note for note in caught.value.__notes__)
+    mock.requests.clear()
+
+
+@pytest.fixture
+def target(conn: s3po.Connection, tmp_path: Path) -> Path:
+    conn.upload("bucket", "key", DATA)
+    return tmp_path / "folder" / "target"
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_a_download_goes_on_from_the_parts_that_are_there(tmp_path: Path, concurrency: int) -> None:
+    conn = connect(max_concurrency=concurrency)
+    with conn, conn.mock(serve=True) as mock:
+        conn.conn.create_bucket("bucket")
+        conn.upload("bucket", "key", DATA)
+        target = tmp_path / "target"
+        fail_download(mock, target)
+        seen: list[int] = []
+        result = conn.download_file("bucket", "key", target, resume=True, progress=seen.append)
+        assert target.read_bytes() == DATA
+        assert result.size == sum(seen) == len(DATA)
+        asked = [each for each in mock.requests if each.operation == "GetObject"]
+        assert 1 <= len(asked) < 4
+        assert all("range" in each.headers and "if-match" in each.headers for each in asked)
+    assert not part_file(target).exists()
+
+
+def test_an_object_that_changed_starts_anew_and_says_so(
+    mock: connection.Mock, target: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fail_download(mock, target)
+    other = DATA[::-1]
+    mock.connection.upload("bucket", "key", other)
+    mock.connection.download_file("bucket", "key", target, resume=True)
+    assert "starts anew: the object changed" in caplog.text
+    assert target.read_bytes() == other
+
+
+def test_another_object_into_the_same_file_starts_anew(mock: connection.Mock, target: Path) -> None:
+    fail_download(mock, target)
+    mock.connection.upload("bucket", "other", DATA[::-1])
+    mock.connection.download_file("bucket", "other", target, resume=True)
+    assert target.read_bytes() == DATA[::-1]
+
+
+def test_wrong_bytes_are_not_kept(tmp_path: Path) -> None:
+    conn = connect(max_concurrency=1, multipart_threshold=100 * MiB)
+    with conn, conn.mock(serve=True) as mock:
+        conn.conn.create_bucket("bucket")
+        # One PUT, whose ETag is an MD5.
+        conn.upload("bucket", "key", DATA)
+        target = tmp_path / "target"
+        fail_download(mock, target)
+        mock.faults.add("GetObject", action=CorruptBody())
+        with pytest.raises(s3po.IntegrityError):
+            conn.download_file("bucket", "key", target, resume=True)
+        assert not part_file(target).exists()
+        conn.download_file("bucket", "key", target, resume=True)
+        assert target.read_bytes() == DATA
+
+
+def test_bytes_that_went_bad_on_the_disk_are_found(tmp_path: Path) -> None:
+    conn = connect(max_concurrency=1, multipart_threshold=100 * MiB)
+    with conn, conn.mock(serve=True) as mock:
+        conn.conn.create_bucket("bucket")
+        conn.upload("bucket", "key", DATA)
+        target = tmp_path / "target"
+        fail_download(mock, target)
+        with part_file(target).open("r+b") as file:
+            file.write(b"other")
+        with pytest.raises(s3po.IntegrityError):
+            conn.download_file("bucket", "key", target, resume=True)
+        assert not target.exists()
+
+
+@pytest.mark.parametrize("cut", [1, 8, 40, PART])
+def test_a_part_file_that_is_none_starts_anew(
+    mock: connection.Mock, target: Path, cut: int
+) -> None:
+    fail_download(mock, target)
+    part = part_file(target)
+    os.truncate(part, part.stat().st_size - cut)
+    mock.connection.download_file("bucket", "key", target, resume=True)
+    assert target.read_bytes() == DATA
+
+
+def test_two_downloads_at_once_do_not_mix_bytes(
+    mock: connection.Mock, target: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fail_download(mock, target)
+    with part_file(target).open("r+b") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        mock.connection.download_file("bucket", "key", target, resume=True)
+    assert "another download into" in caplog.text
+    assert target.read_bytes() == DATA
+    assert part_file(target).exists()
+
+
+def test_a_download_that_got_nothing_leaves_nothing(mock: connection.Mock, tmp_path: Path) -> None:
+    target = tmp_path / "folder" / "target"
+    with pytest.raises(s3po.NoSuchKey):
+        mock.connection.download_file("bucket", "missing", target, resume=True)
+    assert not target.parent.exists()
+
+
+def test_a_small_object_is_one_answer(mock: connection.Mock, tmp_path: Path) -> None:
+    mock.connection.upload("bucket", "small", b"data")
+    mock.connection.download_file("bucket", "small", tmp_path / "target", resume=True)
+    assert (tmp_path / "target").read_bytes() == b"data"
+
+
+def test_a_name_that_is_too_long_for_another_is_hashed(mock: connection.Mock, target: Path) -> None:
+    long = target.with_name("n" * 250)
+    mock.connection.download_file("bucket", "key", long, resume=True)
+    assert long.read_bytes() == DATA
+
+
+def test_a_symbolic_link_in_the_place_of_the_part_file_is_not_followed(
+    mock: connection.Mock, target: Path, tmp_path: Path
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    target.parent.mkdir()
+    part_file(target).symlink_to(victim)
+    with pytest.raises(OSError, match="symbolic links"):
+        mock.connection.download_file("bucket", "key", target, resume=True)
+    assert victim.read_bytes() == b"precious"
+
+
+def test_the_if_match_of_the_caller_holds(mock: connection.Mock, target: Path) -> None:
+    fail_download(mock, target)
+    with pytest.raises(s3po.PreconditionFailed):
+        mock.connection.download_file("bucket", "key", target, resume=True, if_match="other")
+
+
+# Outages, signals
+
+
+def test_an_outage_amid_both_ways(mock: connection.Mock, source: Path, target: Path) -> None:
+    conn = mock.connection
+    conn.delete("bucket", "key")
+    mock.faults.add("UploadPart", part=3, rate=1.0, action=Reset("amid"))
+    mock.faults.add("AbortMultipartUpload", rate=1.0, action=Reset())
+    with pytest.raises(s3po.TransferError):
+        conn.upload_file("bucket", "key", source, resume=True)
+    mock.faults.clear()
+    mock.requests.clear()
+    conn.upload_file("bucket", "key", source, resume=True)
+    assert mock.requests.count("UploadPart") == 2
+    fail_download(mock, target, after=1)
+    mock.faults.add("GetObject", rate=1.0, action=Reset())
+    with pytest.raises(s3po.S3poError):
+        conn.download_file("bucket", "key", target, resume=True)
+    mock.faults.clear()
+    conn.download_file("bucket", "key", target, resume=True)
+    assert target.read_bytes() == DATA
+
+
+SCRIPT = """
+import signal, sys
+import s3po
+signal.signal(signal.SIGINT, signal.default_int_handler)
+url, verb, path, state = sys.argv[1:]
+config = s3po.Config(part_size=5 << 20, multipart_threshold=5 << 20, max_concurrency=1, state_dir=state)
+conn = s3po.Connection("access", "secret", region_name="us-east-1", endpoint_url=url, config=config)
+getattr(conn, verb)("bucket", "key", path, resume=True)
+"""
+
+
+def run_and_stop(
+    mock: connection.Mock, verb: str, path: Path, tmp_path: Path, number: int, ready: Any
+) -> str:
+    """A process that does it, and gets the signal when `ready` says so."""
+    # Stderr to a file: nobody reads a pipe meanwhile.
+    with (tmp_path / "stderr").open("w+") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, mock.url, verb, str(path), str(tmp_path / "state")],
+            stderr=stderr,
+        )
+        try:
+            with gevent.Timeout(60):
+                while not ready():
+                    assert process.poll() is None, (tmp_path / "stderr").read_text()
+                    gevent.sleep(0.01)
+            process.send_signal(number)
+            process.wait(30)
+        finally:
+            process.kill()
+            process.wait()
+    return (tmp_path / "stderr").read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["kill -9", "Ctrl-C"])
+def test_an_upload_goes_on_after_the_end_of_its_process(
+    mock: connection.Mock, source: Path, tmp_path: Path, number: int
+) -> None:
+    conn = mock.connection
+    mock.faults.add("UploadPart", part=3, action=Stall(60.0))
+    said = run_and_stop(
+        mock,
+        "upload_file",
+        source,
+        tmp_path,
+        number,
+        lambda: mock.requests.count("UploadPart") == 3,
+    )
+    (upload_id,) = open_uploads(conn)
+    if number == signal.SIGINT:
+        assert "KeyboardInterrupt" in said
+        assert f"the upload {upload_id!r} is left open" in said
+    mock.faults.clear()
+    mock.requests.clear()
+    # As that process has it: a store that is not known to take checksums.
+    with s3po.Connection(
+        "access", "secret", region_name="us-east-1", endpoint_url=mock.url, config=conn.config
+    ) as other:
+        other.upload_file("bucket", "key", source, resume=True)
+    assert mock.requests.count("CreateMultipartUpload") == 0
+    # The store may have taken the third one all the same.
+    assert 1 <= mock.requests.count("UploadPart") <= 2
+    assert conn.download("bucket", "key") == DATA
+    assert open_uploads(conn) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["kill -9", "Ctrl-C"])
+def test_a_download_goes_on_after_the_end_of_its_process(
+    mock: connection.Mock, target: Path, tmp_path: Path, number: int
+) -> None:
+    # The first answer breaks amid the third part, and what comes next takes long.
+    mock.faults.add("GetObject", action=CutBody(2 * PART + 1000))
+    mock.faults.add("GetObject", action=Stall(60.0))
+    mock.requests.clear()
+    run_and_stop(
+        mock,
+        "download_file",
+        target,
+        tmp_path,
+        number,
+        lambda: mock.requests.count("GetObject") == 2,
+    )
+    assert not target.exists()
+    assert part_file(target).exists()
+    mock.faults.clear()
+    mock.requests.clear()
+    conn = mock.connection
+    conn.download_file("bucket", "key", target, resume=True)
+    assert mock.requests.count("GetObject") == 2
+    assert target.read_bytes() == DATA
+
+
+def test_a_batch_resumes_too(mock: connection.Mock, source: Path, tmp_path: Path) -> None:
+    conn = mock.connection
+    fail_upload(mock, source)
+    with conn.batch(4) as batch:
+        batch.upload_file("bucket", "key", source, resume=True)
+    assert mock.requests.count("UploadPart") == 2
+    with conn.batch(4) as batch:
+        batch.download_file("bucket", "key", tmp_path / "target", resume=True)
+    assert (tmp_path / "target").read_bytes() == DATA
