@@ -27,10 +27,12 @@ from s3po.models import (
     HeadObjectResult,
     ObjectInfo,
     ObjectVersionInfo,
+    OpenUpload,
     PresignedPost,
     UploadResult,
 )
 from s3po.rest import Client
+from s3po.rest.checks import check_seconds
 from s3po.rest.sender import Gate
 from s3po.retry import counter as _counter  # noqa: F401 - for the first retry, which may come at a bad time
 from s3po.sigv4 import Signer
@@ -57,9 +59,13 @@ from s3po.transfer.listing import list_objects
 from s3po.transfer.sink import Target
 from s3po.transfer.source import Data, Progress
 from s3po.transfer.upload import upload as _upload
+from s3po.transfer.uploads import abort_uploads as _abort_uploads
+from s3po.transfer.uploads import list_uploads as _list_uploads
 from s3po.transport import S3Session
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from s3po.auth import S3Auth
     from s3po.cluster import ClusterBatch
     from s3po.file import BinaryReader, BinaryWriter, TextReader, TextWriter
@@ -104,6 +110,11 @@ class Connection:
     `expires`, an aware datetime, it is called again before they end), or an object of botocore's with
     `get_frozen_credentials()`. `endpoint_url` names a store other than AWS. `anonymous=True` signs
     nothing.
+
+    Most methods take `timeout`: the seconds that the whole call may last, with all its requests, their
+    retries and the waits between them, from when it begins (a batch's call: from when its turn comes). Then
+    DeadlineExceeded is raised, or a TransferError of which it is the `__cause__`; what was uploaded in parts
+    by then is removed. `Config.connect_timeout` and `Config.read_timeout` bound single waits besides.
 
     It may be shared between greenlets and between native threads. Nothing is opened before the
     first request; `close()` closes the sockets, after which it can be used again.
@@ -208,6 +219,7 @@ class Connection:
         part_size: int | None = None,
         headers: Mapping[str, str] | None = None,
         progress: Progress | None = None,
+        timeout: float | None = None,
     ) -> UploadResult:
         """Store `data` as an object.
 
@@ -243,8 +255,12 @@ class Connection:
         been performed (`Config.resolve_timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+
+        `timeout` in seconds bounds the whole call: see the class.
+
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
         """
+        client = self.client if timeout is None else self._bind_timeout(timeout)
         try:
             sent = None
             if (
@@ -284,7 +300,7 @@ class Connection:
                     headers=headers,
                 )
             return _upload(
-                self.client,
+                client,
                 bucket,
                 key,
                 data,
@@ -324,12 +340,16 @@ class Connection:
         part_size: int | None = None,
         headers: Mapping[str, str] | None = None,
         progress: Progress | None = None,
+        timeout: float | None = None,
     ) -> UploadResult:
         """Store the file at `path`, as `upload`. Raises OSError where it cannot be read.
 
         Its Content-Type is guessed by the key's extension unless it is given
         (`Config.guess_content_type`).
+
+        `timeout` in seconds bounds the whole call: see the class.
         """
+        client = self.client if timeout is None else self._bind_timeout(timeout)
         from s3po.transfer.sink import path_of
 
         try:
@@ -353,7 +373,7 @@ class Connection:
             )
             self._guess_content_type(key, sent)
             return _upload(
-                self.client,
+                client,
                 bucket,
                 key,
                 _Path(path_of(path)),
@@ -392,6 +412,7 @@ class Connection:
         sse_customer_key: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         progress: Progress | None = None,
+        timeout: float | None = None,
     ) -> bytes: ...
     @overload
     def download(
@@ -409,6 +430,7 @@ class Connection:
         sse_customer_key: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         progress: Progress | None = None,
+        timeout: float | None = None,
     ) -> str: ...
     @overload
     def download(
@@ -426,6 +448,7 @@ class Connection:
         sse_customer_key: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         progress: Progress | None = None,
+        timeout: float | None = None,
     ) -> DownloadResult: ...
     def download(
         self,
@@ -442,6 +465,7 @@ class Connection:
         sse_customer_key: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         progress: Progress | None = None,
+        timeout: float | None = None,
     ) -> bytes | str | DownloadResult:
         """Read an object: its bytes, its text where `encoding` is given, or into `file`.
 
@@ -468,11 +492,14 @@ class Connection:
         changed meanwhile, IntegrityError for wrong bytes, UnicodeDecodeError for bytes that are not
         in `encoding`, OSError for what the file says.
 
+        `timeout` in seconds bounds the whole call: see the class.
+
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
         """
+        client = self.client if timeout is None else self._bind_timeout(timeout)
         try:
             return _download(
-                self.client,
+                client,
                 bucket,
                 key,
                 file,
@@ -503,6 +530,7 @@ class Connection:
         sse_customer_key: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         progress: Progress | None = None,
+        timeout: float | None = None,
     ) -> DownloadResult:
         """Read an object into the file at `path`, which appears whole or not at all.
 
@@ -515,10 +543,13 @@ class Connection:
         in place: if the download fails, its old content may be gone.
 
         Arguments and errors are those of `download`; OSError where the file cannot be made.
+
+        `timeout` in seconds bounds the whole call: see the class.
         """
+        client = self.client if timeout is None else self._bind_timeout(timeout)
         try:
             return _download_file(
-                self.client,
+                client,
                 bucket,
                 key,
                 path,
@@ -541,12 +572,16 @@ class Connection:
         *,
         version_id: str | None = None,
         headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> HeadObjectResult:
         """An object's size, etag, last_modified, metadata, ...; NoSuchKey where there is none.
 
+        `timeout` in seconds bounds the whole call: see the class.
+
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
         """
-        return self.client.head_object(bucket, key, version_id=version_id, headers=headers)
+        client = self.client if timeout is None else self._bind_timeout(timeout)
+        return client.head_object(bucket, key, version_id=version_id, headers=headers)
 
     def exists(
         self,
@@ -555,13 +590,17 @@ class Connection:
         *,
         version_id: str | None = None,
         headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> bool:
         """True where there is an object of that key.
 
         Raises NoSuchBucket where the bucket is missing, AccessDenied where the store will not say.
+
+        `timeout` in seconds bounds the whole call: see the class.
         """
+        client = self.client if timeout is None else self._bind_timeout(timeout)
         try:
-            self.client.head_object(bucket, key, version_id=version_id, headers=headers)
+            client.head_object(bucket, key, version_id=version_id, headers=headers)
         except NoSuchBucket:
             raise
         except NotFound:
@@ -576,12 +615,16 @@ class Connection:
         version_id: str | None = None,
         if_match: str | None = None,
         headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> DeleteObjectResult:
         """Delete an object; that there is none is no error.
 
+        `timeout` in seconds bounds the whole call: see the class.
+
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
         """
-        return self.client.delete_object(
+        client = self.client if timeout is None else self._bind_timeout(timeout)
+        return client.delete_object(
             bucket, key, version_id=version_id, if_match=if_match, headers=headers
         )
 
@@ -591,6 +634,7 @@ class Connection:
         keys: Iterable[str | tuple[str, str | None] | ObjectInfo | ObjectVersionInfo],
         *,
         headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> int:
         """Delete all of `keys`; returns how many there were.
 
@@ -601,9 +645,12 @@ class Connection:
         DeleteErrors with the error of each key that could not be deleted, in call order; the others
         are gone then.
 
+        `timeout` in seconds bounds the whole call: see the class.
+
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
         """
-        return _delete_many(self.client, bucket, keys, headers=headers)
+        client = self.client if timeout is None else self._bind_timeout(timeout)
+        return _delete_many(client, bucket, keys, headers=headers)
 
     def delete_prefix(
         self,
@@ -612,6 +659,7 @@ class Connection:
         *,
         versions: bool = False,
         headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> int:
         """Delete all objects whose keys begin with `prefix`; returns how many there were.
 
@@ -622,16 +670,24 @@ class Connection:
         Raises ConfigError for an empty prefix (`delete_bucket(force=True)` and `delete_many` do that), and
         DeleteErrors as `delete_many`.
 
+        `timeout` in seconds bounds the whole call: see the class.
+
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
         """
+        client = self.client if timeout is None else self._bind_timeout(timeout)
         if not isinstance(prefix, str) or not prefix:
             raise ConfigError(f"prefix must be a non-empty str, not {prefix!r}").add_context(
                 operation="delete_prefix", bucket=bucket if isinstance(bucket, str) else None
             )
-        return _delete_prefix(self.client, bucket, prefix, versions=versions, headers=headers)
+        return _delete_prefix(client, bucket, prefix, versions=versions, headers=headers)
 
     def undelete(
-        self, bucket: str, key: str, *, headers: Mapping[str, str] | None = None
+        self,
+        bucket: str,
+        key: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> ObjectVersionInfo:
         """Bring back an object of a bucket with versions; returns the version that is the current one then.
 
@@ -639,9 +695,12 @@ class Connection:
 
         Raises NoSuchKey where there is no version of it.
 
+        `timeout` in seconds bounds the whole call: see the class.
+
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/ManagingDelMarkers.html
         """
-        return _undelete(self.client, bucket, key, headers=headers)
+        client = self.client if timeout is None else self._bind_timeout(timeout)
+        return _undelete(client, bucket, key, headers=headers)
 
     def tags(
         self,
@@ -650,12 +709,16 @@ class Connection:
         *,
         version_id: str | None = None,
         headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> dict[str, str]:
         """An object's tags.
 
+        `timeout` in seconds bounds the whole call: see the class.
+
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectTagging.html
         """
-        found = self.client.get_object_tagging(bucket, key, VersionId=version_id, headers=headers)
+        client = self.client if timeout is None else self._bind_timeout(timeout)
+        found = client.get_object_tagging(bucket, key, VersionId=version_id, headers=headers)
         return {tag.get("Key", ""): tag.get("Value", "") for tag in found.get("TagSet", ())}
 
     def set_tags(
@@ -666,18 +729,23 @@ class Connection:
         *,
         version_id: str | None = None,
         headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> None:
         """Give an object these tags in place of those that it has; none for an empty mapping.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html
+
+        `timeout` in seconds bounds the whole call: see the class.
+
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjectTagging.html
         """
+        client = self.client if timeout is None else self._bind_timeout(timeout)
         build_tagging(tags)
         if not tags:
-            self.client.delete_object_tagging(bucket, key, VersionId=version_id, headers=headers)
+            client.delete_object_tagging(bucket, key, VersionId=version_id, headers=headers)
             return
         tag_set = [{"Key": name, "Value": value} for name, value in tags.items()]
-        self.client.put_object_tagging(
+        client.put_object_tagging(
             bucket, key, Tagging={"TagSet": tag_set}, VersionId=version_id, headers=headers
         )
 
@@ -710,6 +778,7 @@ class Connection:
         if_none_match: str | None = None,
         headers: Mapping[str, str] | None = None,
         progress: Progress | None = None,
+        timeout: float | None = None,
     ) -> CopyObjectResult:
         """Make `key` a copy of `source_key`, whatever its size.
 
@@ -729,8 +798,11 @@ class Connection:
 
         Raises OutcomeUnknown where the copy may have been made (`Config.resolve_timeout`).
 
+        `timeout` in seconds bounds the whole call: see the class.
+
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
         """
+        client = self.client if timeout is None else self._bind_timeout(timeout)
         try:
             sent = build_headers(
                 content_type=content_type,
@@ -753,7 +825,7 @@ class Connection:
             if source_sse_customer_key is not None:
                 sent.update(build_customer_key(source_sse_customer_key, source=True))
             return _copy(
-                self.client,
+                client,
                 bucket,
                 key,
                 bucket if source_bucket is None else source_bucket,
@@ -797,21 +869,26 @@ class Connection:
         if_none_match: str | None = None,
         headers: Mapping[str, str] | None = None,
         progress: Progress | None = None,
+        timeout: float | None = None,
     ) -> CopyObjectResult:
         """Copy `source_key` to `key`, then delete the source. Arguments and errors are those of `copy`.
 
         Two requests: where the second fails, both objects are there, and its error is raised. Where
         the source's version is given, just that one is deleted.
+
+        `timeout` in seconds bounds the whole call: see the class.
         """
+        client = self.client if timeout is None else self._bind_timeout(timeout)
         if (
-            (source is None or _is_same_store(source.client, self.client))
+            (source is None or _is_same_store(source.client, client))
             and (source_bucket is None or source_bucket == bucket)
             and source_key == key
         ):
             raise ConfigError("an object cannot be moved to itself").add_context(
                 operation="move", bucket=bucket, key=key
             )
-        result = self.copy(
+        target = self if client is self.client else self._bound(deadline=client.deadline)
+        result = target.copy(
             bucket,
             key,
             source_key=source_key,
@@ -838,7 +915,7 @@ class Connection:
             headers=headers,
             progress=progress,
         )
-        (self if source is None else source).client.delete_object(
+        (client if source is None else source.client.bind(deadline=client.deadline)).delete_object(
             bucket if source_bucket is None else source_bucket,
             source_key,
             version_id=source_version_id,
@@ -853,6 +930,7 @@ class Connection:
         source_key: str,
         if_none_match: str | None = None,
         headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> None:
         """Give the object at `source_key` another key in its bucket, whatever its size.
 
@@ -862,8 +940,11 @@ class Connection:
 
         Raises NoSuchKey, PreconditionFailed, and what `move` does.
 
+        `timeout` in seconds bounds the whole call: see the class.
+
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_RenameObject.html
         """
+        client = self.client if timeout is None else self._bind_timeout(timeout)
         if not check_bucket(bucket).endswith(DIRECTORY_BUCKET_SUFFIX):
             self.move(
                 bucket, key, source_key=source_key, if_none_match=if_none_match, headers=headers
@@ -871,7 +952,7 @@ class Connection:
             return
         check_key(source_key)
         try:
-            self.client.rename_object(
+            client.rename_object(
                 bucket,
                 key,
                 RenameSource=quote(source_key, safe="/~"),
@@ -885,40 +966,61 @@ class Connection:
     # Buckets
 
     def create_bucket(
-        self, bucket: str, *, region: str | None = None, headers: Mapping[str, str] | None = None
+        self,
+        bucket: str,
+        *,
+        region: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> None:
         """Make a bucket, in `region` where one is given; AWS makes it in the connection's otherwise.
 
         Raises Conflict where the name is taken.
 
+        `timeout` in seconds bounds the whole call: see the class.
+
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
         """
-        self.client.create_bucket(bucket, region=region, headers=headers)
+        client = self.client if timeout is None else self._bind_timeout(timeout)
+        client.create_bucket(bucket, region=region, headers=headers)
 
     def delete_bucket(
-        self, bucket: str, *, force: bool = False, headers: Mapping[str, str] | None = None
+        self,
+        bucket: str,
+        *,
+        force: bool = False,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> None:
         """Delete a bucket that is empty; with `force=True` all that is in it first, all versions included.
 
         Raises Conflict where it is not empty, NoSuchBucket where there is none, DeleteErrors where
         something in it cannot be deleted (Object Lock).
 
+        `timeout` in seconds bounds the whole call: see the class.
+
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucket.html
         """
+        client = self.client if timeout is None else self._bind_timeout(timeout)
         if not isinstance(force, bool):
             raise ConfigError(f"force must be True or False, not {force!r}")
         if force:
-            empty_bucket(self.client, bucket, headers=headers)
-        self.client.delete_bucket(bucket, headers=headers)
+            empty_bucket(client, bucket, headers=headers)
+        client.delete_bucket(bucket, headers=headers)
 
-    def head_bucket(self, bucket: str, *, headers: Mapping[str, str] | None = None) -> BucketInfo:
+    def head_bucket(
+        self, bucket: str, *, headers: Mapping[str, str] | None = None, timeout: float | None = None
+    ) -> BucketInfo:
         """A bucket's name and, where the store tells it, its region.
 
         Raises NoSuchBucket where there is none, AccessDenied where it may not be used.
 
+        `timeout` in seconds bounds the whole call: see the class.
+
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
         """
-        return self.client.head_bucket(bucket, headers=headers)
+        client = self.client if timeout is None else self._bind_timeout(timeout)
+        return client.head_bucket(bucket, headers=headers)
 
     def list_buckets(
         self, prefix: str | None = None, *, headers: Mapping[str, str] | None = None
@@ -939,6 +1041,27 @@ class Connection:
             if page.continuation_token is None or page.continuation_token == token:
                 return
             token = page.continuation_token
+
+    def abort_uploads(
+        self,
+        bucket: str,
+        prefix: str = "",
+        *,
+        older_than: timedelta | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Abort the open multipart uploads of keys that begin with `prefix`; returns how many there were.
+
+        `older_than` spares those that were initiated later than that long ago, by the store's time, and
+        those of which the store does not say when. Without it uploads that are under way fail.
+
+        `timeout` in seconds bounds the whole call: see the class.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
+        """
+        client = self.client if timeout is None else self._bind_timeout(timeout)
+        return _abort_uploads(client, bucket, prefix=prefix, older_than=older_than, headers=headers)
 
     # Listings
 
@@ -1010,6 +1133,17 @@ class Connection:
             bucket, prefix=prefix, delimiter=delimiter, headers=headers
         ):
             yield from page.versions
+
+    def list_uploads(
+        self, bucket: str, prefix: str = "", *, headers: Mapping[str, str] | None = None
+    ) -> Iterator[OpenUpload]:
+        """The open multipart uploads of keys that begin with `prefix`, with their age, bytes and parts.
+
+        Lazy; each costs a ListParts. What they hold is paid for until they are completed or aborted.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
+        """
+        return _list_uploads(self.client, bucket, prefix=prefix, headers=headers)
 
     def list_prefixes(
         self,
@@ -1438,15 +1572,28 @@ class Connection:
     def __reduce__(self) -> tuple[Any, ...]:
         return _remake, (type(self), self._arguments)
 
-    def _bound(self, *, limiter: Gate | None = None, stats: Stats | None = None) -> Connection:
-        """A connection that shares all with this one but its limiter and its counters."""
+    def _bind_timeout(self, timeout: float) -> Client:
+        """A client whose requests end in `timeout` seconds from now. ConfigError."""
+        seconds = check_seconds("timeout", timeout)
+        return self.client.bind(deadline=self.client.now() + seconds)
+
+    def _bound(
+        self,
+        *,
+        limiter: Gate | None = None,
+        stats: Stats | None = None,
+        deadline: float | None = None,
+    ) -> Connection:
+        """A connection that shares all with this one but its limiter, its counters and its deadline."""
         bound = object.__new__(type(self))
         if hasattr(self, "__dict__"):
             # What a subclass has of its own.
             bound.__dict__.update(self.__dict__)
         bound._arguments = self._arguments
         bound._mocks = []
-        bound.client = bound._real = self.client.bind(limiter=limiter, stats=stats)
+        bound.client = bound._real = self.client.bind(
+            limiter=limiter, stats=stats, deadline=deadline
+        )
         return bound
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, Self
 
 from s3po.errors import MalformedResponse, S3poError
@@ -495,6 +495,21 @@ class MultipartUploadInfo:
     key: str
     upload_id: str
     initiated: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenUpload:
+    """A multipart upload that is neither completed nor aborted, and what the store holds of it."""
+
+    key: str
+    upload_id: str
+    initiated: datetime | None
+    #: Since it was initiated; None where the store does not say when.
+    age: timedelta | None
+    #: Bytes of its parts.
+    size: int
+    #: Number of its parts.
+    parts: int
 
 
 @dataclass(frozen=True, slots=True)

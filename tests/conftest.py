@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +20,10 @@ import pytest
 #: A real store that joins the contract suite, with AWS_* for it; read before the environment is cleaned.
 REAL_ENDPOINT = os.environ.get("S3PO_TEST_ENDPOINT")
 _AWS = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+
+# Shells start what runs in the background with SIGINT ignored, which children would inherit.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")

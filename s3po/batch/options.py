@@ -15,6 +15,7 @@ from s3po.transfer.source import Progress
 
 
 class HeadOptions(TypedDict, total=False):
+    timeout: float | None
     version_id: str | None
     headers: Mapping[str, str] | None
 
@@ -57,6 +58,7 @@ class ObjectOptions(TypedDict, total=False):
     if_none_match: str | None
     headers: Mapping[str, str] | None
     progress: Progress | None
+    timeout: float | None
 
 
 class UploadFileOptions(ObjectOptions, total=False):
@@ -81,6 +83,7 @@ class DeleteOptions(HeadOptions, total=False):
 
 
 class DeleteManyOptions(TypedDict, total=False):
+    timeout: float | None
     headers: Mapping[str, str] | None
 
 

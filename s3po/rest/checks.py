@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Container, ItemsView, Iterable, Mapping
 from typing import Any
@@ -77,6 +78,13 @@ def check_int(name: str, value: object, low: int, high: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise ConfigError(f"{name} must be a whole number from {low} to {high}, not {value!r}")
     return value
+
+
+def check_seconds(name: str, value: object) -> float:
+    """A number of seconds above 0."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < math.inf:
+        raise ConfigError(f"{name} must be seconds, a number above 0, not {value!r}")
+    return float(value)
 
 
 def check_part_number(value: object) -> int:

@@ -150,7 +150,21 @@ class Client(
 
     def backoff(self) -> Backoff:
         """Delays for what is tried again above single requests: broken bodies, outcomes that are asked for."""
-        return self._retry.backoff()
+        return self._retry.backoff(self.deadline)
+
+    def now(self) -> float:
+        """Time of the clock that deadlines are of (`time.monotonic`)."""
+        return self._retry.clock()
+
+    def time(self) -> float:
+        """Time of the store as far as it was learned, in seconds since the epoch."""
+        return self._clock() + self._learned.skew
+
+    def without_deadline(self) -> Self:
+        """A client that shares all with this one but its deadline, for what is cleaned up after it."""
+        unbound = copy.copy(self)
+        unbound.deadline = None
+        return unbound
 
     def __repr__(self) -> str:
         return f"<Client {self.endpoint!r}>"

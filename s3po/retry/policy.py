@@ -72,9 +72,9 @@ class RetryPolicy:
         """The state of one request's attempts; `patience` as `Client.bind` has it."""
         return Retries(self, patience)
 
-    def backoff(self) -> Backoff:
+    def backoff(self, deadline: float | None = None) -> Backoff:
         """Delays for something else that is tried again: a body that breaks, an outcome that is asked for."""
-        return Backoff(self)
+        return Backoff(self, deadline)
 
     def counter(self) -> Counter:
         """A new count. urllib3 need not be imported, nor a Retry built, on success."""
@@ -98,10 +98,12 @@ class RetryPolicy:
 class Backoff:
     """Delays that grow: each is random under a bound that doubles, from `retry_base` up to `retry_max`."""
 
-    __slots__ = ("_policy", "count")
+    __slots__ = ("_deadline", "_policy", "count")
 
-    def __init__(self, policy: RetryPolicy) -> None:
+    def __init__(self, policy: RetryPolicy, deadline: float | None = None) -> None:
         self._policy = policy
+        #: No wait goes on after this time of the policy's clock: what comes next raises DeadlineExceeded.
+        self._deadline = deadline
         #: Delays that were given since the last `reset`.
         self.count = 0
 
@@ -123,6 +125,8 @@ class Backoff:
         delay = self.delay()
         if until is not None and policy.clock() + delay >= until:
             return False
+        if self._deadline is not None:
+            delay = min(delay, self._deadline - policy.clock())
         if delay > 0:
             policy.sleep(delay)
         return True

@@ -13,7 +13,10 @@ from __future__ import annotations
 import base64
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from hashlib import sha256
+from operator import itemgetter
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -43,31 +46,51 @@ UNSIGNED_HEADERS = frozenset(SIGNED_HEADERS_BLACKLIST) | {
 }
 
 
+class SigningKey:
+    """The derived key of one day, region and service, and the texts that name it in signatures.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+    """
+
+    __slots__ = ("access_key", "credential_scope", "day", "inner", "outer", "scope", "secret_key")
+
+    def __init__(self, credentials: Credentials, day: str, region: str, service: str) -> None:
+        self.access_key = credentials.access_key
+        self.secret_key = credentials.secret_key
+        self.day = day
+        auth = SigV4Auth(credentials, service, region)
+        request = SigningRequest("", {}, day)
+        self.credential_scope = str(auth.credential_scope(request))
+        self.scope = str(auth.scope(request))
+        # An HMAC (RFC 2104) as two hashes that have begun: copies of them cost less than one of hmac's.
+        key = derive_key(self.secret_key, day, region, service).ljust(64, b"\0")
+        self.inner = sha256(bytes(byte ^ 0x36 for byte in key))
+        self.outer = sha256(bytes(byte ^ 0x5C for byte in key))
+
+
+def derive_key(secret_key: str, day: str, region: str, service: str) -> bytes:
+    """The signing key of a day (`yyyymmdd`), a region and a service."""
+    key = f"AWS4{secret_key}".encode()
+    for part in (day, region, service, "aws4_request"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key
+
+
 class SigningRequest:
-    """The attributes of `botocore.awsrequest.AWSRequest` that signing by header uses."""
+    """The attributes of `botocore.awsrequest.AWSRequest` that signing uses."""
 
-    __slots__ = ("context", "headers", "method", "query", "signed")
-
-    #: Empty, and `query` beside it: `urlsplit` would take longer than all that is done here.
     url = ""
     params: Mapping[str, list[str]] = {}
     data = None
 
-    def __init__(
-        self, method: str, headers: dict[str, str], timestamp: str, query: str = ""
-    ) -> None:
+    def __init__(self, method: str, headers: dict[str, str], timestamp: str) -> None:
         self.method = method
         #: Names in lower case. (AWSRequest keeps them in an `email.message.Message`.)
         self.headers = headers
-        #: The headers to sign, in the order of their names.
-        self.signed = {name: headers[name] for name in sorted(headers.keys() - UNSIGNED_HEADERS)}
+        #: All of them, also the content type of forms, which botocore drops from presigned URLs.
+        self.to_sign = _signed_names(tuple(headers)), dict(headers)
         #: botocore hands the timestamp from step to step in here.
         self.context = {"timestamp": timestamp}
-        self.query = query
-
-
-class PresigningRequest(SigningRequest):
-    """The attributes that signing by query reads and replaces."""
 
 
 class LeanAuth(SigV4Auth):  # type: ignore[misc]
@@ -78,70 +101,122 @@ class LeanAuth(SigV4Auth):  # type: ignore[misc]
     of the time that it takes.
     """
 
-    def __init__(self, credentials: Credentials, service: str, region: str, key: hmac.HMAC) -> None:
+    def __init__(
+        self, credentials: Credentials, service: str, region: str, key: SigningKey
+    ) -> None:
         super().__init__(credentials, service, region)
-        #: See `derive_key`.
         self.key = key
 
-    def headers_to_sign(self, request: SigningRequest) -> dict[str, str]:
-        return request.signed
+    def headers_to_sign(self, request: Any) -> tuple[_SignedNames, dict[str, str]]:
+        return request.to_sign  # type: ignore[no-any-return]
 
-    def canonical_headers(self, headers_to_sign: dict[str, str]) -> str:
-        return "\n".join(
-            [f"{name}:{' '.join(value.split())}" for name, value in headers_to_sign.items()]
-        )
+    def canonical_headers(self, headers_to_sign: tuple[_SignedNames, dict[str, str]]) -> str:
+        names, headers = headers_to_sign
+        values = names.values_of(headers)
+        text: str = names.template % values
+        # Mostly there are no blanks to normalize: each line is a word.
+        words = text.split()
+        if len(words) != len(values) or "\n".join(words) != text:
+            text = names.template % tuple([" ".join(value.split()) for value in values])
+        return text
 
-    def signed_headers(self, headers_to_sign: dict[str, str]) -> str:
-        return ";".join(headers_to_sign)
+    def signed_headers(self, headers_to_sign: tuple[_SignedNames, dict[str, str]]) -> str:
+        return headers_to_sign[0].text
+
+    def scope(self, request: Any) -> str:  # noqa: ARG002
+        return self.key.scope
+
+    def credential_scope(self, request: Any) -> str:  # noqa: ARG002
+        return self.key.credential_scope
 
     def signature(self, string_to_sign: str, request: Any) -> str:  # noqa: ARG002
-        # As fast as it gets: hmac.digest looks "sha256" up in OpenSSL each time.
-        mac = self.key.copy()
-        mac.update(string_to_sign.encode())
-        return mac.hexdigest()
+        key = self.key
+        inner = key.inner.copy()
+        inner.update(string_to_sign.encode())
+        outer = key.outer.copy()
+        outer.update(inner.digest())
+        return outer.hexdigest()
+
+
+class _SignedNames:
+    """The headers to sign of a request that has headers of certain names."""
+
+    __slots__ = ("template", "text", "values_of")
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        signed = sorted(set(names) - UNSIGNED_HEADERS)
+        self.text = ";".join(signed)
+        #: The canonical headers, but for their values.
+        self.template = "\n".join([name.replace("%", "%%") + ":%s" for name in signed])
+        if len(signed) > 1:
+            self.values_of: Callable[[dict[str, str]], tuple[str, ...]] = itemgetter(*signed)
+        else:
+            self.values_of = lambda headers: tuple([headers[name] for name in signed])
+
+
+# Names are few; of metadata they may be data.
+_signed_names = lru_cache(maxsize=256)(_SignedNames)
 
 
 class HeaderAuth(LeanAuth):
-    """Signs in the `authorization` header. For one request, as botocore makes one for each, too."""
+    """Signs one request in its `authorization` header: botocore's signer, and its request as well."""
 
-    path = "/"
-    payload_hash = ""
+    url = ""
+    #: The header that the hash of the body is sent in; empty for none.
+    hash_header = ""
 
-    def sign(
-        self, method: str, url: str, headers: dict[str, str], payload_hash: str, timestamp: str
+    def __init__(
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        credentials: Credentials,
+        payload_hash: str,
+        timestamp: str,
+        key: SigningKey,
     ) -> None:
-        """Add the headers that authenticate a request to its `headers`."""
-        headers["x-amz-date"] = timestamp
-        if self.credentials.token:
-            headers["x-amz-security-token"] = self.credentials.token
+        self.method = method
+        self.headers = headers
+        self.credentials = credentials
         self.payload_hash = payload_hash
-        self.path, _, query = url.partition("?")
-        start = self.path.find("/", self.path.find("//") + 2)
+        self.context = {"timestamp": timestamp}
+        self.key = key
+        path, _, self.query = url.partition("?")
+        start = path.find("/", 8)
         # A URL without a path is requested with this one.
-        self.path = self.path[start:] if start >= 0 else "/"
-        request = SigningRequest(method, headers, timestamp, query)
-        text = self.string_to_sign(request, self.canonical_request(request))
-        self._inject_signature_to_request(request, self.signature(text, request))
+        self.path = path[start:] if start >= 0 else "/"
+
+    def sign(self) -> None:
+        """Add the headers that authenticate the request to its headers."""
+        headers = self.headers
+        if self.hash_header:
+            headers[self.hash_header] = self.payload_hash
+        headers["x-amz-date"] = self.context["timestamp"]
+        token = self.credentials.token
+        if token:
+            headers["x-amz-security-token"] = token
+        self.to_sign = _signed_names(tuple(headers)), headers
+        text = self.string_to_sign(self, self.canonical_request(self))
+        self._inject_signature_to_request(self, self.signature(text, self))
         headers["authorization"] = headers.pop("Authorization")
 
     def _normalize_url_path(self, path: str) -> str:  # noqa: ARG002
         return str(super()._normalize_url_path(self.path))
 
-    def canonical_query_string(self, request: SigningRequest) -> str:
-        return str(self._canonical_query_string_url(request)) if request.query else ""
+    def canonical_query_string(self, request: Any) -> str:
+        return str(self._canonical_query_string_url(request)) if self.query else ""
 
-    def payload(self, request: SigningRequest) -> str:  # noqa: ARG002
+    def payload(self, request: Any) -> str:  # noqa: ARG002
         return self.payload_hash
 
 
 class S3HeaderAuth(HeaderAuth, S3SigV4Auth):  # type: ignore[misc]
     """The same for S3, which wants a header with the hash of the body and takes paths as they are."""
 
-    def sign(
-        self, method: str, url: str, headers: dict[str, str], payload_hash: str, timestamp: str
-    ) -> None:
-        headers["x-amz-content-sha256"] = payload_hash
-        super().sign(method, url, headers, payload_hash, timestamp)
+    hash_header = "x-amz-content-sha256"
+
+    def _normalize_url_path(self, path: str) -> str:  # noqa: ARG002
+        return self.path
 
 
 class S3QueryAuth(LeanAuth, S3SigV4QueryAuth):  # type: ignore[misc]
@@ -153,7 +228,7 @@ class S3QueryAuth(LeanAuth, S3SigV4QueryAuth):  # type: ignore[misc]
         """The URL with its signature, which binds `headers`."""
         self._expires = expires
         url, _, query = url.partition("?")
-        request = PresigningRequest(method, dict(headers), timestamp)
+        request = SigningRequest(method, dict(headers), timestamp)
         request.url = url
         # Lists: of a name that repeats in a URL, botocore keeps one value only.
         request.params = parse_qs(query, keep_blank_values=True, errors="strict")
@@ -192,14 +267,3 @@ class S3PostAuth(LeanAuth, S3SigV4PostAuth):  # type: ignore[misc]
         }
         text = base64.b64encode(json.dumps(policy).encode()).decode()
         return {**fields, **ours, "policy": text, "x-amz-signature": self.signature(text, request)}
-
-
-def derive_key(secret_key: str, day: str, region: str, service: str) -> hmac.HMAC:
-    """The HMAC of a day (`yyyymmdd`), a region and a service; to be copied, not updated.
-
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
-    """
-    key = f"AWS4{secret_key}".encode()
-    for part in (day, region, service, "aws4_request"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    return hmac.new(key, digestmod="sha256")

@@ -13,9 +13,7 @@ from s3po.errors import ConfigError
 from s3po.models import Credentials
 
 if TYPE_CHECKING:
-    from hmac import HMAC
-
-    from s3po.sigv4.auth import HeaderAuth
+    from s3po.sigv4.auth import HeaderAuth, SigningKey
 
 #: One condition of a POST policy: `{"acl": "private"}`, `["starts-with", "$key", "photos/"]`,
 #: `["content-length-range", 1, 1024]`.
@@ -40,9 +38,8 @@ class Signer:
     def __init__(self, region: str, service: str = "s3") -> None:
         self.region = region
         self._service = service
-        #: Day, secret, and the key derived from them: replaced as a whole, so that no thread sees
-        #: parts of two.
-        self._key: tuple[str, str, HMAC] | None = None
+        #: Replaced as a whole, so that no thread sees parts of two.
+        self._key: SigningKey | None = None
         #: Known once something was signed: before, botocore is not imported.
         self._header_auth: type[HeaderAuth] | None = None
 
@@ -70,9 +67,7 @@ class Signer:
         auth = self._header_auth or self._load()
         try:
             key = self._signing_key(credentials, timestamp)
-            auth(credentials, self._service, self.region, key).sign(
-                method, url, headers, payload_hash, timestamp
-            )
+            auth(method, url, headers, credentials, payload_hash, timestamp, key).sign()
         except UnicodeEncodeError:
             raise _no_text() from None
 
@@ -149,14 +144,18 @@ class Signer:
         self._header_auth = S3HeaderAuth if self._service in _S3_SERVICES else HeaderAuth
         return self._header_auth
 
-    def _signing_key(self, credentials: Credentials, timestamp: str) -> HMAC:
-        kept = self._key
-        day, secret = timestamp[:8], credentials.secret_key
-        if kept is None or kept[0] != day or kept[1] != secret:
-            from s3po.sigv4.auth import derive_key
+    def _signing_key(self, credentials: Credentials, timestamp: str) -> SigningKey:
+        key = self._key
+        if (
+            key is None
+            or key.day != timestamp[:8]
+            or key.secret_key != credentials.secret_key
+            or key.access_key != credentials.access_key
+        ):
+            from s3po.sigv4.auth import SigningKey
 
-            kept = self._key = day, secret, derive_key(secret, day, self.region, self._service)
-        return kept[2]
+            key = self._key = SigningKey(credentials, timestamp[:8], self.region, self._service)
+        return key
 
     def _check_service(self) -> None:
         if self._service not in _S3_SERVICES:

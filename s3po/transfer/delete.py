@@ -13,7 +13,6 @@ from s3po.errors import (
     MalformedResponse,
     NoSuchBucket,
     NoSuchKey,
-    NoSuchUpload,
     NotFound,
     S3Error,
     S3poError,
@@ -31,6 +30,7 @@ from s3po.rest.objects import (
 )
 from s3po.retry import is_unreachable
 from s3po.transfer.tasks import TaskGroup
+from s3po.transfer.uploads import abort_uploads
 
 _T = TypeVar("_T")
 
@@ -115,25 +115,11 @@ def empty_bucket(client: Client, bucket: str, *, headers: Mapping[str, str] | No
         # It has no versions, and does not know the question.
     # What is left by then: some stores do not encode the keys of a listing of versions.
     delete_prefix(client, bucket, "", headers=headers)
-    key_marker = id_marker = None
-    while True:
-        try:
-            page = client.list_multipart_uploads(
-                bucket, key_marker=key_marker, upload_id_marker=id_marker, headers=headers
-            )
-        except S3Error as error:
-            if not is_unknown_request(error):
-                raise
-            return
-        for upload in page.uploads:
-            try:
-                client.abort_multipart_upload(bucket, upload.key, upload.upload_id, headers=headers)
-            except NoSuchUpload:
-                pass
-        last = key_marker, id_marker
-        key_marker, id_marker = page.next_key_marker, page.next_upload_id_marker
-        if not page.is_truncated or (key_marker, id_marker) == last:
-            return
+    try:
+        abort_uploads(client, bucket, headers=headers)
+    except S3Error as error:
+        if not is_unknown_request(error):
+            raise
 
 
 def undelete(

@@ -175,7 +175,7 @@ def resolve(
     `repeat` sends it again, where looks show that it was not performed, and that sending it again
     does no harm; its result is returned then, and what it raises comes out if it is a refusal.
 
-    Raises OutcomeUnknown after `Config.resolve_timeout`.
+    Raises OutcomeUnknown after `Config.resolve_timeout`, or at the client's deadline.
     """
     clock = client._clock
     backoff = client.backoff()
@@ -227,6 +227,8 @@ def resolve(
                 error = failure
             same = 0
         left = deadline - clock()
+        if client.deadline is not None:
+            left = min(left, client.deadline - client.now())
         if left <= 0:
             break
         least = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(looks, 20))

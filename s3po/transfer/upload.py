@@ -737,14 +737,16 @@ class MultipartUpload:
         """
         if in_forked_child(self._generation):
             return
-        seconds = None if isinstance(error, Exception) else _ABORT_SECONDS
+        client = self.client.without_deadline()
+        late = self.client.deadline is not None and self.client.now() >= self.client.deadline
+        seconds = _ABORT_SECONDS if late or not isinstance(error, Exception) else None
         trouble: object
         if self._completing:
             trouble = "its completion may be under way"
         else:
             try:
                 with gevent.Timeout(seconds, False):
-                    self.client.abort_multipart_upload(
+                    client.abort_multipart_upload(
                         self._bucket, self._key, self.upload_id, headers=self._upload_headers
                     )
                     return

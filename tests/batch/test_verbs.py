@@ -22,6 +22,8 @@ KEYWORD_ONLY = inspect.Parameter.KEYWORD_ONLY
 NO_VERBS = {
     *("batch", "close", "mock"),
     *("list", "list_prefixes", "list_versions", "list_buckets", "glob", "open", "path"),
+    # Many requests at once by themselves, of all uploads of a bucket.
+    *("list_uploads", "abort_uploads"),
     *("presign", "presign_post", "url"),
 }
 #: Verbs of a bucket, or of many of its objects.

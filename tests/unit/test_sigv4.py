@@ -40,6 +40,7 @@ from s3po.sigv4.auth import (
     UNSIGNED_HEADERS,
     S3HeaderAuth,
     S3PostAuth,
+    SigningKey,
     SigningRequest,
     derive_key,
 )
@@ -548,7 +549,7 @@ def test_published_form() -> None:
 
     Its policy has line breaks of its own, so it is given as it is signed.
     """
-    key = derive_key(SECRET, "20151229", "us-east-1", "s3")
+    key = SigningKey(EXAMPLE, "20151229", "us-east-1", "s3")
     auth = S3PostAuth(EXAMPLE, "s3", "us-east-1", key)
     assert (
         auth.signature(POLICY, None)
@@ -720,10 +721,11 @@ def test_secrets_are_in_no_repr() -> None:
     signer = Signer("us-east-1")
     signed(signer, HIDDEN, MAY_24)
     assert repr(signer) == "<Signer 's3' 'us-east-1'>"
-    key = derive_key(HIDDEN.secret_key, "20130524", "us-east-1", "s3")
-    auth = S3HeaderAuth(HIDDEN, "s3", "us-east-1", key)
-    request = SigningRequest("GET", {"x-amz-security-token": "hush"}, "20130524T000000Z")
-    assert "hush" not in f"{auth!r} {request!r}"
+    key = SigningKey(HIDDEN, "20130524", "us-east-1", "s3")
+    headers = {"x-amz-security-token": "hush"}
+    auth = S3HeaderAuth("GET", "https://a/b", headers, HIDDEN, EMPTY, "20130524T000000Z", key)
+    request = SigningRequest("GET", headers, "20130524T000000Z")
+    assert "hush" not in f"{auth!r} {request!r} {key!r}"
     assert SECRET not in repr(EXAMPLE)
 
 

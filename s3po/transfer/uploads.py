@@ -1,0 +1,108 @@
+"""Multipart uploads that are open: begun, and neither completed nor aborted.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+
+from s3po.endpoint import check_bucket
+from s3po.errors import ConfigError, NoSuchUpload
+from s3po.models import MultipartUploadInfo, OpenUpload
+from s3po.rest import Client
+from s3po.transfer.tasks import TaskGroup
+
+
+def iter_uploads(
+    client: Client, bucket: str, *, prefix: str = "", headers: Mapping[str, str] | None = None
+) -> Iterator[MultipartUploadInfo]:
+    """The uploads whose keys begin with `prefix`, page by page."""
+    key_marker = id_marker = None
+    while True:
+        page = client.list_multipart_uploads(
+            bucket,
+            prefix=prefix,
+            key_marker=key_marker,
+            upload_id_marker=id_marker,
+            headers=headers,
+        )
+        for upload in page.uploads:
+            # Some stores know no prefix here.
+            if upload.key.startswith(prefix):
+                yield upload
+        last = key_marker, id_marker
+        key_marker, id_marker = page.next_key_marker, page.next_upload_id_marker
+        if not page.is_truncated or (key_marker, id_marker) == last:
+            return
+
+
+def list_uploads(
+    client: Client, bucket: str, *, prefix: str = "", headers: Mapping[str, str] | None = None
+) -> Iterator[OpenUpload]:
+    """Open uploads with what they hold; see `Connection.list_uploads`."""
+    check_bucket(bucket)
+    for upload in iter_uploads(client, bucket, prefix=prefix, headers=headers):
+        try:
+            size, parts = _measure(client, bucket, upload, headers)
+        except NoSuchUpload:
+            # It was completed or aborted meanwhile.
+            continue
+        yield OpenUpload(
+            upload.key, upload.upload_id, upload.initiated, _age(client, upload), size, parts
+        )
+
+
+def abort_uploads(
+    client: Client,
+    bucket: str,
+    *,
+    prefix: str = "",
+    older_than: timedelta | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> int:
+    """Abort open uploads; see `Connection.abort_uploads`."""
+    check_bucket(bucket)
+    if older_than is not None and not isinstance(older_than, timedelta):
+        raise ConfigError(f"older_than must be a timedelta, not {older_than!r}")
+    # A call of a group may be made twice.
+    aborted: set[tuple[str, str]] = set()
+
+    def abort(upload: MultipartUploadInfo) -> None:
+        try:
+            client.abort_multipart_upload(bucket, upload.key, upload.upload_id, headers=headers)
+        except NoSuchUpload:
+            return
+        aborted.add((upload.key, upload.upload_id))
+
+    with TaskGroup(client.config.max_concurrency) as group:
+        for upload in iter_uploads(client, bucket, prefix=prefix, headers=headers):
+            age = _age(client, upload)
+            # One whose age is not known is not known to be old enough.
+            if older_than is None or (age is not None and age >= older_than):
+                group.start(abort, upload)
+    return len(aborted)
+
+
+def _age(client: Client, upload: MultipartUploadInfo) -> timedelta | None:
+    if upload.initiated is None:
+        return None
+    return datetime.fromtimestamp(client.time(), UTC) - upload.initiated
+
+
+def _measure(
+    client: Client, bucket: str, upload: MultipartUploadInfo, headers: Mapping[str, str] | None
+) -> tuple[int, int]:
+    """Bytes and number of its parts."""
+    size = parts = 0
+    marker: int | None = None
+    while True:
+        page = client.list_parts(
+            bucket, upload.key, upload.upload_id, part_number_marker=marker, headers=headers
+        )
+        size += sum(part.size for part in page.parts)
+        parts += len(page.parts)
+        last, marker = marker, page.next_part_number_marker
+        if not page.is_truncated or marker is None or marker == last:
+            return size, parts

@@ -1,0 +1,131 @@
+"""`timeout=`: a bound on a whole call, with its retries and waits."""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import s3po
+from s3po import connection
+from s3po.mock import Error, Stall
+from tests.transfer.conftest import connect
+
+MiB = 1024 * 1024
+LARGE = os.urandom(10 * MiB + 1)
+
+CALLS: dict[str, Callable[..., Any]] = {
+    "upload": lambda conn, **more: conn.upload("bucket", "new", b"data", **more),
+    "upload_file": lambda conn, **more: conn.upload_file("bucket", "new", __file__, **more),
+    "download": lambda conn, **more: conn.download("bucket", "key", **more),
+    "download_file": lambda conn, **more: conn.download_file(
+        "bucket", "key", Path(os.devnull), **more
+    ),
+    "head": lambda conn, **more: conn.head("bucket", "key", **more),
+    "exists": lambda conn, **more: conn.exists("bucket", "key", **more),
+    "delete": lambda conn, **more: conn.delete("bucket", "key", **more),
+    "delete_prefix": lambda conn, **more: conn.delete_prefix("bucket", "k", **more),
+    "copy": lambda conn, **more: conn.copy("bucket", "new", source_key="key", **more),
+    "move": lambda conn, **more: conn.move("bucket", "new", source_key="key", **more),
+    "tags": lambda conn, **more: conn.tags("bucket", "key", **more),
+    "set_tags": lambda conn, **more: conn.set_tags("bucket", "key", {"a": "b"}, **more),
+    "create_bucket": lambda conn, **more: conn.create_bucket("other", **more),
+    "delete_bucket": lambda conn, **more: conn.delete_bucket("bucket", **more),
+    "head_bucket": lambda conn, **more: conn.head_bucket("bucket", **more),
+}
+
+
+@pytest.fixture
+def patient() -> Any:
+    """A connection that would try again for ever, and wait long before it does."""
+    conn = connect(max_attempts=100, retry_base=30.0, retry_max=60.0)
+    with conn, conn.mock() as mock:
+        conn.conn.create_bucket("bucket")
+        conn.upload("bucket", "key", b"data")
+        mock.requests.clear()
+        yield mock
+
+
+@pytest.mark.parametrize("verb", CALLS)
+def test_retries_end_with_the_timeout(patient: connection.Mock, verb: str) -> None:
+    fault = patient.faults.add("*", rate=1.0, action=Error(500, "InternalError"))
+    began = time.monotonic()
+    # A copy may have been performed, whatever its answer was.
+    unknown = verb in ("copy", "move")
+    with pytest.raises(s3po.OutcomeUnknown if unknown else s3po.DeadlineExceeded) as caught:
+        CALLS[verb](patient.connection, timeout=0.2)
+    assert not unknown or isinstance(caught.value.__cause__, s3po.DeadlineExceeded)
+    assert time.monotonic() - began < 20
+    assert fault.used >= 1
+
+
+def test_delete_many_names_all_that_were_not_deleted(patient: connection.Mock) -> None:
+    patient.faults.add("*", rate=1.0, action=Error(500, "InternalError"))
+    with pytest.raises(s3po.DeleteErrors) as caught:
+        patient.connection.delete_many("bucket", ["a", "b"], timeout=0.2)
+    assert len(caught.value.failures) == 2
+
+
+@pytest.mark.parametrize("timeout", [0, -1, True, "5", float("nan"), float("inf"), b"1"])
+@pytest.mark.parametrize("verb", CALLS)
+def test_bad_timeouts_are_told_before_anything_is_sent(
+    patient: connection.Mock, verb: str, timeout: Any
+) -> None:
+    with pytest.raises(s3po.ConfigError, match="timeout"):
+        CALLS[verb](patient.connection, timeout=timeout)
+    assert patient.requests.count() == 0
+
+
+def test_a_store_that_does_not_answer_is_left_when_the_time_is_over() -> None:
+    conn = connect(max_attempts=100, read_timeout=60.0)
+    with conn, conn.mock(serve=True) as mock:
+        conn.conn.create_bucket("bucket")
+        conn.upload("bucket", "key", b"data")
+        mock.faults.add("GetObject", action=Stall(5.0), rate=1.0)
+        began = time.monotonic()
+        with pytest.raises(s3po.DeadlineExceeded):
+            conn.download("bucket", "key", timeout=0.3)
+        assert time.monotonic() - began < 20
+        mock.faults.clear()
+        assert conn.download("bucket", "key", timeout=60) == b"data"
+
+
+@pytest.mark.parametrize("data", [LARGE, io.BytesIO(LARGE)], ids=["bytes", "file"])
+def test_parts_of_an_upload_that_took_too_long_are_removed(data: Any) -> None:
+    conn = connect(max_attempts=100, retry_base=30.0, retry_max=60.0)
+    with conn, conn.mock() as mock:
+        conn.conn.create_bucket("bucket")
+        mock.faults.add("UploadPart", part=2, rate=1.0, action=Error(500, "InternalError"))
+        with pytest.raises(s3po.TransferError) as caught:
+            conn.upload("bucket", "key", data, timeout=0.3)
+        assert isinstance(caught.value.__cause__, s3po.DeadlineExceeded)
+        assert mock.requests.count("AbortMultipartUpload") == 1
+        assert not conn.conn.list_multipart_uploads("bucket").uploads
+
+
+def test_the_time_of_a_batchs_call_is_its_own(patient: connection.Mock) -> None:
+    patient.faults.add("HeadObject", key="bad", rate=1.0, action=Error(500, "InternalError"))
+    with patient.connection.batch(2, raise_errors=False) as batch:
+        bad = batch.head("bucket", "bad", timeout=0.2)
+        good = [batch.head("bucket", "key", timeout=60) for _ in range(5)]
+    with pytest.raises(s3po.DeadlineExceeded):
+        bad.get()
+    assert all(handle.get().size == 4 for handle in good)
+
+
+def test_the_source_of_a_copy_between_connections_is_bound_too(patient: connection.Mock) -> None:
+    other = connect(max_attempts=100, retry_base=30.0, retry_max=60.0)
+    with other, other.mock() as mock:
+        other.conn.create_bucket("bucket")
+        other.upload("bucket", "source", b"data")
+        mock.faults.add("GetObject", rate=1.0, action=Error(500, "InternalError"))
+        began = time.monotonic()
+        with pytest.raises(s3po.S3poError) as caught:
+            patient.connection.copy("bucket", "new", source_key="source", source=other, timeout=0.2)
+        assert time.monotonic() - began < 20
+        assert "time that the call may take" in str(caught.value)
