@@ -11,6 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from s3po.cli.errors import UsageError
+from s3po.cli.table import GLOBAL_OPTIONS
 
 if TYPE_CHECKING:
     from s3po.connection import Connection
@@ -24,8 +25,14 @@ class Context:
     """One command that runs."""
 
     def __init__(
-        self, command: str, given: argparse.Namespace, *, clock: Callable[[], float] = monotonic
+        self,
+        command: str,
+        given: argparse.Namespace,
+        *,
+        connections: dict[tuple[object, ...], Connection] | None = None,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
+        """`connections` are kept between the commands of one `run`."""
         self.command = command
         self.given = given
         self.json: bool = given.json
@@ -37,6 +44,10 @@ class Context:
         self._began = clock()
         self._connection: Connection | None = None
         self._progress: Progress | None = None
+        #: Lines that wait, where several processes write to the same file.
+        self._lines: list[str] | None = None
+        self._more = {"requests": 0, "retries": 0}
+        self._shared = connections
 
     # The connection
 
@@ -44,7 +55,15 @@ class Context:
     def connection(self) -> Connection:
         """Made when it is first used. Raises UsageError for settings that cannot be right."""
         if self._connection is None:
-            self._connection = self._connect()
+            if self._shared is None:
+                self._connection = self._connect()
+            else:
+                settings = tuple(
+                    getattr(self.given, each.name) for each in GLOBAL_OPTIONS if each.name != "help"
+                )
+                if settings not in self._shared:
+                    self._shared[settings] = self._connect()
+                self._connection = self._shared[settings]
         return self._connection
 
     def _connect(self) -> Connection:
@@ -100,11 +119,32 @@ class Context:
 
     def line(self, text: str) -> None:
         """A line on stdout. What is no text is written as the bytes that it was."""
+        if self._lines is not None:
+            self._lines.append(text)
+            if len(self._lines) >= 20:
+                self.flush()
+            return
         try:
             sys.stdout.write(text + "\n")
         except UnicodeEncodeError:
             sys.stdout.flush()
             sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
+
+    def write_whole_lines(self) -> None:
+        """Write whole lines from now on, for other processes write to the same file."""
+        sys.stdout.flush()
+        self._lines = []
+
+    def flush(self) -> None:
+        """Write what waits."""
+        if self._lines:
+            data = "".join(f"{each}\n" for each in self._lines).encode("utf-8", "surrogateescape")
+            self._lines = []
+            import os
+
+            view = memoryview(data)
+            while view:
+                view = view[os.write(sys.stdout.fileno(), view) :]
 
     def warn(self, text: str) -> None:
         """A line on stderr that is no failure."""
@@ -173,24 +213,36 @@ class Context:
     def seconds(self) -> float:
         return self._clock() - self._began
 
+    def counts(self) -> dict[str, int]:
+        """What was done so far."""
+        stats = self._connection.stats if self._connection is not None else None
+        return {
+            "objects": self.objects,
+            "bytes": self.bytes,
+            "requests": self._more["requests"] + (stats.requests if stats is not None else 0),
+            "retries": self._more["retries"] + (stats.retries if stats is not None else 0),
+            "failures": self.failures,
+        }
+
+    def add_counts(self, counts: dict[str, int]) -> None:
+        """Add those of another process."""
+        self.objects += counts["objects"]
+        self.bytes += counts["bytes"]
+        self.failures += counts["failures"]
+        for name in self._more:
+            self._more[name] += counts[name]
+
     def close(self) -> None:
         """Show the counts that are asked for, and close the connection."""
+        self.flush()
         if self._progress is not None:
             self._progress.close(self.objects, self.bytes)
         if self.interrupted or self.given.stat:
-            stats = self._connection.stats if self._connection is not None else None
-            fields = {
-                "objects": self.objects,
-                "bytes": self.bytes,
-                "seconds": round(self.seconds(), 3),
-                "requests": stats.requests if stats is not None else 0,
-                "retries": stats.retries if stats is not None else 0,
-                "failures": self.failures,
-            }
+            fields = {**self.counts(), "seconds": round(self.seconds(), 3)}
             text = ", ".join(f"{value} {name}" for name, value in fields.items())
             start = "interrupted: " if self.interrupted else ""
             sys.stderr.write((json.dumps(fields) if self.json else f"s3po: {start}{text}") + "\n")
-        if self._connection is not None:
+        if self._connection is not None and self._shared is None:
             self._connection.close()
 
 

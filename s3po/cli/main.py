@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import s3po
+
+if TYPE_CHECKING:
+    from s3po.connection import Connection
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,10 +31,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def run(words: list[str]) -> int:
-    """Run a command line. Raises UsageError where it cannot be right."""
+def run(words: list[str], connections: dict[tuple[object, ...], Connection] | None = None) -> int:
+    """Run a command line, on `connections` where they are given, which stay open.
+
+    Raises UsageError where it cannot be right.
+    """
     from s3po.cli.parser import format_command, format_overview, parse, split_command
 
+    if words[:1] == ["__complete"]:
+        from s3po.cli.commands.completion import complete
+
+        return complete(words[1:])
     name, rest = split_command(words)
     if name is None:
         asked = bool({"-h", "--help"}.intersection(rest))
@@ -50,7 +61,7 @@ def run(words: list[str]) -> int:
     from s3po.cli.context import Context
 
     module = import_module(f"s3po.cli.commands.{command.module or command.name}")
-    context = Context(command.name, given)
+    context = Context(command.name, given, connections=connections)
     code = 1
     try:
         code = module.run(context, given)

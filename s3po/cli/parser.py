@@ -128,9 +128,7 @@ def parse(name: str, words: Sequence[str]) -> tuple[Command, argparse.Namespace]
     if rest:
         flags = [flag for each in (*GLOBAL_OPTIONS, *command.options) for flag in each.flags]
         unknown = rest[0].partition("=")[0]
-        raise UsageError(
-            f"{command.name}: unknown argument {rest[0]!r}{suggest(unknown, flags)}"
-        )
+        raise UsageError(f"{command.name}: unknown argument {rest[0]!r}{suggest(unknown, flags)}")
     return command, known
 
 

@@ -183,9 +183,7 @@ COMMANDS = {
             (_positional("source", "a folder or s3://"), _positional("target", "the same")),
             (
                 Option(("--delete",), "delete what the source has not"),
-                Option(
-                    ("--max-delete",), "delete nothing at all if it would be more", "int", "N"
-                ),
+                Option(("--max-delete",), "delete nothing at all if it would be more", "int", "N"),
                 Option(("--size-only",), "compare sizes alone"),
                 Option(("--exact-timestamps",), "other times differ, newer or older"),
                 Option(("--checksum",), "compare content by ETags, those of parts too"),
