@@ -236,7 +236,7 @@ class Context:
         """Show the counts that are asked for, and close the connection."""
         self.flush()
         if self._progress is not None:
-            self._progress.close(self.objects, self.bytes)
+            self._progress.close(self.objects)
         if self.interrupted or self.given.stat:
             fields = {**self.counts(), "seconds": round(self.seconds(), 3)}
             text = ", ".join(f"{value} {name}" for name, value in fields.items())
@@ -286,7 +286,7 @@ class Progress:
             sys.stderr.write("\r\x1b[K")
             self._shown = False
 
-    def close(self, objects: int, size: int) -> None:
+    def close(self, objects: int) -> None:
         if self._bar is not None:
             self._bar.n = objects
             self._bar.close()

@@ -164,9 +164,12 @@ class TargetFolder:
     def _check_case(self, folder: str, name: str) -> None:
         if self._folds is None:
             self._folds = folds_case(self.root)
-        if self._folds and os.path.lexists(os.path.join(folder, name)):
-            if name not in os.listdir(folder):
-                raise UnsafePath(f"{folder} has the same name in another case")
+        if (
+            self._folds
+            and os.path.lexists(os.path.join(folder, name))
+            and name not in os.listdir(folder)
+        ):
+            raise UnsafePath(f"{folder} has the same name in another case")
 
 
 def folds_case(folder: str) -> bool:

@@ -26,9 +26,11 @@ def run(context: Context, given: argparse.Namespace) -> int:
     for location in locations:
         if given.range:
             answer = context.connection.conn.get_object(*location, **options)
-            with answer:
+            try:
                 while block := answer.body.read(1 << 20):
                     out.write(block)
+            finally:
+                answer.body.close()
         else:
             context.connection.download(*location, out, **options)
     out.flush()

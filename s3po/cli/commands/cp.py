@@ -137,11 +137,11 @@ class _Copying:
         if self.included is not None and not self.included(source.key.rpartition("/")[2]):
             return
         try:
-            info = self.context.connection.head(source.bucket, source.key)
+            properties = self.context.connection.head(source.bucket, source.key)
         except Exception as error:
             self.context.fail_by(self.context.command, str(source), error)
             return
-        self._object(source, self.name or source.key.rpartition("/")[2], info, checked=True)
+        self._object(source, self.name or source.key.rpartition("/")[2], properties, checked=True)
 
     def _object(
         self,
