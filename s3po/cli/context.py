@@ -1,4 +1,4 @@
-"""What commands share: the connection, the output, counts and failures."""
+"""The parts that commands share: the connection, the output, counts and failures."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ class Context:
         return self._clock() - self._began
 
     def counts(self) -> dict[str, int]:
-        """What was done so far."""
+        """Counts of all that was done so far."""
         stats = self._connection.stats if self._connection is not None else None
         return {
             "objects": self.objects,

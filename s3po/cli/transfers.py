@@ -19,7 +19,15 @@ _MTIME = "mtime"
 
 
 def read_options(given: argparse.Namespace) -> dict[str, Any]:
-    """Keyword arguments of uploads. Raises UsageError for a key file that cannot be right."""
+    """Keyword arguments of uploads. Raises UsageError for a key file or size that cannot be right."""
+    from s3po.config import check_part_size
+    from s3po.errors import ConfigError
+
+    if given.part_size is not None:
+        try:
+            check_part_size(given.part_size)
+        except ConfigError as error:
+            raise UsageError(str(error)) from None
     names = ("storage_class", "acl", "sse", "sse_kms_key_id", "content_type", "cache_control")
     options = {name: getattr(given, name) for name in (*names, "part_size")}
     options["metadata"] = dict(given.metadata) if given.metadata else None

@@ -49,7 +49,7 @@ def store(app: MockS3, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection]:
 
 
 @pytest.fixture
-def run(store: Connection, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(store: Connection, capsys: pytest.CaptureFixture[str]) -> Run:  # noqa: ARG001
     def run_words(*words: object) -> Done:
         capsys.readouterr()
         code = main([str(word) for word in words])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from s3po import Connection, MockS3
+from s3po import Connection
 from tests.cli.conftest import Run
 
 
@@ -171,7 +171,7 @@ def test_symbolic_links_of_the_target_are_not_followed(
     assert (outside / "file").read_text() == "old"
 
 
-def test_preserve_mtime(run: Run, store: Connection, tmp_path: Path) -> None:
+def test_preserve_mtime(run: Run, tmp_path: Path) -> None:
     import os
 
     write(tmp_path, "a")
@@ -181,7 +181,7 @@ def test_preserve_mtime(run: Run, store: Connection, tmp_path: Path) -> None:
     assert (tmp_path / "b").stat().st_mtime == 1000.5
 
 
-def test_workers_share_the_files(run: Run, store: Connection, tmp_path: Path) -> None:
+def test_workers_share_the_files(store: Connection, tmp_path: Path) -> None:
     import subprocess
     import sys
 

@@ -118,9 +118,7 @@ def test_max_delete_refuses_before_anything_is_deleted(
     assert stored(store) == {}
 
 
-def test_nothing_is_deleted_when_a_listing_failed(
-    run: Run, store: Connection, tmp_path: Path
-) -> None:
+def test_nothing_is_deleted_when_a_listing_failed(run: Run, tmp_path: Path) -> None:
     fill(tmp_path, {"a": b"1"})
     done = run("sync", "s3://none", tmp_path, "--delete")
     assert done.code == 1

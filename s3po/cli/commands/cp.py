@@ -182,7 +182,7 @@ class _Copying:
         )
 
     def _reason(self, size: int, mtime: float, source_size: int, source_mtime: float) -> str:
-        """Why something is copied over what is there; empty where it is not."""
+        """The reason to copy something over what is there; empty for none."""
         if self.given.no_clobber:
             return ""
         if self.given.if_size_differ and size != source_size:

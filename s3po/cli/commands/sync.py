@@ -18,9 +18,6 @@ from s3po.cli.uri import Location, is_s3, make_filter, parse_location
 from s3po.cli.walk import TargetFolder, walk
 from s3po.cli.workers import Share, run_shares
 
-#: Keys of one request of deletion.
-_CHUNK = 1000
-
 
 class Entry(NamedTuple):
     #: Relative to the side.
@@ -205,7 +202,7 @@ class _Syncing:
             )
 
     def difference(self, entry: Entry, there: Entry) -> str:
-        """Why an entry is transferred over what is there; empty where they are alike."""
+        """The reason to transfer an entry over what is there; empty where they are alike."""
         given = self.given
         if entry.size != there.size:
             return "sizes differ"
