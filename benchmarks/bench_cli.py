@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -140,6 +141,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--clients", default="s3po,s5cmd,aws,s3cmd,rclone")
     given = parser.parse_args()
+    # `timeout` ends it by SIGTERM: the server must end, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     programs = {}
     for client in given.clients.split(","):
         command = install(client)

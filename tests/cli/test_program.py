@@ -8,6 +8,7 @@ import pty
 import signal
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -121,7 +122,7 @@ def test_a_closed_pipe_is_quiet(store: Connection) -> None:
 
 
 @pytest.mark.usefixtures("store")
-def test_ctrl_c_ends_with_130_and_counts(store: Connection, tmp_path: Path) -> None:
+def test_ctrl_c_ends_with_130_and_counts(store: Connection) -> None:
     reader, writer = os.pipe()
     with subprocess.Popen(
         [*PROGRAM, "-v", "pipe", "s3://bucket/a"],
@@ -139,10 +140,12 @@ def test_ctrl_c_ends_with_130_and_counts(store: Connection, tmp_path: Path) -> N
     assert not store.exists("bucket", "a")
 
 
-def test_the_bar_is_on_a_terminals_stderr_only(store: Connection, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("store")
+def test_the_bar_is_on_a_terminals_stderr_only(tmp_path: Path) -> None:
     for number in range(20):
         (tmp_path / str(number)).write_text("x")
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
     with subprocess.Popen(
         [*PROGRAM, "cp", "-r", tmp_path, "s3://bucket/"], stdout=subprocess.PIPE, stderr=theirs
     ) as process:
