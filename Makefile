@@ -33,6 +33,7 @@ help:
 	@echo 'make bench-profile where the time of a small GET and PUT goes'
 	@echo 'make bench-batch   batches of 10 thousand to a million'
 	@echo 'make bench-mock    the mock beside moto'
+	@echo 'make bench-cli     the command line beside s5cmd, aws, s3cmd, rclone'
 	@echo 'make clean         environments, caches, build output'
 
 $(STAMP):

@@ -84,6 +84,7 @@ setup(
         ],
     },
     entry_points={
+        "console_scripts": ["s3po = s3po.cli.main:main"],
         "fsspec.specs": ["s3po = s3po.fs:S3FileSystem"],
         "pytest11": ["s3po = s3po.pytest_plugin"],
     },

@@ -53,6 +53,7 @@ LAYERS = {
     "fs": 7,
     "contrib": 7,
     "slim": 8,
+    "cli": 8,
     "__main__": 8,
 }
 #: Of two packages of one layer, the first may use the second.
@@ -61,6 +62,7 @@ PEERS = {
     ("connection", "batch"),
     ("connection", "cluster"),
     ("cluster", "batch"),
+    ("__main__", "cli"),
 }
 #: Packages of extras: their modules can be imported only where these are installed.
 EXTRAS = {"fs": "fsspec", "contrib": "django"}
@@ -70,8 +72,9 @@ INDEPENDENT = {
     "mock": {"errors", "config", "checksums", "xml", "models", "log"},
     "pytest_plugin": {"connection", "mock"},
 }
-#: The imports of independent packages that are allowed: the API hands out mocks, and loads them when it does.
-ENTRY_POINTS = {("connection", "mock")}
+#: The imports of independent packages that are allowed: the API hands out mocks, the command line serves one; both load
+#: them when they do.
+ENTRY_POINTS = {("connection", "mock"), ("cli", "mock")}
 
 #: Third-party packages, and the only modules that may import them.
 ALLOWED_IMPORTS = {

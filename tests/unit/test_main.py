@@ -14,12 +14,12 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_package_alone_names_its_programs() -> None:
+def test_the_package_alone_names_its_commands_and_programs() -> None:
     done = run("s3po")
     assert done.returncode == 2
     assert done.stdout == ""
-    assert "python -m s3po.mock" in done.stderr
-    assert "python -m s3po.slim" in done.stderr
+    for name in ("ls", "cp", "sync", "python -m s3po.mock", "python -m s3po.slim"):
+        assert name in done.stderr
 
 
 @pytest.mark.parametrize("program", ["s3po.mock", "s3po.slim"])

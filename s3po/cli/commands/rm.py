@@ -1,0 +1,72 @@
+"""`rm`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from s3po.cli.context import Context
+from s3po.cli.errors import UsageError
+from s3po.cli.remote import iter_objects
+from s3po.cli.uri import has_wildcard, make_filter, parse_location
+
+_CHUNK = 1000
+
+
+def run(context: Context, given: argparse.Namespace) -> int:
+    locations = [parse_location(each) for each in given.targets]
+    included = make_filter(given.filters)
+    for location in locations:
+        pattern = not given.raw and has_wildcard(location.key)
+        if not (given.recursive or pattern or location.key):
+            raise UsageError(f"{location} names no key: -r deletes all objects of a bucket")
+    for location in locations:
+        if given.recursive or (not given.raw and has_wildcard(location.key)):
+            prefix, objects = iter_objects(
+                context.connection, location, raw=given.raw, folder=given.recursive
+            )
+            start = len(prefix)
+            keys: Iterator[str] = (
+                each.key for each in objects if included is None or included(each.key[start:])
+            )
+        else:
+            keys = iter([location.key])
+        delete_objects(context, location.bucket, keys, dry=given.dry_run)
+    return 0
+
+
+def delete_objects(
+    context: Context, bucket: str, keys: Iterable[str], *, dry: bool = False
+) -> None:
+    """Delete keys, a thousand by a request, and say so."""
+    from s3po.errors import DeleteErrors
+
+    def say(key: str) -> None:
+        place = f"s3://{bucket}/{key}"
+        start = "(dry run) " if dry else ""
+        context.result(f"{start}delete: {place}", operation="delete", target=place)
+
+    rest = iter(keys)
+    if dry:
+        for key in rest:
+            say(key)
+        return
+    with context.connection.batch(8, raise_errors=False) as batch:
+        while chunk := list(islice(rest, _CHUNK)):
+
+            def done(_: object, chunk: list[str] = chunk, failed: Iterable[str] = ()) -> None:
+                for key in chunk:
+                    if key not in failed:
+                        context.count(0)
+                        say(key)
+
+            def broken(error: Exception, chunk: list[str] = chunk) -> None:
+                if not isinstance(error, DeleteErrors):
+                    context.fail_by("delete", f"s3://{bucket}", error)
+                    return
+                for each in error.failures:
+                    context.fail_by("delete", f"s3://{bucket}/{each.key}", each)
+                done(None, chunk, {each.key or "" for each in error.failures})
+
+            batch.delete_many(bucket, chunk, callback=done, errback=broken)

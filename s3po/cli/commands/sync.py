@@ -1,0 +1,329 @@
+"""`sync`: two streams in the order of their keys, merged."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from hashlib import md5
+from typing import IO, NamedTuple
+
+from s3po.cli.context import Context
+from s3po.cli.errors import UsageError
+from s3po.cli.remote import as_folder
+from s3po.cli.transfers import Transfers, read_options
+from s3po.cli.uri import Location, is_s3, make_filter, parse_location
+from s3po.cli.walk import TargetFolder, walk
+from s3po.cli.workers import Share, run_shares
+
+
+class Entry(NamedTuple):
+    #: Relative to the side.
+    key: str
+    size: int
+    mtime: float
+    #: Of an object.
+    etag: str
+    #: Of a file.
+    path: str
+
+
+class Side:
+    """A folder or a prefix."""
+
+    def __init__(self, context: Context, text: str, *, is_source: bool) -> None:
+        self.context = context
+        self.text = text
+        self.is_source = is_source
+        self.remote: Location | None = None
+        #: Prefixes of keys below which it is not known what there is.
+        self.unknown: list[str] = []
+        if is_s3(text):
+            location = parse_location(text)
+            self.remote = Location(location.bucket, as_folder(location.key))
+
+    def location(self, key: str) -> Location:
+        assert self.remote is not None
+        return Location(self.remote.bucket, self.remote.key + key)
+
+    def entries(self, share: Share) -> Iterator[Entry]:
+        """All of it, in the order of keys. Raises S3poError where a listing fails."""
+        if self.remote is not None:
+            prefix = self.remote.key
+            start = len(prefix)
+            for info in self.context.connection.list(self.remote.bucket, prefix):
+                key = info.key
+                # Directory markers are no files.
+                if not key.endswith("/"):
+                    time = info.last_modified
+                    mtime = time.timestamp() if time is not None else 0.0
+                    yield Entry(key[start:], info.size, mtime, info.etag, "")
+                elif info.size and share.number == 0:
+                    self.context.fail(
+                        "skipped",
+                        f"s3://{self.remote.bucket}/{key}",
+                        "a directory marker with content",
+                    )
+            return
+        if not self.is_source and not os.path.lexists(self.text):
+            return
+        follow = self.context.given.follow_symlinks and self.is_source
+
+        def skipped(path: str, why: str, key: str, failed: bool) -> None:
+            self.unknown.append(key)
+            if share.number == 0 and self.is_source:
+                self.context.fail("skipped", path, why, count=failed)
+
+        for file in walk(self.text, follow=follow, on_skip=skipped):
+            yield Entry(file.key, file.size, file.mtime, "", file.path)
+
+    def may_have(self, key: str) -> bool:
+        """True for a key of which it is not known whether it is there."""
+        return any(
+            key == each or not each or key.startswith(each if each.endswith("/") else each + "/")
+            for each in self.unknown
+        )
+
+
+def merge(
+    source: Iterable[Entry], target: Iterable[Entry]
+) -> Iterator[tuple[Entry | None, Entry | None]]:
+    """Pairs of equal keys of two sorted streams, None where one has none.
+
+    Raises ValueError where a stream is not sorted: what is missing then cannot be told.
+    """
+    left, right = _sorted(source), _sorted(target)
+    one, other = next(left, None), next(right, None)
+    while one is not None or other is not None:
+        if other is None or (one is not None and one.key < other.key):
+            yield one, None
+            one = next(left, None)
+        elif one is None or other.key < one.key:
+            yield None, other
+            other = next(right, None)
+        else:
+            yield one, other
+            one, other = next(left, None), next(right, None)
+
+
+def _sorted(entries: Iterable[Entry]) -> Iterator[Entry]:
+    last = None
+    for entry in entries:
+        if last is not None and entry.key <= last:
+            raise ListingError(f"the listing is not sorted: {entry.key!r} comes after {last!r}")
+        last = entry.key
+        yield entry
+
+
+class ListingError(OSError):
+    """A listing of which it cannot be told what is missing."""
+
+
+def run(context: Context, given: argparse.Namespace) -> int:
+    source = Side(context, given.source, is_source=True)
+    target = Side(context, given.target, is_source=False)
+    if source.remote is None and target.remote is None:
+        raise UsageError("one side must be s3://BUCKET/...")
+    if given.max_delete is not None and not given.delete:
+        raise UsageError("--max-delete is for --delete")
+    if source.remote is None and not os.path.isdir(given.source):
+        raise UsageError(f"{given.source} is no folder")
+    if target.remote is None and os.path.lexists(given.target) and not os.path.isdir(given.target):
+        raise UsageError(f"{given.target} is no folder")
+    read_options(given)
+    if not given.dry_run:
+        context.start_progress()
+    with tempfile.TemporaryFile("w+") as superfluous:
+        syncing = _Syncing(context, source, target, superfluous)
+        complete = run_shares(context, given.workers, syncing.transfer)
+        if given.delete:
+            syncing.delete(complete=complete)
+    return 0
+
+
+class _Syncing:
+    def __init__(self, context: Context, source: Side, target: Side, superfluous: IO[str]) -> None:
+        self.context = context
+        self.given = context.given
+        self.source = source
+        self.target = target
+        #: Keys to delete, a JSON string a line: there may be more than memory holds.
+        self.superfluous = superfluous
+        self.superfluous_count = 0
+        self.folder = TargetFolder(target.text)
+
+    def transfer(self, share: Share) -> None:
+        given = self.given
+        included = make_filter(given.filters)
+        collect = given.delete and share.number == 0
+        with self.context.connection.batch(given.concurrency, raise_errors=False) as batch:
+            transfers = Transfers(self.context, batch)
+            for entry, there in merge(self.source.entries(share), self.target.entries(share)):
+                key = entry.key if entry is not None else there.key if there is not None else ""
+                if included is not None and not included(key):
+                    continue
+                if entry is None:
+                    if collect:
+                        self.superfluous.write(json.dumps(key) + "\n")
+                        self.superfluous_count += 1
+                    continue
+                if not share.has(key):
+                    continue
+                try:
+                    why = "it is not there" if there is None else self.difference(entry, there)
+                except OSError as error:
+                    self.context.fail_by("sync", entry.path or str(key), error)
+                    continue
+                if why:
+                    self.start(transfers, entry, why)
+        for failure in batch.failures:
+            self.context.fail_by(failure.verb, failure.key or "", failure.exception)
+
+    def start(self, transfers: Transfers, entry: Entry, why: str) -> None:
+        source, target = self.source, self.target
+        if source.remote is None:
+            transfers.upload(
+                entry.path, target.location(entry.key), size=entry.size, mtime=entry.mtime, why=why
+            )
+        elif target.remote is None:
+            transfers.download(
+                source.location(entry.key),
+                self.folder,
+                entry.key,
+                size=entry.size,
+                mtime=entry.mtime,
+                why=why,
+            )
+        else:
+            transfers.copy(
+                source.location(entry.key), target.location(entry.key), size=entry.size, why=why
+            )
+
+    def difference(self, entry: Entry, there: Entry) -> str:
+        """The reason to transfer an entry over what is there; empty where they are alike."""
+        given = self.given
+        if entry.size != there.size:
+            return "sizes differ"
+        if given.checksum:
+            return "" if self.same_content(entry, there) else "contents differ"
+        if given.size_only:
+            return ""
+        # Stores tell whole seconds.
+        ours, theirs = int(entry.mtime), int(there.mtime)
+        if given.exact_timestamps and self.target.remote is None:
+            return "times differ" if ours != theirs else ""
+        return "the source is newer" if ours > theirs else ""
+
+    def same_content(self, entry: Entry, there: Entry) -> bool:
+        if entry.etag and there.etag:
+            return entry.etag == there.etag
+        file, etag = (entry.path, there.etag) if there.etag else (there.path, entry.etag)
+        sizes = [self.given.part_size, self.context.connection.config.part_size]
+        return has_etag(file, entry.size, etag, [each for each in sizes if each])
+
+    def delete(self, *, complete: bool) -> None:
+        """Delete what the source has not, unless that is not known for sure or is more than allowed."""
+        context, given = self.context, self.given
+        if not complete:
+            context.fail(
+                "delete", self.target.text, "not every part came to its end: nothing is deleted"
+            )
+            return
+        if "" in self.source.unknown:
+            context.fail(
+                "delete", self.target.text, "the source could not be listed: nothing is deleted"
+            )
+            return
+        keys = (key for key in self._read() if not self.source.may_have(key))
+        if given.max_delete is not None:
+            count = sum(1 for _ in keys)
+            if count > given.max_delete:
+                context.fail(
+                    "delete",
+                    self.target.text,
+                    f"{count} would be deleted, more than --max-delete {given.max_delete}: none is",
+                )
+                return
+            keys = (key for key in self._read() if not self.source.may_have(key))
+        if given.dry_run:
+            for key in keys:
+                self._say(key)
+        elif self.target.remote is None:
+            for key in keys:
+                try:
+                    os.unlink(self.folder.path_of(key))
+                except FileNotFoundError:
+                    continue
+                except OSError as error:
+                    context.fail_by("delete", os.path.join(self.target.text, key), error)
+                    continue
+                self._say(key)
+        else:
+            from s3po.cli.commands.rm import delete_objects
+
+            bucket, prefix = self.target.remote
+            delete_objects(context, bucket, (prefix + key for key in keys))
+
+    def _read(self) -> Iterator[str]:
+        self.superfluous.seek(0)
+        for line in self.superfluous:
+            yield json.loads(line)
+
+    def _say(self, key: str) -> None:
+        if self.target.remote is None:
+            place = os.path.join(self.target.text, key)
+        else:
+            place = str(self.target.location(key))
+        dry = self.given.dry_run
+        self.context.result(
+            f"(dry run) delete: {place} (the source has it not)" if dry else f"delete: {place}",
+            operation="delete",
+            target=place,
+            **({"dry_run": True} if dry else {}),
+        )
+
+
+def has_etag(path: str, size: int, etag: str, part_sizes: list[int]) -> bool:
+    """True where a file has an object's ETag; of an upload in parts, for a usual size of parts.
+
+    Raises OSError. An ETag that is no MD5 (SSE-KMS, SSE-C) is no file's.
+    """
+    digest, dash, count = etag.partition("-")
+    if len(digest) != 32:
+        return False
+    if not dash:
+        with open(path, "rb") as file:
+            whole = md5(usedforsecurity=False)
+            while block := file.read(1 << 20):
+                whole.update(block)
+        return whole.hexdigest() == digest
+    if not count.isdigit() or not int(count):
+        return False
+    mib = 1 << 20
+    smallest = -(-size // int(count))
+    usual = [
+        *part_sizes,
+        *(each * mib for each in (5, 8, 10, 15, 16, 32, 50, 64, 100, 128, 256, 512)),
+    ]
+    usual += [-(-smallest // mib) * mib]
+    for part_size in dict.fromkeys(usual):
+        if -(-size // part_size) != int(count):
+            continue
+        parts = md5(usedforsecurity=False)
+        with open(path, "rb") as file:
+            left = size
+            while left > 0:
+                part = md5(usedforsecurity=False)
+                todo = min(part_size, left)
+                left -= todo
+                while todo > 0 and (block := file.read(min(todo, mib))):
+                    part.update(block)
+                    todo -= len(block)
+                if todo:
+                    return False
+                parts.update(part.digest())
+        if parts.hexdigest() == digest:
+            return True
+    return False

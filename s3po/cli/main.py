@@ -1,0 +1,93 @@
+"""`s3po`, which is `python -m s3po`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import s3po
+
+if TYPE_CHECKING:
+    from s3po.connection import Connection
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (default: `sys.argv`). Returns the exit code: 0, 1, 2 or 130."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words in (["--version"], ["-V"]):
+        sys.stdout.write(f"s3po {s3po.__version__}\n")
+        return 0
+    from s3po.cli.errors import UsageError
+
+    try:
+        return run(words)
+    except UsageError as error:
+        sys.stderr.write(f"s3po: {error}\n")
+        return 2
+    except BrokenPipeError:
+        _discard_stdout()
+        return 1
+
+
+def run(words: list[str], connections: dict[tuple[object, ...], Connection] | None = None) -> int:
+    """Run a command line, on `connections` where they are given, which stay open.
+
+    Raises UsageError where it cannot be right.
+    """
+    from s3po.cli.parser import format_command, format_overview, parse, split_command
+
+    if words[:1] == ["__complete"]:
+        from s3po.cli.commands.completion import complete
+
+        return complete(words[1:])
+    name, rest = split_command(words)
+    if name is None:
+        asked = bool({"-h", "--help"}.intersection(rest))
+        (sys.stdout if asked else sys.stderr).write(format_overview(s3po.__version__))
+        return 0 if asked else 2
+    if name == "mock":
+        # Its options are its own.
+        from s3po.mock.__main__ import main as serve
+
+        return serve(rest)
+    command, given = parse(name, rest)
+    if given.help:
+        sys.stdout.write(format_command(command))
+        return 0
+    from importlib import import_module
+
+    from s3po.cli.context import Context
+
+    module = import_module(f"s3po.cli.commands.{command.module or command.name}")
+    context = Context(command.name, given, connections=connections)
+    code = 1
+    try:
+        code = module.run(context, given)
+        if context.failures:
+            code = code or 1
+    except KeyboardInterrupt:
+        context.interrupted = True
+        code = 130
+    except BrokenPipeError:
+        # The reader has enough.
+        _discard_stdout()
+        code = 1
+    except Exception as error:
+        context.fail_or_raise(error)
+        code = 1
+    finally:
+        context.close()
+    return code
+
+
+def _discard_stdout() -> None:
+    """Let the interpreter's last flush go nowhere."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, sys.stdout.fileno())
+    except (OSError, ValueError):
+        pass
+    finally:
+        os.close(null)

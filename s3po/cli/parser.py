@@ -1,0 +1,172 @@
+"""Parsing of a command line, and help, by the table."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NoReturn
+
+from s3po.cli.errors import UsageError
+from s3po.cli.table import COMMANDS, GLOBAL_OPTIONS, Command, Option
+
+_SIZE = re.compile(r"(\d+)\s*([kmgt]?)(i?b)?", re.IGNORECASE)
+_AGE = re.compile(r"(\d+)([smhdw]?)")
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def parse_size(text: str) -> int:
+    """Bytes of `8MiB`, `8M`, `8388608`: the units are powers of 1,024."""
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 8MiB")
+    return int(found[1]) << (10 * " kmgt".index(found[2].lower() or " "))
+
+
+def parse_age(text: str) -> int:
+    """Seconds of `90`, `12h`, `7d`."""
+    found = _AGE.fullmatch(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 90s, 12h or 7d")
+    return int(found[1]) * _SECONDS[found[2]]
+
+
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from None
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+_TYPES: dict[str, Callable[[str], Any]] = {
+    "int": _positive,
+    "seconds": _seconds,
+    "size": parse_size,
+    "age": parse_age,
+    "pair": _pair,
+    "include": lambda text: ("include", text),
+    "exclude": lambda text: ("exclude", text),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message)
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """A hint for a mistyped word, or nothing."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, list(known), 1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def split_command(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The command's name, None where there is none, and all other words."""
+    valued = {flag for each in GLOBAL_OPTIONS if each.kind != "flag" for flag in each.flags}
+    words = list(arguments)
+    at = 0
+    while at < len(words):
+        word = words[at]
+        if not word.startswith("-"):
+            return word, words[:at] + words[at + 1 :]
+        at += 2 if word in valued else 1
+    return None, words
+
+
+def build_parser(command: Command) -> argparse.ArgumentParser:
+    parser = _Parser(prog=f"s3po {command.name}", add_help=False, allow_abbrev=False)
+    for option in (*GLOBAL_OPTIONS, *command.options):
+        _add(parser, option)
+    for argument in command.arguments:
+        extra: dict[str, Any] = {"nargs": argument.nargs} if argument.nargs else {}
+        if argument.choices:
+            extra["choices"] = argument.choices
+        parser.add_argument(argument.flags[0], **extra)
+    return parser
+
+
+def _add(parser: argparse.ArgumentParser, option: Option) -> None:
+    if option.kind == "flag":
+        parser.add_argument(*option.flags, dest=option.name, action="store_true")
+        return
+    extra: dict[str, Any] = {"dest": option.name, "default": option.default}
+    if option.kind in _TYPES:
+        extra["type"] = _TYPES[option.kind]
+    if option.choices:
+        extra["choices"] = option.choices
+    if option.kind in ("pair", "include", "exclude"):
+        extra["action"] = "append"
+    if option.kind in ("include", "exclude"):
+        extra["dest"] = "filters"
+    parser.add_argument(*option.flags, **extra)
+
+
+def parse(name: str, words: Sequence[str]) -> tuple[Command, argparse.Namespace]:
+    """The command and its arguments. Raises UsageError, with a hint."""
+    command = COMMANDS.get(name)
+    if command is None:
+        raise UsageError(f"there is no command {name!r}{suggest(name, COMMANDS)}")
+    if "-h" in words or "--help" in words:
+        return command, argparse.Namespace(help=True)
+    parser = build_parser(command)
+    known, rest = parser.parse_known_intermixed_args(words)
+    if rest:
+        flags = [flag for each in (*GLOBAL_OPTIONS, *command.options) for flag in each.flags]
+        unknown = rest[0].partition("=")[0]
+        raise UsageError(f"{command.name}: unknown argument {rest[0]!r}{suggest(unknown, flags)}")
+    return command, known
+
+
+def format_command(command: Command) -> str:
+    """The help of one command."""
+    lines = [f"s3po {command.name}: {command.summary}", "", f"  {command.usage}", ""]
+    if command.description:
+        import textwrap
+
+        lines += [*textwrap.wrap(command.description, 96), ""]
+    for title, options in (
+        ("Arguments", command.arguments),
+        ("Options", command.options),
+        ("Global options", GLOBAL_OPTIONS),
+    ):
+        if options:
+            lines += [f"{title}:", *map(_format_option, options), ""]
+    lines.append("Examples:")
+    for line, text in command.examples:
+        lines += [f"  # {text}", f"  {line}"]
+    return "\n".join(lines) + "\n"
+
+
+def _format_option(option: Option) -> str:
+    left = ", ".join(option.flags)
+    if option.flags[0].startswith("-") and option.placeholder:
+        left += f" {option.placeholder}"
+    return f"  {left:<30} {option.help}" if len(left) <= 30 else f"  {left}\n{'':33}{option.help}"
+
+
+def format_overview(version: str) -> str:
+    lines = [f"s3po {version}: an S3 client", "", "  s3po COMMAND [OPTION]... [ARGUMENT]...", ""]
+    lines += [f"  {each.name:<12}{each.summary}" for each in COMMANDS.values()]
+    lines += ["", "`s3po COMMAND --help` shows options and examples.", "", "Global options:"]
+    lines += map(_format_option, GLOBAL_OPTIONS)
+    lines += [
+        "",
+        "Exit codes: 0; 1 where something failed; 2 for a wrong command line; 130 after Ctrl-C.",
+        "Other programs: python -m s3po.mock, python -m s3po.slim.",
+    ]
+    return "\n".join(lines) + "\n"

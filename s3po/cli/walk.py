@@ -1,0 +1,180 @@
+"""The files below a folder, in the order of their keys' UTF-8 bytes, as S3 lists keys."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+
+class LocalFile(NamedTuple):
+    #: Relative to the folder, with `/`.
+    key: str
+    path: str
+    size: int
+    #: Seconds since 1970.
+    mtime: float
+
+
+#: Called with a path, why it is passed over, the key below which nothing is known of the source, and True
+#: where that is a failure.
+OnSkip = Callable[[str, str, str, bool], object]
+
+
+def walk(root: str, *, follow: bool, on_skip: OnSkip) -> Iterator[LocalFile]:
+    """Yield the regular files below `root`; memory grows with the largest folder, not with the tree.
+
+    Names that are not UTF-8, special files, folders that cannot be read and loops of symbolic links
+    are told to `on_skip` as failures, symbolic links that are not followed as none. A folder that
+    vanishes is passed over in the same way as one that cannot be read.
+    """
+    try:
+        info = os.stat(root)
+    except OSError as error:
+        on_skip(root, error.strerror or str(error), "", True)
+        return
+    yield from _walk(root, "", follow, on_skip, ((info.st_dev, info.st_ino),))
+
+
+def _walk(
+    folder: str, prefix: str, follow: bool, on_skip: OnSkip, above: tuple[tuple[int, int], ...]
+) -> Iterator[LocalFile]:
+    found: list[tuple[str, os.DirEntry[str], bool]] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                name = entry.name
+                if not name.isascii():
+                    try:
+                        name.encode()
+                    except UnicodeEncodeError:
+                        on_skip(ascii(entry.path)[1:-1], "its name is not UTF-8", prefix, True)
+                        continue
+                key = prefix + name
+                try:
+                    if entry.is_symlink() and not follow:
+                        on_skip(entry.path, "a symbolic link (--follow-symlinks)", key, False)
+                        continue
+                    is_folder = entry.is_dir()
+                except OSError as error:
+                    on_skip(entry.path, error.strerror or str(error), key, True)
+                    continue
+                # A folder sorts as its keys do, by the slash after its name. Python compares str by code
+                # points, whose order is that of their UTF-8.
+                found.append((name + "/" if is_folder else name, entry, is_folder))
+    except OSError as error:
+        on_skip(folder, error.strerror or str(error), prefix, True)
+        return
+    found.sort(key=_first)
+    for name, entry, is_folder in found:
+        key = prefix + name
+        try:
+            info = entry.stat(follow_symlinks=follow)
+        except OSError as error:
+            on_skip(entry.path, error.strerror or str(error), key, True)
+            continue
+        if is_folder:
+            inode = (info.st_dev, info.st_ino) if not follow else _identity(entry.path)
+            if inode in above:
+                on_skip(entry.path, "a loop of symbolic links", key, True)
+                continue
+            yield from _walk(entry.path, key, follow, on_skip, (*above, inode))
+        elif stat.S_ISREG(info.st_mode):
+            yield LocalFile(key, entry.path, info.st_size, info.st_mtime)
+        else:
+            on_skip(entry.path, "not a regular file", key, True)
+
+
+def _first(item: tuple[str, os.DirEntry[str], bool]) -> str:
+    return item[0]
+
+
+def _identity(path: str) -> tuple[int, int]:
+    info = os.stat(path)
+    return info.st_dev, info.st_ino
+
+
+class UnsafePath(ValueError):
+    """A key that may not become a file below the target."""
+
+
+class TargetFolder:
+    """The folder that downloads go to; nothing is written outside of it."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self._folders: set[str] = set()
+        self._in_use: dict[str, str] = {}
+        self._folds: bool | None = None
+
+    def path_of(self, key: str) -> str:
+        """The file of a key. Raises UnsafePath for a key that cannot be a file's name here."""
+        parts = key.split("/")
+        for part in parts:
+            if part in ("", ".", ".."):
+                raise UnsafePath(f"{part!r} between its slashes cannot be a file's name")
+            if "\0" in part or len(part.encode()) > 255:
+                raise UnsafePath("it cannot be a file's name")
+        return os.path.join(self.root, *parts)
+
+    def prepare(self, key: str) -> str:
+        """Make the folders of a key's file. Returns its path.
+
+        Raises UnsafePath for a symbolic link on the way, and where a file system that folds case has
+        the name already in another case; OSError where a folder cannot be made.
+        """
+        path = self.path_of(key)
+        folder = self.root
+        if not self._folders:
+            os.makedirs(folder, exist_ok=True)
+            self._folders.add(folder)
+        *parents, name = key.split("/")
+        for part in parents:
+            self._check_case(folder, part)
+            folder = os.path.join(folder, part)
+            if folder in self._folders:
+                continue
+            try:
+                os.mkdir(folder)
+            except FileExistsError:
+                if os.path.islink(folder):
+                    raise UnsafePath(f"{folder} is a symbolic link") from None
+                if not os.path.isdir(folder):
+                    raise UnsafePath(f"{folder} is a file, and no folder") from None
+            if len(self._folders) > 10_000:
+                self._folders = {self.root}
+            self._folders.add(folder)
+        if os.path.islink(path):
+            raise UnsafePath(f"{path} is a symbolic link")
+        if os.path.isdir(path):
+            raise UnsafePath(f"{path} is a folder")
+        self._check_case(folder, name)
+        if self._folds:
+            folded = path.casefold()
+            if self._in_use.setdefault(folded, path) != path:
+                raise UnsafePath("another key has the same name in another case")
+        return path
+
+    def release(self, path: str) -> None:
+        """The file is there, or has failed."""
+        if self._folds:
+            self._in_use.pop(path.casefold(), None)
+
+    def _check_case(self, folder: str, name: str) -> None:
+        if self._folds is None:
+            self._folds = folds_case(self.root)
+        if (
+            self._folds
+            and os.path.lexists(os.path.join(folder, name))
+            and name not in os.listdir(folder)
+        ):
+            raise UnsafePath(f"{folder} has the same name in another case")
+
+
+def folds_case(folder: str) -> bool:
+    """True where the file system of `folder` takes names that differ in case for one."""
+    import tempfile
+
+    with tempfile.NamedTemporaryFile(prefix=".s3po-Case-", dir=folder) as file:
+        return os.path.exists(os.path.join(folder, os.path.basename(file.name).swapcase()))

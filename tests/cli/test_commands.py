@@ -1,0 +1,317 @@
+"""Commands other than sync, against the served mock."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from s3po import Connection
+from tests.cli.conftest import Run
+
+
+def keys(store: Connection, bucket: str = "bucket") -> list[str]:
+    return [each.key for each in store.list(bucket)]
+
+
+def write(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+
+
+def test_ls_lists_buckets_and_one_level_and_all(run: Run, store: Connection) -> None:
+    for key in ("a", "b/c", "b/d"):
+        store.upload("bucket", key, "12345")
+    assert [line.split()[-1] for line in run("ls").lines] == ["bucket", "other"]
+    assert [line.split()[-1] for line in run("ls", "s3://bucket").lines] == ["b/", "a"]
+    done = run("ls", "-r", "s3://bucket", "--summarize")
+    assert [line.split()[-1] for line in done.lines[:3]] == ["a", "b/c", "b/d"]
+    assert done.lines[-2:] == ["objects: 3", "size: 15"]
+    assert [line.split()[-1] for line in run("ls", "s3://bucket/b/?").lines] == ["b/c", "b/d"]
+    assert [json.loads(line)["size"] for line in run("ls", "--json", "s3://bucket/b/").lines] == [
+        5,
+        5,
+    ]
+    assert "5 B" in run("ls", "-H", "s3://bucket/a").out
+
+
+def test_ls_of_versions(run: Run, store: Connection) -> None:
+    store.conn.put_bucket_versioning("bucket", VersioningConfiguration={"Status": "Enabled"})
+    store.upload("bucket", "a", "1")
+    store.delete("bucket", "a")
+    lines = run("ls", "--versions", "s3://bucket").lines
+    assert len(lines) == 2
+    assert "delete-marker" in lines[0]
+    assert lines[0].endswith("a latest")
+
+
+def test_ls_of_nothing_fails(run: Run) -> None:
+    assert run("ls", "s3://bucket/none").code == 1
+    assert run("ls", "s3://bucket").code == 0
+
+
+def test_a_mistyped_bucket_gets_a_hint(run: Run) -> None:
+    done = run("ls", "s3://buckte")
+    assert done.code == 1
+    assert "did you mean bucket?" in done.err
+    assert done.out == ""
+
+
+def test_cp_a_file_up_and_down(run: Run, store: Connection, tmp_path: Path) -> None:
+    write(tmp_path, "a.txt")
+    done = run(
+        "cp", tmp_path / "a.txt", "s3://bucket/x/", "--metadata", "k=v", "--checksum", "sha256"
+    )
+    assert done == (0, f"upload: {tmp_path}/a.txt to s3://bucket/x/a.txt\n", "")
+    head = store.head("bucket", "x/a.txt")
+    assert head.metadata == {"k": "v"}
+    assert head.content_type == "text/plain"
+    assert run("cp", "s3://bucket/x/a.txt", tmp_path / "b").code == 0
+    assert (tmp_path / "b").read_text() == "a.txt"
+    assert run("cp", tmp_path / "b", "s3://bucket/named").code == 0
+    assert keys(store) == ["named", "x/a.txt"]
+
+
+def test_cp_a_folder_up_and_down_with_filters(run: Run, store: Connection, tmp_path: Path) -> None:
+    write(tmp_path / "in", "a", "b.tmp", "c/d", "c/keep.tmp", "c-x")
+    done = run(
+        "cp", "-r", tmp_path / "in", "s3://bucket/p",
+        "--exclude", "*.tmp", "--include", "*keep*",
+    )  # fmt: skip
+    assert done.code == 0
+    assert keys(store) == ["p/a", "p/c-x", "p/c/d", "p/c/keep.tmp"]
+    assert run("cp", "-r", "s3://bucket/p", tmp_path / "out").code == 0
+    found = sorted(
+        str(e.relative_to(tmp_path / "out")) for e in (tmp_path / "out").rglob("*") if e.is_file()
+    )
+    assert found == ["a", "c-x", "c/d", "c/keep.tmp"]
+
+
+def test_cp_within_the_store_and_wildcards(run: Run, store: Connection, tmp_path: Path) -> None:
+    for key in ("a/1.gz", "a/2.gz", "a/b/3.gz", "a/x", "lit*"):
+        store.upload("bucket", key, key)
+    assert run("cp", "s3://bucket/a/*.gz", "s3://other/y/").code == 0
+    assert keys(store, "other") == ["y/1.gz", "y/2.gz", "y/b/3.gz"]
+    assert run("cp", "s3://bucket/a/?.gz", tmp_path).code == 0
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["1.gz", "2.gz"]
+    assert run("cp", "--raw", "s3://bucket/lit*", "s3://other/lit").code == 0
+    assert "lit" in keys(store, "other")
+    assert run("cp", f"{tmp_path}/*.gz", "s3://other/z/").code == 0
+    assert keys(store, "other")[-2:] == ["z/1.gz", "z/2.gz"]
+
+
+def test_cp_conditions(run: Run, store: Connection, tmp_path: Path) -> None:
+    write(tmp_path, "a", "longer")
+    store.upload("bucket", "a", "z")
+    store.upload("bucket", "longer", "z")
+    assert run("cp", "--no-clobber", tmp_path / "a", "s3://bucket/a") == (0, "", "")
+    done = run("cp", "--if-size-differ", tmp_path / "a", tmp_path / "longer", "s3://bucket/")
+    assert done.code == 0
+    assert [line.rpartition("/")[2] for line in done.lines] == ["longer"]
+    done = run("cp", "--if-source-newer", "s3://bucket/a", tmp_path / "a", "--dry-run")
+    assert done.code == 0
+    assert store.download("bucket", "a", encoding="utf-8") == "z"
+
+
+def test_dry_run_says_why_and_does_nothing(run: Run, store: Connection, tmp_path: Path) -> None:
+    write(tmp_path, "a")
+    done = run("cp", "-n", tmp_path / "a", "s3://bucket/a")
+    assert done.out == f"(dry run) upload: {tmp_path}/a to s3://bucket/a (asked for)\n"
+    assert keys(store) == []
+
+
+def test_mv_deletes_sources(run: Run, store: Connection, tmp_path: Path) -> None:
+    write(tmp_path, "a")
+    assert run("mv", tmp_path / "a", "s3://bucket/x/").code == 0
+    assert not (tmp_path / "a").exists()
+    assert run("mv", "-r", "s3://bucket/x", "s3://bucket/y").code == 0
+    assert keys(store) == ["y/a"]
+    assert run("mv", "s3://bucket/y/a", tmp_path).code == 0
+    assert keys(store) == []
+    assert (tmp_path / "a").exists()
+
+
+def test_mv_onto_itself_keeps_the_object(run: Run, store: Connection) -> None:
+    store.upload("bucket", "a", "1")
+    assert run("mv", "s3://bucket/a", "s3://bucket/a").code == 1
+    assert keys(store) == ["a"]
+
+
+@pytest.mark.parametrize("key", ["../evil", "a/../../evil", "/abs", "a//b", "./x"])
+def test_nothing_is_written_outside_the_target(
+    run: Run, store: Connection, tmp_path: Path, key: str
+) -> None:
+    store.upload("bucket", f"p/{key}", "x")
+    store.upload("bucket", "p/good", "x")
+    target = tmp_path / "in" / "deep"
+    done = run("cp", "-r", "s3://bucket/p/", target)
+    assert done.code == 1
+    assert "cannot be a file's name" in done.err
+    assert [each for each in tmp_path.rglob("*") if each.is_file()] == [target / "good"]
+
+
+def test_symbolic_links_of_the_target_are_not_followed(
+    run: Run, store: Connection, tmp_path: Path
+) -> None:
+    outside, target = tmp_path / "outside", tmp_path / "target"
+    outside.mkdir()
+    target.mkdir()
+    (outside / "file").write_text("old")
+    (target / "link").symlink_to(outside)
+    (target / "f").symlink_to(outside / "file")
+    store.upload("bucket", "link/x", "new")
+    store.upload("bucket", "f", "new")
+    done = run("cp", "-r", "s3://bucket/", target)
+    assert done.code == 1
+    assert done.err.count("symbolic link") == 2
+    assert [each.name for each in outside.iterdir()] == ["file"]
+    assert (outside / "file").read_text() == "old"
+
+
+def test_preserve_mtime(run: Run, tmp_path: Path) -> None:
+    import os
+
+    write(tmp_path, "a")
+    os.utime(tmp_path / "a", (1000.5, 1000.5))
+    assert run("cp", "--preserve-mtime", tmp_path / "a", "s3://bucket/a").code == 0
+    assert run("cp", "--preserve-mtime", "s3://bucket/a", tmp_path / "b").code == 0
+    assert (tmp_path / "b").stat().st_mtime == 1000.5
+
+
+def test_workers_share_the_files(store: Connection, tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    names = [f"f{number}" for number in range(30)]
+    write(tmp_path, *names)
+    done = subprocess.run(
+        [sys.executable, "-m", "s3po", "cp", "-r", "--workers", "2", "--stat", tmp_path, "s3://bucket/"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 30
+    assert "30 objects" in done.stderr
+    assert keys(store) == sorted(names)
+
+
+def test_rm(run: Run, store: Connection) -> None:
+    for key in ("a", "b", "t/1", "t/2.keep", "u/1", "u/2"):
+        store.upload("bucket", key, "1")
+    assert run("rm", "s3://bucket/a", "s3://bucket/b").out == (
+        "delete: s3://bucket/a\ndelete: s3://bucket/b\n"
+    )
+    assert run("rm", "-r", "-n", "s3://bucket/t").code == 0
+    assert run("rm", "-r", "s3://bucket/t", "--exclude", "*.keep").code == 0
+    assert run("rm", "s3://bucket/u/?").code == 0
+    assert keys(store) == ["t/2.keep"]
+    assert run("rm", "s3://bucket").code == 2
+    assert keys(store) == ["t/2.keep"]
+
+
+def test_cat_and_pipe(
+    run: Run, store: Connection, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    store.upload("bucket", "a", "0123456789")
+    assert run("cat", "s3://bucket/a", "s3://bucket/a").out == "0123456789" * 2
+    assert run("cat", "--range", "2-4", "s3://bucket/a").out == "234"
+    assert run("cp", "s3://bucket/a", "-").out == "0123456789"
+    for words in (("pipe", "s3://bucket/p"), ("cp", "-", "s3://bucket/p")):
+        (tmp_path / "in").write_text("howdy")
+        with open(tmp_path / "in") as file:
+            monkeypatch.setattr("sys.stdin", file)
+            assert run(*words).code == 0
+        assert store.download("bucket", "p", encoding="utf-8") == "howdy"
+        store.delete("bucket", "p")
+
+
+def test_head_and_stat(run: Run, store: Connection) -> None:
+    store.upload("bucket", "a", "123", content_type="text/x")
+    assert "size: 3" in run("head", "s3://bucket/a").lines
+    assert json.loads(run("stat", "--json", "s3://bucket/a").out)["content_type"] == "text/x"
+    assert run("head", "s3://bucket").code == 0
+    assert run("head", "s3://bucket/none").code == 1
+
+
+def test_du(run: Run, store: Connection) -> None:
+    for key in ("a/1", "a/2", "b/c/3"):
+        store.upload("bucket", key, "12")
+    assert run("du", "s3://bucket").out.split() == ["6", "3", "s3://bucket/"]
+    lines = [line.split() for line in run("du", "--depth", "1", "s3://bucket").lines]
+    assert lines == [["4", "2", "a/"], ["2", "1", "b/"], ["6", "3", "s3://bucket/"]]
+    assert "STANDARD" in run("du", "--group", "s3://bucket").out
+
+
+def test_mb_and_rb(run: Run, store: Connection) -> None:
+    assert run("mb", "s3://fresh").code == 0
+    store.upload("fresh", "a", "1")
+    assert run("rb", "s3://fresh").code == 1
+    assert run("rb", "--force", "s3://fresh").out == "remove: s3://fresh\n"
+    assert "fresh" not in run("ls").out
+
+
+def test_presign(run: Run, store: Connection) -> None:
+    store.upload("bucket", "a", "howdy")
+    url = run("presign", "s3://bucket/a", "--expires", "2h").out.strip()
+    assert "X-Amz-Expires=7200" in url
+    assert store.session.get(url).content == b"howdy"
+
+
+def test_tag(run: Run, store: Connection) -> None:
+    store.upload("bucket", "a", "1")
+    assert run("tag", "s3://bucket/a", "x=1", "y=2").code == 0
+    assert sorted(run("tag", "s3://bucket/a").lines) == ["x=1", "y=2"]
+    assert run("tag", "--clear", "s3://bucket/a").code == 0
+    assert run("tag", "s3://bucket/a").out == ""
+    assert run("tag", "s3://bucket/a", "noequals").code == 2
+
+
+def test_restore(run: Run, store: Connection) -> None:
+    store.upload("bucket", "a", "1", storage_class="GLACIER")
+    assert run("restore", "--days", "2", "s3://bucket/a").code == 0
+    store.upload("bucket", "b", "1")
+    done = run("restore", "s3://bucket/b", "s3://bucket/none")
+    assert done.code == 1
+    assert len(done.err.splitlines()) == 2
+
+
+def test_uploads(run: Run, store: Connection) -> None:
+    store.conn.create_multipart_upload("bucket", "big")
+    assert run("uploads", "ls", "s3://bucket").out.endswith("big\n")
+    assert run("uploads", "ls", "--older-than", "1d", "s3://bucket").out == ""
+    assert run("uploads", "abort", "-n", "s3://bucket").code == 0
+    assert run("uploads", "abort", "s3://bucket").out.startswith("abort: ")
+    assert run("uploads", "ls", "s3://bucket").out == ""
+
+
+def test_run_goes_on_after_a_failed_line(run: Run, store: Connection, tmp_path: Path) -> None:
+    write(tmp_path, "a b")
+    (tmp_path / "commands").write_text(
+        f"# comment\n\ncp '{tmp_path}/a b' s3://bucket/x\nhead s3://bucket/none\nnope\nrm s3://bucket/none\n"
+    )
+    done = run("run", tmp_path / "commands")
+    assert done.code == 1
+    assert keys(store) == ["x"]
+    assert "line 5: there is no command 'nope'" in done.err
+    assert done.lines[-1] == "delete: s3://bucket/none"
+
+
+def test_bench_leaves_nothing(run: Run, store: Connection) -> None:
+    done = run("bench", "--objects", "5", "s3://bucket/")
+    assert done.code == 0
+    assert [line.split(":")[0] for line in done.lines] == ["upload", "download"]
+    assert keys(store) == []
+
+
+def test_failures_are_lines_and_the_rest_is_done(
+    run: Run, store: Connection, tmp_path: Path
+) -> None:
+    write(tmp_path, "a", "c")
+    (tmp_path / "b").symlink_to("nowhere")
+    done = run("cp", "--json", tmp_path / "a", tmp_path / "b", tmp_path / "c", "s3://bucket/")
+    assert done.code == 1
+    assert keys(store) == ["a", "c"]
+    assert [json.loads(line)["target"] for line in done.err.splitlines()] == [f"{tmp_path}/b"]
+    assert len(done.lines) == 2

@@ -1,0 +1,175 @@
+"""The program itself: start, usage, streams, signals, terminals, documentation."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+
+import s3po
+from s3po import Connection
+from s3po.cli.docs import build_page
+from s3po.cli.main import main
+from s3po.cli.table import COMMANDS
+from tests.cli.conftest import Run
+
+PROGRAM = [sys.executable, "-m", "s3po"]
+ROOT = Path(s3po.__file__).parent.parent
+
+
+def test_version_and_help_import_nothing_heavy() -> None:
+    script = (
+        "import sys; from s3po.cli.main import main\n"
+        "for words in (['--version'], ['--help'], ['cp', '--help']): assert main(words) == 0\n"
+        "heavy = {'gevent', 'requests', 'urllib3', 'botocore', 'ssl'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"s3po {s3po.__version__}\n")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_help_with_two_examples(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if name == "mock":
+        with pytest.raises(SystemExit):
+            main([name, "--help"])
+        return
+    assert main([name, "--help"]) == 0
+    out = capsys.readouterr().out
+    for example, _ in COMMANDS[name].examples:
+        assert example in out
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["lss"], "did you mean ls?"),
+        (["ls", "--recursve"], "did you mean --recursive?"),
+        (["ls", "bucket"], "did you mean s3://bucket?"),
+        (["cp", "a", "b"], "one side must be s3://"),
+        (["cp", "a"], "needs a source and a target"),
+        (["cp", "--part-size", "x", "a", "s3://b"], "not a size"),
+        (["cp", "--part-size", "1", "a", "s3://b"], "part_size"),
+        (["cp", "--sse-c-key", "/nonexistent", "a", "s3://b"], "--sse-c-key"),
+        (["sync", "--max-delete", "1", ".", "s3://b"], "--max-delete is for --delete"),
+        (["ls", "--endpoint-url", "nonsense"], "endpoint"),
+        (["cat", "--range", "x", "s3://b/k"], "--range"),
+    ],
+    ids=lambda value: "-".join(value).replace("/", "") if isinstance(value, list) else "",
+)
+def test_wrong_command_lines(run: Run, words: list[str], hint: str) -> None:
+    done = run(*words)
+    assert done.code == 2
+    assert done.out == ""
+    assert hint in done.err
+
+
+def test_docs_are_up_to_date() -> None:
+    page = ROOT / "docs" / "cli.md"
+    assert page.read_text("utf-8") == build_page(), "python -m s3po.cli.docs > docs/cli.md"
+
+
+def test_quiet_stat_and_json(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("123")
+    done = run("cp", "-q", "--stat", tmp_path / "a", "s3://bucket/a")
+    assert done.out == ""
+    assert "1 objects, 3 bytes, 1 requests, 0 retries" in done.err
+    done = run("--json", "cp", "--stat", tmp_path / "a", "s3://bucket/a")
+    assert json.loads(done.out)["operation"] == "upload"
+    assert json.loads(done.err)["requests"] == 1
+
+
+def test_no_verify_ssl_warns_once(run: Run) -> None:
+    assert run("--no-verify-ssl", "ls").err.count("not verified") == 1
+
+
+@pytest.mark.usefixtures("store")
+def test_debug_shows_requests_and_no_secret() -> None:
+    done = subprocess.run(
+        [*PROGRAM, "--debug", "ls", "s3://bucket"],
+        capture_output=True, text=True, timeout=60, check=False,
+        env={**os.environ, "AWS_SECRET_ACCESS_KEY": "topsecretvalue"},
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert "topsecretvalue" not in done.stderr
+    assert "Signature=" not in done.stderr
+
+
+def test_a_closed_pipe_is_quiet(store: Connection) -> None:
+    with store.batch() as batch:
+        for number in range(3000):
+            batch.upload("bucket", f"{'k' * 60}{number}", b"")
+    with subprocess.Popen(
+        [*PROGRAM, "ls", "-r", "s3://bucket"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+@pytest.mark.usefixtures("store")
+def test_ctrl_c_ends_with_130_and_counts(store: Connection) -> None:
+    reader, writer = os.pipe()
+    with subprocess.Popen(
+        [*PROGRAM, "-v", "pipe", "s3://bucket/a"],
+        stdin=reader, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:  # fmt: skip
+        os.close(reader)
+        # More than a pipe holds: when this returns, the program reads.
+        os.write(writer, b"x" * (1 << 20))
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    os.close(writer)
+    assert process.returncode == 130, err
+    assert b"interrupted: " in err
+    assert not store.exists("bucket", "a")
+
+
+@pytest.mark.usefixtures("store")
+def test_the_bar_is_on_a_terminals_stderr_only(tmp_path: Path) -> None:
+    for number in range(20):
+        (tmp_path / str(number)).write_text("x")
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    with subprocess.Popen(
+        [*PROGRAM, "cp", "-r", tmp_path, "s3://bucket/"], stdout=subprocess.PIPE, stderr=theirs
+    ) as process:
+        out, _ = process.communicate(timeout=60)
+    os.set_blocking(ours, False)
+    shown = os.read(ours, 65536)
+    os.close(theirs)
+    os.close(ours)
+    assert process.returncode == 0
+    assert len(out.splitlines()) == 20
+    assert b"\r" not in out
+    assert b"objects" in shown
+
+
+def test_completion(run: Run, store: Connection) -> None:
+    store.upload("bucket", "dir/key", "1")
+    for shell in ("bash", "zsh", "fish"):
+        assert "__complete" in run("completion", shell).out
+    assert run("__complete", "sy").out == "sync \n"
+    assert "--delete\n" in run("__complete", "sync", "--de").out
+    assert run("__complete", "ls", "s3://buc").out == "s3://bucket/\n"
+    assert run("__complete", "ls", "s3://bucket/d").out == "s3://bucket/dir/\n"
+    assert run("__complete", "uploads", "a").out == "abort\n"
+
+
+def test_the_console_script_is_named() -> None:
+    assert '"s3po = s3po.cli.main:main"' in (ROOT / "setup.py").read_text("utf-8")

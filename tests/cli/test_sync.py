@@ -1,0 +1,200 @@
+"""`sync`, and its merge."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from s3po import Connection, MockS3
+from s3po.cli.commands.sync import has_etag
+from s3po.cli.walk import walk
+from tests.cli.conftest import Run
+
+NAMES = st.text(alphabet="aB-.é/0", min_size=1, max_size=5).filter(
+    lambda key: all(part not in ("", ".", "..") for part in key.split("/"))
+)
+
+
+def is_tree(keys: dict[str, bytes]) -> bool:
+    """True where no key is a folder of another."""
+    return not any(other.startswith(key + "/") for key in keys for other in keys)
+
+
+TREES = st.dictionaries(NAMES, st.binary(max_size=3), max_size=6).filter(is_tree)
+
+
+def fill(folder: Path, tree: dict[str, bytes]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for key, data in tree.items():
+        path = folder / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+def read(folder: Path) -> dict[str, bytes]:
+    return {
+        str(each.relative_to(folder)): each.read_bytes()
+        for each in folder.rglob("*")
+        if each.is_file()
+    }
+
+
+def stored(store: Connection, bucket: str = "bucket") -> dict[str, bytes]:
+    return {each.key: store.download(bucket, each.key) for each in store.list(bucket)}
+
+
+@given(TREES)
+def test_the_walk_has_the_order_of_keys(tree: dict[str, bytes]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        fill(Path(name), tree)
+        found = [each.key for each in walk(name, follow=False, on_skip=lambda *_: None)]
+    assert found == sorted(tree, key=str.encode)
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(local=TREES, remote=TREES, up=st.booleans())
+def test_after_a_sync_both_sides_are_equal_and_a_second_does_nothing(
+    run: Run, store: Connection, local: dict[str, bytes], remote: dict[str, bytes], up: bool
+) -> None:
+    for each in list(store.list("bucket")):
+        store.delete("bucket", each.key)
+    for key, data in remote.items():
+        store.upload("bucket", key, data)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        fill(folder, local)
+        sides = (name, "s3://bucket") if up else ("s3://bucket", name)
+        done = run("sync", *sides, "--delete", "--checksum")
+        if not up and not is_tree({**local, **remote}):
+            # A file stands where a folder is to be, or the other way round.
+            assert run("sync", *sides, "--delete", "--checksum").code in (0, 1)
+            return
+        assert done.code == 0, done.err
+        assert read(folder) == stored(store) == (local if up else remote)
+        assert run("sync", *sides, "--delete", "--checksum") == (0, "", "")
+        assert run("sync", *sides, "--delete") == (0, "", "")
+
+
+def test_sync_within_the_store(run: Run, store: Connection) -> None:
+    store.upload("bucket", "a/1", "1")
+    store.upload("other", "b/2", "2")
+    assert run("sync", "s3://bucket/a", "s3://other/b", "--delete").code == 0
+    assert stored(store, "other") == {"b/1": b"1"}
+
+
+def test_times_decide_where_sizes_are_equal(run: Run, store: Connection, tmp_path: Path) -> None:
+    store.upload("bucket", "a", "new")
+    fill(tmp_path, {"a": b"old"})
+    os.utime(tmp_path / "a", (1000, 1000))
+    assert run("sync", "s3://bucket", tmp_path, "--size-only").out == ""
+    assert "(the source is newer)" in run("sync", "-n", "s3://bucket", tmp_path).out
+    assert run("sync", tmp_path, "s3://bucket").out == ""
+    assert run("sync", "s3://bucket", tmp_path).code == 0
+    assert read(tmp_path) == {"a": b"new"}
+    os.utime(tmp_path / "a", (4e9, 4e9))
+    assert run("sync", "s3://bucket", tmp_path).out == ""
+    assert run("sync", "-n", "--exact-timestamps", "s3://bucket", tmp_path).out != ""
+    assert run("sync", "--exact-timestamps", "s3://bucket", tmp_path).code == 0
+    assert run("sync", "--exact-timestamps", "s3://bucket", tmp_path).out == ""
+
+
+def test_max_delete_refuses_before_anything_is_deleted(
+    run: Run, store: Connection, tmp_path: Path
+) -> None:
+    for key in ("a", "b", "c"):
+        store.upload("bucket", key, "1")
+    done = run("sync", tmp_path, "s3://bucket", "--delete", "--max-delete", "2")
+    assert done.code == 1
+    assert "3 would be deleted" in done.err
+    assert len(stored(store)) == 3
+    assert run("sync", tmp_path, "s3://bucket", "--delete", "--max-delete", "3").code == 0
+    assert stored(store) == {}
+
+
+def test_nothing_is_deleted_when_a_listing_failed(run: Run, tmp_path: Path) -> None:
+    fill(tmp_path, {"a": b"1"})
+    done = run("sync", "s3://none", tmp_path, "--delete")
+    assert done.code == 1
+    assert read(tmp_path) == {"a": b"1"}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads all folders")
+def test_nothing_below_a_folder_that_cannot_be_read_is_deleted(
+    run: Run, store: Connection, tmp_path: Path
+) -> None:
+    store.upload("bucket", "d/x", "1")
+    store.upload("bucket", "e", "1")
+    (tmp_path / "d").mkdir(mode=0)
+    assert run("sync", tmp_path, "s3://bucket", "--delete").code == 1
+    assert stored(store) == {"d/x": b"1"}
+
+
+def test_links_loops_and_special_files_are_passed_over_and_kept(
+    run: Run, store: Connection, tmp_path: Path
+) -> None:
+    fill(tmp_path, {"d/a": b"1"})
+    (tmp_path / "d/loop").symlink_to(tmp_path)
+    os.mkfifo(tmp_path / "fifo")
+    for key in ("d/loop/x", "fifo", "gone"):
+        store.upload("bucket", key, "1")
+    done = run("sync", tmp_path, "s3://bucket", "--delete")
+    assert done.code == 1
+    assert "fifo: not a regular file" in done.err
+    assert sorted(stored(store)) == ["d/a", "d/loop/x", "fifo"]
+    done = run("sync", tmp_path, "s3://bucket", "--follow-symlinks")
+    assert done.code == 1
+    assert "a loop of symbolic links" in done.err
+
+
+def test_a_name_that_is_not_utf8_is_passed_over(
+    run: Run, store: Connection, tmp_path: Path
+) -> None:
+    (tmp_path / "a").write_text("1")
+    with open(os.fsencode(tmp_path) + b"/\xff", "w"):
+        pass
+    done = run("sync", tmp_path, "s3://bucket")
+    assert done.code == 1
+    assert "not UTF-8" in done.err
+    assert list(stored(store)) == ["a"]
+
+
+def test_markers_and_a_beside_a_slash_b(run: Run, store: Connection, tmp_path: Path) -> None:
+    for key in ("m/", "a", "a/b", "c"):
+        store.upload("bucket", key, "" if key == "m/" else "1")
+    done = run("sync", "s3://bucket", tmp_path)
+    assert done.code == 1
+    assert len(done.err.splitlines()) == 1
+    assert "c" in read(tmp_path)
+
+
+def test_filters_hold_for_deletions(run: Run, store: Connection, tmp_path: Path) -> None:
+    for key in ("a.keep", "b"):
+        store.upload("bucket", key, "1")
+    assert run("sync", tmp_path, "s3://bucket", "--delete", "--exclude", "*.keep").code == 0
+    assert list(stored(store)) == ["a.keep"]
+
+
+def test_etags_of_parts_are_computed(store: Connection, tmp_path: Path) -> None:
+    path = tmp_path / "big"
+    path.write_bytes(os.urandom(9 << 20))
+    store.upload_file("bucket", "big", path, part_size=5 << 20)
+    etag = store.head("bucket", "big").etag
+    assert etag.endswith("-2")
+    assert has_etag(str(path), 9 << 20, etag, [])
+    with open(path, "r+b") as file:
+        file.write(b"changed")
+    assert not has_etag(str(path), 9 << 20, etag, [])
+
+
+def test_a_missing_source_folder_is_refused(run: Run, store: Connection, app: MockS3) -> None:
+    store.upload("bucket", "a", "1")
+    before = len(list(app.requests))
+    assert run("sync", "/nonexistent/folder", "s3://bucket", "--delete").code == 2
+    assert len(list(app.requests)) == before
