@@ -133,6 +133,9 @@ class Connection:
         anonymous: True signs nothing, for public buckets.
         config: Further settings.
 
+    Attributes:
+        client: Low-level client: S3's operations by their own names. Also `conn`.
+
     Raises:
         ConfigError: Arguments or settings are wrong or contradict each other.
         CredentialsError: The profile does not exist, or is broken.
@@ -195,7 +198,6 @@ class Connection:
         )
         region_name = settings.region if region_name is None else region_name
         endpoint_url = settings.endpoint_url if endpoint_url is None else endpoint_url
-        #: The low-level client: S3's operations by their own names. Also `conn`.
         self.client: Client = _client_class(config)(
             endpoint=Endpoint(
                 endpoint_url=endpoint_url,

@@ -359,7 +359,7 @@ class S3Path:
         return StatResult(0, 0.0, "", None, True)
 
     def lstat(self) -> StatResult:
-        """Get size, time and ETag, as `stat`: there are no links."""
+        """Return the result of `stat`: there are no links."""
         return self.stat()
 
     def samefile(self, other: S3Path | str) -> bool:

@@ -340,7 +340,11 @@ class Fault:
         )
 
     def apply(self) -> bool:
-        """Count a request that fits; True if the fault is to be injected into it."""
+        """Count a request that fits.
+
+        Returns:
+            True if the fault is to be injected into it.
+        """
         self._seen += 1
         if self._seen <= self.after:
             return False
