@@ -17,7 +17,7 @@ from s3po.cli.table import GLOBAL_OPTIONS
 
 if TYPE_CHECKING:
     from s3po.batch import Batch
-    from s3po.cli.workers import Reporter
+    from s3po.cli.frames import Reporter
     from s3po.connection import Connection
 
 #: Seconds between two updates of a bar, and two lines where stderr is no terminal.
@@ -124,17 +124,25 @@ class Context:
         from s3po.errors import ConfigError
 
         cluster = getattr(self.given, "cluster", None)
-        if cluster is not None:
-            from importlib.util import find_spec
-
-            if find_spec("distributed") is None:
-                raise UsageError("--cluster needs dask.distributed: pip install s3po[dask]")
-            if getattr(self.given, "workers", 1) > 1:
-                raise UsageError("--workers is for this machine, --cluster for others")
         try:
             return self.connection.batch(poolsize, raise_errors=False, cluster=cluster)
         except ConfigError as error:
             raise UsageError(str(error)) from None
+
+    def check_cluster(self, *, within: bool) -> None:
+        """Refuse a --cluster that cannot be used; `within` is True for work within a store."""
+        if self.given.cluster is None:
+            return
+        from importlib.util import find_spec
+
+        if not within:
+            raise UsageError(
+                "--cluster is for work within a store: its workers have not these files"
+            )
+        if self.given.workers > 1:
+            raise UsageError("--workers is for this machine, --cluster for others")
+        if find_spec("distributed") is None:
+            raise UsageError("--cluster needs dask.distributed: pip install s3po[dask]")
 
     def _start_logging(self) -> None:
         given = self.given
@@ -411,7 +419,7 @@ def _make_bar() -> Any:
 
 
 def format_progress(counts: dict[str, int], seconds: float) -> tuple[str, float]:
-    """What a bar or line says, and the part of all that is done, from 0 to 1; 0 where that is not known."""
+    """Text of a bar or line, and the part of all that is done, from 0 to 1; 0 where that is not known."""
     objects, size = counts["objects"], counts["bytes"] + max(counts["moving"], 0)
     rate = size / max(seconds, 0.001)
     all_objects = max(counts["expected_objects"], objects)

@@ -11,24 +11,23 @@ import json
 import os
 import selectors
 import signal
-import struct
 import sys
 from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 from zlib import crc32
 
+from s3po.cli.errors import UsageError
+from s3po.cli.frames import HEAD, FrameStream, Reporter, send_frame, write_all
 from s3po.cli.signals import Interrupts
 
 if TYPE_CHECKING:
     from s3po.cli.context import Context
 
-_HEAD = struct.Struct("!cI")
 #: Bytes of a line that is written before its end is there, so that memory is bounded.
 _LONGEST_LINE = 1 << 16
-#: Seconds that the others have after an interrupt, and seconds between two reports of theirs.
+#: Seconds that the others have after an interrupt.
 _GRACE = 0.7
-_REPORT_SECONDS = 0.2
 _INTERRUPTED, _PIPE_CLOSED = 130, 141
 
 
@@ -202,12 +201,12 @@ class _Member:
     def split(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
         """The frames that are whole by now."""
         self._data += data
-        while len(self._data) >= _HEAD.size:
-            kind, length = _HEAD.unpack_from(self._data)
-            end = _HEAD.size + length
+        while len(self._data) >= HEAD.size:
+            kind, length = HEAD.unpack_from(self._data)
+            end = HEAD.size + length
             if len(self._data) < end:
                 return
-            payload, self._data = self._data[_HEAD.size : end], self._data[end:]
+            payload, self._data = self._data[HEAD.size : end], self._data[end:]
             yield kind, payload
 
     def whole_lines(self, kind: bytes, data: bytes) -> bytes:
@@ -219,7 +218,7 @@ class _Member:
 
     def send(self, task: Any) -> None:
         try:
-            _write_all(self.task_writer, json.dumps(task).encode() + b"\n")
+            write_all(self.task_writer, json.dumps(task).encode() + b"\n")
         except BrokenPipeError:
             # It has ended, which its own pipe tells.
             pass
@@ -229,47 +228,6 @@ class _Member:
             os.close(self.reader)
             os.close(self.task_writer)
             self.reader = self.task_writer = -1
-
-
-class _Frames(io.RawIOBase):
-    """A stream whose writes are frames to the first process."""
-
-    def __init__(self, fd: int, kind: bytes) -> None:
-        self._fd = fd
-        self._kind = kind
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        payload = bytes(data)
-        _send(self._fd, self._kind, payload)
-        return len(payload)
-
-
-class Reporter:
-    """In one of the other processes, what Progress is in the first: counts are told, not shown."""
-
-    def __init__(self, fd: int, clock: Callable[[], float] = monotonic) -> None:
-        self._fd = fd
-        self._clock = clock
-        self._last = clock()
-
-    def update(self, counts: Callable[[], dict[str, int]]) -> None:
-        now = self._clock()
-        if now - self._last >= _REPORT_SECONDS:
-            self._last = now
-            self.report(counts)
-
-    def report(self, counts: Callable[[], dict[str, int]]) -> None:
-        sys.stdout.flush()
-        _send(self._fd, b"C", json.dumps(counts()).encode())
-
-    def clear(self) -> None:
-        """There is nothing to take away."""
-
-    def close(self, counts: Callable[[], dict[str, int]]) -> None:
-        self.report(counts)
 
 
 def _run_member(
@@ -285,10 +243,10 @@ def _run_member(
     try:
         interrupts.install()
         sys.stdout = io.TextIOWrapper(
-            io.BufferedWriter(_Frames(writer, b"O"), 1 << 14), "utf-8", "surrogateescape"
+            io.BufferedWriter(FrameStream(writer, b"O"), 1 << 14), "utf-8", "surrogateescape"
         )
         sys.stderr = io.TextIOWrapper(
-            io.BufferedWriter(_Frames(writer, b"E")),
+            io.BufferedWriter(FrameStream(writer, b"E")),
             "utf-8",
             "backslashreplace",
             line_buffering=True,
@@ -298,18 +256,20 @@ def _run_member(
 
         def receive() -> Any:
             sys.stdout.flush()
-            _send(writer, b"N", b"")
+            send_frame(writer, b"N", b"")
             line = tasks.readline()
             return json.loads(line) if line else None
 
         result = body(share, receive)
-        _send(writer, b"R", json.dumps(result).encode())
+        send_frame(writer, b"R", json.dumps(result).encode())
         code = 0
     except KeyboardInterrupt:
         code = _INTERRUPTED
     except BrokenPipeError:
         # The first process is gone, or nobody reads what it writes.
         code = _PIPE_CLOSED
+    except UsageError as error:
+        context.fail(context.command, "", str(error))
     except Exception as error:
         try:
             context.fail_or_raise(error)
@@ -323,16 +283,6 @@ def _run_member(
             pass
         finally:
             os._exit(code)
-
-
-def _send(fd: int, kind: bytes, payload: bytes) -> None:
-    _write_all(fd, _HEAD.pack(kind, len(payload)) + payload)
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
 
 
 def _kill(process: int, number: int) -> None:

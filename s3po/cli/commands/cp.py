@@ -33,14 +33,18 @@ def run(context: Context, given: argparse.Namespace) -> int:
         raise UsageError("one side must be s3://BUCKET/...")
     for each in sources:
         if is_s3(each):
-            parse_location(each)
-    if given.cluster and not (is_s3(target) and all(remote)):
-        raise UsageError("--cluster is for copies within a store: its workers have not these files")
+            location = parse_location(each)
+            one = not (given.recursive or (not given.raw and has_wildcard(location.key)))
+            if one and (not location.key or location.key.endswith("/")):
+                raise UsageError(f"{location} is a prefix: -r copies all below it")
+    context.check_cluster(within=is_s3(target) and all(remote))
     many = given.recursive or len(sources) > 1
     if not given.raw:
         many = many or any(
             has_wildcard(each) and (is_s3(each) or not os.path.lexists(each)) for each in sources
         )
+    # It refuses a target that cannot be right before other processes begin.
+    _Copying(context, given, target, many, Share(0, 1))
     if not given.dry_run:
         context.start_progress()
 
@@ -126,7 +130,7 @@ class _Copying:
             self.folder = TargetFolder(parent or ".")
 
     def items(self, sources: list[str]) -> Iterator[_Item]:
-        """What this process is to copy."""
+        """Files and objects that are this process's."""
         for source in sources:
             if is_s3(source):
                 yield from self._objects(parse_location(source))
@@ -164,8 +168,6 @@ class _Copying:
             if not found and self.share.number == 0:
                 self.context.fail(self.context.command, str(source), "there is no such object")
             return
-        if not source.key or source.key.endswith("/"):
-            raise UsageError(f"{source} is a prefix: -r copies all below it")
         name = source.key.rpartition("/")[2]
         if not self.share.has(source.key):
             return

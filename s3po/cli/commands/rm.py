@@ -23,6 +23,7 @@ def run(context: Context, given: argparse.Namespace) -> int:
         pattern = not given.raw and has_wildcard(location.key)
         if not (given.recursive or pattern or location.key):
             raise UsageError(f"{location} names no key: -r deletes all objects of a bucket")
+    context.check_cluster(within=True)
     if not given.dry_run:
         context.start_progress()
 

@@ -137,8 +137,7 @@ def run(context: Context, given: argparse.Namespace) -> int:
         raise UsageError(f"{given.source} is no folder")
     if target.remote is None and os.path.lexists(given.target) and not os.path.isdir(given.target):
         raise UsageError(f"{given.target} is no folder")
-    if given.cluster and (source.remote is None or target.remote is None):
-        raise UsageError("--cluster is for copies within a store: its workers have not these files")
+    context.check_cluster(within=source.remote is not None and target.remote is not None)
     read_options(given)
     if not given.dry_run:
         context.start_progress()
@@ -173,7 +172,7 @@ class _Syncing:
         return self.source.unknown if share.number == 0 else []
 
     def _differences(self, share: Share) -> Iterator[tuple[Entry, str]]:
-        """What is to be transferred, and why; writes down what the source has not."""
+        """Entries to transfer, and why; keys that the source has not are written down."""
         included = make_filter(self.given.filters)
         collect = self.given.delete and share.number == 0
         for entry, there in merge(self.source.entries(share), self.target.entries(share)):
