@@ -12,12 +12,13 @@ SOURCES = s3po tests examples benchmarks setup.py
 HASH := $(shell cat setup.py pyproject.toml .ci/venv | sha256sum | cut -c 1-16)
 STAMP = $(VENV)/.stamp-$(HASH)
 
-.PHONY: help demo examples test coverage lint test-clients test-suites test-oldest test-integrations
+.PHONY: help demo examples test test-exhaustive coverage lint test-clients test-suites test-oldest test-integrations
 .PHONY: chaos soak fuzz bench clean
 
 help:
 	@echo 'make demo          the whole way on real files: batch, multipart, faults, presigned URL'
 	@echo 'make test          lint, types, all tests'
+	@echo 'make test-exhaustive  the combinations that make test leaves out'
 	@echo 'make coverage      all tests with branch coverage, which slows them by half'
 	@echo 'make lint          ruff and mypy only, over the package, tests, examples, benchmarks'
 	@echo 'make test-integrations  pandas, pyarrow, Dask, Django and others on the filesystem, the cluster, the examples'
@@ -50,12 +51,19 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy $(SOURCES)
 
-# As many processes as there are cores; `make test PYTEST_ARGS='-n 0'` is for a debugger.
+# Three processes for two cores, as many tests wait; `make test PYTEST_ARGS='-n 0'` is for a debugger.
+WORKERS = $(shell expr `getconf _NPROCESSORS_ONLN` '*' 3 / 2)
 test: lint
-	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
+	@date '+%T the tests begin'
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+	@date '+%T the tests have passed'
+
+# What is left out there: combinations of which `make test` runs some.
+test-exhaustive: $(STAMP)
+	$(BIN)/python -m pytest -m exhaustive -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 coverage: $(STAMP)
-	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report= $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m '' -n $(WORKERS) --dist worksteal --cov --cov-report= $(PYTEST_ARGS)
 	$(BIN)/python -m coverage report
 
 # They bring hundreds of MiB, and are skipped in `make test`.
@@ -79,7 +87,7 @@ test-oldest:
 	@.ci/venv $(OLDEST) $(PYTHON)
 	@$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint .ci/oldest.txt --editable '.[test]'
-	$(OLDEST)/bin/python -m pytest -n auto --dist worksteal --ignore tests/mock_s3 $(PYTEST_ARGS)
+	$(OLDEST)/bin/python -m pytest -n $(WORKERS) --dist worksteal --ignore tests/mock_s3 $(PYTEST_ARGS)
 
 test-clients: $(STAMP)
 	tests/clients/run $(BIN)/python

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.matrix import alternate
+
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are of POSIX")
 
 
@@ -408,8 +410,8 @@ CALLBACKS = {
 @pytest.mark.parametrize(
     ("host", "name"),
     # With gevent's os.fork only the main thread forks.
-    [("unpatched", name) for name in CASES]
-    + [("patched", name) for name in CASES if "native thread" not in name],
+    alternate(["unpatched", "patched"], [name for name in CASES if "native thread" not in name])
+    + [("unpatched", name) for name in CASES if "native thread" in name],
 )
 def test_forks(name: str, host: str, server: Server, tmp_path: Path) -> None:
     journal = tmp_path / "journal"

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.matrix import alternate
+
 PRELUDE = """
 import sys
 if sys.argv[1] == "patched":
@@ -367,8 +369,7 @@ def server() -> Iterator[int]:
 
 @pytest.mark.parametrize(
     ("host", "name"),
-    [(host, name) for name in CASES for host in ("unpatched", "patched")]
-    + [("unpatched", name) for name in UNPATCHED],
+    alternate(["unpatched", "patched"], CASES) + [("unpatched", name) for name in UNPATCHED],
 )
 def test_hosts(host: str, name: str, server: int) -> None:
     script = PRELUDE + (CASES | UNPATCHED)[name]

@@ -10,6 +10,8 @@ import threading
 
 import pytest
 
+from tests.support.matrix import alternate
+
 PRELUDE = """
 import sys
 if sys.argv[1] == "patched":
@@ -231,8 +233,7 @@ def server():
 
 @pytest.mark.parametrize(
     ("host", "name"),
-    [(host, name) for name in CASES for host in ("unpatched", "patched")]
-    + [("unpatched", name) for name in UNPATCHED],
+    alternate(["unpatched", "patched"], CASES) + [("unpatched", name) for name in UNPATCHED],
 )
 def test_hosts(host, name, server):
     script = PRELUDE + (CASES | UNPATCHED)[name]

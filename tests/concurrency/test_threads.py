@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from s3po.mock import MockS3
+from tests.support.matrix import alternate
 
 SCRIPT = """
 import gc, os, sys
@@ -95,8 +96,7 @@ WAYS = [
 ]
 
 
-@pytest.mark.parametrize("host", ["unpatched", "patched"])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("host", "way"), alternate(["unpatched", "patched"], WAYS))
 def test_a_threads_end_frees_all(way: str, host: str) -> None:
     with MockS3({"access": "secret"}, buckets=["bucket"]).serve() as server:
         done = subprocess.run(

@@ -11,6 +11,8 @@ import threading
 
 import pytest
 
+from tests.support.matrix import alternate
+
 SCRIPT = """
 import sys
 if sys.argv[1] == "patched":
@@ -134,8 +136,12 @@ def fast():
     listener.close()
 
 
-@pytest.mark.parametrize("host", ["unpatched", "patched"])
-@pytest.mark.parametrize("stage", ["resolve", "connect", "handshake", "send", "receive", "stream"])
+@pytest.mark.parametrize(
+    ("host", "stage"),
+    alternate(
+        ["unpatched", "patched"], ["resolve", "connect", "handshake", "send", "receive", "stream"]
+    ),
+)
 def test_a_greenlet_ticks_on(host, stage, silent, full, fast):
     ports = [str(port) for port in (silent, full, fast)]
     done = subprocess.run(

@@ -28,7 +28,7 @@ def served_options(served_mock: Any) -> dict[str, Any]:
     return {"key": "served-key", "secret": "served-secret", "endpoint_url": served_mock.url}
 
 
-@pytest.fixture(params=["moto", "in process", "served"])
+@pytest.fixture(params=[pytest.param("moto", marks=pytest.mark.exhaustive), "in process", "served"])
 def fs(request: pytest.FixtureRequest) -> Iterator[S3FileSystem]:
     from s3po.fs import S3FileSystem
 

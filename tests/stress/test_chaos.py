@@ -8,7 +8,9 @@ from tests.stress import chaos
 from tests.stress.ledger import ABSENT, Ledger
 
 
-@pytest.mark.parametrize(("store", "operations"), [("mock", 250), ("moto", 80)])
+@pytest.mark.parametrize(
+    ("store", "operations"), [("mock", 250), pytest.param("moto", 80, marks=pytest.mark.exhaustive)]
+)
 def test_nothing_is_lost_corrupt_or_leaked(store: str, operations: int) -> None:
     said: list[str] = []
     good = chaos.run_seed(

@@ -251,7 +251,7 @@ def messages(draw: st.DrawFn, targets: st.SearchStrategy[str] = targets) -> Mess
 # --- equality --------------------------------------------------------------------------------------
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(messages(), credentials_of, regions, times, st.booleans())
 def test_headers_are_those_of_botocore(
     message: Message, credentials: Credentials, region: str, now: float, sign_payload: bool
@@ -273,7 +273,7 @@ unique_targets = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(messages(unique_targets), credentials_of, regions, times, st.integers(1, 604_800))
 def test_urls_are_those_of_botocore(
     message: Message, credentials: Credentials, region: str, now: float, expires: int

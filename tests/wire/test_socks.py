@@ -12,6 +12,7 @@ import pytest
 
 import s3po
 from s3po.errors import ConfigError, ConnectionFailed, TransportTimeout
+from tests.support.matrix import alternate
 from tests.support.socks_server import SOCKSServer
 
 OK = b'HTTP/1.1 200 OK\r\netag: "x"\r\ncontent-length: 2\r\n\r\nok'
@@ -181,8 +182,10 @@ else:
 
 
 @pytest.mark.filterwarnings("ignore::gevent.monkey.MonkeyPatchWarning")
-@pytest.mark.parametrize("kind", ["plain", "patched", "in a thread", "in greenlets"])
-@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    ("scheme", "kind"),
+    alternate(["http", "https"], ["plain", "patched", "in a thread", "in greenlets"]),
+)
 def test_programs_of_all_kinds(serve, authority, socks_server, kind, scheme):
     context = authority.context("store.example.com") if scheme == "https" else None
     server = serve([OK], context=context)
