@@ -169,7 +169,7 @@ class _Crew:
         """End the others: they have a moment to abort what is under way."""
         left = [each for each in self._members.values() if each.code is None]
         for each in left:
-            _kill(each.process, signal.SIGINT)
+            _kill(each.process, signal.SIGTERM)
         end = monotonic() + _GRACE
         try:
             while self._selector.get_map() and (rest := end - monotonic()) > 0:
