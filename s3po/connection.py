@@ -355,7 +355,9 @@ class Connection:
         starts anew, which a WARNING says. If it fails, the upload stays open on the store by design, and the
         error's notes name it: call it again, or `abort_uploads`; a failed condition or wrong bytes abort it.
         While another process uploads the same file to the same key, and where the small file cannot be
-        written, a WARNING says that the call is one without `resume`. Bytes that are not in a regular file are
+        written, a WARNING says that the call is one without `resume`. Where it is lost, the upload starts anew,
+        and a WARNING names the open ones of the key: the store does not tell with which headers they were
+        begun, nor whether somebody is at them. Bytes that are not in a regular file are
         refused with ConfigError.
 
         `timeout` in seconds bounds the whole call: see the class.

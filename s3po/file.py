@@ -268,8 +268,8 @@ class BinaryWriter(io.BufferedIOBase):
     """A writer of bytes: in parts as soon as there is enough for one, and an object when it is closed.
 
     Leaving its `with` block by an exception, `abort()`, or never closing it leaves nothing behind. It
-    may be used from any thread, by one at a time; in a child of the process that opened it, it stores
-    nothing.
+    may be used from any thread, by one at a time. In a child of the process that opened it, `write` and
+    `close` raise ValueError, and nothing is sent: the parent goes on with it.
     """
 
     def __init__(
@@ -367,9 +367,9 @@ class BinaryWriter(io.BufferedIOBase):
     def _commit(self) -> None:
         upload = self._upload
         if upload.forked:
-            # The parent process goes on with it.
+            # Whoever closes it to have an object must learn that there is none.
             self._ended = True
-            return
+            raise self._forked()
         body: BytesLike = self._buffer
         try:
             if self._begun:
@@ -391,7 +391,13 @@ class BinaryWriter(io.BufferedIOBase):
         if self._ended:
             raise ValueError("the upload has failed, nothing more can be written")
         if self._upload.forked:
-            raise ValueError("the file was opened by the parent process, which goes on with it")
+            raise self._forked()
+
+    def _forked(self) -> ValueError:
+        return ValueError(
+            f"{self.name} was opened by the parent process, which goes on with it: nothing is stored "
+            "by this one"
+        )
 
     def __exit__(
         self,
@@ -434,7 +440,7 @@ class TextWriter(io.TextIOWrapper):
     def close(self) -> None:
         writer = cast(BinaryWriter, self.buffer)
         if writer._upload.forked:
-            # What is not flushed yet is the parent process's.
+            # What is not flushed yet is the parent process's; closed, it is not flushed at the end.
             writer.close()
         else:
             super().close()
