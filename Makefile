@@ -13,7 +13,7 @@ HASH := $(shell cat setup.py pyproject.toml .ci/venv | sha256sum | cut -c 1-16)
 STAMP = $(VENV)/.stamp-$(HASH)
 
 .PHONY: help demo examples test test-exhaustive coverage lint test-clients test-suites test-oldest test-integrations
-.PHONY: chaos soak fuzz bench docs plots dist try-wheel clean
+.PHONY: chaos soak fuzz bench dist docs plots try-wheel clean
 
 help:
 	@echo 'make demo          the whole way on real files: batch, multipart, faults, presigned URL'
@@ -152,6 +152,7 @@ try-wheel: dist
 	@.ci/try-wheel $(TRY_WITH)
 
 clean:
-	rm -rf $(DIST) $(VENV) $(OLDEST) $(INTEGRATIONS) $(DOCS) .venv-bench site build dist *.egg-info .coverage .coverage.*
+	rm -rf $(VENV) $(OLDEST) $(INTEGRATIONS) $(DIST) $(DOCS) .venv-bench site build dist *.egg-info
+	rm -rf .coverage .coverage.*
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
