@@ -1,4 +1,4 @@
-"""One logger for each layer, below ``s3po``; nothing is ever printed unless the host asks for it."""
+"""Loggers, one for each layer, below ``s3po``; they print nothing unless the program asks for it."""
 
 from __future__ import annotations
 
