@@ -13,7 +13,6 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from s3po.cli.errors import UsageError
-from s3po.cli.table import GLOBAL_OPTIONS
 
 if TYPE_CHECKING:
     from s3po.batch import Batch
@@ -23,6 +22,24 @@ if TYPE_CHECKING:
 #: Seconds between two updates of a bar, and two lines where stderr is no terminal.
 _BAR_SECONDS = 0.1
 _LINE_SECONDS = 10.0
+
+#: Options upon which a connection depends.
+_SETTINGS = (
+    "endpoint_url",
+    "region",
+    "profile",
+    "anonymous",
+    "ca_bundle",
+    "no_verify_ssl",
+    "proxy",
+    "retries",
+    "connect_timeout",
+    "read_timeout",
+    "log_level",
+    "verbose",
+    "debug",
+    "part_size",
+)
 
 
 class Context:
@@ -76,9 +93,7 @@ class Context:
             if self._shared is None:
                 self._connection = self._connect()
             else:
-                settings = tuple(
-                    getattr(self.given, each.name) for each in GLOBAL_OPTIONS if each.name != "help"
-                )
+                settings = tuple(getattr(self.given, name, None) for name in _SETTINGS)
                 if settings not in self._shared:
                     self._shared[settings] = self._connect()
                 self._connection = self._shared[settings]
@@ -93,6 +108,8 @@ class Context:
         self._start_logging()
         settings: dict[str, Any] = {}
         if given.ca_bundle:
+            if not os.path.exists(given.ca_bundle):
+                raise UsageError(f"--ca-bundle: there is no file {given.ca_bundle}")
             settings["verify"] = given.ca_bundle
         if given.no_verify_ssl:
             settings["verify"] = False
@@ -105,6 +122,9 @@ class Context:
             settings["connect_timeout"] = given.connect_timeout
         if given.read_timeout is not None:
             settings["read_timeout"] = given.read_timeout
+        if getattr(given, "part_size", None):
+            # Of ranges that are downloaded; uploads get theirs with each call.
+            settings["part_size"] = given.part_size
         try:
             return Connection(
                 profile_name=given.profile,

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 def run(context: Context, given: argparse.Namespace) -> int:
     connections: dict[tuple[object, ...], Connection] = {}
     context.share_connections(connections)
+    # Settings that cannot be right are refused before any line is run.
+    context.connection  # noqa: B018
     inherited = _inherited(given)
     context.start_progress()
 
@@ -74,6 +76,6 @@ def _inherited(given: argparse.Namespace) -> list[str]:
     words: list[str] = []
     for option in GLOBAL_OPTIONS:
         value = getattr(given, option.name)
-        if option.name not in ("help", "stat") and value not in (None, False):
+        if option.name not in ("help", "stat") and not (value is None or value is False):
             words += [option.flags[-1]] if value is True else [option.flags[-1], str(value)]
     return words
