@@ -1,4 +1,4 @@
-"""One logger for each layer, below ``s3po``, which print nothing unless the host asks; names of secrets."""
+"""Loggers, one for each layer, below ``s3po``; they print nothing unless the program asks for it. Names of secrets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def logger(layer: str) -> logging.Logger:
 
 
 def is_secret(name: str) -> bool:
-    """True for headers and query parameters whose values nobody may see: signatures, tokens, customers' keys.
+    """Return True for headers and query parameters whose values nobody may see: signatures, tokens, customers' keys.
 
     `name` is in lower case.
     """
