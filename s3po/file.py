@@ -327,8 +327,8 @@ class BinaryWriter(io.BufferedIOBase):
     """Writer of bytes, which uploads parts as they fill, and makes the object when it is closed.
 
     After an exception in its `with` block, after `abort()`, or if it is never closed, nothing is stored. It
-    may be used from any thread, by one at a time. In a child of the process that opened it, it stores
-    nothing.
+    may be used from any thread, by one at a time. In a child of the process that opened it, `write` and
+    `close` raise ValueError, and nothing is sent: the parent goes on with it.
 
     Attributes:
         name: `s3://bucket/key`.
@@ -446,9 +446,9 @@ class BinaryWriter(io.BufferedIOBase):
     def _commit(self) -> None:
         upload = self._upload
         if upload.forked:
-            # The parent process goes on with it.
+            # Whoever closes it to have an object must learn that there is none.
             self._ended = True
-            return
+            raise self._forked()
         body: BytesLike = self._buffer
         try:
             if self._begun:
@@ -470,7 +470,13 @@ class BinaryWriter(io.BufferedIOBase):
         if self._ended:
             raise ValueError("the upload has failed, nothing more can be written")
         if self._upload.forked:
-            raise ValueError("the file was opened by the parent process, which goes on with it")
+            raise self._forked()
+
+    def _forked(self) -> ValueError:
+        return ValueError(
+            f"{self.name} was opened by the parent process, which goes on with it: nothing is stored "
+            "by this one"
+        )
 
     def __exit__(
         self,
@@ -519,7 +525,7 @@ class TextWriter(io.TextIOWrapper):
         """Store the object, and close the file. Idempotent. Errors are those of `Connection.upload`."""
         writer = cast(BinaryWriter, self.buffer)
         if writer._upload.forked:
-            # What is not flushed yet is the parent process's.
+            # What is not flushed yet is the parent process's; closed, it is not flushed at the end.
             writer.close()
         else:
             super().close()

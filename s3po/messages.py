@@ -50,12 +50,27 @@ class BodyStream(Protocol):
         """Give the connection back where the body was read to its end, else close it."""
 
 
-_SECRET_HEADERS = ("authorization", "x-amz-security-token")
+_SECRET_NAMES = frozenset(
+    {
+        "authorization",
+        "cookie",
+        "proxy-authorization",
+        # Of form fields and the query, V2's too.
+        "securitytoken",
+        "signature",
+        "x-amz-s3session-token",
+        "x-amz-security-token",
+        "x-amz-signature",
+    }
+)
 
 
-def is_secret_header(name: str) -> bool:
-    """True for headers whose values nobody may see: signatures, tokens, keys of customers."""
-    return name in _SECRET_HEADERS or name.endswith("-customer-key")
+def is_secret(name: str) -> bool:
+    """True for headers and query parameters whose values nobody may see: signatures, tokens, customers' keys.
+
+    `name` is in lower case.
+    """
+    return name in _SECRET_NAMES or name.endswith("-customer-key")
 
 
 class SignedHeaders(dict[str, str]):
@@ -64,9 +79,7 @@ class SignedHeaders(dict[str, str]):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return repr(
-            {name: "..." if is_secret_header(name) else value for name, value in self.items()}
-        )
+        return repr({name: "..." if is_secret(name) else value for name, value in self.items()})
 
 
 class SecretStr(str):

@@ -6,19 +6,10 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from typing import overload
 
+from s3po.messages import is_secret
 from s3po.mock.faults import check_operation
 from s3po.mock.request import Request
 from s3po.mock.store import native_lock
-
-
-def _is_secret(name: str) -> bool:
-    return name == "x-amz-security-token" or name.endswith("-customer-key")
-
-
-_SECRET_PARAMETERS = frozenset(
-    {"x-amz-signature", "x-amz-security-token", "x-amz-server-side-encryption-customer-key"}
-    | {"signature", "securitytoken"}
-)
 
 
 class RequestRecord:
@@ -77,7 +68,7 @@ class RequestRecord:
     def headers(self) -> dict[str, str]:
         """Headers of the request by name in lower case, without signature, token and customers' keys."""
         headers = {
-            name: "..." if _is_secret(name) else value for name, value in self._headers.items()
+            name: "..." if is_secret(name) else value for name, value in self._headers.items()
         }
         authorization = self._headers.get("authorization")
         if authorization is not None:
@@ -89,7 +80,7 @@ class RequestRecord:
     def query(self) -> dict[str, str]:
         """Query of the request, without signature and token of a presigned URL."""
         return {
-            name: "..." if name.lower() in _SECRET_PARAMETERS else value
+            name: "..." if is_secret(name.lower()) else value
             for name, value in (self._query or {}).items()
         }
 

@@ -131,7 +131,7 @@ class MultipartOperations(Sender):
                     (isinstance(error, MalformedResponse) and left)
                     or isinstance(error, DeadlineExceeded)
                     or backoff.count + 1 >= self.config.max_attempts
-                    or not backoff.wait(self.deadline)
+                    or not backoff.wait()
                 ):
                     raise
                 continue

@@ -102,7 +102,7 @@ class Backoff:
 
     def __init__(self, policy: RetryPolicy, deadline: float | None = None) -> None:
         self._policy = policy
-        #: No wait goes on after this time of the policy's clock: what comes next raises DeadlineExceeded.
+        #: No wait goes on after this time of the policy's clock.
         self._deadline = deadline
         #: Delays that were given since the last `reset`.
         self.count = 0
@@ -119,17 +119,18 @@ class Backoff:
         self.count += 1
         return policy.jitter(bound)
 
-    def wait(self, until: float | None = None) -> bool:
-        """Sleep for the next delay; False, without sleeping, where it would end after `until` (of the clock)."""
+    def wait(self) -> bool:
+        """Sleep for the next delay; False where the deadline ended it: a request would raise DeadlineExceeded."""
         policy = self._policy
         delay = self.delay()
-        if until is not None and policy.clock() + delay >= until:
-            return False
+        in_time = True
         if self._deadline is not None:
-            delay = min(delay, self._deadline - policy.clock())
+            left = self._deadline - policy.clock()
+            in_time = delay < left
+            delay = min(delay, left)
         if delay > 0:
             policy.sleep(delay)
-        return True
+        return in_time
 
 
 class Retries:

@@ -11,7 +11,7 @@ from typing import Any
 from s3po.errors import ConfigError
 from s3po.forks import fork_generation, in_forked_child
 from s3po.transfer.sink import PathSink, check_target, make_folders, remove_folders
-from s3po.transfer.state import open_locked, unlock
+from s3po.transfer.state import NoLocks, open_locked, sync_folder, unlock
 from s3po.transfer.threads import run_in_thread
 
 _MAGIC = b"s3po-pt1"
@@ -24,7 +24,10 @@ _NAME_MAX = 255
 
 
 def open_part_file(path: str) -> PartFileSink | None:
-    """The file for a download to `path` that may go on from an earlier one; None where another has it."""
+    """The file for a download to `path` that may go on from an earlier one; None where another has it.
+
+    NoLocks where it cannot be told whether another has it.
+    """
     if not check_target(path):
         raise ConfigError("resume=True is for regular files")
     # Through a symbolic link, as open() would.
@@ -40,6 +43,8 @@ def open_part_file(path: str) -> PartFileSink | None:
         fd = open_locked(temporary, 0o666)
     except OSError as error:
         remove_folders(folders)
+        if isinstance(error, NoLocks):
+            raise
         raise OSError(error.errno, error.strerror, path) from None
     return None if fd is None else PartFileSink(path, target, temporary, fd, folders)
 
@@ -149,6 +154,7 @@ class PartFileSink(PathSink):
         ).encode()
         trailer = bytes(marks) + text + len(text).to_bytes(8, "big") + _MAGIC
         self.write_at(size, memoryview(trailer))
+        sync_folder(self._temporary)
         self._marks = marks
         self.etag, self.size, self.step = etag, size, step
 
@@ -166,19 +172,25 @@ class PartFileSink(PathSink):
     def forget(self) -> None:
         """Nothing of it is of use: `discard` removes it."""
         self._keep = False
-        self._marks = bytearray()
+
+    @property
+    def kept(self) -> int:
+        """The number of parts that stay where it fails now."""
+        return self.done if self._keep else 0
 
     def finish(self, size: int) -> None:
         try:
-            os.ftruncate(self._fd, size)
             # Some file systems say only here that the disk is full.
             os.fsync(self._fd)
+            # From here on it does not say any more what it is.
+            self._keep = False
+            os.ftruncate(self._fd, size)
             # The lock is held until it has its name.
             self._rename()
         except OSError as error:
             raise self._named(error) from None
         fd, self._fd = self._fd, -1
-        os.close(fd)
+        unlock(fd)
 
     def discard(self) -> None:
         fd, self._fd = self._fd, -1
@@ -189,7 +201,7 @@ class PartFileSink(PathSink):
             os.close(fd)
             return
         try:
-            if not self._keep or not self.done:
+            if not self.kept:
                 os.unlink(self._temporary)
                 remove_folders(self._folders)
         except OSError:

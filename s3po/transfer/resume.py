@@ -36,7 +36,7 @@ from s3po.transfer.partial import PartFileSink, open_part_file
 from s3po.transfer.plan import iter_ranges, part_size_for, usual_part_size
 from s3po.transfer.sink import path_of
 from s3po.transfer.source import FileBody, FileSource, Progress, open_source
-from s3po.transfer.state import UploadState, endpoint_of, open_upload_state
+from s3po.transfer.state import NoLocks, UploadState, endpoint_of, open_upload_state
 from s3po.transfer.tasks import TaskGroup
 from s3po.transfer.upload import (
     MultipartUpload,
@@ -45,9 +45,13 @@ from s3po.transfer.upload import (
     multipart_etag,
     upload_known,
 )
+from s3po.transfer.uploads import iter_uploads
 from s3po.transfer.verify import Verifier, find_verifier, is_md5, may_be_md5
 
 _log = log.logger("transfer")
+
+#: Ids of uploads that one message names.
+_NAMED = 5
 
 
 def resume_upload(
@@ -172,11 +176,38 @@ class ResumableUpload(MultipartUpload):
         self.prepare()
         state = self._state
         found = None if state is None else state.read()
+        if found is None and state is not None:
+            self._look_for_others()
         if found is not None and not self._restore(found):
             self.drop_earlier()
             found = None
         if found is None:
             super().begin()
+
+    def _look_for_others(self) -> None:
+        """Say which uploads of this key are open, where none is known: those of a lost state are among them.
+
+        None of them is taken over. The store tells neither the metadata, the ACL and the encryption that an
+        upload was begun with, nor whether somebody is at it still: the object could get another's headers,
+        and another's upload could end under its hands.
+        """
+        try:
+            found = [
+                upload.upload_id
+                for upload in iter_uploads(
+                    self.client, self._bucket, prefix=self._key, headers=self._upload_headers
+                )
+                if upload.key == self._key
+            ]
+        except S3poError as error:
+            _log.debug("%s: looking for open uploads failed: %s", self.name, error)
+            return
+        if found:
+            more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+            self._warn(
+                f"the upload starts anew: of the open ones ({', '.join(found[:_NAMED])}{more}) nothing is "
+                "known here; abort_uploads removes those that nobody goes on with"
+            )
 
     def _restore(self, found: dict[str, Any]) -> bool:
         """Go on with an earlier process's upload; False, with a WARNING, where that cannot be."""
@@ -377,14 +408,20 @@ def resume_download(
     if headers is not None:
         check_headers(headers)
     place = FilePlace(client)
-    sink = place.open(lambda: open_part_file(path_of(path)))
+    trouble: object = "another one into it is under way"
+    sink = None
+    try:
+        sink = place.open(lambda: open_part_file(path_of(path)))
+    except NoLocks as error:
+        trouble = error.strerror
     if sink is None:
         place.close()
         _log.warning(
-            "s3://%s/%a: another download into %a is under way; this one cannot be resumed",
+            "s3://%s/%a: the download into %a cannot be resumed: %s",
             bucket,
             key,
             path_of(path),
+            trouble,
         )
         return download_file(
             client,
@@ -405,7 +442,7 @@ def resume_download(
         if isinstance(error, IntegrityError) or isinstance(error.__cause__, IntegrityError):
             # What is there may be wrong: it would fail again.
             sink.forget()
-        kept = sink.done
+        kept = sink.kept
         sink.discard()
         if kept:
             error.add_note(f"{kept} parts are kept in {sink.name!r}: resume=True goes on from them")

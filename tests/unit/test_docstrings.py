@@ -85,8 +85,12 @@ UNSUPPORTED = {f"s3po.paths.S3Path.{name}" for name in s3po.paths._UNSUPPORTED}
 
 
 def parameters_of(function: Callable[..., Any]) -> set[str]:
+    stars: dict[Any, str] = {
+        inspect.Parameter.VAR_POSITIONAL: "*",
+        inspect.Parameter.VAR_KEYWORD: "**",
+    }
     return {
-        {each.VAR_POSITIONAL: "*", each.VAR_KEYWORD: "**"}.get(each.kind, "") + name
+        stars.get(each.kind, "") + name
         for name, each in inspect.signature(function).parameters.items()
         if name not in ("self", "cls")
     }
@@ -172,7 +176,9 @@ def test_a_verb_of_a_batch_has_the_text_of_its_method(verb: str) -> None:
         assert line in ours["Returns"]
 
 
-@pytest.mark.parametrize("verb", sorted({*VERBS, "list", "glob", "open", "presign", "list_uploads"}))
+@pytest.mark.parametrize(
+    "verb", sorted({*VERBS, "list", "glob", "open", "presign", "list_uploads"})
+)
 def test_a_method_of_connection_names_its_errors_and_the_page_of_aws(verb: str) -> None:
     docstring = inspect.getdoc(getattr(s3po.Connection, verb)) or ""
     assert "ConfigError" in entries_of(sections_of(docstring)["Raises"])
