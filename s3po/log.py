@@ -8,3 +8,26 @@ import logging
 def logger(layer: str) -> logging.Logger:
     """The logger of a layer: ``logger("rest")`` is ``s3po.rest``."""
     return logging.getLogger(f"s3po.{layer}")
+
+
+_SECRET_NAMES = frozenset(
+    {
+        "authorization",
+        "cookie",
+        "proxy-authorization",
+        # Of form fields and the query, V2's too.
+        "securitytoken",
+        "signature",
+        "x-amz-s3session-token",
+        "x-amz-security-token",
+        "x-amz-signature",
+    }
+)
+
+
+def is_secret(name: str) -> bool:
+    """True for headers and query parameters whose values nobody may see: signatures, tokens, customers' keys.
+
+    `name` is in lower case.
+    """
+    return name in _SECRET_NAMES or name.endswith("-customer-key")
