@@ -13,7 +13,7 @@ HASH := $(shell cat setup.py pyproject.toml .ci/venv | sha256sum | cut -c 1-16)
 STAMP = $(VENV)/.stamp-$(HASH)
 
 .PHONY: help demo examples test test-exhaustive coverage lint test-clients test-suites test-oldest test-integrations
-.PHONY: chaos soak fuzz bench clean
+.PHONY: chaos soak fuzz bench dist try-wheel clean
 
 help:
 	@echo 'make demo          the whole way on real files: batch, multipart, faults, presigned URL'
@@ -35,6 +35,8 @@ help:
 	@echo 'make bench-batch   batches of 10 thousand to a million'
 	@echo 'make bench-mock    the mock beside moto'
 	@echo 'make bench-cli     the command line beside s5cmd, aws, s3cmd, rclone'
+	@echo 'make dist          the sdist and the wheel in dist/, checked'
+	@echo 'make try-wheel     the wheel in an empty environment of each Python that is found'
 	@echo 'make clean         environments, caches, build output'
 
 $(STAMP):
@@ -116,7 +118,22 @@ bench:
 bench-%: $(STAMP)
 	$(BIN)/python benchmarks/bench_$*.py $(BENCH_ARGS)
 
+# build and twine are in an environment of their own, which is kept.
+DIST = .venv-dist
+
+$(DIST)/.stamp: .ci/venv
+	@.ci/venv $(DIST) $(PYTHON)
+	@$(DIST)/bin/python -m pip install --quiet --disable-pip-version-check build twine
+	@touch $@
+
+dist: $(DIST)/.stamp
+	@.ci/dist $(DIST)/bin/python
+
+# TRY_WITH='python3.12 /opt/python3.14/bin/python3' names the Pythons.
+try-wheel: dist
+	@.ci/try-wheel $(TRY_WITH)
+
 clean:
-	rm -rf $(VENV) $(OLDEST) $(INTEGRATIONS) .venv-bench build dist *.egg-info .coverage .coverage.*
+	rm -rf $(DIST) $(VENV) $(OLDEST) $(INTEGRATIONS) .venv-bench build dist *.egg-info .coverage .coverage.*
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
