@@ -350,10 +350,7 @@ class ConnectionMixin:
         if not self._rest and not self._eof:
             # The usual case: nothing has come yet, and all of the head comes at once.
             sock = self.sock
-            try:
-                sock.wait(READ)
-            except TimeoutError:
-                self.base_socket.wait_while_sending()
+            sock.wait(READ)
             try:
                 data = sock.recv_bytes_now(_HEAD_CHUNK)
             except BlockingIOError:

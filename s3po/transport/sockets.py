@@ -112,11 +112,17 @@ class Socket:
     def wait(self, events: int) -> None:
         """Wait until the socket is ready for one of `events`. TimeoutError."""
         if self._waited is None:
-            self._wait(events)
+            try:
+                self._wait(events)
+            except TimeoutError:
+                self._wait_while_sending(events)
             return
         begun = monotonic()
         self._waited_bytes += self.bytes_since_wait
-        self._wait(events)
+        try:
+            self._wait(events)
+        except TimeoutError:
+            self._wait_while_sending(events)
         self._waited += monotonic() - begun
         if self._waited >= _RATE_WINDOW:
             if self._waited_bytes < self.min_rate * self._waited:
@@ -169,11 +175,12 @@ class Socket:
         if in_forked_child(self.generation):
             suspend_copy()
 
-    def wait_while_sending(self) -> None:
-        """After a timeout: go on waiting for an answer while what was sent is still on its way. TimeoutError.
+    def _wait_while_sending(self, events: int) -> None:
+        """After a timeout: go on waiting while what was sent is on its way. TimeoutError.
 
         The kernel takes up to some MiB of a request at once. On a slow link they take longer than the
-        timeout, and the peer cannot answer before it has them.
+        timeout: the peer cannot answer before it has them, and the kernel takes no more before a third of
+        its buffer is free.
         """
         before = -1
         while True:
@@ -188,7 +195,7 @@ class Socket:
                 raise TimeoutError("timed out")
             before = queued
             try:
-                self._wait(READ)
+                self._wait(events)
             except TimeoutError:
                 continue
             return

@@ -172,7 +172,9 @@ def test_a_verb_of_a_batch_has_the_text_of_its_method(verb: str) -> None:
         assert line in ours["Returns"]
 
 
-@pytest.mark.parametrize("verb", sorted({*VERBS, "list", "glob", "open", "presign", "list_uploads"}))
+@pytest.mark.parametrize(
+    "verb", sorted({*VERBS, "list", "glob", "open", "presign", "list_uploads"})
+)
 def test_a_method_of_connection_names_its_errors_and_the_page_of_aws(verb: str) -> None:
     docstring = inspect.getdoc(getattr(s3po.Connection, verb)) or ""
     assert "ConfigError" in entries_of(sections_of(docstring)["Raises"])
