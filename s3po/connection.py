@@ -408,9 +408,9 @@ class Connection:
         that changed starts anew, with a WARNING in the log. If the call fails, the multipart upload stays
         open on the store, and a note of the error names it: repeat the call, or use `abort_uploads`. A failed
         condition or wrong bytes abort it. While another process uploads the same file to the same key, and
-        where the record cannot be written, the call goes on without `resume`, with a WARNING. Where the record
-        is lost, the upload starts anew, and a WARNING names the open uploads of the key: the store does not
-        tell which headers they were begun with, nor whether somebody still works on them.
+        where the record cannot be written, the call goes on without `resume`, with a WARNING. Where the
+        record is lost, the upload starts anew, and a WARNING names the open ones of the key: the store does
+        not tell with which headers they were begun. Bytes that are not in a regular file are a ConfigError.
 
         Args:
             bucket: Name of the bucket, or the ARN of an access point.

@@ -328,7 +328,7 @@ class BinaryWriter(io.BufferedIOBase):
 
     After an exception in its `with` block, after `abort()`, or if it is never closed, nothing is stored. It
     may be used from any thread, by one at a time. In a child of the process that opened it, `write` and
-    `close` raise ValueError, and nothing is stored: the parent goes on with it.
+    `close` raise ValueError, and nothing is sent: the parent goes on with it.
 
     Attributes:
         name: `s3://bucket/key`.

@@ -85,8 +85,12 @@ UNSUPPORTED = {f"s3po.paths.S3Path.{name}" for name in s3po.paths._UNSUPPORTED}
 
 
 def parameters_of(function: Callable[..., Any]) -> set[str]:
+    stars: dict[Any, str] = {
+        inspect.Parameter.VAR_POSITIONAL: "*",
+        inspect.Parameter.VAR_KEYWORD: "**",
+    }
     return {
-        {each.VAR_POSITIONAL: "*", each.VAR_KEYWORD: "**"}.get(each.kind, "") + name
+        stars.get(each.kind, "") + name
         for name, each in inspect.signature(function).parameters.items()
         if name not in ("self", "cls")
     }
