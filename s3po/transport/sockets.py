@@ -106,19 +106,19 @@ class Socket:
 
     # Waiting
 
-    def wait(self, events: int) -> None:
-        """Wait until the socket is ready for one of `events`. TimeoutError."""
-        if self._waited is None:
-            self._wait(events)
-            return
+    def _wait_for_body(self, events: int, waited: float) -> None:
+        """`wait` where the rate is watched; it was waited for `waited` seconds before."""
         begun = monotonic()
         self._waited_bytes += self.bytes_since_wait
-        self._wait(events)
-        self._waited += monotonic() - begun
-        if self._waited >= _RATE_WINDOW:
-            if self._waited_bytes < self.min_rate * self._waited:
+        self._waited = None
+        try:
+            self.wait(events)
+        finally:
+            self._waited = waited = waited + monotonic() - begun
+        if waited >= _RATE_WINDOW:
+            if self._waited_bytes < self.min_rate * waited:
                 raise TooSlow(
-                    f"{self._waited_bytes} bytes in {self._waited:.1f} s, "
+                    f"{self._waited_bytes} bytes in {waited:.1f} s, "
                     f"less than Config.min_rate ({self.min_rate:g} bytes a second)"
                 )
             self.watch_rate(True)
@@ -128,7 +128,11 @@ class Socket:
         self._waited = 0.0 if on and self.min_rate else None
         self._waited_bytes = 0
 
-    def _wait(self, events: int) -> None:
+    def wait(self, events: int) -> None:
+        """Wait until the socket is ready for one of `events`. TimeoutError."""
+        if self._waited is not None:
+            self._wait_for_body(events, self._waited)
+            return
         self.bytes_since_wait = 0
         seconds = self.timeout
         if self.deadline is not None:
@@ -187,9 +191,8 @@ class Socket:
             poll.register(self.native.fileno(), select.POLLIN)
         return bool(poll.poll(0))
 
-    def has_unread(self) -> bool:
-        """True if something came that was not asked for."""
-        return self.is_readable()
+    #: What is there to receive on an idle connection was not asked for.
+    has_unread = is_readable
 
     def count(self, size: int) -> None:
         """`size` bytes were moved; after many without a wait other greenlets get their turn."""
