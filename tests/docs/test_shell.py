@@ -144,6 +144,7 @@ def test_a_shell_example_runs(
         monkeypatch.chdir(shell["HOME"])
         for name in SET:
             monkeypatch.setenv(name, shell[name])
+        code: str | int | None
         try:
             code = main(words)
         except SystemExit as ended:  # --help
