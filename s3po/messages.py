@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from s3po.log import is_secret
+
 if TYPE_CHECKING:
     from s3po.models import Credentials
 
@@ -48,29 +50,6 @@ class BodyStream(Protocol):
 
     def close(self) -> None:
         """Return the connection to its pool where the body was read to its end, else close it."""
-
-
-_SECRET_NAMES = frozenset(
-    {
-        "authorization",
-        "cookie",
-        "proxy-authorization",
-        # Of form fields and the query, V2's too.
-        "securitytoken",
-        "signature",
-        "x-amz-s3session-token",
-        "x-amz-security-token",
-        "x-amz-signature",
-    }
-)
-
-
-def is_secret(name: str) -> bool:
-    """Return True for headers and query parameters whose values nobody may see: signatures, tokens, customers' keys.
-
-    `name` is in lower case.
-    """
-    return name in _SECRET_NAMES or name.endswith("-customer-key")
 
 
 class SignedHeaders(dict[str, str]):

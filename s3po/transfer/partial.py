@@ -11,7 +11,7 @@ from typing import Any
 from s3po.errors import ConfigError
 from s3po.forks import fork_generation, in_forked_child
 from s3po.transfer.sink import PathSink, check_target, make_folders, remove_folders
-from s3po.transfer.state import NoLocks, open_locked, sync_folder, unlock
+from s3po.transfer.state import NoLocks, open_locked, parse_object, sync_folder, unlock
 from s3po.transfer.threads import run_in_thread
 
 _MAGIC = b"s3po-pt1"
@@ -21,6 +21,13 @@ _MOST = 64 * 1024
 
 #: Bytes of a file's name that all file systems take.
 _NAME_MAX = 255
+
+
+def _is_etag(value: object) -> bool:
+    """True for what can go into If-Match."""
+    return (
+        isinstance(value, str) and value.isascii() and value.isprintable() and bool(value.strip())
+    )
 
 
 def open_part_file(path: str) -> PartFileSink | None:
@@ -106,8 +113,9 @@ class PartFileSink(PathSink):
         if found is None:
             return False
         etag, size, step = found.get("etag"), found.get("size"), found.get("step")
-        if found.get("identity") != identity or not isinstance(etag, str) or not etag:
+        if found.get("identity") != identity or not _is_etag(etag):
             return False
+        assert isinstance(etag, str)
         if type(size) is not int or type(step) is not int or not 0 < step < size:
             return False
         parts = -(-size // step)
@@ -129,13 +137,8 @@ class PartFileSink(PathSink):
         count = int.from_bytes(footer[:8], "big")
         if footer[8:] != _MAGIC or count > min(_MOST, length - _FOOTER):
             return None
-        try:
-            found = json.loads(os.pread(self._fd, count, length - _FOOTER - count))
-        except ValueError:
-            return None
-        if not isinstance(found, dict):
-            return None
-        return {**found, "length": count}
+        found = parse_object(os.pread(self._fd, count, length - _FOOTER - count))
+        return None if found is None else {**found, "length": count}
 
     def clear(self) -> None:
         """Begin anew, with an empty file."""

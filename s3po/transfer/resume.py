@@ -27,6 +27,7 @@ from s3po.errors import (
 )
 from s3po.models import DownloadResult, GetObjectResult, PartInfo, UploadResult
 from s3po.rest import Client
+from s3po.rest.checks import check_text
 from s3po.transfer.body import PinnedObject, get_first
 from s3po.transfer.download import Download, check_headers, download_file
 from s3po.transfer.files import FilePlace
@@ -215,6 +216,10 @@ class ResumableUpload(MultipartUpload):
         fingerprint = found.get("fingerprint")
         if not isinstance(upload_id, str) or not upload_id or not isinstance(fingerprint, dict):
             return False
+        try:
+            check_text("upload_id", upload_id)
+        except ConfigError:
+            return False
         ours = self._fingerprint()
         if fingerprint != ours:
             other = sorted(name for name in ours if ours[name] != fingerprint.get(name))
@@ -223,7 +228,7 @@ class ResumableUpload(MultipartUpload):
             self._warn(f"the upload starts anew: {what} since it was begun")
             return False
         write_id = found.get("write_id")
-        if isinstance(write_id, str):
+        if isinstance(write_id, str) and write_id.isalnum() and write_id.isascii():
             self._write_id = self._headers[f"x-amz-meta-{WRITE_ID}"] = write_id
         try:
             self._found = self._list(upload_id)

@@ -130,12 +130,16 @@ class UploadState:
 
     def read(self) -> dict[str, Any] | None:
         """Read the values that were written last; None where there are none, or not all."""
-        return _parse(self._fd)
+        return _read(self._fd)
 
     def write(self, values: Mapping[str, Any]) -> None:
         """Replace the content, synced to disk. OSError where it cannot be stored."""
         # Over what is there, by one call: at no time there is nothing, nor is room needed for it anew.
-        content = json.dumps(values).encode().ljust(os.fstat(self._fd).st_size)
+        size = os.fstat(self._fd).st_size
+        if size > _MOST:
+            os.ftruncate(self._fd, 0)
+            size = 0
+        content = json.dumps(values).encode().ljust(size)
         if os.pwrite(self._fd, content, 0) < len(content):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._path)
         os.fsync(self._fd)
@@ -162,16 +166,25 @@ class UploadState:
             os.close(fd)
             return
         try:
-            if not _parse(fd):
+            if not _read(fd):
                 self.remove()
         finally:
             unlock(fd)
 
 
-def _parse(fd: int) -> dict[str, Any] | None:
+def _read(fd: int) -> dict[str, Any] | None:
     try:
-        found = json.loads(os.pread(fd, _MOST, 0))
-    except ValueError:
+        content = os.pread(fd, _MOST, 0)
+    except OSError:
+        return None
+    return parse_object(content)
+
+
+def parse_object(content: bytes) -> dict[str, Any] | None:
+    """An object of JSON; None for anything else, of which a file that was cut or changed may consist."""
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 
