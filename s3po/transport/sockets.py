@@ -7,9 +7,12 @@ may be made in one thread and used in another, and a thread that only sends requ
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import socket as _socket
+import sys
+import termios
 from collections.abc import Iterable
 from time import monotonic
 from typing import Any
@@ -109,11 +112,17 @@ class Socket:
     def wait(self, events: int) -> None:
         """Wait until the socket is ready for one of `events`. TimeoutError."""
         if self._waited is None:
-            self._wait(events)
+            try:
+                self._wait(events)
+            except TimeoutError:
+                self._wait_while_sending(events)
             return
         begun = monotonic()
         self._waited_bytes += self.bytes_since_wait
-        self._wait(events)
+        try:
+            self._wait(events)
+        except TimeoutError:
+            self._wait_while_sending(events)
         self._waited += monotonic() - begun
         if self._waited >= _RATE_WINDOW:
             if self._waited_bytes < self.min_rate * self._waited:
@@ -165,6 +174,31 @@ class Socket:
                     timer.stop()
         if in_forked_child(self.generation):
             suspend_copy()
+
+    def _wait_while_sending(self, events: int) -> None:
+        """After a timeout: go on waiting while what was sent is on its way. TimeoutError.
+
+        The kernel takes up to some MiB of a request at once. On a slow link they take longer than the
+        timeout: the peer cannot answer before it has them, and the kernel takes no more before a third of
+        its buffer is free.
+        """
+        before = -1
+        while True:
+            queued, acknowledged = _send_queue(self.native)
+            is_late = self.deadline is not None and monotonic() >= self.deadline
+            seconds = self.timeout
+            if not queued or is_late or seconds is None:
+                raise TimeoutError("timed out")
+            # At first there is no earlier figure; then an acknowledgement alone, as of a peer that reads
+            # nothing, is no progress.
+            if acknowledged > seconds if before < 0 else queued >= before:
+                raise TimeoutError("timed out")
+            before = queued
+            try:
+                self._wait(events)
+            except TimeoutError:
+                continue
+            return
 
     def _wait_in_poll(self, events: int, seconds: float | None) -> None:
         poll = _native_poll()
@@ -232,6 +266,22 @@ class Socket:
 
     def __del__(self) -> None:
         self.native.close()
+
+
+def _send_queue(native: Any) -> tuple[int, float]:
+    """Bytes that the peer has not acknowledged, and the seconds since it acknowledged any; 0 where not known.
+
+    https://man7.org/linux/man-pages/man7/tcp.7.html (SIOCOUTQ, TCP_INFO)
+    """
+    if sys.platform != "linux":
+        return 0, 0.0
+    try:
+        queue = fcntl.ioctl(native.fileno(), termios.TIOCOUTQ, bytes(4))
+        info = native.getsockopt(_socket.IPPROTO_TCP, _socket.TCP_INFO, 60)
+    except OSError:
+        return 0, 0.0
+    # tcpi_last_ack_recv of struct tcp_info, in milliseconds.
+    return int.from_bytes(queue, sys.byteorder), int.from_bytes(info[56:60], sys.byteorder) / 1000
 
 
 def _expire(hub: Any, watcher: Any) -> None:
