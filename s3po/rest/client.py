@@ -490,9 +490,9 @@ class Client(
                     "host": origin.host_header,
                     "user-agent": self._agent,
                     "accept-encoding": "identity",
+                    **request.headers,
                 }
             )
-            headers.update(request.headers)
             body = request.body
             if body is not None and learned.digests and request.bucket in learned.digests:
                 add_digest(headers, request)

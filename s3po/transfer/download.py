@@ -52,10 +52,13 @@ def download(
     progress = guard_progress(progress)
     _check_part(range, part_number)
     place = sink = None
-    if isinstance(file, os.PathLike):
+    if file is None:
+        # Not even asked: isinstance with an abstract class takes its time.
+        pass
+    elif isinstance(file, os.PathLike):
         place = FilePlace(client)
         sink = place.open(lambda: open_sink(file, encoding=encoding))
-    elif file is not None:
+    else:
         sink = open_sink(file, encoding=encoding)
     try:
         found, headers = get_first(
