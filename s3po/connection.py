@@ -2441,7 +2441,7 @@ def _add_context(error: S3poError, operation: str, bucket: object, key: object) 
 
 
 def _is_same_store(one: Client, other: Client) -> bool:
-    """True where two clients have one URL, and no mock of its own stands behind either."""
+    """Return True where two clients have one URL, and no mock of its own stands behind either."""
     url = one.endpoint.url
     if url != other.endpoint.url:
         return False

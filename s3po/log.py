@@ -1,14 +1,8 @@
-"""One logger for each layer, below ``s3po``; nothing is ever printed unless the host asks for it."""
+"""Loggers, one for each layer, below ``s3po``; they print nothing unless the program asks for it. Names of secrets."""
 
 from __future__ import annotations
 
 import logging
-
-
-def logger(layer: str) -> logging.Logger:
-    """The logger of a layer: ``logger("rest")`` is ``s3po.rest``."""
-    return logging.getLogger(f"s3po.{layer}")
-
 
 _SECRET_NAMES = frozenset(
     {
@@ -25,8 +19,13 @@ _SECRET_NAMES = frozenset(
 )
 
 
+def logger(layer: str) -> logging.Logger:
+    """The logger of a layer: ``logger("rest")`` is ``s3po.rest``."""
+    return logging.getLogger(f"s3po.{layer}")
+
+
 def is_secret(name: str) -> bool:
-    """True for headers and query parameters whose values nobody may see: signatures, tokens, customers' keys.
+    """Return True for headers and query parameters whose values nobody may see: signatures, tokens, customers' keys.
 
     `name` is in lower case.
     """

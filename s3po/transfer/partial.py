@@ -57,7 +57,7 @@ def open_part_file(path: str) -> PartFileSink | None:
 
 
 class PartFileSink(PathSink):
-    """A file beside its target that stays where the download fails.
+    """File beside its target that is kept where the download fails.
 
     Behind the object's bytes it has a byte for each part, 1 where that is there, and a description of the
     object with its ETag. A part's bytes are on the disk before its mark is written.
@@ -96,11 +96,11 @@ class PartFileSink(PathSink):
 
     @property
     def done(self) -> int:
-        """The number of parts that are there."""
+        """Number of parts that are complete."""
         return sum(self._marks)
 
     def missing(self) -> list[int]:
-        """Parts that are to be read: one at least, for its answer tells that the object is the same still."""
+        """Parts to read, at least one, whose answer tells that the object is the same."""
         found = [number for number, mark in enumerate(self._marks) if not mark]
         return found or [len(self._marks) - 1]
 
@@ -108,7 +108,7 @@ class PartFileSink(PathSink):
         return min(self.step, self.size - number * self.step)
 
     def load(self, identity: Mapping[str, Any]) -> bool:
-        """True where an earlier download of the same object left something."""
+        """Return True where an earlier download of the same object left something."""
         found = self._read_description()
         if found is None:
             return False
@@ -150,7 +150,7 @@ class PartFileSink(PathSink):
         self.etag, self.size, self.step = "", 0, 0
 
     def plan(self, identity: Mapping[str, Any], etag: str, size: int, step: int) -> None:
-        """Write what an object is, before its bytes come."""
+        """Write the properties of the object, before its bytes come."""
         marks = bytearray(-(-size // step))
         text = json.dumps(
             {"identity": dict(identity), "etag": etag, "size": size, "step": step}
@@ -173,7 +173,7 @@ class PartFileSink(PathSink):
         self._marks[number] = 1
 
     def forget(self) -> None:
-        """Nothing of it is of use: `discard` removes it."""
+        """Mark the bytes as useless, so that `discard` removes the file."""
         self._keep = False
 
     @property

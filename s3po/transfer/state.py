@@ -1,4 +1,4 @@
-"""Small files by which a transfer goes on in another process, each with one owner at a time."""
+"""State files by which a transfer goes on in another process, each with one owner at a time."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def sync_folder(path: str) -> None:
 
 
 def unlock(fd: int) -> None:
-    """Give the lock back and close: at once, though a native thread may be using the descriptor still."""
+    """Release the lock and close, even if a native thread is using the descriptor."""
     _locked.discard(fd)
     try:
         fcntl.flock(fd, fcntl.LOCK_UN)
@@ -112,12 +112,12 @@ def unlock(fd: int) -> None:
 
 
 def endpoint_of(client: Client) -> str:
-    """The store, as the fingerprints of transfers name it."""
+    """Name of the store in the fingerprints of transfers."""
     return client.endpoint.url or "aws"
 
 
 class UploadState:
-    """Knowledge of an upload that another process may go on with, in a locked file of JSON."""
+    """State of an upload for another process, in a locked JSON file."""
 
     __slots__ = ("_fd", "_generation", "_is_named", "_path")
 
@@ -129,11 +129,11 @@ class UploadState:
         self._path = path
 
     def read(self) -> dict[str, Any] | None:
-        """Values that were written last; None where there is nothing, or nothing whole."""
+        """Read the values that were written last; None where there are none, or not all."""
         return _read(self._fd)
 
     def write(self, values: Mapping[str, Any]) -> None:
-        """Replace it, so that it outlives the machine's power too. OSError where it cannot be stored."""
+        """Replace the content, synced to disk. OSError where it cannot be stored."""
         # Over what is there, by one call: at no time there is nothing, nor is room needed for it anew.
         size = os.fstat(self._fd).st_size
         if size > _MOST:
@@ -157,7 +157,7 @@ class UploadState:
             pass
 
     def close(self) -> None:
-        """Give the lock back; a file that says nothing is removed."""
+        """Release the lock; an empty file is removed."""
         fd, self._fd = self._fd, -1
         if fd < 0:
             return

@@ -195,7 +195,7 @@ def test_a_body_that_goes_slower_than_the_least_rate_is_a_timeout(
             pass
 
     server = serve([play], context=authority.context() if scheme == "https" else None)
-    session = make_session(min_rate=10_000_000.0, verify=authority.bundle)
+    session = make_session(min_rate=10_000_000.0, read_timeout=60.0, verify=authority.bundle)
     url = f"{scheme}://127.0.0.1:{server.port}/key"
     send = {
         "chunks": lambda: session.put(url, data=itertools.repeat(bytes(65536))),
