@@ -85,7 +85,7 @@ class ClusterBatch(Batch):
         if getattr(cluster, "asynchronous", False):
             raise ConfigError("cluster must be a Client that is not asynchronous")
         try:
-            self._settings = SecretBytes(pickle.dumps(connection))
+            self._settings: bytes = SecretBytes(pickle.dumps(connection))
         except Exception as error:
             raise ConfigError(
                 f"the settings of this connection cannot be sent to workers: {error}"
