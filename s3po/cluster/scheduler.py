@@ -28,6 +28,7 @@ from s3po.errors import (
     S3poError,
 )
 from s3po.forks import in_forked_child
+from s3po.messages import SecretBytes
 from s3po.models import CopyObjectResult, HeadObjectResult, UploadResult
 
 #: Calls of a task: few at first, so that all workers have some, then more.
@@ -247,7 +248,7 @@ class ClusterScheduler(Scheduler):
             self._send()
         self._calls = number = self._calls + 1
         try:
-            blob = pickle.dumps(Call(number, target.name, args, dict(kwargs)))
+            blob = SecretBytes(pickle.dumps(Call(number, target.name, args, dict(kwargs))))
         except Exception as error:
             raise ConfigError(
                 f"the arguments of {target.name} cannot be sent to a worker: {error}"
@@ -294,7 +295,8 @@ class ClusterScheduler(Scheduler):
             task.future = self._client.submit(
                 run_task,
                 self._settings,
-                pickle.dumps(list(blobs.values())),
+                # Dask logs the arguments of tasks that fail.
+                SecretBytes(pickle.dumps([bytes(each) for each in blobs.values()])),
                 self._poolsize,
                 self._function,
                 key=key,
