@@ -1078,17 +1078,27 @@ class Connection:
         return client.head_bucket(bucket, headers=headers)
 
     def list_buckets(
-        self, prefix: str | None = None, *, headers: Mapping[str, str] | None = None
+        self,
+        prefix: str | None = None,
+        *,
+        directory: bool = False,
+        headers: Mapping[str, str] | None = None,
     ) -> Iterator[BucketInfo]:
         """The buckets of the credentials' owner, those of `prefix`. Lazy, as `list`.
 
+        With `directory` the directory buckets of the endpoint's region, which S3 lists by themselves.
+
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListDirectoryBuckets.html
         """
         token: str | None = None
         while True:
-            page = self.client.list_buckets(
-                prefix=prefix, continuation_token=token, headers=headers
-            )
+            if directory:
+                page = self.client.list_directory_buckets(continuation_token=token, headers=headers)
+            else:
+                page = self.client.list_buckets(
+                    prefix=prefix, continuation_token=token, headers=headers
+                )
             for bucket in page.buckets:
                 # Many stores know no prefix here.
                 if prefix is None or bucket.name.startswith(prefix):

@@ -34,7 +34,7 @@ class StatResult(NamedTuple):
 #: Methods and properties of pathlib.Path that an object store has nothing for.
 _UNSUPPORTED = (
     *("as_posix", "chmod", "cwd", "expanduser", "group", "hardlink_to", "home", "lchmod"),
-    *("owner", "readlink", "symlink_to"),
+    *("owner", "readlink", "symlink_to", "with_segments"),
 )
 
 
@@ -123,6 +123,15 @@ class S3Path:
     def drive(self) -> str:
         return self.bucket
 
+    @property
+    def root(self) -> str:
+        """Empty: no part of a path is a root of its own."""
+        return ""
+
+    @property
+    def anchor(self) -> str:
+        return self.bucket
+
     def as_uri(self) -> str:
         """`s3://bucket/key`, not percent-encoded."""
         return f"s3://{self.bucket}/{self.key}" if self.key else f"s3://{self.bucket}"
@@ -184,6 +193,14 @@ class S3Path:
         return self.bucket == other.bucket and (
             not other.key or self.key == other.key or self.key.startswith(f"{other.key}/")
         )
+
+    def is_reserved(self) -> bool:
+        """Always False: S3 keeps no name for itself."""
+        return False
+
+    def full_match(self, pattern: str) -> bool:
+        """True where all parts, the bucket's name first, match those of `pattern`; `**` is any number of parts."""
+        return _matches(list(self.parts), pattern.removeprefix("s3://").split("/"))
 
     def match(self, pattern: str) -> bool:
         """True where the last parts match those of `pattern`."""

@@ -33,8 +33,9 @@ but not aws-chunked), signatures of version 4A, RestoreObject's SELECT.
 
 A fault of the mock's own is a 500 InternalError; its traceback is in the server's log.
 
-Directory buckets (`name--use1-az4--x-s3`) have CreateSession, ListDirectoryBuckets and RenameObject; in all
-else they are as other buckets are. What RestoreObject asks back is there at once.
+Directory buckets (`name--use1-az4--x-s3`) have CreateSession, ListDirectoryBuckets and RenameObject, and listings
+in no order of names, by ListObjectsV2 alone, of prefixes that end with `/`; in all else they are as other
+buckets are. What RestoreObject asks back is there at once.
 
 Stored, checked and given back, but not acted upon: lifecycles (`x-amz-expiration` tells what would
 expire; nothing does), websites, logging, notifications (their destinations are not looked for),
