@@ -6,6 +6,8 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
+#: Address of the repository, of which the project's URLs are made.
+HOME = "https://github.com/s3po/s3po"
 
 
 def version() -> str:
@@ -22,6 +24,15 @@ setup(
     description="An S3 client that knows just a few tricks, and does them well",
     long_description=(HERE / "README.md").read_text("utf-8"),
     long_description_content_type="text/markdown",
+    url=HOME,
+    project_urls={
+        "Documentation": f"{HOME}/tree/main/docs",
+        "Source": HOME,
+        "Issues": f"{HOME}/issues",
+        "Changelog": f"{HOME}/blob/main/CHANGELOG.md",
+    },
+    author="the s3po maintainers",
+    maintainer="the s3po maintainers",
     license="MIT",
     license_files=["LICENSE"],
     packages=find_packages(include=["s3po", "s3po.*"]),
@@ -38,6 +49,7 @@ setup(
     extras_require={
         # CRC32C and CRC64NVME in C; s3po/checksums.py says why this one.
         "crc": ["anycrc>=2.1"],
+        "docs": ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.27"],
         "dask": ["distributed>=2024.1"],
         "django": ["Django>=4.2"],
         "fsspec": ["fsspec>=2024.2"],
@@ -90,13 +102,21 @@ setup(
     },
     classifiers=[
         "Development Status :: 4 - Beta",
+        "Environment :: Console",
         "Intended Audience :: Developers",
+        "Intended Audience :: System Administrators",
         "Operating System :: POSIX",
         "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",
         "Programming Language :: Python :: 3.13",
+        "Programming Language :: Python :: 3.14",
+        "Programming Language :: Python :: Implementation :: CPython",
         "Topic :: Internet :: WWW/HTTP",
+        "Topic :: Software Development :: Libraries :: Python Modules",
+        "Topic :: Software Development :: Testing :: Mocking",
+        "Topic :: System :: Archiving",
         "Typing :: Typed",
     ],
     keywords="s3 aws gevent rest multipart mock",

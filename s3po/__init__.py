@@ -76,7 +76,7 @@ if TYPE_CHECKING:
     from s3po.rest import Client
     from s3po.stats import BatchStats, Stats
 
-__version__ = "0.1.0"
+__version__ = "1.0.0rc1"
 
 # A library leaves it to its host whether and where anything is logged.
 logging.getLogger("s3po").addHandler(logging.NullHandler())

@@ -32,16 +32,22 @@ _find_region = re.compile(
 
 
 class S3Auth(AuthBase):
-    """Signs a request of requests for S3, with SigV4 in its `Authorization` header.
+    """Signer for requests of the requests library: SigV4 in the `Authorization` header; see `Connection.auth`.
 
     The region is that of the host where it names one (`bucket.s3.eu-west-1.amazonaws.com`), else that
-    of the connection. A body of bytes or str is hashed; a file is over http, and elsewhere the body
-    is left out of the signature, as it is where the request has an `x-amz-content-sha256` header that
-    says so. Path and query of `r.url` are percent-encoded anew, as S3 does before it verifies. Header
-    values outside of ASCII are sent as UTF-8. An anonymous connection signs nothing.
+    of the connection. A body of bytes or str is hashed, a file over plain HTTP too; elsewhere the body is
+    left out of the signature, as it is where an `x-amz-content-sha256` header says so. Path and query of
+    the URL are percent-encoded anew, as S3 does before it verifies. Header values outside of ASCII are
+    sent as UTF-8. An anonymous connection signs nothing. Safe to share between greenlets and threads.
 
-    Raises CredentialsError where credentials cannot be had, and ConfigError for what cannot be signed.
-    Safe to share between greenlets and threads.
+    Args:
+        get_credentials: Callable that returns the credentials; None signs nothing.
+        region_of: Callable that returns the region for a host, without its port.
+        clock: Callable that returns the seconds since 1970.
+
+    Raises:
+        CredentialsError: There are no credentials, or they cannot be refreshed.
+        ConfigError: The request cannot be signed: another scheme, a header that is not UTF-8.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
     """
@@ -53,12 +59,12 @@ class S3Auth(AuthBase):
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._get_credentials = get_credentials
-        #: Host, without its port -> region.
         self._region_of = region_of
         self._clock = clock
         self._signers: dict[str, Signer] = {}
 
     def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        """Sign a request in place, and return it."""
         credentials = self._get_credentials()
         if credentials is None:
             return r
@@ -105,7 +111,14 @@ class S3Auth(AuthBase):
 
 
 def region_of_host(host: str) -> str | None:
-    """The region that a host of AWS names; None for other hosts, and for those of no region."""
+    """Find the region in the name of an AWS host.
+
+    Args:
+        host: Name of the host, without its port.
+
+    Returns:
+        str: The region; None for other hosts, and for those without a region.
+    """
     found = _find_region(host)
     return found and found[1]
 

@@ -34,7 +34,7 @@ MAX_DELETE_KEYS = 1000
 
 
 class _Recorder:
-    """Remembers which keywords an object was made with."""
+    """Base class that records the keywords an object was made with."""
 
     __slots__ = ("_passed",)
     _passed: frozenset[str]
@@ -49,71 +49,73 @@ class _Recorder:
 class Config(_Recorder):
     """Settings of a Connection. Sizes are bytes, times are seconds.
 
-    What is not given here is taken from the environment, else from the profile of the shared config
-    file, else it has the default; `SETTINGS` has the names. `conn.config` shows what came out.
+    A setting that is not given is taken from the environment, else from the profile of the shared
+    config file, else it has its default; `SETTINGS` has the names. `conn.config` has the values that
+    are in force.
 
-    Retries:
+    Attributes:
+        max_attempts: Attempts of a request at most, the first included; 1 turns retries off.
+        retry_mode: "standard", or "adaptive", which also holds requests back once the store has asked for
+            fewer, with one rate for all greenlets and threads of a connection.
+        retry_base: Upper bound of the first delay, which is random; it doubles with each retry.
+        retry_max: Upper bound of every delay.
+        retry_base_throttled: Upper bound of the first delay when the store asks for fewer requests.
+        connect_patience: Seconds for which a transfer retries to connect to an endpoint that refuses
+            connections or does not answer; a single request retries for 5 of them at most. These retries do
+            not count as attempts.
+        on_retry: Callable that gets a `RetryInfo` before each retry.
+        on_request: Callable that gets a `RequestInfo` after each attempt, for metrics.
+        connect_timeout: Seconds for a connection with its TLS handshake.
+        read_timeout: Seconds without a byte of the answer, or without the store taking a byte of the body.
+        multipart_threshold: Size from which uploads go in parts, and downloads by parallel ranges.
+        part_size: Size of a part or range, 5 MiB to 5 GiB. Parts are larger where 10,000 of them would not
+            suffice.
+        max_concurrency: Parts or ranges of one transfer in flight.
+        check_etags: True compares downloads and uploads with the object's ETag where that is an MD5.
+        request_checksum_calculation: "when_supported" (the default) gives uploads to AWS a CRC32 in a
+            header, which S3 compares and keeps; other stores get it where they are known to take it.
+            "when_required" sends none unless `checksum` is given. Named as in boto3.
+        response_checksum_validation: "when_supported" requests an object's checksum with each download,
+            and compares it; for one that is made of the parts' checksums the parts' sizes are requested
+            too. "when_required" (the default, unlike boto3's) requests none. CRC32, SHA1 and SHA256 cost
+            less than the MD5 of the ETag; CRC64NVME and CRC32C cost many times as much without
+            `s3po[crc]`. Named as in boto3.
+        resolve_timeout: Seconds for which the store is asked whether it performed a completion, a copy or a
+            conditional write whose answer was lost, before OutcomeUnknown is raised.
+        mark_writes: True gives conditional writes and uploads in parts a random
+            `x-amz-meta-s3po-write-id`, which tells two writers of the same bytes apart.
+        guess_content_type: True guesses the Content-Type of `upload_file` and `open` by the extension of the
+            key, where none is given.
+        state_dir: Folder of the small files by which `upload_file(resume=True)` goes on in another process.
+            None is `$XDG_STATE_HOME/s3po` (`~/.local/state/s3po`), or beside the source where that cannot
+            be written.
+        addressing_style: "path" puts the bucket into the path of the URL, "virtual" into its host. "auto" is
+            "virtual" on AWS, elsewhere "path", or as the provider needs it.
+        use_fips_endpoint: True uses AWS's FIPS endpoints; None is off.
+        use_dualstack_endpoint: True uses AWS's endpoints with IPv6; None is off.
+        use_accelerate_endpoint: True uses S3 Transfer Acceleration; None is off.
+        us_east_1_regional_endpoint: "legacy" uses s3.amazonaws.com for us-east-1; None is "regional" (the
+            default of boto3 is "legacy").
+        provider: Name of the store in `s3po.providers` ("r2", "b2", "garage", ...), for what it does
+            differently from AWS. None recognises it by the host of the endpoint.
+        disable_s3_express_session_auth: True signs requests to directory buckets with the keys themselves
+            instead of those of a session.
+        payload_signing: True signs the SHA-256 of bodies too; None does so over plain HTTP, and leaves it to
+            TLS elsewhere.
+        verify: Verification of TLS certificates: True, False, or the path of a CA bundle. None uses
+            AWS_CA_BUNDLE or REQUESTS_CA_BUNDLE where they are set.
+        cert: Client certificate: a path, or `(certificate, key)`.
+        proxies: Proxies by scheme: `{"http": url, "https": url}`. None uses HTTP_PROXY, HTTPS_PROXY and
+            NO_PROXY. Not in the repr, for a URL may hold a password.
+        max_idle: Seconds after which an idle connection is not used again.
+        min_rate: Bytes a second at which a body must move, over 10 s; a slower one fails its attempt like a
+            timeout. 0 (the default) allows any rate.
+        user_agent_extra: Text at the end of the User-Agent header.
 
-    - `max_attempts`: tries of one request in all; 1 turns retries off.
-    - `retry_mode`: "standard", or "adaptive", which also holds requests back once the store has asked for fewer
-      (one rate for all greenlets and threads of a connection).
-    - `retry_base`: the first delay is random between 0 and this; it doubles with each further try ...
-    - `retry_max`: ... up to this.
-    - `retry_base_throttled`: the first delay's bound when the store asks for fewer requests.
-    - `connect_patience`: for how long a transfer tries to reach an endpoint that refuses connections or does not
-      answer; a single request tries for 5 s of it at most. Such tries are not counted as attempts.
-    - `on_retry`: called with a `RetryInfo` before each further try.
-    - `on_request`: called with a `RequestInfo` after each attempt, for metrics; costs nothing where it is not given.
+    Raises:
+        ConfigError: A value is wrong.
 
-    Time:
-
-    - `connect_timeout`: for a connection, its TLS handshake included.
-    - `read_timeout`: longest wait for the next byte of an answer, and for the store to take the next of ours.
-    - `min_rate`: bytes a second that a body must come or go by; less, seen over 10 s, fails the attempt like a timeout.
-      0, the default, allows any rate.
-    - `max_idle`: a kept-alive connection that was idle for longer is not used again.
-
-    Transfers:
-
-    - `multipart_threshold`: uploads of this size and more go up as multipart, downloads as parallel ranges.
-    - `part_size`: of a part and of a range; parts grow by themselves where 10,000 would not suffice.
-    - `max_concurrency`: parts (or ranges) of one transfer that are under way at once.
-    - `check_etags`: compare what was downloaded, and what was uploaded, with its ETag where that is an MD5.
-    - `request_checksum_calculation`: "when_supported", the default, gives uploads to AWS a CRC32 in a header, which S3
-      compares and keeps; stores that are not known to take it get none. "when_required" sends none unasked. boto3's name.
-    - `response_checksum_validation`: "when_supported" asks for an object's checksum with each download, and
-      compares it; for one that is made of the parts' checksums, the parts' sizes are asked for as well. CRC32,
-      SHA1 and SHA256 cost less than the MD5; CRC64NVME and CRC32C have no C code in Python, and cost many times
-      as much without `s3po[crc]`. boto3's name; unlike boto3's default, nothing that a store may not know is
-      sent unasked.
-
-    - `resolve_timeout`: how long the store is asked whether a completion, a copy or a conditional write was performed
-      whose answer was lost, before OutcomeUnknown is raised.
-    - `mark_writes`: give conditional writes and uploads in parts a random `x-amz-meta-s3po-write-id`, by which
-      that tells two writers of the same bytes apart.
-    - `guess_content_type`: of `upload_file` and `open`, by the key's extension, where none is given.
-    - `state_dir`: the folder for the small files by which `upload_file(resume=True)` goes on in another process; None is
-      `$XDG_STATE_HOME/s3po` (`~/.local/state/s3po`), and where that cannot be written, beside the source.
-
-    The store:
-
-    - `addressing_style`: the bucket in the "path" or in a "virtual" host; "auto" is virtual on AWS, and
-      elsewhere path or what the provider needs.
-    - `use_fips_endpoint`, `use_dualstack_endpoint`, `use_accelerate_endpoint`: AWS's other hosts. None is off.
-    - `us_east_1_regional_endpoint`: "legacy" uses s3.amazonaws.com for us-east-1; None is "regional", where boto3's
-      default is "legacy".
-    - `provider`: the store, by its name in `s3po.providers` ("r2", "b2", "garage", ...), for what it does
-      differently; None recognises it by the endpoint's host.
-    - `disable_s3_express_session_auth`: sign requests to directory buckets with the own keys instead of a
-      session's.
-    - `payload_signing`: sign the body's SHA-256 as well; None does so over plain HTTP and trusts TLS elsewhere.
-    - `verify`: of TLS certificates: True, False, or the path of a CA bundle; None honours AWS_CA_BUNDLE and
-      REQUESTS_CA_BUNDLE.
-    - `cert`: a client certificate: a path, or (certificate, key).
-    - `proxies`: {"http": url, "https": url}; None honours HTTP_PROXY, HTTPS_PROXY and NO_PROXY.
-    - `user_agent_extra`: appended to the User-Agent header.
-
-    Raises ConfigError for what cannot be right.
+    https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html
     """
 
     max_attempts: int = 3
@@ -151,7 +153,6 @@ class Config(_Recorder):
     max_idle: float = 55.0
     min_rate: float = 0.0
     user_agent_extra: str = ""
-    #: Names of the settings that code gave. Kept by itself, not to be passed.
     _given: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -267,18 +268,25 @@ class Config(_Recorder):
 
     @classmethod
     def option_names(cls) -> frozenset[str]:
-        """Names of all settings."""
+        """Return the names of all settings."""
         return frozenset(_defaults())
 
     @property
     def given(self) -> frozenset[str]:
-        """Names of the settings that code gave; the others may come from the environment or a file."""
+        """Names of the settings that code gave; others may come from the environment or a file."""
         return self._given
 
     def resolve(self, found: Mapping[str, tuple[Any, str]]) -> Config:
-        """A Config in which `found`, (value, origin) by name, stands where code gave nothing.
+        """Fill the settings that code did not give.
 
-        Raises ConfigError, which names the origin, for a value that cannot be right.
+        Args:
+            found: `(value, origin)` by name of the setting; the origin is named in errors.
+
+        Returns:
+            Config: A copy with these values, or the object itself where there are none.
+
+        Raises:
+            ConfigError: A value is wrong.
         """
         values = {name: value for name, (value, _) in found.items() if name not in self._given}
         if not values:
@@ -305,7 +313,14 @@ def _is_number(value: object) -> bool:
 
 
 def check_part_size(part_size: int) -> None:
-    """Raise ConfigError unless a part of this many bytes is legal (5 MiB to 5 GiB)."""
+    """Check that a part may have this many bytes (5 MiB to 5 GiB).
+
+    Args:
+        part_size: Size in bytes.
+
+    Raises:
+        ConfigError: It may not.
+    """
     if not isinstance(part_size, int) or isinstance(part_size, bool):
         raise ConfigError(f"part_size must be a whole number of bytes, not {part_size!r}")
     if not MIN_PART_SIZE <= part_size <= MAX_PART_SIZE:
@@ -314,19 +329,26 @@ def check_part_size(part_size: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting: under which names it is read, and where it ends up."""
+    """A setting, and the names by which it is read from the environment and the profile.
 
-    #: A field of Config, an argument of Connection, or a setting of the sources of credentials.
+    Attributes:
+        name: Field of Config, argument of Connection, or setting of the sources of credentials.
+        variables: Environment variables; the first that is not empty counts.
+        keys: Keys of the profile, "s3.x" being x below `s3 =`; the first that is there counts.
+        kind: Type of its text.
+        default: Value where nothing is given.
+        sentence: Description for the documentation.
+        owner: Class that takes it.
+        choices: Values of a choice, by their text.
+    """
+
     name: str
-    #: Of the environment; the first that is not empty counts.
     variables: tuple[str, ...] = ()
-    #: Of the profile; "s3.x" is x below `s3 =`. The first that is there counts.
     keys: tuple[str, ...] = ()
     kind: Literal["text", "path", "bool", "int", "number", "size", "choice"] = "text"
     default: Any = None
     sentence: str = ""
     owner: Literal["Config", "Connection", "credentials"] = "Config"
-    #: Values of a choice, and what each is called here.
     choices: Mapping[str, Any] | None = None
 
 
@@ -340,7 +362,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("max_attempts",),
         "int",
         3,
-        "Tries of one request in all; 1 turns retries off.",
+        "Attempts of a request at most; 1 turns retries off.",
     ),
     Setting(
         "retry_mode",
@@ -352,47 +374,52 @@ SETTINGS: tuple[Setting, ...] = (
         choices={"standard": "standard", "adaptive": "adaptive", "legacy": "standard"},
     ),
     Setting(
-        "retry_base", kind="number", default=0.05, sentence="Bound of the first delay, seconds."
+        "retry_base",
+        kind="number",
+        default=0.05,
+        sentence="Upper bound of the first delay, seconds.",
     ),
-    Setting("retry_max", kind="number", default=20.0, sentence="Bound of every delay, seconds."),
+    Setting(
+        "retry_max", kind="number", default=20.0, sentence="Upper bound of every delay, seconds."
+    ),
     Setting(
         "retry_base_throttled",
         kind="number",
         default=1.0,
-        sentence="Bound of the first delay when the store asks for fewer requests, seconds.",
+        sentence="Upper bound of the first delay when the store asks for fewer requests, seconds.",
     ),
     Setting(
         "connect_patience",
         kind="number",
         default=120.0,
-        sentence="For how long a transfer tries to reach an endpoint that is away, seconds.",
+        sentence="Seconds for which a transfer retries to connect to an endpoint that does not answer.",
     ),
-    Setting("on_retry", sentence="Called with a RetryInfo before each further try."),
-    Setting("on_request", sentence="Called with a RequestInfo after each attempt."),
+    Setting("on_retry", sentence="Callable that gets a RetryInfo before each retry."),
+    Setting("on_request", sentence="Callable that gets a RequestInfo after each attempt."),
     # Time
     Setting(
         "connect_timeout",
         kind="number",
         default=10.0,
-        sentence="For a connection with its TLS handshake, seconds.",
+        sentence="Seconds for a connection with its TLS handshake.",
     ),
     Setting(
         "read_timeout",
         kind="number",
         default=60.0,
-        sentence="Longest wait for the next byte, seconds.",
+        sentence="Seconds without a byte of the answer, or without the store taking one.",
     ),
     Setting(
         "min_rate",
         kind="number",
         default=0.0,
-        sentence="Bytes a second that a body must come or go by, seen over 10 s; 0 allows any rate.",
+        sentence="Bytes a second at which a body must move, over 10 s; 0 allows any rate.",
     ),
     Setting(
         "max_idle",
         kind="number",
         default=55.0,
-        sentence="A connection idle for longer is not used again, seconds.",
+        sentence="Seconds after which an idle connection is not used again.",
     ),
     # Transfers
     Setting(
@@ -401,7 +428,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("s3.multipart_threshold",),
         "size",
         8 * MiB,
-        "Uploads of this size and more go up as multipart, downloads as parallel ranges.",
+        "Size from which uploads go in parts, and downloads by parallel ranges.",
     ),
     Setting(
         "part_size",
@@ -409,7 +436,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("s3.multipart_chunksize",),
         "size",
         8 * MiB,
-        "Of a part and of a range; a file's value is brought into S3's bounds, as the AWS CLI does it.",
+        "Size of a part or range; a profile's value is brought into S3's bounds, as the AWS CLI does it.",
     ),
     Setting(
         "max_concurrency",
@@ -417,13 +444,13 @@ SETTINGS: tuple[Setting, ...] = (
         ("s3.max_concurrent_requests",),
         "int",
         4,
-        "Parts or ranges of one transfer that are under way at once.",
+        "Parts or ranges of one transfer in flight.",
     ),
     Setting(
         "check_etags",
         kind="bool",
         default=True,
-        sentence="Compare what was downloaded with its ETag where that is an MD5.",
+        sentence="Compare downloads and uploads with the object's ETag where that is an MD5.",
     ),
     Setting(
         "request_checksum_calculation",
@@ -431,7 +458,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("request_checksum_calculation",),
         "choice",
         "when_supported",
-        "Whether uploads to AWS have a CRC32 in a header unasked.",
+        "when_supported gives uploads to AWS a CRC32 in a header, when_required gives none.",
         choices={"when_supported": "when_supported", "when_required": "when_required"},
     ),
     Setting(
@@ -440,30 +467,30 @@ SETTINGS: tuple[Setting, ...] = (
         ("response_checksum_validation",),
         "choice",
         "when_required",
-        "Whether a download asks for the object's checksum unasked.",
+        "when_supported requests the object's checksum with each download, when_required none.",
         choices={"when_supported": "when_supported", "when_required": "when_required"},
     ),
     Setting(
         "resolve_timeout",
         kind="number",
         default=60.0,
-        sentence="For how long to look whether a write was performed whose answer was lost, seconds.",
+        sentence="Seconds for which the store is asked whether it performed a write whose answer was lost.",
     ),
     Setting(
         "mark_writes",
         kind="bool",
         default=False,
-        sentence="Give conditional writes and uploads in parts a random id in their metadata.",
+        sentence="Give conditional writes and uploads in parts a random ID in their metadata.",
     ),
     Setting(
         "state_dir",
-        sentence="The folder for what resume=True keeps of uploads; None is $XDG_STATE_HOME/s3po.",
+        sentence="Folder of the files that upload_file(resume=True) keeps; None is $XDG_STATE_HOME/s3po.",
     ),
     Setting(
         "guess_content_type",
         kind="bool",
         default=True,
-        sentence="Of upload_file and open, by the key's extension.",
+        sentence="Guess the Content-Type of upload_file and open by the key's extension.",
     ),
     # The store
     Setting(
@@ -472,17 +499,20 @@ SETTINGS: tuple[Setting, ...] = (
         ("s3.addressing_style",),
         "choice",
         "auto",
-        "The bucket in the path or in a virtual host; auto is virtual on AWS, path elsewhere.",
+        "Bucket in the path or in the host of URLs; auto is virtual on AWS, path elsewhere.",
         choices={"auto": "auto", "path": "path", "virtual": "virtual"},
     ),
-    Setting("provider", sentence="The store by its name, for what it does differently."),
+    Setting(
+        "provider",
+        sentence="Name of the store, for what it does differently from AWS; None recognises it by its host.",
+    ),
     Setting(
         "disable_s3_express_session_auth",
         ("AWS_S3_DISABLE_EXPRESS_SESSION_AUTH",),
         ("s3_disable_express_session_auth",),
         "bool",
         False,
-        "Sign requests to directory buckets with the own keys instead of a session's.",
+        "Sign requests to directory buckets with the keys themselves instead of a session's.",
     ),
     Setting(
         "payload_signing",
@@ -490,7 +520,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("s3.payload_signing_enabled",),
         "bool",
         None,
-        "Sign the body's SHA-256 as well; None does so over plain HTTP.",
+        "Sign the SHA-256 of bodies too; None does so over plain HTTP.",
     ),
     Setting(
         "verify",
@@ -498,18 +528,20 @@ SETTINGS: tuple[Setting, ...] = (
         ("ca_bundle",),
         "path",
         None,
-        "Of TLS certificates: True, False, or the path of a CA bundle; REQUESTS_CA_BUNDLE where nothing says.",
+        "Verification of TLS certificates: True, False, or the path of a CA bundle; REQUESTS_CA_BUNDLE where none is given.",
     ),
-    Setting("cert", sentence="A client certificate: a path, or (certificate, key)."),
-    Setting("proxies", sentence="By scheme; None honours HTTP_PROXY, HTTPS_PROXY and NO_PROXY."),
-    Setting("user_agent_extra", default="", sentence="Appended to the User-Agent header."),
+    Setting("cert", sentence="Client certificate: a path, or (certificate, key)."),
+    Setting(
+        "proxies", sentence="Proxies by scheme; None uses HTTP_PROXY, HTTPS_PROXY and NO_PROXY."
+    ),
+    Setting("user_agent_extra", default="", sentence="Text at the end of the User-Agent header."),
     Setting(
         "use_fips_endpoint",
         ("AWS_USE_FIPS_ENDPOINT",),
         ("use_fips_endpoint",),
         "bool",
         None,
-        "Endpoints of AWS that are validated for FIPS 140.",
+        "Use AWS's endpoints that are validated for FIPS 140.",
     ),
     Setting(
         "use_dualstack_endpoint",
@@ -517,7 +549,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("s3.use_dualstack_endpoint", "use_dualstack_endpoint"),
         "bool",
         None,
-        "Endpoints of AWS that have IPv6 addresses as well.",
+        "Use AWS's endpoints with IPv6.",
     ),
     Setting(
         "use_accelerate_endpoint",
@@ -525,7 +557,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("s3.use_accelerate_endpoint",),
         "bool",
         None,
-        "S3 Transfer Acceleration.",
+        "Use S3 Transfer Acceleration.",
     ),
     Setting(
         "us_east_1_regional_endpoint",
@@ -541,21 +573,21 @@ SETTINGS: tuple[Setting, ...] = (
         "profile_name",
         ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"),
         default="default",
-        sentence="The profile of the shared files.",
+        sentence="Profile of the shared files.",
         owner="Connection",
     ),
     Setting(
         "region_name",
         ("AWS_REGION", "AWS_DEFAULT_REGION"),
         ("region",),
-        sentence="The region that requests are signed for.",
+        sentence="Region that requests are signed for.",
         owner="Connection",
     ),
     Setting(
         "endpoint_url",
         ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
         ("endpoint_url",),
-        sentence="A store other than AWS; `endpoint_url` below `s3 =` of the `services` section comes"
+        sentence="URL of a store other than AWS; `endpoint_url` below `s3 =` of the `services` section comes"
         " before the profile's own.",
         owner="Connection",
     ),
@@ -566,7 +598,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("ignore_configured_endpoint_urls",),
         "bool",
         False,
-        "Endpoints of the environment and of the profile do not count.",
+        "Ignore endpoints of the environment and of the profile.",
         owner="credentials",
     ),
     Setting(
@@ -585,7 +617,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("metadata_service_timeout",),
         "number",
         1.0,
-        "Longest wait for the instance metadata service, seconds.",
+        "Seconds to wait for the instance metadata service.",
         owner="credentials",
     ),
     Setting(
@@ -594,7 +626,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("metadata_service_num_attempts",),
         "int",
         2,
-        "Tries of a request to the instance metadata service.",
+        "Attempts of a request to the instance metadata service.",
         owner="credentials",
     ),
     Setting(
@@ -603,7 +635,7 @@ SETTINGS: tuple[Setting, ...] = (
         (),
         "bool",
         False,
-        "The instance metadata service is not asked.",
+        "Do not use the instance metadata service.",
         owner="credentials",
     ),
     Setting(
@@ -612,7 +644,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("ec2_metadata_v1_disabled",),
         "bool",
         True,
-        "s3po speaks IMDSv2 only.",
+        "No effect: s3po uses IMDSv2 only.",
         owner="credentials",
     ),
     Setting(
@@ -621,7 +653,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("ec2_metadata_service_endpoint",),
         "text",
         None,
-        "Where the instance metadata service is.",
+        "URL of the instance metadata service.",
         owner="credentials",
     ),
     Setting(
@@ -630,7 +662,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("ec2_metadata_service_endpoint_mode",),
         "choice",
         "ipv4",
-        "Which address the instance metadata service is asked at.",
+        "Address family of the instance metadata service's default URL.",
         owner="credentials",
         choices={"ipv4": "ipv4", "ipv6": "ipv6"},
     ),
@@ -662,7 +694,11 @@ IGNORED: Mapping[str, str] = {
 
 
 def settings_table() -> str:
-    """`SETTINGS` as a table in Markdown, for the documentation."""
+    """Format `SETTINGS` as a table in Markdown, for the documentation.
+
+    Returns:
+        str: The table.
+    """
     lines = [
         "| setting | environment | profile | default | |",
         "|---|---|---|---|---|",

@@ -1,4 +1,4 @@
-"""The public API: one object, short verbs."""
+"""The public API: `Connection`, and the mock that takes the place of its store."""
 
 from __future__ import annotations
 
@@ -102,24 +102,52 @@ def _source_by_position(copy: _F) -> _F:
 
 
 class Connection:
-    """A store, and the credentials that requests to it are signed with.
+    """Connection to S3 or to a store that speaks its protocol.
 
-    The first two arguments are an access key id and its secret; without them the AWS_* variables
-    and the shared files are asked, then the services that give AWS's credentials, when the first
-    request is sent. `credentials` gives them by code: a callable that returns `Credentials` (with
-    `expires`, an aware datetime, it is called again before they end), or an object of botocore's with
-    `get_frozen_credentials()`. `endpoint_url` names a store other than AWS. `anonymous=True` signs
-    nothing.
+    It may be shared between greenlets and native threads. Nothing is opened before the first request;
+    `close()` closes the sockets, after which the connection can be used again.
 
-    Most methods take `timeout`: the seconds that the whole call may last, with all its requests, their
-    retries and the waits between them, from when it begins (a batch's call: from when its turn comes). Then
-    DeadlineExceeded is raised, or a TransferError of which it is the `__cause__`; what was uploaded in parts
-    by then is removed. `Config.connect_timeout` and `Config.read_timeout` bound single waits besides.
+    Credentials and settings that are not given come from the environment (AWS_*), the shared files
+    (`~/.aws/credentials`, `~/.aws/config`), and then from the services that issue AWS's credentials, when
+    the first request is sent.
 
-    It may be shared between greenlets and between native threads. Nothing is opened before the
-    first request; `close()` closes the sockets, after which it can be used again.
+    Most methods take `timeout`: seconds for the whole call, with all its requests, their retries and
+    the waits between them; in a batch from the moment at which the call begins to run. When it has
+    passed, the call raises DeadlineExceeded, or a TransferError of which that is the `__cause__`, and
+    removes the parts that it uploaded. `Config.connect_timeout` and `Config.read_timeout` limit single
+    waits.
 
-    Raises ConfigError for settings that cannot be right.
+    Every error that s3po raises by itself is an `S3poError`; see `s3po.errors`.
+
+    Args:
+        aws_access_key_id: Access key ID. It needs `aws_secret_access_key`.
+        aws_secret_access_key: Secret access key.
+        aws_session_token: Session token of temporary credentials.
+        profile_name: Profile of the shared files; AWS_PROFILE or "default" unless given.
+        region_name: Region, as "eu-central-1"; that of the environment or the profile unless given. On
+            AWS a bucket's own region is learned from the first answer.
+        endpoint_url: URL of a store other than AWS, as "https://minio.example.com:9000".
+        credentials: Source of credentials in place of keys: a callable that returns `Credentials`
+            (called again before their `expires`), or botocore credentials, which have
+            `get_frozen_credentials()`.
+        anonymous: True signs nothing, for public buckets.
+        config: Further settings.
+
+    Attributes:
+        client: Low-level client: S3's operations by their own names. Also `conn`.
+
+    Raises:
+        ConfigError: Arguments or settings are wrong or contradict each other.
+        CredentialsError: The profile does not exist, or is broken.
+
+    Example:
+        ::
+
+            conn = s3po.Connection()
+            conn.upload("bucket", "key", "howdy")
+            conn.download("bucket", "key", encoding="utf-8")
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/Welcome.html
     """
 
     __slots__ = ("__weakref__", "_arguments", "_mocks", "_real", "client")
@@ -170,7 +198,6 @@ class Connection:
         )
         region_name = settings.region if region_name is None else region_name
         endpoint_url = settings.endpoint_url if endpoint_url is None else endpoint_url
-        #: The low-level client: S3's operations by their own names. Also `conn`.
         self.client: Client = _client_class(config)(
             endpoint=Endpoint(
                 endpoint_url=endpoint_url,
@@ -223,41 +250,70 @@ class Connection:
     ) -> UploadResult:
         """Store `data` as an object.
 
-        `data` is str (UTF-8, or `encoding`), anything with a buffer (bytes, memoryview, array, ...),
-        a binary or text file or any other object with `read`, a socket, a path (os.PathLike; a str
-        is data), or an iterable of bytes. A file is read from its current position to its end, is
-        left there, and is never closed.
+        Data below `Config.multipart_threshold` (8 MiB) is sent in one PUT. More is uploaded in parts,
+        `Config.max_concurrency` (4) at once, each retried by itself; if a part gives up, the multipart
+        upload is aborted. A file on disk is not read into memory; of any other stream at most
+        `Config.max_concurrency` parts are in memory. The ETag of the answer is compared with the data where
+        it is an MD5 (`Config.check_etags`).
 
-        Less than `Config.multipart_threshold` (8 MiB) goes up in one PUT, the rest in parts of
-        `part_size` (5 MiB to 5 GiB) or more, several at once, each retried by itself; when one gives
-        up, the upload is aborted on the store. `size` is the length in bytes of a stream that cannot
-        tell it. At most `Config.max_concurrency` parts of a stream are in memory; a file on disk is
-        not read into memory.
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            key: Key of the object, at most 1,024 bytes of UTF-8.
+            data: str (encoded as UTF-8, or `encoding`); any buffer (bytes, memoryview, array, ...); a binary
+                or text file, or another object with `read`; a socket; a path as os.PathLike (a str is
+                data); or an iterable of bytes. A file is read from its position to its end, is left there,
+                and is not closed.
+            encoding: Encoding of text; "utf-8" unless given.
+            size: Length in bytes of a stream that cannot tell it.
+            content_type: Media type, as "text/plain".
+            metadata: User metadata, str by str; stored as `x-amz-meta-` headers, at most 2 KB in all.
+            cache_control: `Cache-Control` header that the object is served with.
+            content_disposition: `Content-Disposition` header that the object is served with.
+            content_encoding: `Content-Encoding` header that the object is served with; nothing is compressed
+                by it.
+            content_language: `Content-Language` header that the object is served with.
+            expires: `Expires` header that the object is served with, for caches; S3 deletes nothing then (a
+                lifecycle rule does). An aware datetime, a timedelta from now, of which the date is stored, or
+                a str that is sent as it is.
+            storage_class: "STANDARD", "STANDARD_IA", "GLACIER_IR", ...; the store's default unless given.
+            acl: Canned ACL: "private", "public-read", "bucket-owner-full-control", ...
+            tags: Tags of the object, str by str, at most 10 on AWS.
+            sse: Encryption at rest: "AES256", "aws:kms" or "aws:kms:dsse"; the bucket's default unless given.
+            sse_kms_key_id: ID or ARN of the KMS key, with `sse="aws:kms"`.
+            sse_customer_key: Your own key of 32 bytes (SSE-C); each later read needs it again.
+            checksum: Algorithm of a checksum that the store compares and keeps: "crc32", "crc32c",
+                "crc64nvme", "sha1" or "sha256". Uploads in parts have a CRC of the whole object, but a SHA
+                of the SHAs of the parts.
+            if_match: ETag of the object to replace; any other, or none, is a PreconditionFailed.
+            if_none_match: "*" stores the object only where the key has none yet.
+            part_size: Bytes of a part, 5 MiB to 5 GiB; `Config.part_size` (8 MiB) unless given. Parts are
+                larger where 10,000 of them would not suffice.
+            headers: Further headers by name, in place of those of keyword arguments where both are given.
+            progress: Called with the number of bytes that went out; with a negative one when that many have
+                to be sent again.
+            timeout: Seconds that the whole call may take, its retries and the waits between them included.
+                None (the default) sets no limit.
 
-        `content_type`, `cache_control`, `content_disposition`, `content_encoding`,
-        `content_language`, `expires` (an aware datetime, a timedelta from now, or a str),
-        `storage_class`, `acl` ("private", "public-read", ...), `sse` ("AES256", "aws:kms") and
-        `sse_kms_key_id` are the headers of those names; `metadata` and `tags` are mappings of str;
-        `sse_customer_key` is 32 bytes. `headers` has room for all else, and goes before them.
+        Returns:
+            UploadResult: `bucket`, `key`, `etag` (without quotes), `size` (bytes), `version_id` (None in a
+            bucket without versions), and `parts` (0 for one PUT).
 
-        `checksum` ("crc32", "crc32c", "crc64nvme", "sha1", "sha256") is computed of what is sent,
-        compared by the store, and kept with the object: for parts, of the whole object with a CRC,
-        of the parts' checksums with SHA. The ETag that comes back is compared with what was sent
-        where it is an MD5 (`Config.check_etags`).
-
-        `if_none_match="*"` stores it only where there is nothing yet, `if_match=etag` only over that
-        ETag. `progress` is called with the number of bytes as they go out, a negative one when some
-        have to go again.
-
-        Raises ConfigError before anything is sent, an S3Error or TransportError for one PUT,
-        PreconditionFailed, TransferError for parts, IntegrityError where a file changes meanwhile or
-        the store has other bytes, OutcomeUnknown where a completion or a conditional write may have
-        been performed (`Config.resolve_timeout`).
+        Raises:
+            ConfigError: An argument is wrong; nothing was sent.
+            NoSuchBucket: There is no such bucket.
+            AccessDenied: The credentials may not store the object.
+            PreconditionFailed: `if_match` or `if_none_match` did not hold.
+            S3Error: The store refused the request for another reason; see `code` and `status`.
+            TransportError: One PUT got no complete answer after all retries.
+            TransferError: A part gave up; `part` is its number, `__cause__` the failure. What was uploaded
+                is removed.
+            IntegrityError: The data changed meanwhile, or the store has other bytes.
+            OutcomeUnknown: The answer to a completion or a conditional write was lost, and the store did not
+                tell within `Config.resolve_timeout` whether it was performed.
+            DeadlineExceeded: The call took longer than `timeout`; a TransferError of which it is the
+                `__cause__` for an upload in parts.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
-
-        `timeout` in seconds bounds the whole call: see the class.
-
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
         """
         client = self.client if timeout is None else self._bind_timeout(timeout)
@@ -343,22 +399,76 @@ class Connection:
         resume: bool = False,
         timeout: float | None = None,
     ) -> UploadResult:
-        """Store the file at `path`, as `upload`. Raises OSError where it cannot be read.
-
-        Its Content-Type is guessed by the key's extension unless it is given
-        (`Config.guess_content_type`).
+        """Store the file at `path` as an object, in one PUT or in parts as `upload` does.
 
         With `resume=True` a large file goes on from the parts that the store holds, after a failure, Ctrl-C,
-        `kill -9` or a loss of power: the same call again, in whatever process. Size and time of the file, part
-        size, headers, bucket, key and endpoint must be the same, by a small file in `Config.state_dir`; each
-        part is compared with the file (by its MD5, or the checksum) before it is kept. A file that changed
-        starts anew, which a WARNING says. If it fails, the upload stays open on the store by design, and the
-        error's notes name it: call it again, or `abort_uploads`; a failed condition or wrong bytes abort it.
-        While another process uploads the same file to the same key, and where the small file cannot be
-        written, a WARNING says that the call is one without `resume`. Bytes that are not in a regular file are
-        refused with ConfigError.
+        `kill -9` or a loss of power: make the same call again, in any process. Size and time of the file,
+        part size, headers, bucket, key and endpoint must be the same; a small file in `Config.state_dir`
+        records them. Each part is compared with the file (by its MD5 or checksum) before it is kept. A file
+        that changed starts anew, with a WARNING in the log. If the call fails, the multipart upload stays
+        open on the store, and a note of the error names it: repeat the call, or use `abort_uploads`. A failed
+        condition or wrong bytes abort it. While another process uploads the same file to the same key, and
+        where the record cannot be written, the call goes on without `resume`, with a WARNING. Where the
+        record is lost, the upload starts anew, and a WARNING names the open ones of the key: the store does
+        not tell with which headers they were begun. Bytes that are not in a regular file are a ConfigError.
 
-        `timeout` in seconds bounds the whole call: see the class.
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            key: Key of the object, at most 1,024 bytes of UTF-8.
+            path: Path of the file. With `resume=True` it must be a regular file.
+            content_type: Media type, as "text/plain"; guessed by the extension of the key unless given
+                (`Config.guess_content_type`).
+            metadata: User metadata, str by str; stored as `x-amz-meta-` headers, at most 2 KB in all.
+            cache_control: `Cache-Control` header that the object is served with.
+            content_disposition: `Content-Disposition` header that the object is served with.
+            content_encoding: `Content-Encoding` header that the object is served with; nothing is compressed
+                by it.
+            content_language: `Content-Language` header that the object is served with.
+            expires: `Expires` header that the object is served with, for caches; S3 deletes nothing then (a
+                lifecycle rule does). An aware datetime, a timedelta from now, of which the date is stored, or
+                a str that is sent as it is.
+            storage_class: "STANDARD", "STANDARD_IA", "GLACIER_IR", ...; the store's default unless given.
+            acl: Canned ACL: "private", "public-read", "bucket-owner-full-control", ...
+            tags: Tags of the object, str by str, at most 10 on AWS.
+            sse: Encryption at rest: "AES256", "aws:kms" or "aws:kms:dsse"; the bucket's default unless given.
+            sse_kms_key_id: ID or ARN of the KMS key, with `sse="aws:kms"`.
+            sse_customer_key: Your own key of 32 bytes (SSE-C); each later read needs it again.
+            checksum: Algorithm of a checksum that the store compares and keeps: "crc32", "crc32c",
+                "crc64nvme", "sha1" or "sha256". Uploads in parts have a CRC of the whole object, but a SHA
+                of the SHAs of the parts.
+            if_match: ETag of the object to replace; any other, or none, is a PreconditionFailed.
+            if_none_match: "*" stores the object only where the key has none yet.
+            part_size: Bytes of a part, 5 MiB to 5 GiB; `Config.part_size` (8 MiB) unless given. Parts are
+                larger where 10,000 of them would not suffice.
+            headers: Further headers by name, in place of those of keyword arguments where both are given.
+            progress: Called with the number of bytes that went out; with a negative one when that many have
+                to be sent again.
+            resume: True goes on where an earlier call with the same arguments stopped.
+            timeout: Seconds that the whole call may take, its retries and the waits between them included.
+                None (the default) sets no limit.
+
+        Returns:
+            UploadResult: `bucket`, `key`, `etag` (without quotes), `size` (bytes), `version_id` (None in a
+            bucket without versions), and `parts` (0 for one PUT).
+
+        Raises:
+            OSError: The file cannot be read.
+            ConfigError: An argument is wrong; nothing was sent.
+            NoSuchBucket: There is no such bucket.
+            AccessDenied: The credentials may not store the object.
+            PreconditionFailed: `if_match` or `if_none_match` did not hold.
+            S3Error: The store refused the request for another reason; see `code` and `status`.
+            TransportError: One PUT got no complete answer after all retries.
+            TransferError: A part gave up; `part` is its number, `__cause__` the failure. What was uploaded
+                is removed, with `resume=True` it is kept.
+            IntegrityError: The data changed meanwhile, or the store has other bytes.
+            OutcomeUnknown: The answer to a completion or a conditional write was lost, and the store did not
+                tell within `Config.resolve_timeout` whether it was performed.
+            DeadlineExceeded: The call took longer than `timeout`; a TransferError of which it is the
+                `__cause__` for an upload in parts.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
         """
         client = self.client if timeout is None else self._bind_timeout(timeout)
         from s3po.transfer.sink import path_of
@@ -491,32 +601,51 @@ class Connection:
         progress: Progress | None = None,
         timeout: float | None = None,
     ) -> bytes | str | DownloadResult:
-        """Read an object: its bytes, its text where `encoding` is given, or into `file`.
+        """Read an object: return its bytes or its text, or write it to `file`.
 
-        `file` is a binary file or anything else with `write`; a text file, which gets the text
-        (UTF-8, or `encoding`); or a path (os.PathLike), as `download_file` has it. A file is written
-        from its current position, is left after the last byte, and is never closed; if the
-        download fails, part of it may have been written.
+        Objects of `Config.multipart_threshold` (8 MiB) and more come by parallel ranges, where they go to
+        memory or to a regular file that is not open for appending; all ranges are of one version. A body
+        that breaks is resumed at the byte where it broke. The bytes are those that are stored: nothing is
+        decompressed. Lengths and ranges are checked, and a whole object is compared with its ETag where that
+        is an MD5 (`Config.check_etags`).
 
-        `Config.multipart_threshold` (8 MiB) and more come by parallel ranges where they have
-        somewhere to go (memory, a regular file that is not open for appending); all ranges are of
-        one version, that of the first answer's ETag. A body that breaks is resumed from the byte
-        where it broke. The bytes are those that are stored: nothing is decompressed.
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            key: Key of the object, at most 1,024 bytes of UTF-8.
+            file: Binary file, or another object with `write`; text file, which gets text (decoded as UTF-8,
+                or `encoding`); or a path as os.PathLike, as `download_file` takes it. A file is written from
+                its position, is left after the last byte, and is not closed; after a failure a part of the
+                object may have been written. None returns the object.
+            encoding: Encoding of the text that is returned or written.
+            range: `(start, stop)` in bytes, `stop` exclusive or None for the end; `(-n, None)` for the last
+                n bytes.
+            part_number: Number of one part, from 1, of an object that was uploaded in parts.
+            if_match: ETag that the object must have; PreconditionFailed otherwise.
+            if_none_match: ETag that the object must not have; NotModified otherwise.
+            version_id: Version to read; the current one unless given.
+            sse_customer_key: Key of 32 bytes that the object was encrypted with (SSE-C).
+            headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
+            progress: Called with the number of bytes that came.
+            timeout: Seconds that the whole call may take, its retries and the waits between them included.
+                None (the default) sets no limit.
 
-        `range` is `(start, stop)` in bytes, `stop` exclusive or None, or `(-n, None)` for the last n
-        bytes; `part_number` takes one part of an object that was uploaded in parts. `if_match` and
-        `if_none_match` are ETags. `sse_customer_key` is the key (32 bytes) that the object is
-        encrypted with, where that is the caller's.
+        Returns:
+            bytes, or str where `encoding` is given; with `file` a DownloadResult: `bucket`, `key`, `etag`,
+            `size` (bytes written) and `version_id`.
 
-        Lengths and ranges are checked, and the bytes of a whole object against its ETag where that is
-        an MD5 (`Config.check_etags`). `progress` is called with the number of bytes as they come.
-
-        Raises NoSuchKey and other S3Errors (PreconditionFailed, NotModified, InvalidRange),
-        TransportError, TransferError where a range or the rest of a body gave up or the object
-        changed meanwhile, IntegrityError for wrong bytes, UnicodeDecodeError for bytes that are not
-        in `encoding`, OSError for what the file says.
-
-        `timeout` in seconds bounds the whole call: see the class.
+        Raises:
+            ConfigError: An argument is wrong; nothing was sent.
+            NoSuchKey: There is no such object (NoSuchBucket: no such bucket).
+            PreconditionFailed: `if_match` did not hold.
+            NotModified: `if_none_match` did not hold.
+            InvalidRange: No byte of the object is in `range`.
+            S3Error: The store refused the request for another reason; see `code` and `status`.
+            TransportError: No complete answer came after all retries.
+            TransferError: A range or the rest of a body gave up, or the object changed meanwhile.
+            IntegrityError: The bytes are not those that were stored.
+            UnicodeDecodeError: The bytes are not in `encoding`.
+            OSError: `file` cannot be written.
+            DeadlineExceeded: The call took longer than `timeout`.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
         """
@@ -559,24 +688,55 @@ class Connection:
     ) -> DownloadResult:
         """Read an object into the file at `path`, which appears whole or not at all.
 
-        The bytes go into a file beside it that takes its name at the end, and that is removed if
-        anything fails. A new file gets the permissions of the umask, one that is replaced passes on
-        its own. Folders that are missing are made.
+        The bytes go into a file beside it, which takes its name at the end, or is removed after a failure. A
+        new file gets the permissions of the umask, one that is replaced keeps its own. Missing folders are
+        made. Where the file cannot be replaced by a rename (a mount point, a file system without rename) the
+        bytes are copied into it at the end. A file in a folder that takes no new files is written in place:
+        after a failure its old content may be gone.
 
-        A file that cannot be renamed over (a mount point, a file system without rename) gets the
-        bytes at the end, once they are all there. One in a folder that takes no new files is written
-        in place: if the download fails, its old content may be gone.
+        With `resume=True` the bytes go into `.name.s3po-part` beside the file, which is kept after a failure
+        or the end of the process, with the ETag of the object: the same call again reads the parts of
+        `Config.part_size` that are missing, with If-Match. An object that changed starts anew, with a
+        WARNING in the log; wrong bytes remove the file. While another process downloads into the same file,
+        the call goes on without `resume`, with a WARNING. Each part is synced to disk before it counts, which
+        costs time.
 
-        Arguments and errors are those of `download`; OSError where the file cannot be made.
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            key: Key of the object, at most 1,024 bytes of UTF-8.
+            path: Path of the file. With `resume=True` it must be a regular file, in a folder that takes new
+                files.
+            range: `(start, stop)` in bytes, `stop` exclusive or None for the end; `(-n, None)` for the last
+                n bytes.
+            part_number: Number of one part, from 1, of an object that was uploaded in parts.
+            if_match: ETag that the object must have; PreconditionFailed otherwise.
+            if_none_match: ETag that the object must not have; NotModified otherwise.
+            version_id: Version to read; the current one unless given.
+            sse_customer_key: Key of 32 bytes that the object was encrypted with (SSE-C).
+            headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
+            progress: Called with the number of bytes that came.
+            resume: True goes on where an earlier call stopped; for whole objects only, without `range` and
+                `part_number`.
+            timeout: Seconds that the whole call may take, its retries and the waits between them included.
+                None (the default) sets no limit.
 
-        With `resume=True` the bytes go into `.name.s3po-part` beside the file, which stays where the download
-        fails or the process ends in whatever way, with the object's ETag: the same call again reads the parts
-        of `Config.part_size` that are missing, with If-Match. An object that changed starts anew, which a
-        WARNING says; wrong bytes remove it. While another process downloads into the same file, a WARNING
-        says that the call is one without `resume`. It is for whole objects and regular files, in a folder that
-        takes new files. Each part is brought to the disk before it counts, which costs time.
+        Returns:
+            DownloadResult: `bucket`, `key`, `etag`, `size` (bytes written) and `version_id`.
 
-        `timeout` in seconds bounds the whole call: see the class.
+        Raises:
+            ConfigError: An argument is wrong; nothing was sent.
+            NoSuchKey: There is no such object (NoSuchBucket: no such bucket).
+            PreconditionFailed: `if_match` did not hold.
+            NotModified: `if_none_match` did not hold.
+            InvalidRange: No byte of the object is in `range`.
+            S3Error: The store refused the request for another reason; see `code` and `status`.
+            TransportError: No complete answer came after all retries.
+            TransferError: A range or the rest of a body gave up, or the object changed meanwhile.
+            IntegrityError: The bytes are not those that were stored.
+            OSError: The file cannot be written.
+            DeadlineExceeded: The call took longer than `timeout`.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
         """
         client = self.client if timeout is None else self._bind_timeout(timeout)
         try:
@@ -624,9 +784,28 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> HeadObjectResult:
-        """An object's size, etag, last_modified, metadata, ...; NoSuchKey where there is none.
+        """Get the properties of an object, without its body.
 
-        `timeout` in seconds bounds the whole call: see the class.
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            key: Key of the object, at most 1,024 bytes of UTF-8.
+            version_id: Version to look at; the current one unless given.
+            headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
+            timeout: Seconds that the whole call may take, its retries and the waits between them included.
+                None (the default) sets no limit.
+
+        Returns:
+            HeadObjectResult: `size` (bytes), `etag`, `last_modified`, `content_type`, `metadata`,
+            `storage_class`, `version_id`, `headers`, and more; see `s3po.HeadObjectResult`.
+
+        Raises:
+            NoSuchKey: There is no such object.
+            NoSuchBucket: There is no such bucket.
+            NotFound: The store does not let it be known which of the two is missing.
+            AccessDenied: The credentials may not read the object.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
         """
@@ -642,11 +821,27 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> bool:
-        """True where there is an object of that key.
+        """Check whether there is an object of that key.
 
-        Raises NoSuchBucket where the bucket is missing, AccessDenied where the store will not say.
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            key: Key of the object, at most 1,024 bytes of UTF-8.
+            version_id: Version to look for; the current one unless given.
+            headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
+            timeout: Seconds that the whole call may take, its retries and the waits between them included.
+                None (the default) sets no limit.
 
-        `timeout` in seconds bounds the whole call: see the class.
+        Returns:
+            True where there is one. A delete marker is none.
+
+        Raises:
+            NoSuchBucket: There is no such bucket.
+            AccessDenied: The credentials may not list the bucket, so that the store does not tell.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
         """
         client = self.client if timeout is None else self._bind_timeout(timeout)
         try:
@@ -667,9 +862,31 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> DeleteObjectResult:
-        """Delete an object; that there is none is no error.
+        """Delete an object; deleting one that does not exist is no error.
 
-        `timeout` in seconds bounds the whole call: see the class.
+        In a bucket with versions this puts a delete marker over the object, unless `version_id` names a
+        version.
+
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            key: Key of the object, at most 1,024 bytes of UTF-8.
+            version_id: Version to delete for good.
+            if_match: ETag that the object must have; PreconditionFailed otherwise.
+            headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
+            timeout: Seconds that the whole call may take, its retries and the waits between them included.
+                None (the default) sets no limit.
+
+        Returns:
+            DeleteObjectResult: `version_id` of the version that was deleted or of the delete marker that was
+            made (None in a bucket without versions), and `delete_marker`, True where it is a delete marker.
+
+        Raises:
+            NoSuchBucket: There is no such bucket.
+            AccessDenied: The credentials may not delete the object, or Object Lock holds it.
+            PreconditionFailed: `if_match` did not hold.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
         """
@@ -686,16 +903,26 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> int:
-        """Delete all of `keys`; returns how many there were.
+        """Delete many objects, 1,000 a request and several requests at once.
 
-        Each is a key, a `(key, version_id)`, or what a listing gives: an ObjectInfo, of which the key is
-        taken, or an ObjectVersionInfo, which is deleted for good.
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            keys: Iterable of any length, which is read as the requests go. Each item is a key; a pair `(key,
+                version_id)`; an ObjectInfo of a listing, of which the key is taken; or an
+                ObjectVersionInfo, whose version is deleted for good.
+            headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
+            timeout: Seconds that the whole call may take, its retries and the waits between them included.
+                None (the default) sets no limit.
 
-        Any iterable does, of any length: they go 1,000 a request, several requests at once. Raises
-        DeleteErrors with the error of each key that could not be deleted, in call order; the others
-        are gone then.
+        Returns:
+            int: Number of items in `keys`. Keys without an object count too.
 
-        `timeout` in seconds bounds the whole call: see the class.
+        Raises:
+            DeleteErrors: Some keys could not be deleted: `failures` are their errors in call order, each with
+                its `key`. The others are deleted.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
         """
@@ -711,16 +938,27 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> int:
-        """Delete all objects whose keys begin with `prefix`; returns how many there were.
+        """Delete all objects whose keys begin with `prefix`.
 
-        A folder is a prefix with a slash at its end: `photos` is the beginning of `photos2/`, too. In a
-        bucket with versions delete markers are put over them; `versions=True` deletes all versions and delete
-        markers for good.
+        In a bucket with versions this puts delete markers over the objects, unless `versions=True`.
 
-        Raises ConfigError for an empty prefix (`delete_bucket(force=True)` and `delete_many` do that), and
-        DeleteErrors as `delete_many`.
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            prefix: Prefix of the keys; must not be empty. A folder ends with a slash: "photos" is a prefix of
+                "photos2/a" too. To empty a bucket use `delete_bucket(force=True)` or `delete_many`.
+            versions: True deletes all versions and delete markers for good.
+            headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
+            timeout: Seconds that the whole call may take, its retries and the waits between them included.
+                None (the default) sets no limit.
 
-        `timeout` in seconds bounds the whole call: see the class.
+        Returns:
+            int: Number of objects (with `versions=True`: versions and delete markers) that were deleted.
+
+        Raises:
+            DeleteErrors: Some keys could not be deleted: `failures` are their errors.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
         """
@@ -739,13 +977,26 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> ObjectVersionInfo:
-        """Bring back an object of a bucket with versions; returns the version that is the current one then.
+        """Restore a deleted object of a bucket with versions.
 
-        Deletes the delete markers above its newest version; does nothing to an object that is there.
+        Deletes the delete markers above its newest version. An object that is not deleted stays as it is.
 
-        Raises NoSuchKey where there is no version of it.
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            key: Key of the object, at most 1,024 bytes of UTF-8.
+            headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
+            timeout: Seconds that the whole call may take, its retries and the waits between them included.
+                None (the default) sets no limit.
 
-        `timeout` in seconds bounds the whole call: see the class.
+        Returns:
+            ObjectVersionInfo: The version that is the current one now: `key`, `version_id`, `size`, `etag`,
+            `last_modified`, ...
+
+        Raises:
+            NoSuchKey: There is no version of that key.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/ManagingDelMarkers.html
         """
@@ -761,9 +1012,24 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> dict[str, str]:
-        """An object's tags.
+        """Get the tags of an object.
 
-        `timeout` in seconds bounds the whole call: see the class.
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            key: Key of the object, at most 1,024 bytes of UTF-8.
+            version_id: Version to read; the current one unless given.
+            headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
+            timeout: Seconds that the whole call may take, its retries and the waits between them included.
+                None (the default) sets no limit.
+
+        Returns:
+            dict: Values of the tags by name; empty where there are none.
+
+        Raises:
+            NoSuchKey: There is no such object.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectTagging.html
         """
@@ -781,12 +1047,24 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> None:
-        """Give an object these tags in place of those that it has; none for an empty mapping.
+        """Replace the tags of an object.
+
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            key: Key of the object, at most 1,024 bytes of UTF-8.
+            tags: Tags of the object, str by str, at most 10 on AWS; an empty mapping removes all.
+            version_id: Version to change; the current one unless given.
+            headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
+            timeout: Seconds that the whole call may take, its retries and the waits between them included.
+                None (the default) sets no limit.
+
+        Raises:
+            NoSuchKey: There is no such object.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html
-
-        `timeout` in seconds bounds the whole call: see the class.
-
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjectTagging.html
         """
         client = self.client if timeout is None else self._bind_timeout(timeout)
@@ -830,27 +1108,68 @@ class Connection:
         progress: Progress | None = None,
         timeout: float | None = None,
     ) -> CopyObjectResult:
-        """Make `key` a copy of `source_key`, whatever its size.
+        """Copy an object of any size.
 
-        `source_bucket` is `bucket` unless it is given. `source` is the connection that has it, where that is
-        another store or another account: its bytes come through here then, `Config.max_concurrency` parts of
-        them in memory at most, and are verified before the copy is complete. Without it the store copies
-        by itself; so do the bytes of large objects come through here where it has no UploadPartCopy.
+        Content-Type, Cache-Control, Content-Disposition, Content-Encoding, Content-Language, Expires,
+        metadata and tags are those of the source; each keyword argument of that name replaces just that one
+        (`metadata` and `tags` as a whole). Storage class, ACL and encryption are those of a new object.
+        Objects above 5 GiB are copied in parts, several at once, all of one version of the source; in
+        stores without UploadPartCopy their bytes come through this process.
 
-        Content-Type, Cache-Control and the like,
-        metadata and tags come with it; each of `content_type`, `metadata`, `cache_control`, ...,
-        `tags` replaces just that (`metadata` as a whole), whether it is given so or among `headers`.
-        Storage class, ACL and encryption are those of a new object.
+        Args:
+            bucket: Name of the target's bucket, or the ARN of an access point.
+            key: Key of the copy, at most 1,024 bytes of UTF-8.
+            source_key: Key of the object to copy.
+            source_bucket: Bucket of the object to copy; `bucket` unless given.
+            source: Connection to the source, where it is in another store or of another account. Its bytes come
+                through this process then, with at most `Config.max_concurrency` parts in memory, and are
+                verified. Unless given, the store copies by itself.
+            source_version_id: Version to copy; the current one unless given.
+            source_sse_customer_key: Key of 32 bytes that the source is encrypted with (SSE-C).
+            content_type: Media type, as "text/plain".
+            metadata: User metadata, str by str; stored as `x-amz-meta-` headers, at most 2 KB in all.
+            cache_control: `Cache-Control` header that the object is served with.
+            content_disposition: `Content-Disposition` header that the object is served with.
+            content_encoding: `Content-Encoding` header that the object is served with; nothing is compressed
+                by it.
+            content_language: `Content-Language` header that the object is served with.
+            expires: `Expires` header that the object is served with, for caches; S3 deletes nothing then (a
+                lifecycle rule does). An aware datetime, a timedelta from now, of which the date is stored, or
+                a str that is sent as it is.
+            storage_class: "STANDARD", "STANDARD_IA", "GLACIER_IR", ...; the store's default unless given.
+            acl: Canned ACL: "private", "public-read", "bucket-owner-full-control", ...
+            tags: Tags of the object, str by str, at most 10 on AWS.
+            sse: Encryption at rest: "AES256", "aws:kms" or "aws:kms:dsse"; the bucket's default unless given.
+            sse_kms_key_id: ID or ARN of the KMS key, with `sse="aws:kms"`.
+            sse_customer_key: Your own key of 32 bytes (SSE-C); each later read needs it again.
+            checksum: Algorithm of a checksum that the store compares and keeps: "crc32", "crc32c",
+                "crc64nvme", "sha1" or "sha256". Uploads in parts have a CRC of the whole object, but a SHA
+                of the SHAs of the parts.
+            if_match: ETag that the source must have; PreconditionFailed otherwise.
+            if_none_match: "*" copies only where `key` has no object yet.
+            headers: Further headers by name, in place of those of keyword arguments where both are given.
+            progress: Called with the number of bytes that were copied.
+            timeout: Seconds that the whole call may take, its retries and the waits between them included.
+                None (the default) sets no limit.
 
-        `if_match` is the ETag that the source must have; `if_none_match="*"` copies only where there
-        is nothing yet. Objects of more than 5 GiB are copied in parts, several at once, all of the
-        same version of the source; `progress` is called for each.
+        Returns:
+            CopyObjectResult: `etag`, `last_modified` and `version_id` of the copy.
 
-        Raises OutcomeUnknown where the copy may have been made (`Config.resolve_timeout`).
-
-        `timeout` in seconds bounds the whole call: see the class.
+        Raises:
+            NoSuchKey: There is no such source.
+            NoSuchBucket: One of the buckets does not exist.
+            PreconditionFailed: `if_match` or `if_none_match` did not hold.
+            TransferError: A part gave up; `part` is its number, `__cause__` the failure. The copied parts are
+                removed.
+            IntegrityError: Bytes that came through this process are not those of the source.
+            OutcomeUnknown: The answer was lost, and the store did not tell within `Config.resolve_timeout`
+                whether the copy was made.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
         """
         client = self.client if timeout is None else self._bind_timeout(timeout)
         try:
@@ -921,12 +1240,65 @@ class Connection:
         progress: Progress | None = None,
         timeout: float | None = None,
     ) -> CopyObjectResult:
-        """Copy `source_key` to `key`, then delete the source. Arguments and errors are those of `copy`.
+        """Copy an object as `copy` does, then delete the source.
 
-        Two requests: where the second fails, both objects are there, and its error is raised. Where
-        the source's version is given, just that one is deleted.
+        These are two requests or more: if the deletion fails, both objects are there, and its error is raised.
+        With `source_version_id` just that version of the source is deleted.
 
-        `timeout` in seconds bounds the whole call: see the class.
+        Args:
+            bucket: Name of the target's bucket, or the ARN of an access point.
+            key: Key of the copy, at most 1,024 bytes of UTF-8.
+            source_key: Key of the object to copy.
+            source_bucket: Bucket of the object to copy; `bucket` unless given.
+            source: Connection to the source, where it is in another store or of another account. Its bytes come
+                through this process then, with at most `Config.max_concurrency` parts in memory, and are
+                verified. Unless given, the store copies by itself.
+            source_version_id: Version to copy; the current one unless given.
+            source_sse_customer_key: Key of 32 bytes that the source is encrypted with (SSE-C).
+            content_type: Media type, as "text/plain".
+            metadata: User metadata, str by str; stored as `x-amz-meta-` headers, at most 2 KB in all.
+            cache_control: `Cache-Control` header that the object is served with.
+            content_disposition: `Content-Disposition` header that the object is served with.
+            content_encoding: `Content-Encoding` header that the object is served with; nothing is compressed
+                by it.
+            content_language: `Content-Language` header that the object is served with.
+            expires: `Expires` header that the object is served with, for caches; S3 deletes nothing then (a
+                lifecycle rule does). An aware datetime, a timedelta from now, of which the date is stored, or
+                a str that is sent as it is.
+            storage_class: "STANDARD", "STANDARD_IA", "GLACIER_IR", ...; the store's default unless given.
+            acl: Canned ACL: "private", "public-read", "bucket-owner-full-control", ...
+            tags: Tags of the object, str by str, at most 10 on AWS.
+            sse: Encryption at rest: "AES256", "aws:kms" or "aws:kms:dsse"; the bucket's default unless given.
+            sse_kms_key_id: ID or ARN of the KMS key, with `sse="aws:kms"`.
+            sse_customer_key: Your own key of 32 bytes (SSE-C); each later read needs it again.
+            checksum: Algorithm of a checksum that the store compares and keeps: "crc32", "crc32c",
+                "crc64nvme", "sha1" or "sha256". Uploads in parts have a CRC of the whole object, but a SHA
+                of the SHAs of the parts.
+            if_match: ETag that the source must have; PreconditionFailed otherwise.
+            if_none_match: "*" copies only where `key` has no object yet.
+            headers: Further headers by name, in place of those of keyword arguments where both are given.
+            progress: Called with the number of bytes that were copied.
+            timeout: Seconds that the whole call may take, its retries and the waits between them included.
+                None (the default) sets no limit.
+
+        Returns:
+            CopyObjectResult: `etag`, `last_modified` and `version_id` of the copy.
+
+        Raises:
+            NoSuchKey: There is no such source.
+            NoSuchBucket: One of the buckets does not exist.
+            PreconditionFailed: `if_match` or `if_none_match` did not hold.
+            TransferError: A part gave up; `part` is its number, `__cause__` the failure. The copied parts are
+                removed.
+            IntegrityError: Bytes that came through this process are not those of the source.
+            OutcomeUnknown: The answer was lost, and the store did not tell within `Config.resolve_timeout`
+                whether the copy was made.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
         """
         client = self.client if timeout is None else self._bind_timeout(timeout)
         if (
@@ -982,15 +1354,28 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> None:
-        """Give the object at `source_key` another key in its bucket, whatever its size.
+        """Change the key of an object of any size, within its bucket.
 
-        In a directory bucket in one step (RenameObject); elsewhere, where S3 knows no such step, as `move`
-        does. `if_none_match="*"` does so only where there is nothing yet; an object that is there is
-        replaced otherwise.
+        A directory bucket does it in one step (RenameObject). Elsewhere, where S3 has no such operation, it
+        is a copy and a deletion, as with `move`.
 
-        Raises NoSuchKey, PreconditionFailed, and what `move` does.
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            key: New key of the object. An object of that key is replaced, unless `if_none_match` is given.
+            source_key: Key that the object has now.
+            if_none_match: "*" renames only where `key` has no object yet.
+            headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
+            timeout: Seconds that the whole call may take, its retries and the waits between them included.
+                None (the default) sets no limit.
 
-        `timeout` in seconds bounds the whole call: see the class.
+        Raises:
+            NoSuchKey: There is no object of `source_key`.
+            PreconditionFailed: `if_none_match` did not hold.
+            OutcomeUnknown: The answer was lost, and the store did not tell within `Config.resolve_timeout`
+                whether it was done.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_RenameObject.html
         """
@@ -1028,11 +1413,20 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> None:
-        """Make a bucket, in `region` where one is given; AWS makes it in the connection's otherwise.
+        """Create a bucket.
 
-        Raises Conflict where the name is taken.
+        Args:
+            bucket: Name of the bucket.
+            region: Region of the bucket; that of the connection unless given.
+            headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
+            timeout: Seconds that the whole call may take, its retries and the waits between them included.
+                None (the default) sets no limit.
 
-        `timeout` in seconds bounds the whole call: see the class.
+        Raises:
+            Conflict: The name is taken, by you (`code` is "BucketAlreadyOwnedByYou") or by others.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
         """
@@ -1047,12 +1441,23 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> None:
-        """Delete a bucket that is empty; with `force=True` all that is in it first, all versions included.
+        """Delete a bucket.
 
-        Raises Conflict where it is not empty, NoSuchBucket where there is none, DeleteErrors where
-        something in it cannot be deleted (Object Lock).
+        Args:
+            bucket: Name of the bucket.
+            force: True first deletes all that is in it, all versions included. False (the default) demands
+                that it is empty.
+            headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
+            timeout: Seconds that the whole call may take, its retries and the waits between them included.
+                None (the default) sets no limit.
 
-        `timeout` in seconds bounds the whole call: see the class.
+        Raises:
+            NoSuchBucket: There is no such bucket.
+            Conflict: The bucket is not empty.
+            DeleteErrors: Something in it cannot be deleted (Object Lock).
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucket.html
         """
@@ -1066,11 +1471,23 @@ class Connection:
     def head_bucket(
         self, bucket: str, *, headers: Mapping[str, str] | None = None, timeout: float | None = None
     ) -> BucketInfo:
-        """A bucket's name and, where the store tells it, its region.
+        """Check that a bucket exists and may be used.
 
-        Raises NoSuchBucket where there is none, AccessDenied where it may not be used.
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
+            timeout: Seconds that the whole call may take, its retries and the waits between them included.
+                None (the default) sets no limit.
 
-        `timeout` in seconds bounds the whole call: see the class.
+        Returns:
+            BucketInfo: `name`, and `region` where the store tells it.
+
+        Raises:
+            NoSuchBucket: There is no such bucket.
+            AccessDenied: The credentials may not use the bucket.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
         """
@@ -1084,7 +1501,20 @@ class Connection:
         directory: bool = False,
         headers: Mapping[str, str] | None = None,
     ) -> Iterator[BucketInfo]:
-        """The buckets of the credentials' owner, those of `prefix`. Lazy, as `list`.
+        """List the buckets of the account.
+
+        Args:
+            prefix: Prefix of the names; all buckets unless given.
+            headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
+
+        Yields:
+            BucketInfo: `name`, `creation_date` and, where the store tells it, `region`. A page is requested
+            when it is reached.
+
+        Raises:
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
 
         With `directory` the directory buckets of the endpoint's region, which S3 lists by themselves.
 
@@ -1116,12 +1546,25 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> int:
-        """Abort the open multipart uploads of keys that begin with `prefix`; returns how many there were.
+        """Abort open multipart uploads, and so delete the parts that they hold.
 
-        `older_than` spares those that were initiated later than that long ago, by the store's time, and
-        those of which the store does not say when. Without it uploads that are under way fail.
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            prefix: Prefix of the keys; all uploads unless given.
+            older_than: Least age, by the store's clock, of the uploads to abort; those whose age the store does
+                not tell are spared. Unless given, uploads that are under way fail too.
+            headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
+            timeout: Seconds that the whole call may take, its retries and the waits between them included.
+                None (the default) sets no limit.
 
-        `timeout` in seconds bounds the whole call: see the class.
+        Returns:
+            int: Number of uploads that were aborted.
+
+        Raises:
+            NoSuchBucket: There is no such bucket.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
         """
@@ -1140,14 +1583,28 @@ class Connection:
         parallel: int = 1,
         headers: Mapping[str, str] | None = None,
     ) -> Iterator[ObjectInfo]:
-        """The objects whose keys begin with `prefix`, in the order of their keys' UTF-8.
+        """List the objects whose keys begin with `prefix`, in the order of their keys' UTF-8.
 
-        Lazy: a page of 1,000 is asked for when it is reached. With a `delimiter` ("/") only those
-        that have none after the prefix; `list_prefixes` gives the others' common beginnings.
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            prefix: Prefix of the keys; all objects unless given.
+            delimiter: "/" leaves out the objects in folders below `prefix`: those whose keys have a delimiter
+                after it. `list_prefixes` gives these folders. Not with `parallel`.
+            start_after: Key after which the listing begins.
+            parallel: Number of parts of the listing that are requested at once, 1 (the default) to 1,000.
+                Parts begin at folders, for which a few more requests look; keys without "/" are listed one
+                page after the other. At most 16 pages of each part are in memory.
+            headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
 
-        `parallel` (1 to 1,000) is how many parts of the listing are asked for at once, ahead of the
-        caller; they begin at folders, so that keys without "/" are listed one page after the other. At most
-        16 pages of each are in memory. A few requests more look for the folders.
+        Returns:
+            Iterator of ObjectInfo: `key`, `size` (bytes), `etag`, `last_modified`, `storage_class`, ... A page
+            of 1,000 is requested when it is reached.
+
+        Raises:
+            ConfigError: An argument is wrong.
+            NoSuchBucket: There is no such bucket.
+            S3Error: The store refused a page, at the item at which it is asked for.
+            TransportError: No complete answer came after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
         """
@@ -1169,12 +1626,27 @@ class Connection:
         parallel: int = 1,
         headers: Mapping[str, str] | None = None,
     ) -> Iterator[ObjectInfo]:
-        """The objects whose whole keys match: `conn.glob("bucket", "logs/2026-*/**/*.gz")`.
+        """List the objects whose whole keys match a pattern: `conn.glob("bucket", "logs/2026-*/**/*.gz")`.
 
-        `*` is any text and `?` one character but a slash, `[...]` one of these, `[!...]` one of the others;
-        `**` between slashes is any number of folders. Without `**` folders that do not match are not
-        listed, and each that does is a request or more; from `**` on all keys are, as `list` does with
-        `parallel`. Raises ConfigError for `**` beside other characters.
+        Folders before `**` are listed only where they match, with one request or more for each; from `**` on
+        all keys are listed, as by `list`.
+
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            pattern: `*` matches any text without a slash, `?` one character but a slash, `[...]` one of these
+                characters, `[!...]` one of all others, and `**` between slashes any number of folders.
+            parallel: Number of parts of the listing that are requested at once, 1 (the default) to 1,000, as in
+                `list`.
+            headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
+
+        Returns:
+            Iterator of ObjectInfo: `key`, `size` (bytes), `etag`, `last_modified`, `storage_class`, ...
+
+        Raises:
+            ConfigError: `**` stands beside other characters, or another argument is wrong.
+            NoSuchBucket: There is no such bucket.
+            S3Error: The store refused a page, at the item at which it is asked for.
+            TransportError: No complete answer came after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
         """
@@ -1188,9 +1660,23 @@ class Connection:
         delimiter: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Iterator[ObjectVersionInfo]:
-        """All versions and delete markers of the objects in `prefix`: by key, the newest of each first.
+        """List all versions and delete markers of objects, by key, the newest of each first.
 
-        Lazy, as `list`.
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            prefix: Prefix of the keys; all objects unless given.
+            delimiter: "/" leaves out the objects in folders below `prefix`.
+            headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
+
+        Yields:
+            ObjectVersionInfo: `key`, `version_id`, `is_latest`, `is_delete_marker`, `size` (bytes), `etag`,
+            `last_modified`, ... A page of 1,000 is requested when it is reached.
+
+        Raises:
+            ConfigError: An argument is wrong.
+            NoSuchBucket: There is no such bucket.
+            S3Error: The store refused a page, at the item at which it is asked for.
+            TransportError: No complete answer came after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
         """
@@ -1202,9 +1688,22 @@ class Connection:
     def list_uploads(
         self, bucket: str, prefix: str = "", *, headers: Mapping[str, str] | None = None
     ) -> Iterator[OpenUpload]:
-        """The open multipart uploads of keys that begin with `prefix`, with their age, bytes and parts.
+        """List the open multipart uploads, whose parts are paid for until they are completed or aborted.
 
-        Lazy; each costs a ListParts. What they hold is paid for until they are completed or aborted.
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            prefix: Prefix of the keys; all uploads unless given.
+            headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
+
+        Returns:
+            Iterator of OpenUpload: `key`, `upload_id`, `initiated`, `age`, `size` (bytes of its parts) and
+            `parts` (their number). Each costs a ListParts.
+
+        Raises:
+            ConfigError: An argument is wrong.
+            NoSuchBucket: There is no such bucket.
+            S3Error: The store refused a page, at the item at which it is asked for.
+            TransportError: No complete answer came after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
         """
@@ -1219,7 +1718,23 @@ class Connection:
         start_after: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Iterator[str]:
-        """The "folders" in `prefix`: what keys have in common up to the next `delimiter`, with it.
+        """List the folders in `prefix`: the common beginnings of keys up to the next delimiter.
+
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            prefix: Prefix of the keys, with a slash at its end for a folder; the whole bucket unless given.
+            delimiter: Character, or text, that ends a folder's name.
+            start_after: Key after which the listing begins.
+            headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
+
+        Yields:
+            str: The common beginnings, with the delimiter: "photos/2026/".
+
+        Raises:
+            ConfigError: An argument is wrong.
+            NoSuchBucket: There is no such bucket.
+            S3Error: The store refused a page, at the item at which it is asked for.
+            TransportError: No complete answer came after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
         """
@@ -1231,9 +1746,20 @@ class Connection:
     # The rest
 
     def url(self, bucket: str, key: str, *, version_id: str | None = None) -> str:
-        """An object's own URL, percent-encoded and unsigned: for one that everybody may read.
+        """Build the URL of an object that everybody may read: percent-encoded and unsigned.
 
-        `presign` makes one for others. Sends nothing.
+        Sends nothing. `presign` makes a URL for an object that others may not read.
+
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            key: Key of the object, at most 1,024 bytes of UTF-8.
+            version_id: Version of the object; the current one unless given.
+
+        Returns:
+            str: The URL.
+
+        Raises:
+            ConfigError: An argument is wrong.
 
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
         """
@@ -1249,13 +1775,27 @@ class Connection:
         query: Mapping[str, str | None] | Iterable[tuple[str, str | None]] = (),
         headers: Mapping[str, str] | None = None,
     ) -> str:
-        """A URL by which anyone may do `method` ("GET", "PUT", ...) for `expires` seconds.
+        """Build a URL by which anyone may send a request with your rights, for a limited time.
 
-        At most seven days. `query` is a mapping or pairs: `{"response-content-type": "text/plain"}`.
-        `headers` must be sent with it as they are given here. Sends nothing.
+        Sends nothing. The URL ends with the credentials that sign it, where these end earlier: a
+        UserWarning says so.
 
-        Temporary credentials may end before: then it is good for as long as they are, and a UserWarning
-        says so.
+        Args:
+            method: HTTP method: "GET", "PUT", "HEAD", "DELETE", "POST".
+            bucket: Name of the bucket, or the ARN of an access point.
+            key: Key of the object; None for a request to the bucket.
+            expires: Seconds that the URL is valid, 1 to 604,800 (seven days).
+            query: Query parameters, as a mapping or pairs, such as `{"response-content-type": "text/plain"}`.
+                A value of None is a name alone (`?acl`).
+            headers: Headers that the request must have with just these values (`content-type`,
+                `content-length`, ...).
+
+        Returns:
+            str: The URL.
+
+        Raises:
+            ConfigError: An argument is wrong.
+            CredentialsError: There are no credentials, or they have expired.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
         """
@@ -1272,10 +1812,24 @@ class Connection:
         fields: Mapping[str, str] | None = None,
         conditions: Sequence[Condition] = (),
     ) -> PresignedPost:
-        """A form by which a browser may upload an object for `expires` seconds: its URL and fields.
+        """Build an HTML form by which a browser may upload an object with your rights, for a limited time.
 
-        `key` may end with `${filename}`. `fields` (`acl`, `Content-Type`, ...) are bound to their
-        values; `conditions` bind more, such as `["content-length-range", 1, 1048576]`. Sends nothing.
+        Sends nothing.
+
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            key: Key of the object. It may end with `${filename}`, for which the file's name stands in.
+            expires: Seconds that the form is valid, 1 to 604,800 (seven days).
+            fields: Further fields with their values (`acl`, `Content-Type`, ...), from which an upload must not
+                differ.
+            conditions: Further conditions of the policy, such as `["content-length-range", 1, 1048576]`.
+
+        Returns:
+            PresignedPost: `url` to POST to, and `fields` to send before the field `file`.
+
+        Raises:
+            ConfigError: An argument is wrong.
+            CredentialsError: There are no credentials, or they have expired.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-UsingHTTPPOST.html
         """
@@ -1404,17 +1958,64 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         progress: Progress | None = None,
     ) -> TextReader | BinaryReader | TextWriter | BinaryWriter:
-        """A file-like reader ("r", "rb") or writer ("w", "wb"; "x", "xb" only where there is nothing).
+        """Open an object as a file.
 
-        Text is UTF-8 unless `encoding` says otherwise; `errors` and `newline` are those of Python's
-        `open`. A reader seeks, and fetches what is read; `range` and `version_id` are those of
-        `download`. A writer's object appears when it is closed; when its `with` block is left by an
-        exception, or when it is never closed, nothing appears. It takes the keyword arguments of
-        `upload`; its Content-Type is guessed by the key's extension unless it is given
-        (`Config.guess_content_type`).
+        A reader seeks, and requests the bytes that are read. The object of a writer appears when the file is
+        closed; after an exception in its `with` block, or if it is never closed, nothing appears. A file may
+        be used from any thread, by one at a time. Its `name` is `s3://bucket/key`.
 
-        Its `name` is `s3://bucket/key`, its `mode` the one given. It may be used from any thread, by
-        one at a time.
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            key: Key of the object, at most 1,024 bytes of UTF-8.
+            mode: "r" (the default) and "w" read and write text, "rb" and "wb" bytes; "x" and "xb" write where
+                the key has no object yet.
+            encoding: Encoding of text; "utf-8" unless given.
+            errors: Handling of encoding errors, as in Python's `open`.
+            newline: Handling of line ends, as in Python's `open`.
+            range: `(start, stop)` in bytes, for a reader; the whole object unless given.
+            version_id: Version to read; the current one unless given.
+            content_type: Media type, as "text/plain"; guessed by the extension of the key unless given
+                (`Config.guess_content_type`).
+            metadata: User metadata, str by str; stored as `x-amz-meta-` headers, at most 2 KB in all.
+            cache_control: `Cache-Control` header that the object is served with.
+            content_disposition: `Content-Disposition` header that the object is served with.
+            content_encoding: `Content-Encoding` header that the object is served with; nothing is compressed
+                by it.
+            content_language: `Content-Language` header that the object is served with.
+            expires: `Expires` header that the object is served with, for caches; S3 deletes nothing then (a
+                lifecycle rule does). An aware datetime, a timedelta from now, of which the date is stored, or
+                a str that is sent as it is.
+            storage_class: "STANDARD", "STANDARD_IA", "GLACIER_IR", ...; the store's default unless given.
+            acl: Canned ACL: "private", "public-read", "bucket-owner-full-control", ...
+            tags: Tags of the object, str by str, at most 10 on AWS.
+            sse: Encryption at rest: "AES256", "aws:kms" or "aws:kms:dsse"; the bucket's default unless given.
+            sse_kms_key_id: ID or ARN of the KMS key, with `sse="aws:kms"`.
+            sse_customer_key: Your own key of 32 bytes (SSE-C); each later read needs it again.
+            checksum: Algorithm of a checksum that the store compares and keeps: "crc32", "crc32c",
+                "crc64nvme", "sha1" or "sha256". Uploads in parts have a CRC of the whole object, but a SHA
+                of the SHAs of the parts.
+            if_match: ETag of the object to replace; any other, or none, is a PreconditionFailed.
+            if_none_match: "*" stores the object only where the key has none yet.
+            part_size: Bytes of a part, 5 MiB to 5 GiB; `Config.part_size` (8 MiB) unless given. Parts are
+                larger where 10,000 of them would not suffice.
+            headers: Further headers by name, in place of those of keyword arguments where both are given.
+            progress: Called with the number of bytes that went out; with a negative one when that many have
+                to be sent again.
+
+        Returns:
+            BinaryReader, TextReader, BinaryWriter or TextWriter, by the mode. Readers of bytes have `size`
+            and `etag`; a writer of bytes has `result`, an UploadResult, once it is closed.
+
+        Raises:
+            ConfigError: An argument is wrong, or does not fit the mode.
+            NoSuchKey: There is no object to read.
+            S3Error: The store refused a request; `code` and `status` say why. Errors come from `open` and
+                from the file's methods; `close` raises those of `upload`.
+            TransportError: No complete answer came after all retries.
+            IntegrityError: An object that was read from its begin to its end has wrong bytes.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
         """
         from s3po.file import check_mode, open_reader, open_writer
 
@@ -1496,14 +2097,23 @@ class Connection:
             raise
 
     def path(self, uri: str) -> S3Path:
-        """A bucket, an object, or what keys begin with, as pathlib has paths: `conn.path("s3://bucket/key")`.
+        """Make a path as pathlib has them: of a bucket, an object, or a prefix.
 
         ::
 
             for path in conn.path("s3://bucket/logs").glob("*.txt"):
                 print(path.name, path.read_text())
 
-        Sends nothing. Raises ConfigError for what names no bucket.
+        Sends nothing.
+
+        Args:
+            uri: `s3://bucket/key`, or `bucket/key`.
+
+        Returns:
+            S3Path: The path.
+
+        Raises:
+            ConfigError: `uri` does not name a bucket.
         """
         from s3po.endpoint import check_bucket
         from s3po.paths import S3Path
@@ -1541,7 +2151,7 @@ class Connection:
         progress: Callable[[BatchStats], object] | TextIO | bool | None = None,
         cluster: object = None,
     ) -> Batch:
-        """Many calls at once, `poolsize` requests of them in flight at most.
+        """Make a batch: calls that run at once, at most `poolsize` requests of them in flight.
 
         ::
 
@@ -1549,10 +2159,22 @@ class Connection:
                 for name in names:
                     batch.download_file("bucket", name, name)
 
-        `cluster` is a `dask.distributed.Client`, or the address of a scheduler ("tcp://host:8786"), whose
-        workers perform the calls; see `s3po.cluster.ClusterBatch`. It needs the extra `s3po[dask]`.
+        Args:
+            poolsize: Number of requests in flight at most, 1 to 10,000.
+            raise_errors: True (the default) raises a BatchError at the end of the block where calls failed and
+                their failure was not handled; False leaves them to `batch.failures`.
+            collect: True keeps the results of all calls for `batch.results()`.
+            progress: Callable that gets the `BatchStats` whenever a call has finished; True shows a bar where
+                stderr is a terminal; a text file gets the bar in any case.
+            cluster: `dask.distributed.Client`, or the address of a scheduler ("tcp://host:8786"), whose workers
+                perform the calls; needs the extra `s3po[dask]`.
 
-        See `s3po.Batch`.
+        Returns:
+            Batch: Context manager with the verbs of the connection; see `s3po.Batch`. With `cluster` it is a
+            `s3po.cluster.ClusterBatch`.
+
+        Raises:
+            ConfigError: An argument is wrong, or the extra is missing.
         """
         if cluster is not None:
             from s3po.cluster import ClusterBatch
@@ -1568,51 +2190,62 @@ class Connection:
         return Batch(self, poolsize, raise_errors=raise_errors, collect=collect, progress=progress)
 
     def mock(self, *, serve: bool = False, app: MockS3 | None = None) -> Mock:
-        """Mock of S3 in memory in place of the real store, for tests: `with conn.mock() as mock:`.
+        """Make a mock of S3 in memory that takes the place of the store, for tests.
 
-        `mock.start()` and `mock.stop()` do the same for a `setUp` and `tearDown`. Each has a store
-        of its own that is gone when it stops; they nest. With `serve=True` it is reached over a
-        loopback socket, so that `mock.url` and presigned URLs serve any other client too. `app` is a
-        `MockS3` of one's own, which several connections may share and whose store stays.
+        ::
+
+            with conn.mock() as mock:
+                conn.upload("bucket", "key", "howdy")
+
+        `mock.start()` and `mock.stop()` do the same for a `setUp` and `tearDown`. Mocks nest; each has a store
+        of its own, which is gone when it stops.
+
+        Args:
+            serve: True serves the mock on a loopback socket too, so that other clients reach it by `mock.url`
+                and presigned URLs.
+            app: `MockS3` of your own, which several connections may share, and whose store stays.
+
+        Returns:
+            Mock: The mock, which is off until it is entered or started.
         """
         return Mock(self, serve=serve, app=app)
 
     @property
     def conn(self) -> Client:
-        """The low-level client: S3's operations by their own names, and `request` for any other."""
+        """Low-level client: S3's operations by their own names, and `request` for any other."""
         return self.client
 
     @property
     def auth(self) -> S3Auth:
-        """Signs requests that are not s3po's own: `requests.get(url, auth=conn.auth)`.
+        """`requests.auth.AuthBase` that signs requests of others: `requests.get(url, auth=conn.auth)`.
 
-        It is a `requests.auth.AuthBase`. It uses the credentials of this connection, and its region for
-        hosts that name none.
+        It uses the credentials of this connection, and its region for hosts that name none.
         """
         return self.client.auth
 
     @property
     def session(self) -> S3Session:
-        """The `requests.Session` that all requests of this connection go through.
+        """`requests.Session` that all requests of this connection go through.
 
         `session.mount(prefix, adapter)` lets any requests adapter serve the URLs that begin with
         `prefix` (its default port may be left out); `session.hooks["response"]` takes functions that see
-        each response, before s3po does; `session.get(url)` and the like send a request by hand, on the
+        each response before s3po does; `session.get(url)` and the like send a request by hand on the
         same connections: unsigned (see `auth`), without redirects, cookies or netrc, and with the body's
-        bytes as they are stored. Its adapters are given requests that are signed already: a header that
-        one adds is sent, but not signed. `close()` leaves adapters that others mounted open.
+        bytes as they are stored. Adapters get requests that are signed already: a header that one adds is
+        sent, but not signed. `close()` leaves adapters that others mounted open.
 
-        While a mock is on, it is the mock's.
+        While a mock is on, it is the session of the mock.
         """
         return self.client.session
 
     @property
     def config(self) -> Config:
+        """Settings of this connection, those of the environment and the profile included."""
         return self.client.config
 
     @property
     def stats(self) -> Stats:
-        """Counters of all that went over the wire through this connection."""
+        """Counters of the requests of this connection: `requests`, `retries`, `bytes_sent`, `bytes_received`."""
         return self.client.stats
 
     def close(self) -> None:
@@ -1663,7 +2296,11 @@ class Connection:
 
 
 class Mock:
-    """A mock S3 that takes the place of a connection's store while it is on."""
+    """Mock of S3 that takes the place of a connection's store while it is on; `Connection.mock` makes one.
+
+    Attributes:
+        connection: Connection whose store the mock stands in for.
+    """
 
     __slots__ = ("_app", "_client", "_given", "_serve", "_server", "connection")
 
@@ -1679,7 +2316,14 @@ class Mock:
         self._client: Client | None = None
 
     def start(self) -> Self:
-        """Put it in place, empty unless an app was given. Returns itself."""
+        """Put the mock in place of the store, empty unless `app` was given.
+
+        Returns:
+            Mock: The mock itself.
+
+        Raises:
+            ConfigError: The mock is on already.
+        """
         if self._app is not None:
             raise ConfigError("the mock is on already")
         from s3po.mock import MockS3
@@ -1733,7 +2377,7 @@ class Mock:
         return self
 
     def stop(self) -> None:
-        """Give the connection back what it had before; the mock's objects are gone. Idempotent."""
+        """Give the connection its store back; the objects of the mock are gone. Idempotent."""
         client, self._client = self._client, None
         server, self._server = self._server, None
         self._app = None
@@ -1768,24 +2412,24 @@ class Mock:
 
     @property
     def app(self) -> MockS3:
-        """The store itself, a WSGI app."""
+        """`MockS3` behind the mock, a WSGI application. ConfigError while the mock is off."""
         if self._app is None:
             raise ConfigError("the mock is off: start() it first")
         return self._app
 
     @property
     def faults(self) -> Faults:
-        """The faults that are to be done to requests, as data; see `s3po.mock`."""
+        """Faults to inject into requests; see `s3po.mock.Faults`."""
         return self.app.faults
 
     @property
     def requests(self) -> Requests:
-        """The log of the requests that came."""
+        """Log of the requests that came; see `s3po.mock.Requests`."""
         return self.app.requests
 
     @property
     def url(self) -> str:
-        """The mock's URL: a socket's with `serve=True`, else a name that only this connection knows."""
+        """URL of the mock: that of the socket with `serve=True`, else one that only this connection reaches."""
         self.app  # noqa: B018 - raises where it is off
         return self._server.url if self._server is not None else _MOCK_URL
 
@@ -1807,7 +2451,7 @@ def _add_context(error: S3poError, operation: str, bucket: object, key: object) 
 
 
 def _is_same_store(one: Client, other: Client) -> bool:
-    """True where two clients have one URL, and no mock of its own stands behind either."""
+    """Return True where two clients have one URL, and no mock of its own stands behind either."""
     url = one.endpoint.url
     if url != other.endpoint.url:
         return False

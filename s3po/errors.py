@@ -74,20 +74,23 @@ def _rebuild(cls: type[S3poError], args: tuple[Any, ...], state: dict[str, Any])
 
 
 class S3poError(Exception):
-    """The base of everything that s3po raises on purpose.
+    """Base class of all errors that s3po raises by itself.
 
-    `operation`, `bucket`, `key`, `attempts` and `elapsed` (seconds) are filled in by the layer that
-    knows them, on the error's way up.
+    Attributes:
+        message: Description, without the place.
+        operation: Name of the operation or method: "put_object", "upload"; None where there is none.
+        bucket: Name of the bucket; None where there is none.
+        key: Key of the object; None where there is none.
+        attempts: Number of attempts; 0 when nothing was sent.
+        elapsed: Seconds from the first attempt to the error.
+        unresolved: True where an earlier attempt may have been performed, whatever the last one says.
     """
 
     operation: str | None = None
     bucket: str | None = None
     key: str | None = None
-    #: How often the request was tried; 0 when nothing was sent.
     attempts: int = 0
-    #: Seconds from the first attempt to the error.
     elapsed: float = 0.0
-    #: True where an earlier attempt may have been performed, whatever this last one says.
     unresolved: bool = False
 
     def __init__(self, message: str = "") -> None:
@@ -103,7 +106,18 @@ class S3poError(Exception):
         attempts: int | None = None,
         elapsed: float | None = None,
     ) -> Self:
-        """Say what was being done; what is known already stays. Returns the error itself."""
+        """Add the operation and its place to the error; values that it has already are kept.
+
+        Args:
+            operation: Name of the operation or method.
+            bucket: Name of the bucket.
+            key: Key of the object.
+            attempts: Number of attempts; replaces the one that it has.
+            elapsed: Seconds since the first attempt; replaces those that it has.
+
+        Returns:
+            The error itself.
+        """
         if operation is not None and self.operation is None:
             self.operation = operation
         if bucket is not None and self.bucket is None:
@@ -155,21 +169,24 @@ def _picklable(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class ConfigError(S3poError, ValueError):
-    """The caller's input is wrong; nothing was sent."""
+    """Wrong input of the caller; nothing was sent. It is a ValueError too."""
 
 
 class CredentialsError(S3poError):
-    """No credentials were found (the message lists where was looked), or a source of them is broken."""
+    """No credentials were found (the message lists the sources), or a source of them is broken."""
 
 
 class TransportError(S3poError):
-    """No complete answer came."""
+    """No complete answer came.
 
-    #: False only where it is certain that no byte of the request left this machine.
+    Attributes:
+        request_sent: False only where it is certain that no byte of the request left this machine.
+        stale: True where an idle connection turned out to be closed before any byte of an answer came.
+        permanent: True where a retry cannot help: a certificate that is not trusted, a proxy that refuses.
+    """
+
     request_sent: bool = True
-    #: True where a kept-alive connection turned out to be closed before any byte of an answer came.
     stale: bool = False
-    #: True where another try cannot help: a certificate that is not trusted, a proxy that refuses.
     permanent: bool = False
 
     def __init__(
@@ -187,7 +204,7 @@ class TransportError(S3poError):
 
 
 class ConnectionFailed(TransportError, ConnectionError):
-    """The connection could not be made, or broke."""
+    """The connection could not be made, or broke. It is a ConnectionError too."""
 
 
 class CertificateError(ConnectionFailed):
@@ -205,25 +222,34 @@ class ProxyError(ConnectionFailed):
 
 
 class TransportTimeout(TransportError, TimeoutError):
-    """Connecting, sending or waiting for bytes took longer than its timeout."""
+    """Connecting, sending or waiting for bytes took longer than its timeout. It is a TimeoutError too."""
 
 
 class DeadlineExceeded(TransportTimeout):
-    """A whole call, its retries included, took longer than its `timeout=` allows.
+    """A whole call, its retries included, took longer than its `timeout=`.
 
-    The message says what was under way; `__cause__` is the last failure, where there was one.
+    The message tells what was under way; `__cause__` is the last failure, if there was one.
     """
 
 
 class IncompleteBody(TransportError, ConnectionError):
-    """The answer's body ended before the length that its head had announced."""
+    """The body of an answer ended before the length that its head had announced."""
 
 
 class S3Error(S3poError):
     """The store answered with an error.
 
-    `code` is S3's (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html); where an
-    answer has no body, as with HEAD, it is derived from the status.
+    https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+
+    Attributes:
+        code: S3's error code: "NoSuchKey", "SlowDown", ...; derived from the status where the answer has no
+            body, as with HEAD.
+        status: HTTP status.
+        message: S3's message.
+        request_id: S3's ID of the request, for its support; None where there is none.
+        host_id: S3's ID of the server; None where there is none.
+        headers: Headers of the answer, by name in lower case.
+        fields: Further elements of the error document (`Region`, `Condition`, ...).
     """
 
     def __init__(
@@ -242,9 +268,7 @@ class S3Error(S3poError):
         self.status = status
         self.request_id = request_id
         self.host_id = host_id
-        #: The answer's headers, names in lower case.
         self.headers: dict[str, str] = dict(headers or {})
-        #: The other elements of the error document (Region, Condition, ...).
         self.fields: dict[str, str] = dict(fields or {})
 
     def _what(self) -> str:
@@ -256,7 +280,7 @@ class S3Error(S3poError):
 
 
 class NotFound(S3Error, FileNotFoundError):
-    """404: there is no such bucket, key, version or upload."""
+    """404: there is no such bucket, key, version or upload. It is a FileNotFoundError too."""
 
     errno = _errno.ENOENT
 
@@ -274,7 +298,7 @@ class NoSuchUpload(NotFound):
 
 
 class AccessDenied(S3Error, PermissionError):
-    """401 or 403: wrong or missing rights, signature or key."""
+    """401 or 403: wrong or missing rights, signature or key. It is a PermissionError too."""
 
     errno = _errno.EACCES
 
@@ -292,13 +316,13 @@ class InvalidRange(S3Error):
 
 
 class Conflict(S3Error, FileExistsError):
-    """409: what was asked for clashes with what is there."""
+    """409: the request conflicts with the state of the store. It is a FileExistsError too."""
 
     errno = _errno.EEXIST
 
 
 class Throttled(S3Error):
-    """SlowDown and its kin: the store asks for fewer requests."""
+    """429, SlowDown and the like: the store asks for fewer requests."""
 
 
 class ServerError(S3Error):
@@ -306,7 +330,11 @@ class ServerError(S3Error):
 
 
 class MalformedResponse(S3poError):
-    """Response that is not S3's: broken XML, a proxy's HTML, an empty 200."""
+    """The answer is not one of S3: broken XML, a proxy's HTML, an empty 200.
+
+    Attributes:
+        status: HTTP status; 0 where it is not known.
+    """
 
     status: int = 0
 
@@ -316,11 +344,15 @@ class MalformedResponse(S3poError):
 
 
 class IntegrityError(S3poError):
-    """Bytes are not the bytes that they should be: wrong length, range, ETag or checksum."""
+    """Bytes are not those that they should be: wrong length, range, ETag or checksum."""
 
 
 class TransferError(S3poError):
-    """A transfer of many requests failed; `__cause__` is the first failure, `part` its part number."""
+    """A transfer of many requests failed; `__cause__` is the first failure.
+
+    Attributes:
+        part: Number of the part that failed; None where it was no part.
+    """
 
     part: int | None = None
 
@@ -330,11 +362,13 @@ class TransferError(S3poError):
 
 
 class OutcomeUnknown(TransferError):
-    """Unknown outcome: the store may or may not have performed a completion, copy or conditional write.
+    """The store may or may not have performed a completion, a copy or a conditional write.
 
-    Neither an abort nor a repeat was sent: the object may be there, or come to be there later.
-    `upload_id` is the multipart upload's, for a look at it by `list_parts` (None where there is none);
-    `seen` is a sentence on what was found when it was looked for.
+    The answer was lost. Neither an abort nor a retry was sent: the object may be there, or appear later.
+
+    Attributes:
+        upload_id: ID of the multipart upload, for `list_parts`; None where there is none.
+        seen: Sentence on what was found when the store was asked; empty where it was not.
     """
 
     def __init__(
@@ -358,7 +392,11 @@ class OutcomeUnknown(TransferError):
 
 
 class DeleteErrors(S3poError):
-    """Some keys could not be deleted; `failures` are their errors in call order, each with its `.key`."""
+    """Some keys could not be deleted.
+
+    Attributes:
+        failures: Errors in call order, each with its `key`.
+    """
 
     def __init__(self, message: str = "", failures: Sequence[S3poError] = ()) -> None:
         super().__init__(message)
@@ -371,23 +409,32 @@ class Cancelled(S3poError):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A call of a batch that failed: what was called, on what, and how it ended."""
+    """A call of a batch that failed.
 
-    #: The face's name: "upload", "download_file", ...
+    Attributes:
+        verb: Name of the method: "upload", "download_file", ...
+        bucket: Name of the bucket; None where the call has none.
+        key: Key of the object; None for `delete_many`, whose DeleteErrors has its keys.
+        exception: Exception that the call failed with.
+    """
+
     verb: str
     bucket: str | None
-    #: None for `delete_many`, whose DeleteErrors names its keys.
     key: str | None
     exception: Exception
 
 
 class BatchError(S3poError, ExceptionGroup[Exception]):
-    """Calls of a batch failed: `failures` tells each of them, in call order.
+    """Calls of a batch failed.
 
-    As an ExceptionGroup it has the exceptions alone in `exceptions`, and works with `except*`.
+    As an ExceptionGroup it has their exceptions in `exceptions`, and works with `except*`.
+
+    Attributes:
+        failures: Failures in call order: `verb`, `bucket`, `key`, `exception`.
     """
 
     def __new__(cls, message: str, failures: Sequence[Failure | Exception]) -> Self:
+        """Make the group, whose `exceptions` are those of the failures."""
         return ExceptionGroup.__new__(cls, message, [_exception_of(each) for each in failures])
 
     def __init__(self, message: str, failures: Sequence[Failure | Exception]) -> None:
@@ -396,6 +443,14 @@ class BatchError(S3poError, ExceptionGroup[Exception]):
         self.failures: tuple[Failure, ...] = tuple(map(_failure_of, failures))
 
     def derive(self, excs: Sequence[Any], /) -> BatchError:  # type: ignore[override]
+        """Make an error of some of the exceptions, as `split` and `except*` do.
+
+        Args:
+            excs: Exceptions of this group.
+
+        Returns:
+            BatchError: The new group.
+        """
         known = {id(failure.exception): failure for failure in self.failures}
         return BatchError(self.message, [known.get(id(error), error) for error in excs])
 
@@ -461,7 +516,15 @@ THROTTLING_CODES = frozenset(
 
 
 def error_class(status: int, code: str) -> type[S3Error]:
-    """The class for an answer's status and S3 code."""
+    """Find the class for an answer's status and S3 code.
+
+    Args:
+        status: HTTP status.
+        code: S3's error code.
+
+    Returns:
+        S3Error or a subclass of it.
+    """
     found = _BY_CODE.get(code)
     if found is not None:
         return found

@@ -34,7 +34,20 @@ MODES = ("r", "rt", "rb", "w", "wt", "wb", "x", "xt", "xb")
 def check_mode(
     mode: object, encoding: object, errors: object, newline: object
 ) -> tuple[bool, bool]:
-    """True for a mode that reads, and for one of bytes; ConfigError for what `open` would refuse."""
+    """Check the mode and the text arguments of `Connection.open`.
+
+    Args:
+        mode: Mode of the file.
+        encoding: Encoding; None for a binary file.
+        errors: Handling of encoding errors; None for a binary file.
+        newline: Handling of line ends; None for a binary file.
+
+    Returns:
+        Two bools: True for a mode that reads, True for one of bytes.
+
+    Raises:
+        ConfigError: An argument is wrong, or does not fit the mode.
+    """
     if not isinstance(mode, str) or mode not in MODES:
         raise ConfigError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
     binary = mode.endswith("b")
@@ -65,7 +78,7 @@ def open_reader(
     version_id: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> TextReader | BinaryReader:
-    """A file that reads an object; see `Connection.open`."""
+    """Open an object for reading; see `Connection.open`."""
     raw = ObjectReader(client, bucket, key, range=range, version_id=version_id, headers=headers)
     reader = BinaryReader(raw)
     if mode.endswith("b"):
@@ -89,7 +102,7 @@ def open_writer(
     headers: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> TextWriter | BinaryWriter:
-    """A file that writes an object; see `Connection.open`."""
+    """Open an object for writing; see `Connection.open`."""
     check_bucket(bucket)
     check_key(key)
     progress = guard_progress(progress)
@@ -115,12 +128,17 @@ def open_writer(
 
 
 class ObjectReader(io.RawIOBase):
-    """The bytes of one object, or of a range of it, of the version that was there when it was opened.
+    """Unbuffered reader of one object, or a range of it, of the version that was there when it was opened.
 
     It may be used from any thread, by one at a time.
+
+    Attributes:
+        name: `s3://bucket/key`.
+        mode: "rb".
+        size: Length in bytes of what can be read.
+        etag: ETag of the object, without quotes.
     """
 
-    #: As files of `open` have them.
     mode = "rb"
 
     def __init__(
@@ -178,16 +196,31 @@ class ObjectReader(io.RawIOBase):
         self._hashed = 0
 
     def readable(self) -> bool:
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
+        """Return True."""
         return True
 
     def tell(self) -> int:
+        """Return the position in bytes."""
         self._check_open()
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Set the position, without a request.
+
+        Args:
+            offset: Bytes from the place that `whence` names.
+            whence: `io.SEEK_SET` (the default), `io.SEEK_CUR` or `io.SEEK_END`.
+
+        Returns:
+            int: The new position in bytes.
+
+        Raises:
+            ValueError: The position would be negative, or `whence` is wrong.
+        """
         self._check_open()
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}.get(whence)
         if base is None:
@@ -198,6 +231,19 @@ class ObjectReader(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: Any, /) -> int:
+        """Read bytes into a buffer.
+
+        Args:
+            buffer: Writable buffer.
+
+        Returns:
+            int: Number of bytes, at most those that the buffer holds; 0 at the end.
+
+        Raises:
+            S3Error: The store refused the request.
+            TransferError: The body gave up after all retries, or the object has changed.
+            IntegrityError: The object was read from its begin to its end, and its bytes are wrong.
+        """
         self._check_open()
         view = memoryview(buffer).cast("B")
         position = self._position
@@ -244,13 +290,21 @@ class ObjectReader(io.RawIOBase):
             raise ValueError("I/O operation on closed file")
 
     def close(self) -> None:
+        """Close the file and its body. Idempotent."""
         if not self.closed:
             self._drop()
             super().close()
 
 
 class BinaryReader(io.BufferedReader):
-    """A reader of bytes, with all that Python's binary files have; `size` and `etag` are the object's."""
+    """Buffered reader of bytes, with all methods of Python's binary files; see `Connection.open`.
+
+    Attributes:
+        name: `s3://bucket/key`.
+        mode: "rb".
+        size: Length in bytes of what can be read.
+        etag: ETag of the object, without quotes.
+    """
 
     def __init__(self, raw: ObjectReader, buffer_size: int = 64 * KiB) -> None:
         super().__init__(raw, buffer_size)
@@ -259,17 +313,27 @@ class BinaryReader(io.BufferedReader):
 
 
 class TextReader(io.TextIOWrapper):
-    """A reader of str, with all that Python's text files have."""
+    """Reader of text, with all methods of Python's text files; see `Connection.open`.
+
+    Attributes:
+        name: `s3://bucket/key`.
+        mode: Mode that it was opened with.
+    """
 
     mode: str
 
 
 class BinaryWriter(io.BufferedIOBase):
-    """A writer of bytes: in parts as soon as there is enough for one, and an object when it is closed.
+    """Writer of bytes, which uploads parts as they fill, and makes the object when it is closed.
 
-    Leaving its `with` block by an exception, `abort()`, or never closing it leaves nothing behind. It
-    may be used from any thread, by one at a time; in a child of the process that opened it, it stores
-    nothing.
+    After an exception in its `with` block, after `abort()`, or if it is never closed, nothing is stored. It
+    may be used from any thread, by one at a time. In a child of the process that opened it, `write` and
+    `close` raise ValueError, and nothing is sent: the parent goes on with it.
+
+    Attributes:
+        name: `s3://bucket/key`.
+        mode: Mode that it was opened with.
+        result: UploadResult of the stored object, once the file is closed; None before.
     """
 
     def __init__(
@@ -289,17 +353,31 @@ class BinaryWriter(io.BufferedIOBase):
         self._tasks: TaskGroup | None = None
         self._begun = False
         self._ended = False
-        #: The stored object's ETag and size, once it is closed.
         self.result: UploadResult | None = None
 
     def writable(self) -> bool:
+        """Return True."""
         return True
 
     def tell(self) -> int:
+        """Return the number of bytes that were written."""
         self._check_open()
         return self._written
 
     def write(self, data: ReadableBuffer, /) -> int:
+        """Write bytes; may wait until a part is uploaded.
+
+        Args:
+            data: Any buffer.
+
+        Returns:
+            int: Number of bytes, all of them.
+
+        Raises:
+            ValueError: The file is closed, or an earlier write has failed.
+            S3Error: The store refused a part; the upload is aborted.
+            TransferError: A part gave up after all retries; the upload is aborted.
+        """
         self._check_open()
         if isinstance(data, str):
             raise TypeError("a bytes-like object is required, not 'str'")
@@ -339,7 +417,7 @@ class BinaryWriter(io.BufferedIOBase):
             raise
 
     def abort(self) -> None:
-        """Drop all that was written; the object stays as it was, or absent."""
+        """Drop all that was written, and close the file; the object stays as it was, or absent."""
         self._abort(None)
         super().close()
 
@@ -356,6 +434,7 @@ class BinaryWriter(io.BufferedIOBase):
             self._upload.abort(error if error is not None else Exception())
 
     def close(self) -> None:
+        """Store the object, and close the file. Idempotent. Errors are those of `Connection.upload`."""
         if self.closed:
             return
         try:
@@ -367,9 +446,9 @@ class BinaryWriter(io.BufferedIOBase):
     def _commit(self) -> None:
         upload = self._upload
         if upload.forked:
-            # The parent process goes on with it.
+            # Whoever closes it to have an object must learn that there is none.
             self._ended = True
-            return
+            raise self._forked()
         body: BytesLike = self._buffer
         try:
             if self._begun:
@@ -391,7 +470,13 @@ class BinaryWriter(io.BufferedIOBase):
         if self._ended:
             raise ValueError("the upload has failed, nothing more can be written")
         if self._upload.forked:
-            raise ValueError("the file was opened by the parent process, which goes on with it")
+            raise self._forked()
+
+    def _forked(self) -> ValueError:
+        return ValueError(
+            f"{self.name} was opened by the parent process, which goes on with it: nothing is stored "
+            "by this one"
+        )
 
     def __exit__(
         self,
@@ -418,23 +503,29 @@ class BinaryWriter(io.BufferedIOBase):
 
 
 class TextWriter(io.TextIOWrapper):
-    """A writer of str; as with `BinaryWriter`, nothing appears unless it is closed in good order."""
+    """Writer of text, with all methods of Python's text files; stores as `BinaryWriter` does.
+
+    Attributes:
+        name: `s3://bucket/key`.
+        mode: Mode that it was opened with.
+    """
 
     mode: str
 
     def abort(self) -> None:
-        """Drop all that was written; the object stays as it was, or absent."""
+        """Drop all that was written, and close the file; the object stays as it was, or absent."""
         cast(BinaryWriter, self.buffer).abort()
 
     @property
     def result(self) -> UploadResult | None:
-        """The stored object's ETag and size, once it is closed."""
+        """UploadResult of the stored object, once the file is closed; None before."""
         return cast(BinaryWriter, self.buffer).result
 
     def close(self) -> None:
+        """Store the object, and close the file. Idempotent. Errors are those of `Connection.upload`."""
         writer = cast(BinaryWriter, self.buffer)
         if writer._upload.forked:
-            # What is not flushed yet is the parent process's.
+            # What is not flushed yet is the parent process's; closed, it is not flushed at the end.
             writer.close()
         else:
             super().close()

@@ -1,6 +1,6 @@
 """Results of operations: `...Result` is an answer, `...Info` a description.
 
-ETags are without quotes, times are aware UTC datetimes, sizes are bytes.
+ETags are without quotes, times are aware datetimes in UTC, sizes are bytes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from s3po.errors import MalformedResponse, S3poError
 
 
 def unquote_etag(etag: str) -> str:
-    """An ETag as the wire has it, without its quotes (and a weak one's `W/`)."""
+    """Strip an ETag of a header of its quotes, and a weak one of `W/`."""
     if etag[:1] == '"' and etag[-1:] == '"' and len(etag) > 1:
         return etag[1:-1]
     return etag.removeprefix("W/").strip('"')
@@ -30,7 +30,7 @@ _MONTHS = {
 
 
 def parse_http_date(text: str) -> datetime | None:
-    """`Wed, 12 Oct 2009 17:50:00 GMT`; None for anything else."""
+    """Parse `Wed, 12 Oct 2009 17:50:00 GMT`; None for anything else."""
     try:
         _, day, month, year, clock, zone = text.split()
         hour, minute, second = clock.split(":")
@@ -47,7 +47,7 @@ _parse_restore = re.compile(r'ongoing-request="(true|false)"(?:, *expiry-date="(
 
 
 def parse_restore(text: str) -> RestoreInfo | None:
-    """The header `x-amz-restore`: `ongoing-request="false", expiry-date="Fri, 21 Dec 2012 00:00:00 GMT"`."""
+    """Parse `x-amz-restore`: `ongoing-request="false", expiry-date="Fri, 21 Dec 2012 00:00:00 GMT"`."""
     found = _parse_restore(text)
     if found is None:
         return None
@@ -60,56 +60,87 @@ def _parse_count(text: str | None) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """An access key; the secrets stay out of its repr."""
+    """An access key and its secret; the secrets are not in its repr.
+
+    Attributes:
+        access_key: Access key ID.
+        secret_key: Secret access key.
+        token: Session token of temporary credentials; None for lasting ones.
+        source: Place where they were found: "explicit", "environment", "profile 'x' of
+            ~/.aws/credentials", ...
+        expires: Aware datetime at which they end; None where they do not, or it is not known.
+    """
 
     access_key: str
     secret_key: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
-    #: Where it was found: "explicit", "environment", "profile 'x' of ~/.aws/credentials", ...
     source: str = "explicit"
-    #: When they end, aware; None where that is not known, or never.
     expires: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RetryInfo:
-    """A request that failed and is about to be tried again: what `Config.on_retry` is called with."""
+    """A request that failed and is about to be sent again; the argument of `Config.on_retry`.
+
+    Attributes:
+        operation: Name of the operation: "put_object", ...
+        bucket: Name of the bucket; None where there is none.
+        key: Key of the object; None where there is none.
+        error: Failure of the last attempt; it holds no secret.
+        attempt: Number of the attempt that failed, from 1.
+        max_attempts: Number of attempts at most. Attempts to connect may go on beyond it, for
+            `Config.connect_patience` seconds.
+        delay: Seconds until the next attempt.
+    """
 
     operation: str
     bucket: str | None
     key: str | None
-    #: Why: the failure of the attempt before. It holds no secret.
     error: S3poError
-    #: The attempt that failed, from 1, and the most that there are. Tries to connect go on beyond it for
-    #: as long as `Config.connect_patience` says.
     attempt: int
     max_attempts: int
-    #: Seconds until the next attempt.
     delay: float
 
 
 @dataclass(frozen=True, slots=True)
 class RequestInfo:
-    """An attempt of a request and its outcome: what `Config.on_request` is called with."""
+    """An attempt of a request and its outcome; the argument of `Config.on_request`.
+
+    Attributes:
+        operation: Name of the operation: "put_object", ...
+        bucket: Name of the bucket; None where there is none.
+        key: Key of the object; None where there is none.
+        status: HTTP status of the answer; None where none came.
+        attempt: Number of the attempt, from 1.
+        seconds: Seconds until the answer was there, or its head where the body is streamed; waiting for
+            the limits of a batch is included.
+        bytes_sent: Body bytes that were sent.
+        bytes_received: Body bytes that were received, or that the head announced where the body is
+            streamed.
+        error: Failure where no answer came, else None; it holds no secret.
+    """
 
     operation: str
     bucket: str | None
     key: str | None
-    #: Of the answer; None where none came.
     status: int | None
-    #: From 1; more than 1 for one that is tried again.
     attempt: int
-    #: Until the answer was there, or its head where the body is streamed; waiting in a batch's limits counts.
     seconds: float
-    #: Body bytes; those that the head announced where the body is streamed.
     bytes_sent: int
     bytes_received: int
-    #: Why no answer came; None where one did, of whatever status. It holds no secret.
     error: S3poError | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BucketInfo:
+    """A bucket.
+
+    Attributes:
+        name: Name of the bucket.
+        creation_date: Aware datetime of its creation; None where the answer does not have it.
+        region: Region of the bucket; None where the store does not tell it.
+    """
+
     name: str
     creation_date: datetime | None = None
     region: str | None = None
@@ -117,16 +148,34 @@ class BucketInfo:
 
 @dataclass(frozen=True, slots=True)
 class RestoreInfo:
-    """The state of a copy that was asked back from an archive (RestoreObject)."""
+    """State of the copy of an archived object that RestoreObject makes.
+
+    Attributes:
+        in_progress: True while the copy is being made.
+        expires: Aware datetime at which the copy is removed; None while it is being made.
+    """
 
     in_progress: bool
-    #: When the copy goes away again; None while it is not there yet.
     expires: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """One object of a listing."""
+    """An object of a listing.
+
+    Attributes:
+        key: Key of the object.
+        size: Length in bytes.
+        etag: ETag, without quotes.
+        last_modified: Aware datetime of its creation; None where the store does not tell it.
+        storage_class: "STANDARD", "GLACIER", ...
+        owner_id: ID of its owner, where the listing has it (`list_objects_v2(fetch_owner=True)`).
+        checksum_algorithms: Algorithms of its checksums in lower case ("crc64nvme"), where the store tells
+            them.
+        checksum_type: "FULL_OBJECT" or "COMPOSITE"; None where there is no checksum.
+        restore: State of a restored copy, with the header `x-amz-optional-object-attributes:
+            RestoreStatus`.
+    """
 
     key: str
     size: int
@@ -134,23 +183,30 @@ class ObjectInfo:
     last_modified: datetime | None = None
     storage_class: str = "STANDARD"
     owner_id: str | None = None
-    #: In lower case ("crc64nvme"), as far as the store names them.
     checksum_algorithms: tuple[str, ...] = ()
-    #: "FULL_OBJECT" or "COMPOSITE".
     checksum_type: str | None = None
-    #: Named where the header `x-amz-optional-object-attributes: RestoreStatus` asks for it.
     restore: RestoreInfo | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectVersionInfo:
-    """One version of an object, or a delete marker, of a listing of versions."""
+    """A version of an object, or a delete marker, of a listing of versions.
+
+    Attributes:
+        key: Key of the object.
+        version_id: ID of the version; "null" for one that was stored while the bucket had no versioning.
+        is_latest: True for the current version.
+        is_delete_marker: True for a delete marker, whose `size` is 0 and whose `etag` is empty.
+        size: Length in bytes.
+        etag: ETag, without quotes.
+        last_modified: Aware datetime of its creation; None where the store does not tell it.
+        storage_class: "STANDARD", "GLACIER", ...
+        owner_id: ID of its owner, where the listing has it.
+    """
 
     key: str
-    #: "null" for what was stored while the bucket had no versioning.
     version_id: str
     is_latest: bool
-    #: Its size is 0 and its ETag empty then.
     is_delete_marker: bool
     size: int = 0
     etag: str = ""
@@ -161,6 +217,14 @@ class ObjectVersionInfo:
 
 @dataclass(frozen=True, slots=True)
 class ListBucketsResult:
+    """A page of a listing of buckets.
+
+    Attributes:
+        buckets: Buckets of the page.
+        owner_id: ID of their owner.
+        continuation_token: Token of the next page; None on the last one.
+    """
+
     buckets: tuple[BucketInfo, ...]
     owner_id: str | None = None
     continuation_token: str | None = None
@@ -168,7 +232,15 @@ class ListBucketsResult:
 
 @dataclass(frozen=True, slots=True)
 class ListVersionsResult:
-    """One page of a listing of versions, in the store's order: by key, the newest of each first."""
+    """A page of a listing of versions: by key, the newest of each first.
+
+    Attributes:
+        versions: Versions and delete markers of the page.
+        common_prefixes: Common beginnings of keys, with a delimiter.
+        is_truncated: True where another page follows.
+        next_key_marker: Key marker of the next page.
+        next_version_id_marker: Version marker of the next page.
+    """
 
     versions: tuple[ObjectVersionInfo, ...]
     common_prefixes: tuple[str, ...] = ()
@@ -179,7 +251,14 @@ class ListVersionsResult:
 
 @dataclass(frozen=True, slots=True)
 class ListObjectsResult:
-    """One page of a listing, v1 or v2. `next_token` is the next continuation token (v2) or marker (v1)."""
+    """A page of a listing of objects, of ListObjectsV2 or ListObjects.
+
+    Attributes:
+        objects: Objects of the page.
+        common_prefixes: Common beginnings of keys, with a delimiter.
+        is_truncated: True where another page follows.
+        next_token: Continuation token (ListObjectsV2) or marker (ListObjects) of the next page.
+    """
 
     objects: tuple[ObjectInfo, ...]
     common_prefixes: tuple[str, ...] = ()
@@ -188,7 +267,7 @@ class ListObjectsResult:
 
 
 class _HeadersResult:
-    """An answer that is all in its headers; what is never looked at is never parsed."""
+    """An answer that is all in its headers, which are parsed when they are read."""
 
     __slots__ = ("_headers",)
 
@@ -197,16 +276,17 @@ class _HeadersResult:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """All headers of the answer, names in lower case."""
+        """All headers of the answer by name in lower case."""
         return self._headers
 
     @property
     def etag(self) -> str:
-        """Without quotes; empty where the store names none."""
+        """ETag of the object, without quotes; empty where the store gives none."""
         return unquote_etag(self._headers.get("etag", ""))
 
     @property
     def version_id(self) -> str | None:
+        """Version of the object; None in a bucket without versions."""
         return self._headers.get("x-amz-version-id")
 
     def __eq__(self, other: object) -> bool:
@@ -221,13 +301,13 @@ class _HeadersResult:
 
 
 class HeadObjectResult(_HeadersResult):
-    """Properties of an object, known without reading it."""
+    """Properties of an object, without its body."""
 
     __slots__ = ()
 
     @property
     def size(self) -> int:
-        """The whole object's bytes; MalformedResponse where the answer does not say."""
+        """Length of the whole object in bytes; MalformedResponse where the answer does not tell it."""
         headers = self._headers
         content_range = headers.get("content-range")
         value = headers.get("content-length") if content_range is None else None
@@ -239,70 +319,77 @@ class HeadObjectResult(_HeadersResult):
 
     @property
     def last_modified(self) -> datetime | None:
+        """Aware datetime of its creation; None where the store does not tell it."""
         return parse_http_date(self._headers.get("last-modified", ""))
 
     @property
     def content_type(self) -> str | None:
+        """Media type: "text/plain"."""
         return self._headers.get("content-type")
 
     @property
     def cache_control(self) -> str | None:
+        """`Cache-Control` header."""
         return self._headers.get("cache-control")
 
     @property
     def content_disposition(self) -> str | None:
+        """`Content-Disposition` header."""
         return self._headers.get("content-disposition")
 
     @property
     def content_encoding(self) -> str | None:
+        """`Content-Encoding` header."""
         return self._headers.get("content-encoding")
 
     @property
     def content_language(self) -> str | None:
+        """`Content-Language` header."""
         return self._headers.get("content-language")
 
     @property
     def expires(self) -> datetime | None:
-        """The Expires header; None where there is none, or no date. `headers` has its text."""
+        """`Expires` header as an aware datetime; None where there is none, or it is no date (see `headers`)."""
         return parse_http_date(self._headers.get("expires", ""))
 
     @property
     def storage_class(self) -> str:
-        """S3 leaves it out for STANDARD."""
+        """Storage class: "STANDARD", which S3 leaves out of its answers, "GLACIER", ..."""
         return self._headers.get("x-amz-storage-class") or "STANDARD"
 
     @property
     def archive_status(self) -> str | None:
-        """ "ARCHIVE_ACCESS" or "DEEP_ARCHIVE_ACCESS", of an archived object of Intelligent-Tiering."""
+        """State of an archived object of Intelligent-Tiering: "ARCHIVE_ACCESS" or "DEEP_ARCHIVE_ACCESS"."""
         return self._headers.get("x-amz-archive-status")
 
     @property
     def restore(self) -> RestoreInfo | None:
-        """The copy of an archived object; None where none was asked for."""
+        """State of the restored copy of an archived object; None where none was requested."""
         return parse_restore(self._headers.get("x-amz-restore", ""))
 
     @property
     def replication_status(self) -> str | None:
-        """ "COMPLETED", "PENDING", "FAILED", or "REPLICA"."""
+        """State of its replication: "COMPLETED", "PENDING", "FAILED" or "REPLICA"."""
         return self._headers.get("x-amz-replication-status")
 
     @property
     def sse(self) -> str | None:
-        """The encryption at rest: "AES256", "aws:kms", "aws:kms:dsse"."""
+        """Encryption at rest: "AES256", "aws:kms" or "aws:kms:dsse"."""
         return self._headers.get("x-amz-server-side-encryption")
 
     @property
     def sse_kms_key_id(self) -> str | None:
+        """ARN of the KMS key that encrypts it."""
         return self._headers.get("x-amz-server-side-encryption-aws-kms-key-id")
 
     @property
     def lock_mode(self) -> str | None:
-        """ "GOVERNANCE" or "COMPLIANCE", where Object Lock holds it."""
+        """Mode of Object Lock's retention: "GOVERNANCE" or "COMPLIANCE"."""
         return self._headers.get("x-amz-object-lock-mode")
 
     @property
     def lock_until(self) -> datetime | None:
-        """Until when Object Lock holds it."""
+        """Aware datetime at which Object Lock's retention ends."""
         text = self._headers.get("x-amz-object-lock-retain-until-date", "")
         try:
             time = datetime.fromisoformat(text)
@@ -312,11 +399,12 @@ class HeadObjectResult(_HeadersResult):
 
     @property
     def legal_hold(self) -> bool:
+        """True under a legal hold of Object Lock."""
         return self._headers.get("x-amz-object-lock-legal-hold") == "ON"
 
     @property
     def checksums(self) -> dict[str, str]:
-        """By algorithm in lower case, base64; with the header `x-amz-checksum-mode: ENABLED`."""
+        """Checksums in base64 by algorithm in lower case; with the header `x-amz-checksum-mode: ENABLED`."""
         return {
             name[15:]: value
             for name, value in self._headers.items()
@@ -325,25 +413,27 @@ class HeadObjectResult(_HeadersResult):
 
     @property
     def checksum_type(self) -> str | None:
-        """ "FULL_OBJECT" or "COMPOSITE"."""
+        """Type of the checksums: "FULL_OBJECT" or "COMPOSITE"."""
         return self._headers.get("x-amz-checksum-type")
 
     @property
     def parts_count(self) -> int | None:
-        """Number of parts it was uploaded in; told where `part_number` was asked for."""
+        """Number of parts that it was uploaded in, where the request had a `part_number`."""
         return _parse_count(self._headers.get("x-amz-mp-parts-count"))
 
     @property
     def tags_count(self) -> int:
+        """Number of its tags; 0 where the store does not tell it."""
         return _parse_count(self._headers.get("x-amz-tagging-count")) or 0
 
     @property
     def website_redirect_location(self) -> str | None:
+        """Target of a redirect of the bucket's website."""
         return self._headers.get("x-amz-website-redirect-location")
 
     @property
     def metadata(self) -> dict[str, str]:
-        """User metadata, `x-amz-meta-` taken off, names in lower case."""
+        """User metadata by name in lower case, without `x-amz-meta-`."""
         return {
             name[11:]: value
             for name, value in self._headers.items()
@@ -357,7 +447,7 @@ class HeadObjectResult(_HeadersResult):
 
 
 class ObjectBody(Protocol):
-    """The body of an object's response: in memory, or still on its connection."""
+    """Body of an object's response: in memory, or still on its connection."""
 
     #: The response's headers, names in lower case.
     lower_headers: dict[str, str]
@@ -366,19 +456,19 @@ class ObjectBody(Protocol):
 
     @property
     def content(self) -> bytes:
-        """All of it; read now, where it is still on its connection."""
+        """All of the body; read now where it is still on its connection."""
 
     def read(self, size: int = -1, /) -> bytes:
-        """The next at most `size` bytes, all of the rest when negative; empty at the end."""
+        """Read at most `size` bytes, or the rest where it is negative; empty at the end."""
 
     def readinto(self, buffer: memoryview, /) -> int:
-        """Fill `buffer` as far as one read goes; 0 at the end."""
+        """Read at most as much as fits into `buffer`; returns the number of bytes, 0 at the end."""
 
     def iter_chunks(self, size: int = 256 * 1024) -> Iterator[bytes]:
-        """The body in pieces of at most `size` bytes."""
+        """Iterate over the body in pieces of at most `size` bytes."""
 
     def close(self) -> None:
-        """Give the connection back to its pool, or close it where bytes are left."""
+        """Return the connection to its pool, or close it where bytes are left."""
 
     def __enter__(self) -> Self: ...
 
@@ -386,10 +476,10 @@ class ObjectBody(Protocol):
 
 
 class GetObjectResult(HeadObjectResult):
-    """An object's head and its body: read `body`, then close it.
+    """Properties of an object and its body.
 
-    `size` is the whole object's, `length` the body's (less for a range; None where the head does
-    not say); `start` is the body's first byte's offset in the object.
+    Attributes:
+        body: Body of the answer: `read`, `readinto`, `iter_chunks`, `content`; to be closed.
     """
 
     __slots__ = ("body",)
@@ -400,13 +490,14 @@ class GetObjectResult(HeadObjectResult):
 
     @property
     def size(self) -> int:
-        """The whole object's bytes; MalformedResponse where the answer does not say."""
+        """Length of the whole object in bytes; MalformedResponse where the answer does not tell it."""
         if self.length is not None and "content-range" not in self._headers:
             return self.length
         return super().size
 
     @property
     def length(self) -> int | None:
+        """Length of the body in bytes, less than `size` for a range; None where the answer does not tell it."""
         value = self._headers.get("content-length")
         if value is not None:
             return int(value)
@@ -418,18 +509,27 @@ class GetObjectResult(HeadObjectResult):
 
     @property
     def start(self) -> int:
+        """Offset in the object of the first byte of the body."""
         content_range = self._headers.get("content-range")
         return 0 if content_range is None else int(content_range[6:].partition("-")[0])
 
 
 class PutObjectResult(_HeadersResult):
-    """Result of a PUT: properties of the object that it stored."""
+    """Properties of an object that was stored."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class CopyObjectResult:
+    """Result of a copy.
+
+    Attributes:
+        etag: ETag of the copy, without quotes.
+        last_modified: Aware datetime of its creation; None where the store does not tell it.
+        version_id: Version of the copy; None in a bucket without versions.
+    """
+
     etag: str
     last_modified: datetime | None = None
     version_id: str | None = None
@@ -437,12 +537,27 @@ class CopyObjectResult:
 
 @dataclass(frozen=True, slots=True)
 class DeleteObjectResult:
+    """Result of a deletion.
+
+    Attributes:
+        version_id: Version that was deleted, or the delete marker's; None in a bucket without versions.
+        delete_marker: True where a delete marker was made or deleted.
+    """
+
     version_id: str | None = None
     delete_marker: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class DeletedInfo:
+    """A key that DeleteObjects deleted.
+
+    Attributes:
+        key: Key of the object.
+        version_id: Version that was deleted, or the delete marker's; None in a bucket without versions.
+        delete_marker: True where a delete marker was made or deleted.
+    """
+
     key: str
     version_id: str | None = None
     delete_marker: bool = False
@@ -450,6 +565,15 @@ class DeletedInfo:
 
 @dataclass(frozen=True, slots=True)
 class DeleteFailureInfo:
+    """A key that DeleteObjects could not delete.
+
+    Attributes:
+        key: Key of the object.
+        code: S3's error code.
+        message: S3's message.
+        version_id: Version that was to be deleted; None where none was named.
+    """
+
     key: str
     code: str
     message: str = ""
@@ -458,12 +582,27 @@ class DeleteFailureInfo:
 
 @dataclass(frozen=True, slots=True)
 class DeleteObjectsResult:
+    """Result of DeleteObjects.
+
+    Attributes:
+        deleted: Keys that were deleted; none with `quiet=True`.
+        errors: Keys that could not be deleted.
+    """
+
     deleted: tuple[DeletedInfo, ...]
     errors: tuple[DeleteFailureInfo, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class CreateMultipartUploadResult:
+    """A new multipart upload.
+
+    Attributes:
+        bucket: Name of the bucket.
+        key: Key of the object to be.
+        upload_id: ID of the upload.
+    """
+
     bucket: str
     key: str
     upload_id: str
@@ -471,20 +610,35 @@ class CreateMultipartUploadResult:
 
 @dataclass(frozen=True, slots=True)
 class PartInfo:
-    """A part of a multipart upload, as uploaded, listed, or named to Complete."""
+    """A part of a multipart upload.
+
+    Attributes:
+        part_number: Number of the part, 1 to 10,000.
+        etag: ETag, without quotes.
+        size: Length in bytes; 0 where it is not known.
+        last_modified: Aware datetime of its upload; None where the answer does not have it.
+        checksums: Checksums in base64 by algorithm in lower case, which a completion repeats.
+        headers: Headers of the answer to UploadPart; None for a part of a listing.
+    """
 
     part_number: int
     etag: str
     size: int = 0
     last_modified: datetime | None = None
-    #: By algorithm in lower case, base64; a completion repeats them.
     checksums: Mapping[str, str] | None = field(default=None, compare=False)
-    #: The answer's, where it was uploaded by this program just now.
     headers: Mapping[str, str] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ListPartsResult:
+    """A page of a listing of parts.
+
+    Attributes:
+        parts: Parts of the page.
+        is_truncated: True where another page follows.
+        next_part_number_marker: Marker of the next page.
+    """
+
     parts: tuple[PartInfo, ...]
     is_truncated: bool = False
     next_part_number_marker: int | None = None
@@ -492,6 +646,14 @@ class ListPartsResult:
 
 @dataclass(frozen=True, slots=True)
 class MultipartUploadInfo:
+    """An open multipart upload of a listing.
+
+    Attributes:
+        key: Key of the object to be.
+        upload_id: ID of the upload.
+        initiated: Aware datetime of its creation; None where the store does not tell it.
+    """
+
     key: str
     upload_id: str
     initiated: datetime | None = None
@@ -499,21 +661,37 @@ class MultipartUploadInfo:
 
 @dataclass(frozen=True, slots=True)
 class OpenUpload:
-    """A multipart upload that is neither completed nor aborted, and what the store holds of it."""
+    """A multipart upload that is neither completed nor aborted, and its parts in sum.
+
+    Attributes:
+        key: Key of the object to be.
+        upload_id: ID of the upload.
+        initiated: Aware datetime of its creation; None where the store does not tell it.
+        age: Time since its creation, by the store's clock; None where the store does not tell it.
+        size: Bytes of its parts.
+        parts: Number of its parts.
+    """
 
     key: str
     upload_id: str
     initiated: datetime | None
-    #: Since it was initiated; None where the store does not say when.
     age: timedelta | None
-    #: Bytes of its parts.
     size: int
-    #: Number of its parts.
     parts: int
 
 
 @dataclass(frozen=True, slots=True)
 class ListMultipartUploadsResult:
+    """A page of a listing of multipart uploads.
+
+    Attributes:
+        uploads: Open multipart uploads of the page.
+        common_prefixes: Common beginnings of keys, with a delimiter.
+        is_truncated: True where another page follows.
+        next_key_marker: Key marker of the next page.
+        next_upload_id_marker: Upload marker of the next page.
+    """
+
     uploads: tuple[MultipartUploadInfo, ...]
     common_prefixes: tuple[str, ...] = ()
     is_truncated: bool = False
@@ -523,13 +701,29 @@ class ListMultipartUploadsResult:
 
 @dataclass(frozen=True, slots=True)
 class CompleteMultipartUploadResult:
+    """Result of CompleteMultipartUpload.
+
+    Attributes:
+        etag: ETag of the object, without quotes.
+        version_id: Version of the object; None in a bucket without versions.
+    """
+
     etag: str
     version_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class UploadResult:
-    """Result of an upload. `parts` is 0 for one PUT."""
+    """Result of an upload.
+
+    Attributes:
+        bucket: Name of the bucket.
+        key: Key of the object.
+        etag: ETag of the object, without quotes.
+        size: Length in bytes.
+        version_id: Version of the object; None in a bucket without versions.
+        parts: Number of parts; 0 for one PUT.
+    """
 
     bucket: str
     key: str
@@ -541,7 +735,15 @@ class UploadResult:
 
 @dataclass(frozen=True, slots=True)
 class DownloadResult:
-    """Result of a download into a file: `size` bytes were written."""
+    """Result of a download into a file.
+
+    Attributes:
+        bucket: Name of the bucket.
+        key: Key of the object.
+        etag: ETag of the object, without quotes.
+        size: Bytes that were written.
+        version_id: Version of the object; None in a bucket without versions.
+    """
 
     bucket: str
     key: str
@@ -552,8 +754,13 @@ class DownloadResult:
 
 @dataclass(frozen=True, slots=True)
 class PresignedPost:
-    """An HTML form by which others may upload: POST `fields`, then the file as `file`, to `url`."""
+    """An HTML form by which others may upload: POST `fields`, then the file as `file`, to `url`.
+
+    Attributes:
+        url: URL to POST to.
+        fields: Names and values of the form's fields; they carry the policy and its signature, and are not
+            in the repr.
+    """
 
     url: str
-    #: They carry the policy and its signature.
     fields: dict[str, str] = field(repr=False)

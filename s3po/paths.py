@@ -1,4 +1,4 @@
-"""`S3Path`: objects and what their keys begin with, as pathlib has files and directories."""
+"""`S3Path`: buckets, objects and prefixes, with the names and methods of `pathlib.Path`."""
 
 from __future__ import annotations
 
@@ -16,15 +16,21 @@ __all__ = ["S3Path", "StatResult", "UnsupportedOperation"]
 
 
 class UnsupportedOperation(io.UnsupportedOperation, NotImplementedError):
-    """A method of pathlib that S3 has no equivalent for, as pathlib's own since Python 3.13."""
+    """A method of pathlib that has no equivalent in S3, as `pathlib.UnsupportedOperation` of Python 3.13."""
 
 
 class StatResult(NamedTuple):
-    """Properties of an object, by the names of `os.stat_result`."""
+    """Properties of an object, by the names of `os.stat_result`.
 
-    #: Bytes.
+    Attributes:
+        st_size: Length in bytes; 0 for a directory.
+        st_mtime: Seconds since 1970; 0.0 for a directory.
+        etag: ETag, without quotes; empty for a directory.
+        last_modified: Aware datetime of its creation; None for a directory.
+        is_directory: True for a directory or a bucket.
+    """
+
     st_size: int
-    #: Seconds since 1970; 0.0 for a directory.
     st_mtime: float
     etag: str
     last_modified: datetime | None
@@ -39,7 +45,7 @@ _UNSUPPORTED = (
 
 
 class S3Path:
-    """A bucket, and a key or what keys begin with: `conn.path("s3://bucket/prefix")`.
+    """Path of a bucket, an object or a prefix: `conn.path("s3://bucket/prefix")`.
 
     ::
 
@@ -48,11 +54,20 @@ class S3Path:
         for path in logs.glob("**/*.txt"):
             print(path, path.stat().st_size)
 
-    The names and methods are those of pathlib.Path. A directory is what keys begin with up to a "/": it
-    is there while it has objects, and `mkdir` sends nothing but for a bucket. Names are the parts
-    between slashes as they are: neither "." nor ".." nor an empty one is folded. Those methods that
-    have no equivalent raise UnsupportedOperation. Paths are immutable, ordered and hashable, and equal
-    where their URIs are; they pickle with their Connection.
+    Names and methods are those of `pathlib.Path`. A directory is a prefix up to a "/": it exists while it
+    has objects, and `mkdir` sends nothing but for a bucket. Names are the parts between slashes as they
+    are: ".", ".." and empty ones are kept. Methods that have no equivalent raise UnsupportedOperation.
+    Paths are immutable, ordered and hashable, and equal where their URIs are; they pickle with their
+    Connection.
+
+    Args:
+        connection: Connection that requests are sent by.
+        bucket: Name of the bucket.
+        key: Key of the object, or prefix.
+
+    Attributes:
+        bucket: Name of the bucket.
+        key: Key or prefix without a slash at its end; empty for the bucket itself.
     """
 
     __slots__ = ("_connection", "bucket", "key")
@@ -60,14 +75,21 @@ class S3Path:
     def __init__(self, connection: Any, bucket: str, key: str = "") -> None:
         self._connection = connection
         self.bucket = bucket
-        #: Without a slash at its end; empty for the bucket itself.
         self.key = key.removesuffix("/")
 
     @classmethod
     def from_uri(cls, connection: Any, uri: str) -> S3Path:
-        """The path of `s3://bucket/key`, or of `bucket/key`.
+        """Make the path of `s3://bucket/key`, or of `bucket/key`.
 
-        Raises ConfigError where there is no bucket in it, and for another scheme.
+        Args:
+            connection: Connection that requests are sent by.
+            uri: The URI.
+
+        Returns:
+            S3Path: The path.
+
+        Raises:
+            ConfigError: It names no bucket, or has another scheme.
         """
         if not isinstance(uri, str):
             raise ConfigError(f"a path is a str such as s3://bucket/key, not {type(uri).__name__}")
@@ -85,24 +107,27 @@ class S3Path:
 
     @property
     def name(self) -> str:
-        """The last part, the bucket's name for a bucket."""
+        """Last part of the path; the bucket's name for a bucket."""
         return self.key.rpartition("/")[2] or self.bucket
 
     @property
     def suffix(self) -> str:
+        """Extension of the name: ".gz"."""
         return PurePosixPath(self.name).suffix if self.key else ""
 
     @property
     def suffixes(self) -> list[str]:
+        """Extensions of the name: [".tar", ".gz"]."""
         return PurePosixPath(self.name).suffixes if self.key else []
 
     @property
     def stem(self) -> str:
+        """Name without its extension."""
         return self.name.removesuffix(self.suffix) if self.suffix else self.name
 
     @property
     def parent(self) -> S3Path:
-        """The directory; a bucket is its own, as the root of pathlib is."""
+        """Directory of the path; a bucket is its own, as the root is in pathlib."""
         return self._with(self.key.rpartition("/")[0])
 
     @property
@@ -117,10 +142,12 @@ class S3Path:
 
     @property
     def parts(self) -> tuple[str, ...]:
+        """Name of the bucket, and the parts of the key."""
         return (self.bucket, *self.key.split("/")) if self.key else (self.bucket,)
 
     @property
     def drive(self) -> str:
+        """Name of the bucket."""
         return self.bucket
 
     @property
@@ -133,23 +160,42 @@ class S3Path:
         return self.bucket
 
     def as_uri(self) -> str:
-        """`s3://bucket/key`, not percent-encoded."""
+        """Return `s3://bucket/key`, not percent-encoded."""
         return f"s3://{self.bucket}/{self.key}" if self.key else f"s3://{self.bucket}"
 
     def is_absolute(self) -> bool:
+        """Return True."""
         return True
 
     def absolute(self) -> S3Path:
+        """Return the path itself."""
         return self
 
     def resolve(self, strict: bool = False) -> S3Path:
-        """The path itself; FileNotFoundError with `strict` where nothing is there."""
+        """Return the path itself.
+
+        Args:
+            strict: True raises FileNotFoundError where nothing exists.
+
+        Returns:
+            S3Path: The path.
+        """
         if strict:
             self.stat()
         return self
 
     def joinpath(self, *parts: str) -> S3Path:
-        """The path with further parts; each may hold slashes."""
+        """Append parts to the path; each may hold slashes.
+
+        Args:
+            *parts: Parts without a slash before them.
+
+        Returns:
+            S3Path: The new path.
+
+        Raises:
+            ConfigError: A part begins with a slash.
+        """
         path = self
         for part in parts:
             path = path / part
@@ -167,6 +213,17 @@ class S3Path:
         return self._with(f"{self.key}/{part}" if self.key else part) if part else self
 
     def with_name(self, name: str) -> S3Path:
+        """Replace the last part.
+
+        Args:
+            name: The new name.
+
+        Returns:
+            S3Path: The new path.
+
+        Raises:
+            ValueError: The name is empty or has a slash, or the path is a bucket.
+        """
         if not self.key:
             raise ValueError(f"{self!r} is a bucket")
         if not name or "/" in name:
@@ -174,21 +231,61 @@ class S3Path:
         return self.parent / name
 
     def with_stem(self, stem: str) -> S3Path:
+        """Replace the last part, but for its extension.
+
+        Args:
+            stem: The new name without its extension.
+
+        Returns:
+            S3Path: The new path.
+
+        Raises:
+            ValueError: The path is a bucket.
+        """
         return self.with_name(stem + self.suffix)
 
     def with_suffix(self, suffix: str) -> S3Path:
+        """Replace the extension of the last part.
+
+        Args:
+            suffix: The new extension with its dot; empty removes it.
+
+        Returns:
+            S3Path: The new path.
+
+        Raises:
+            ValueError: The extension is not one, or the path is a bucket.
+        """
         if suffix and (suffix[0] != "." or suffix == "." or "/" in suffix):
             raise ValueError(f"invalid suffix {suffix!r}")
         return self.with_name(self.stem + suffix)
 
     def relative_to(self, other: S3Path | str) -> PurePosixPath:
-        """The parts below `other`; ValueError where this is not below it."""
+        """Return the parts below another path.
+
+        Args:
+            other: Path that this one is below.
+
+        Returns:
+            PurePosixPath: The parts.
+
+        Raises:
+            ValueError: It is not below it.
+        """
         other = self._as_path(other)
         if not self.is_relative_to(other):
             raise ValueError(f"{self.as_uri()!r} is not in {other.as_uri()!r}")
         return PurePosixPath(self.key[len(other.key) :].lstrip("/"))
 
     def is_relative_to(self, other: S3Path | str) -> bool:
+        """Check whether the path is below another, or that one itself.
+
+        Args:
+            other: Path, or URI.
+
+        Returns:
+            True where it is.
+        """
         other = self._as_path(other)
         return self.bucket == other.bucket and (
             not other.key or self.key == other.key or self.key.startswith(f"{other.key}/")
@@ -203,7 +300,14 @@ class S3Path:
         return _matches(list(self.parts), pattern.removeprefix("s3://").split("/"))
 
     def match(self, pattern: str) -> bool:
-        """True where the last parts match those of `pattern`."""
+        """Check whether the last parts match a pattern.
+
+        Args:
+            pattern: Parts with `*`, `?` and `[...]`.
+
+        Returns:
+            True where they do.
+        """
         wanted = pattern.split("/")
         parts = self.parts
         return len(wanted) <= len(parts) and all(
@@ -214,11 +318,11 @@ class S3Path:
     # Questions
 
     def exists(self) -> bool:
-        """True for an object, a directory with objects, and a bucket."""
+        """Return True for an object, a directory with objects, and a bucket that exists; two requests or less."""
         return self.is_file() or self.is_dir()
 
     def is_file(self) -> bool:
-        """True where there is an object of that key; one HEAD."""
+        """Return True where there is an object of that key; one HEAD."""
         if not self.key:
             return False
         try:
@@ -228,7 +332,7 @@ class S3Path:
         return True
 
     def is_dir(self) -> bool:
-        """True for a bucket, and where keys begin with this and a slash; one request."""
+        """Return True for a bucket that exists, and for a prefix with a slash that has objects; one request."""
         try:
             if not self.key:
                 self._connection.client.head_bucket(self.bucket)
@@ -241,14 +345,21 @@ class S3Path:
         return bool(page.objects)
 
     def is_symlink(self) -> bool:
-        """False, as all of pathlib's questions for kinds of files that S3 does not have."""
+        """Return False, as for all other kinds of files that S3 does not have."""
         return False
 
     is_junction = is_mount = is_socket = is_fifo = is_symlink
     is_block_device = is_char_device = is_symlink
 
     def stat(self) -> StatResult:
-        """Size, time and ETag of an object; FileNotFoundError where there is neither object nor directory."""
+        """Get size, time and ETag of an object.
+
+        Returns:
+            StatResult: `st_size`, `st_mtime`, `etag`, `last_modified`, `is_directory`.
+
+        Raises:
+            FileNotFoundError: There is neither an object nor a directory.
+        """
         if self.key:
             try:
                 found = self._connection.head(self.bucket, self.key)
@@ -265,16 +376,28 @@ class S3Path:
         return StatResult(0, 0.0, "", None, True)
 
     def lstat(self) -> StatResult:
-        """`stat`: there are no links."""
+        """Return the result of `stat`: there are no links."""
         return self.stat()
 
     def samefile(self, other: S3Path | str) -> bool:
+        """Check whether another path is the same.
+
+        Args:
+            other: Path, or URI.
+
+        Returns:
+            True where it is.
+        """
         return self == self._as_path(other)
 
     # Listings
 
     def iterdir(self) -> Iterator[S3Path]:
-        """Objects and directories directly below, in the order of a listing; lazy."""
+        """Iterate over the objects and directories directly below, in the order of a listing.
+
+        Yields:
+            S3Path: Paths. A page of 1,000 is requested when it is reached.
+        """
         prefix = f"{self.key}/" if self.key else ""
         for page in self._connection.client.iter_pages_v2(
             self.bucket, prefix=prefix, delimiter="/"
@@ -284,10 +407,19 @@ class S3Path:
                 yield self._with(name)
 
     def glob(self, pattern: str) -> Iterator[S3Path]:
-        """Objects and directories that match: `*`, `?` and `[...]` within a part, `**` for any parts.
+        """Iterate over the objects and directories that match a pattern.
 
-        One flat listing of the keys that begin as the pattern does; for a pattern of one part, of its
-        directory alone.
+        It lists all keys that begin as the pattern does before its first wildcard; for a pattern of one part
+        only those directly below.
+
+        Args:
+            pattern: Relative pattern: `*`, `?` and `[...]` within a part, `**` for any number of parts.
+
+        Yields:
+            S3Path: Paths.
+
+        Raises:
+            ConfigError: The pattern is empty or begins with a slash, or `**` stands beside other characters.
         """
         if not isinstance(pattern, str) or not pattern or pattern[0] == "/":
             raise ConfigError(f"a pattern is relative and not empty, not {pattern!r}")
@@ -317,11 +449,22 @@ class S3Path:
                 yield self._with(info.key)
 
     def rglob(self, pattern: str) -> Iterator[S3Path]:
-        """`glob` of the pattern at any depth."""
+        """Iterate over the objects and directories at any depth that match a pattern, as `glob`.
+
+        Args:
+            pattern: Relative pattern.
+
+        Returns:
+            Iterator of S3Path.
+        """
         return self.glob(f"**/{pattern}")
 
     def walk(self) -> Iterator[tuple[S3Path, list[str], list[str]]]:
-        """This directory and each below: its path, the names of its directories, those of its objects."""
+        """Iterate over this directory and each below it.
+
+        Yields:
+            Tuples of a path, the names of its directories, and those of its objects.
+        """
         folders, files = [], []
         prefix = f"{self.key}/" if self.key else ""
         for page in self._connection.client.iter_pages_v2(
@@ -336,24 +479,66 @@ class S3Path:
     # Reading and writing
 
     def open(self, mode: str = "r", buffering: int = -1, **options: Any) -> Any:
-        """`Connection.open` of the object. `buffering` is there for pathlib's callers."""
+        """Open the object as a file; see `Connection.open`.
+
+        Args:
+            mode: "r", "rb", "w", "wb", "x" or "xb".
+            buffering: Ignored; for callers that pass it to pathlib.
+            **options: Further arguments of `Connection.open`.
+
+        Returns:
+            The file.
+
+        Raises:
+            IsADirectoryError: The path is a bucket.
+        """
         if buffering not in (-1, 1) and not isinstance(buffering, int):
             raise ConfigError(f"buffering must be a whole number, not {buffering!r}")
         return self._connection.open(self.bucket, self._object_key(), mode, **options)
 
     def read_bytes(self) -> bytes:
+        """Read the object.
+
+        Returns:
+            bytes: Its content.
+
+        Raises:
+            NoSuchKey: There is no such object.
+            IsADirectoryError: The path is a bucket.
+        """
         data: bytes = self._connection.download(self.bucket, self._object_key())
         return data
 
     def read_text(
         self, encoding: str | None = None, errors: str | None = None, newline: str | None = None
     ) -> str:
-        """The object's text, UTF-8 unless `encoding` says otherwise."""
+        """Read the object as text.
+
+        Args:
+            encoding: Encoding; "utf-8" unless given.
+            errors: Handling of encoding errors, as in Python's `open`.
+            newline: Handling of line ends, as in Python's `open`.
+
+        Returns:
+            str: Its text.
+
+        Raises:
+            NoSuchKey: There is no such object.
+            UnicodeDecodeError: The bytes are not in the encoding.
+        """
         with self.open("r", encoding=encoding, errors=errors, newline=newline) as file:
             return str(file.read())
 
     def write_bytes(self, data: Any, **options: Any) -> int:
-        """Store bytes; returns how many. `options` are those of `Connection.upload`."""
+        """Store bytes as the object.
+
+        Args:
+            data: Any buffer.
+            **options: Keyword arguments of `Connection.upload`.
+
+        Returns:
+            int: Number of bytes.
+        """
         view = memoryview(data).cast("B")
         self._connection.upload(self.bucket, self._object_key(), view, **options)
         return view.nbytes
@@ -366,14 +551,29 @@ class S3Path:
         newline: str | None = None,
         **options: Any,
     ) -> int:
-        """Store text, UTF-8 unless `encoding` says otherwise; returns the number of characters."""
+        """Store text as the object.
+
+        Args:
+            data: The text.
+            encoding: Encoding; "utf-8" unless given.
+            errors: Handling of encoding errors, as in Python's `open`.
+            newline: Handling of line ends, as in Python's `open`.
+            **options: Keyword arguments of `Connection.open`.
+
+        Returns:
+            int: Number of characters.
+        """
         if not isinstance(data, str):
             raise TypeError(f"data must be str, not {type(data).__name__}")
         with self.open("w", encoding=encoding, errors=errors, newline=newline, **options) as file:
             return int(file.write(data))
 
     def touch(self, exist_ok: bool = True) -> None:
-        """Store an empty object where there is none; FileExistsError without `exist_ok`."""
+        """Store an empty object where there is none.
+
+        Args:
+            exist_ok: False raises FileExistsError where there is one.
+        """
         from s3po.errors import PreconditionFailed
 
         try:
@@ -385,7 +585,16 @@ class S3Path:
     # Changes
 
     def mkdir(self, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:
-        """Create a bucket. A directory needs no creation: nothing is sent."""
+        """Create a bucket. A directory needs no creation: nothing is sent for it.
+
+        Args:
+            mode: Ignored.
+            parents: Ignored.
+            exist_ok: True accepts a bucket that exists.
+
+        Raises:
+            Conflict: The bucket exists (a FileExistsError).
+        """
         del mode, parents
         if self.key:
             return
@@ -396,9 +605,11 @@ class S3Path:
                 raise
 
     def rmdir(self) -> None:
-        """Delete an empty bucket; of a directory the object that marks it, if there is one.
+        """Delete an empty bucket, or the object that marks an empty directory, if there is one.
 
-        Raises OSError where a directory has objects.
+        Raises:
+            OSError: The directory has objects.
+            Conflict: The bucket is not empty.
         """
         if not self.key:
             self._connection.client.delete_bucket(self.bucket)
@@ -408,16 +619,33 @@ class S3Path:
             self._connection.delete(self.bucket, f"{self.key}/")
 
     def unlink(self, missing_ok: bool = False) -> None:
-        """Delete the object. FileNotFoundError where there is none, by a HEAD before; not with `missing_ok`."""
+        """Delete the object.
+
+        Args:
+            missing_ok: True saves the HEAD that looks for the object before.
+
+        Raises:
+            NoSuchKey: There is no such object (a FileNotFoundError).
+        """
         if not missing_ok:
             self._connection.head(self.bucket, self._object_key())
         self._connection.delete(self.bucket, self._object_key())
 
     def rename(self, target: S3Path | str) -> S3Path:
-        """Move the object to `target`, over what is there: a copy and a delete. Returns the new path.
+        """Move the object to another path, in place of what is there: a copy and a deletion.
 
-        A directory is moved object by object, many at once; if that fails, some are at the one place and
-        some at the other.
+        A directory is moved object by object, many at once; if that fails, some objects are in the one place
+        and some in the other.
+
+        Args:
+            target: Path, or URI, of the object or directory to be.
+
+        Returns:
+            S3Path: The new path.
+
+        Raises:
+            NoSuchKey: There is neither an object nor a directory.
+            ConfigError: A directory cannot be moved into itself.
         """
         target = self._as_path(target)
         if not target.key:
@@ -447,7 +675,14 @@ class S3Path:
         return target
 
     def replace(self, target: S3Path | str) -> S3Path:
-        """`rename`, which replaces in any case."""
+        """Move the object, as `rename`, which replaces in any case.
+
+        Args:
+            target: Path, or URI, of the object or directory to be.
+
+        Returns:
+            S3Path: The new path.
+        """
         return self.rename(target)
 
     # The rest
@@ -513,7 +748,7 @@ for _name in _UNSUPPORTED:
 
 
 def _matches(parts: list[str], wanted: list[str]) -> bool:
-    """True where the parts of a name match those of a pattern; `**` is any number of parts."""
+    """Return True where the parts of a name match those of a pattern; `**` is any number of parts."""
     if not wanted:
         return not parts
     if wanted[0] == "**":

@@ -22,59 +22,79 @@ _GiB = 1024 * _MiB
 class Provider:
     """Facts about one store. Sizes are bytes.
 
-    The defaults are those of a store of which nothing is known: what it might refuse, or take and
-    ignore, is off. None is for what can be tried and learned from the answer, because a store that
-    cannot do it says so (501, 405, 400).
+    The defaults are those of a store of which nothing is known: it is not sent anything that it might
+    refuse, or take and ignore. None stands for a fact that is learned from the answer, because a store
+    that lacks the feature says so (501, 405, 400).
+
+    Attributes:
+        name: Name for `Config(provider=...)`.
+        title: Name in full.
+        hosts: Hosts of its endpoints: `*` stands for any characters, `{region}` for the region to sign for.
+            The first that matches counts.
+        addressing_style: "path" or "virtual", where the caller gives none.
+        region: Region to sign for where neither the caller nor the host names one.
+        checksum_headers: True where `x-amz-checksum-*` may be sent unasked, in place of Content-MD5.
+        delete_objects: True where DeleteObjects works; None where it is not known.
+        upload_part_copy: True where UploadPartCopy works; None where it is not known.
+        max_parts: Number of parts of a multipart upload at most.
+        min_part_size: Least size of a part, except the last.
+        max_part_size: Largest size of a part.
+        equal_part_sizes: True where all parts except the last must have one size.
+        max_copy_size: Largest object that one CopyObject takes; None for any.
+        multipart_etag_is_md5: True where ETags of multipart uploads are the MD5 of the parts' MD5s, with
+            their number behind.
+        etag_is_md5: True where ETags of 32 hexadecimal digits are MD5s of the content; None tells it by their
+            form.
+        list_version: Version of ListObjects to begin with; None begins with 2, and uses 1 where it is
+            refused.
+        url_encoded_lists: True where listings honour `encoding-type=url`; None tells it by the answer.
+        may_gunzip: True where objects stored with `Content-Encoding: gzip` may come back decompressed.
+        conditional_writes: True where `If-Match` and `If-None-Match` are honoured on writes. False: they may
+            be ignored silently, which is logged.
+        sources: Where each fact that is not the default is published, by the name of its field.
     """
 
-    #: As given in `Config(provider=...)`.
     name: str
-    #: The name in full.
     title: str
-    #: Hosts of endpoints: `*` stands for any characters, `{region}` for the region to sign for. The
-    #: first that fits counts.
     hosts: tuple[str, ...] = ()
-    #: Where the bucket goes when the caller does not say: into the path or before the host.
     addressing_style: Literal["path", "virtual"] = "path"
-    #: The region to sign for where neither the caller nor the host names one.
     region: str = "us-east-1"
-    #: Whether `x-amz-checksum-*` may be sent unasked, in place of Content-MD5.
     checksum_headers: bool = False
-    #: Whether DeleteObjects works; None: not known.
     delete_objects: bool | None = None
-    #: Whether UploadPartCopy works; None: not known.
     upload_part_copy: bool | None = None
-    #: Most parts of one multipart upload.
     max_parts: int = 10_000
-    #: Least size of each part but the last.
     min_part_size: int = 5 * _MiB
     max_part_size: int = 5 * _GiB
-    #: Whether all parts but the last must be of one size.
     equal_part_sizes: bool = False
-    #: Largest object that one CopyObject takes; None: as large as objects may be.
     max_copy_size: int | None = 5 * _GiB
-    #: Whether ETags of multipart uploads are the MD5 of the parts' MD5s, with their number behind.
     multipart_etag_is_md5: bool = False
-    #: Whether ETags of 32 hexadecimal digits are MD5s of content; None: as their form says.
     etag_is_md5: bool | None = None
-    #: Version of ListObjects to begin with; None: 2, and 1 where it is refused.
     list_version: Literal[1, 2] | None = None
-    #: Whether listings honour `encoding-type=url`; None: as the answer says.
     url_encoded_lists: bool | None = None
-    #: Whether objects stored with `Content-Encoding: gzip` may come back unpacked.
     may_gunzip: bool = True
-    #: Whether `If-Match` and `If-None-Match` are honoured on writes. False: they may be ignored silently,
-    #: which is logged.
     conditional_writes: bool = False
-    #: For each field above that is not at its default: where the fact is published.
     sources: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def matches(self, host: str) -> bool:
-        """Tell whether an endpoint of this host is this store."""
+        """Check whether this is the store of an endpoint.
+
+        Args:
+            host: Host of the endpoint.
+
+        Returns:
+            True where it is.
+        """
         return any(_match(pattern, host) is not None for pattern in self.hosts)
 
     def region_of(self, host: str) -> str | None:
-        """Return the region that an endpoint's host names; None where it names none."""
+        """Find the region that the host of an endpoint names.
+
+        Args:
+            host: Host of the endpoint.
+
+        Returns:
+            str: The region; None where it names none.
+        """
         for pattern in self.hosts:
             region = _match(pattern, host)
             if region is not None:
@@ -529,9 +549,13 @@ _BY_NAME = {provider.name: provider for provider in PROVIDERS}
 
 
 def provider_of(host: str) -> Provider:
-    """Return the store that an endpoint's host belongs to; `UNKNOWN` where it is none of the known.
+    """Find the store of an endpoint.
 
-    `host` is the endpoint's own, without a bucket before it and without a port.
+    Args:
+        host: Host of the endpoint, without a bucket before it and without a port.
+
+    Returns:
+        Provider: The store; `UNKNOWN` where it is not known.
     """
     host = host.rstrip(".").lower()
     for provider in PROVIDERS:
@@ -541,7 +565,17 @@ def provider_of(host: str) -> Provider:
 
 
 def provider_named(name: object) -> Provider:
-    """Return the store of a name as in `Config(provider=...)`. Raises ConfigError for one not known."""
+    """Find the store of a name.
+
+    Args:
+        name: Name as in `Config(provider=...)`.
+
+    Returns:
+        Provider: The store.
+
+    Raises:
+        ConfigError: There is no store of that name.
+    """
     provider = _BY_NAME.get(name) if isinstance(name, str) else None
     if provider is None:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""Fixtures for tests against S3.
+"""pytest fixtures for tests against S3.
 
 - `s3po_mock`: a Connection on a mock of its own.
 - `s3po_mock_all`: the same, and every Connection that the tested code makes reaches that mock.
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from s3po.mock import MockS3
 
     class MockedConnection(Connection):
-        """A Connection whose `mock` is the mock that it has: `s3po_mock` and `s3po_mock_all` give one."""
+        """A Connection with its mock, as `s3po_mock` and `s3po_mock_all` give it.
+
+        Attributes:
+            mock: Mock that stands in for the store: `mock.faults`, `mock.requests`, `mock.app`.
+        """
 
         mock: Mock
 
@@ -47,7 +51,15 @@ _UNSET = (
 
 
 class MockServer(NamedTuple):
-    """A served mock: its URL, the keys that it knows, and itself."""
+    """A served mock.
+
+    Attributes:
+        url: URL of the server.
+        access_key: Access key ID that the mock knows.
+        secret_key: Its secret.
+        region: Region of the mock.
+        mock: `MockS3` with its `faults` and `requests`.
+    """
 
     url: str
     access_key: str
@@ -90,7 +102,14 @@ def _mocked_connection(
 
 @pytest.fixture
 def s3po_mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MockedConnection]:
-    """A Connection on a fresh mock in process; `s3po_mock.mock` has its `faults` and `requests`."""
+    """Connection on a mock of its own, in process; `s3po_mock.mock` has its `faults` and `requests`.
+
+    Args:
+        tmp_path_factory: pytest's fixture.
+
+    Yields:
+        MockedConnection: The connection, whatever the environment says.
+    """
     with _mocked_connection(tmp_path_factory) as connection:
         yield connection
 
@@ -99,10 +118,17 @@ def s3po_mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MockedConnec
 def s3po_mock_all(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[MockedConnection]:
-    """A Connection on a fresh mock in process, which every other Connection reaches, too.
+    """Connection on a mock of its own, which every other Connection reaches too.
 
-    That is what the tested code makes of `s3po.Connection` during the test, with whatever keys and
-    endpoint, and what it made before, such as one in a module. Nobody's signature is verified.
+    These are the Connections that the tested code makes during the test, with any keys and endpoint, and
+    those that it made before, as one of a module. Signatures are not verified.
+
+    Args:
+        monkeypatch: pytest's fixture.
+        tmp_path_factory: pytest's fixture.
+
+    Yields:
+        MockedConnection: The connection.
     """
     import gc
 
@@ -139,7 +165,15 @@ def s3po_mock_all(
 def s3po_server(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[MockServer]:
-    """A fresh mock on a port, and the environment set so that boto3, the AWS CLI and others find it."""
+    """Mock on a free port, with the environment set so that boto3, the AWS CLI and others find it.
+
+    Args:
+        monkeypatch: pytest's fixture.
+        tmp_path_factory: pytest's fixture.
+
+    Yields:
+        MockServer: `url`, `access_key`, `secret_key`, `region` and `mock`.
+    """
     from s3po.mock import MockS3
 
     mock = MockS3({_ACCESS_KEY: _SECRET_KEY}, region=_REGION)

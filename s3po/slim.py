@@ -43,30 +43,45 @@ _EXTRA = re.compile(r"""extra\s*==\s*['"]([^'"]+)['"]""")
 
 @dataclass(frozen=True, slots=True)
 class Surplus:
-    """Files of a dependency that s3po never uses."""
+    """Files of a dependency that s3po never uses.
+
+    Attributes:
+        owner: Name of the dependency.
+        what: Kind of the files.
+        files: Their paths.
+        size: Bytes on disk, as `du` counts them.
+        needed_by: Distributions beside s3po that need them.
+    """
 
     owner: str
     what: str
     files: tuple[Path, ...]
     size: int
-    """Bytes on disk, as `du` counts them."""
     needed_by: tuple[str, ...]
-    """Distributions that s3po does not depend on, and that need this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Result of `find`."""
+    """Result of `find`.
+
+    Attributes:
+        surplus: Files that may be deleted, the largest first.
+        others: Dependencies that cannot be slimmed: the system's, or of another environment.
+    """
 
     surplus: tuple[Surplus, ...]
-    """The largest first."""
     others: tuple[str, ...]
-    """Dependencies that are not ours to slim: the system's, or of another environment."""
 
 
 @dataclass(slots=True)
 class Removal:
-    """Result of `remove`."""
+    """Result of `remove`.
+
+    Attributes:
+        files: Number of files that were deleted.
+        size: Their bytes on disk.
+        failures: Errors of files that could not be deleted.
+    """
 
     files: int = 0
     size: int = 0
@@ -111,7 +126,7 @@ class _Package:
                 yield path
 
     def need_of(self, owner: str, installed: Iterable[str]) -> str | None:
-        """Its name if it requires the owner, with the extra if that is how."""
+        """Return its name if it requires the owner, with the extra if that is how."""
         extras: dict[str, list[_Requirement]] = {}
         for each in self.requirements:
             if each.name == owner and not each.extras:
@@ -129,7 +144,7 @@ class _Package:
         return None
 
     def imports_one_of(self, modules: Iterable[str]) -> bool:
-        """True if its own code imports one of them."""
+        """Return True if its own code imports one of them."""
         for path in self.files():
             if path.suffix == ".py":
                 source = self.root.joinpath(path).read_bytes()
@@ -237,7 +252,7 @@ def _dependencies(installed: dict[str, _Package]) -> list[str]:
 
 
 def _is_of_this_environment(package: _Package) -> bool:
-    """False for packages of the system that a virtual environment sees: they serve others, who cannot be asked."""
+    """Return False for packages of the system that a virtual environment sees: they serve others, who cannot be asked."""
     prefix = Path(sys.prefix).resolve()
     return sys.prefix == sys.base_prefix or package.root.resolve().is_relative_to(prefix)
 
@@ -288,7 +303,14 @@ def _test_modules(paths: Iterable[PurePosixPath]) -> set[str]:
 
 
 def find(path: Sequence[str] | None = None) -> Findings:
-    """Find what may be deleted of what is installed (in the folders of `path`, or in this Python)."""
+    """Find the installed files that s3po never uses.
+
+    Args:
+        path: Folders to search; those of this Python unless given.
+
+    Returns:
+        Findings: `surplus` and `others`.
+    """
     installed = _installed(path)
     if "s3po" not in installed:
         raise LookupError("s3po is not installed here, so its dependencies are not known")
@@ -327,7 +349,14 @@ def _needed_by(
 
 
 def remove(surplus: Iterable[Surplus]) -> Removal:
-    """Delete it, and the folders that are empty then. One failure does not stop the others."""
+    """Delete files, and the folders that are empty then; a failure does not stop the others.
+
+    Args:
+        surplus: Files, from `find`.
+
+    Returns:
+        Removal: `files`, `size` and `failures`.
+    """
     done = Removal()
     folders: dict[Path, None] = {}
     for file in (file for each in surplus for file in each.files):
@@ -393,6 +422,14 @@ def _read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program.
+
+    Args:
+        arguments: Arguments of the command line; those of the process unless given.
+
+    Returns:
+        int: Exit status.
+    """
     given = _read_arguments(arguments)
     try:
         findings = find(given.path)

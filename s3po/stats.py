@@ -6,23 +6,32 @@ from time import monotonic
 
 
 class Stats:
-    """Counters of requests; the greenlets of one thread share them without locks.
+    """Counters of requests.
 
-    Several native threads may lose a count now and then: no decision depends on them.
+    Greenlets of one thread share them without locks; with several native threads a count may be lost now
+    and then.
+
+    Attributes:
+        requests: Attempts that were sent, retries included.
+        retries: Attempts after the first of their request.
+        bytes_sent: Bytes of bodies that were sent.
+        bytes_received: Bytes of bodies that were received.
     """
 
     __slots__ = ("bytes_received", "bytes_sent", "requests", "retries")
 
     def __init__(self) -> None:
-        #: Attempts that were given to the transport, retries included.
         self.requests = 0
         self.retries = 0
-        #: Body bytes only.
         self.bytes_sent = 0
         self.bytes_received = 0
 
     def add(self, other: Stats) -> None:
-        """Add the counts of `other`."""
+        """Add the counts of another object.
+
+        Args:
+            other: Counters to add.
+        """
         self.requests += other.requests
         self.retries += other.retries
         self.bytes_sent += other.bytes_sent
@@ -34,10 +43,13 @@ class Stats:
 
 
 class BatchStats(Stats):
-    """Counters of a batch's calls and requests.
+    """Counters of the calls of a batch, and of their requests.
 
-    `started` counts calls that have begun; `done`, `failed` and `cancelled` those that have finished,
-    by their outcome.
+    Attributes:
+        started: Calls that have begun.
+        done: Calls that succeeded.
+        failed: Calls that failed.
+        cancelled: Calls that were cancelled.
     """
 
     __slots__ = ("_began", "_ended", "cancelled", "done", "failed", "started")
@@ -53,7 +65,7 @@ class BatchStats(Stats):
 
     @property
     def seconds(self) -> float:
-        """Seconds since the batch began, up to its end."""
+        """Seconds since the batch was entered, up to its end."""
         return (monotonic() if self._ended is None else self._ended) - self._began
 
     def end(self) -> None:

@@ -33,30 +33,40 @@ class Batch(Verbs):
             for key in keys:
                 batch.download("bucket", key, callback=partial(process, key))
 
-    Its verbs are those of Connection: upload, upload_file, download, download_file, head, exists,
+    The verbs are those of Connection: upload, upload_file, download, download_file, head, exists,
     delete, delete_many, delete_prefix, undelete, copy, move, rename, tags, set_tags, create_bucket,
-    delete_bucket, head_bucket; `call` makes any method of `conn.conn` one. Each waits while the pool is
-    full, and returns a `Handle`. `callback` is called with the result, `errback` with the exception, in
-    the greenlet of the call and never before the verb has returned; a callback that raises makes the
-    call fail. Callbacks may make further calls, which wait in a queue while the pool is full. A verb
-    that raises has made no call.
+    delete_bucket, head_bucket; `call` calls any method of `conn.conn`. Each waits while the pool is
+    full, and returns a `Handle`; one that raises has made no call. `callback` gets the result, `errback`
+    the exception, in the greenlet of the call and never before the verb has returned. A callback that
+    raises makes its call fail. Callbacks may make further calls, which wait in a queue while the pool is
+    full.
 
-    Leaving the `with` block waits for all calls. Failures that were not handled (by an `errback`, or
-    by reading the handle's exception) are then raised, all in one `BatchError`; with
-    `raise_errors=False` they are not, and `failures` lists them. When the block is left by an
-    exception, running calls are let finish; by KeyboardInterrupt, GreenletExit or after `cancel()`
-    everything is stopped within a second.
+    Leaving the `with` block waits for all calls. Then it raises the failures that were not handled (by an
+    `errback`, or by reading the handle's exception) in one `BatchError`. When an exception leaves the
+    block, running calls are finished first; KeyboardInterrupt, GreenletExit and `cancel()` stop everything
+    within a second.
 
-    Calls run while the program waits: in the batch, in s3po, or otherwise in gevent. The data that a
-    call is given, a buffer or an open file, belongs to it until its handle is ready.
-
-    Results are kept by their handles alone, unless `collect` asks for `results()`. `progress` is
-    called with `stats` whenever a call has finished; True shows a bar where stderr is a terminal, and
-    a text file gets it in any case.
+    Calls run while the program waits in the batch, elsewhere in s3po, or in gevent. The data that a call is
+    given, a buffer or an open file, belongs to it until its handle is ready.
 
     A batch belongs to the native thread that enters it, and can be entered again after it was left. In
-    the child of a fork nothing of it runs: the block of its copy ends without waiting or raising, and
-    its verbs raise ConfigError.
+    the child of a fork it does nothing: its block ends without waiting or raising, and its verbs raise
+    ConfigError.
+
+    Args:
+        connection: Connection whose methods are called.
+        poolsize: Number of requests in flight at most, 1 to 10,000.
+        raise_errors: True (the default) raises a BatchError at the end of the block where calls failed and
+            their failure was not handled; False leaves them to `failures`.
+        collect: True keeps the results of all calls for `results()`; else handles alone keep them.
+        progress: Callable that gets `stats` whenever a call has finished; True shows a bar where stderr is
+            a terminal; a text file gets the bar in any case.
+
+    Attributes:
+        poolsize: Number of requests in flight at most.
+
+    Raises:
+        ConfigError: An argument is wrong.
     """
 
     __slots__ = (
@@ -159,24 +169,32 @@ class Batch(Verbs):
 
     @property
     def stats(self) -> BatchStats:
-        """Counters of the calls and requests of the current block, or of the last one."""
+        """Counters of the current block, or of the last one; see `BatchStats`."""
         return self._scheduler.stats
 
     @property
     def failures(self) -> list[Failure]:
-        """Failures that were not handled, in call order: `verb`, `bucket`, `key`, `exception`."""
+        """Failures that were not handled, in call order; see `Failure`."""
         failures = self._scheduler.failures
         return [failures[number] for number in sorted(failures)]
 
     def success(self) -> bool:
-        """Wait for all calls. Returns True when none has failed or was cancelled."""
+        """Wait for all calls.
+
+        Returns:
+            True when none has failed or was cancelled.
+        """
         self.wait()
         return not self.stats.failed and not self.stats.cancelled
 
     def results(self) -> list[object]:
-        """Wait for all calls. Returns their results in call order, an exception for one that failed.
+        """Wait for all calls, and get what they returned.
 
-        Raises ConfigError unless the batch was made with `collect=True`.
+        Returns:
+            list: Results in call order; the exception of a call that failed or was cancelled.
+
+        Raises:
+            ConfigError: The batch was made without `collect=True`.
         """
         if not self._collect:
             raise ConfigError(
@@ -198,7 +216,7 @@ class Batch(Verbs):
 
         Sockets are closed, multipart uploads aborted, temporary files removed. Calls that were
         stopped count as cancelled and are not raised at the end. A verb that waits for capacity, and
-        each one called from now on, raises Cancelled, which ends the `with` block quietly.
+        each one called from now on, raises Cancelled, which ends the `with` block without an error.
         """
         self._scheduler.cancel()
 

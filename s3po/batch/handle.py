@@ -27,20 +27,29 @@ CANCELLED = 5
 class CallScheduler(Protocol):
     """The part of the scheduler that handles use."""
 
-    def poll(self) -> None: ...
+    def poll(self) -> None:
+        """Let other greenlets run."""
 
-    def wait_for_call(self, handle: Handle[Any], timeout: float | None) -> None: ...
+    def wait_for_call(self, handle: Handle[Any], timeout: float | None) -> None:
+        """Wait until the call has ended, at most `timeout` seconds."""
 
-    def cancel_call(self, handle: Handle[Any]) -> bool: ...
+    def cancel_call(self, handle: Handle[Any]) -> bool:
+        """Cancel the call; False where it has ended."""
 
-    def discard_failure(self, handle: Handle[Any]) -> None: ...
+    def discard_failure(self, handle: Handle[Any]) -> None:
+        """Mark the failure of the call as handled."""
 
 
 class Handle(Generic[T]):
-    """A call of a batch, and in time its outcome.
+    """One call of a batch, and its outcome.
 
-    A failure whose exception is fetched here (`exception`, or raised by `get`) counts as handled: it
-    is not raised again at the batch's end.
+    A failure whose exception is read here (`exception`, or raised by `get`) counts as handled: the batch
+    does not raise it at its end.
+
+    Attributes:
+        verb: Name of the method that is called: "upload", or "put_object_tagging" with `Batch.call`.
+        bucket: Name of the bucket; None where the call has none.
+        key: Key of the object; None where the call has none, as for `delete_many`.
     """
 
     __slots__ = (
@@ -75,7 +84,6 @@ class Handle(Generic[T]):
         callback: Callback[T] | None,
         errback: Errback | None,
     ) -> None:
-        #: The method's name: "upload", or "put_object_tagging" of `Batch.call`.
         self.verb = verb
         self.bucket = bucket
         self.key = key
@@ -94,49 +102,63 @@ class Handle(Generic[T]):
         self._waiters: list[Waiter] | None = None
 
     def ready(self) -> bool:
-        """True when the call has finished, its callback included, or was cancelled.
+        """Check whether the call has finished, its callback included, or was cancelled.
 
-        While it has not, other greenlets run in the meantime, so that a loop that only asks comes to
-        its end.
+        Other greenlets run while it has not, so that a loop that only asks comes to its end.
+
+        Returns:
+            True when it has finished or was cancelled.
         """
         if self._state < FINISHED:
             self._scheduler.poll()
         return self._state >= FINISHED
 
     def successful(self) -> bool:
-        """True when the call has finished without an exception."""
+        """Return True when the call has finished without an exception."""
         return self._state == FINISHED and self._exception is None
 
     def cancelled(self) -> bool:
-        """True when the call was cancelled before it finished."""
+        """Return True when the call was cancelled before it finished."""
         return self._state == CANCELLED
 
     @property
     def value(self) -> T | None:
-        """The result of the verb; None before it has finished, and after a failure."""
+        """Result of the call; None before it has finished, and after a failure."""
         return self._value
 
     @property
     def exception(self) -> Exception | None:
-        """The exception of a call that failed or was cancelled, else None.
-
-        Reading it marks the failure as handled.
-        """
+        """Exception of a call that failed or was cancelled, else None. Reading it marks the failure as handled."""
         if self._exception is not None:
             self._scheduler.discard_failure(self)
         return self._exception
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the call has finished, at most `timeout` seconds. Returns True when it has."""
+        """Wait until the call has finished or was cancelled.
+
+        Args:
+            timeout: Seconds to wait at most; None (the default) sets no limit.
+
+        Returns:
+            True when it has.
+        """
         if self._state < FINISHED:
             self._scheduler.wait_for_call(self, timeout)
         return self._state >= FINISHED
 
     def get(self, timeout: float | None = None) -> T:
-        """Wait for the call and return the verb's result, or raise the exception that it failed with.
+        """Wait for the call, and get its result.
 
-        Raises TimeoutError when it has not finished after `timeout` seconds (the call goes on), and
-        Cancelled when it was cancelled.
+        Args:
+            timeout: Seconds to wait at most; None (the default) sets no limit.
+
+        Returns:
+            The result, as the method of Connection returns it.
+
+        Raises:
+            TimeoutError: The call has not finished after `timeout` seconds; it goes on.
+            Cancelled: The call was cancelled.
+            Exception: The exception that the call failed with.
         """
         if not self.wait(timeout):
             raise TimeoutError(f"{self._describe()} has not finished after {timeout:g} s")
@@ -150,9 +172,12 @@ class Handle(Generic[T]):
         return cast(T, self._value)
 
     def cancel(self) -> bool:
-        """Cancel the call: close its sockets, abort an unfinished upload. False if it has finished.
+        """Cancel the call: close its sockets, and abort an unfinished upload.
 
         It counts as cancelled, not as failed.
+
+        Returns:
+            False if it has finished already, or its callback runs.
         """
         return self._state < CALLING_BACK and self._scheduler.cancel_call(self)
 

@@ -86,7 +86,7 @@ class Operation:
         self.signature = signature
 
     def check(self, options: Mapping[str, Any]) -> None:
-        """Nothing is left to check."""
+        """Do nothing: the arguments were checked against the signature."""
 
 
 VERBS = {
@@ -115,7 +115,7 @@ VERBS = {
 
 
 class Verbs:
-    """The methods of Batch that make calls."""
+    """Methods of Batch that make calls."""
 
     __slots__ = ()
 
@@ -131,7 +131,7 @@ class Verbs:
         errback: Errback | None = None,
         **options: Unpack[UploadOptions],
     ) -> Handle[UploadResult]:
-        """`Connection.upload` as a call of this batch."""
+        """Call `Connection.upload` in this batch."""
         return self._scheduler.submit(
             VERBS["upload"], bucket, key, (bucket, key, data), options, callback, errback
         )
@@ -146,7 +146,7 @@ class Verbs:
         errback: Errback | None = None,
         **options: Unpack[UploadFileOptions],
     ) -> Handle[UploadResult]:
-        """`Connection.upload_file` as a call of this batch."""
+        """Call `Connection.upload_file` in this batch."""
         return self._scheduler.submit(
             VERBS["upload_file"], bucket, key, (bucket, key, path), options, callback, errback
         )
@@ -198,7 +198,7 @@ class Verbs:
         errback: Errback | None = None,
         **options: Unpack[DownloadOptions],
     ) -> Handle[Any]:
-        """`Connection.download` as a call of this batch."""
+        """Call `Connection.download` in this batch."""
         given: Mapping[str, Any] = options
         if encoding is not None:
             given = {**options, "encoding": encoding}
@@ -216,7 +216,7 @@ class Verbs:
         errback: Errback | None = None,
         **options: Unpack[DownloadFileOptions],
     ) -> Handle[DownloadResult]:
-        """`Connection.download_file` as a call of this batch."""
+        """Call `Connection.download_file` in this batch."""
         return self._scheduler.submit(
             VERBS["download_file"], bucket, key, (bucket, key, path), options, callback, errback
         )
@@ -230,7 +230,7 @@ class Verbs:
         errback: Errback | None = None,
         **options: Unpack[HeadOptions],
     ) -> Handle[HeadObjectResult]:
-        """`Connection.head` as a call of this batch."""
+        """Call `Connection.head` in this batch."""
         return self._scheduler.submit(
             VERBS["head"], bucket, key, (bucket, key), options, callback, errback
         )
@@ -244,7 +244,7 @@ class Verbs:
         errback: Errback | None = None,
         **options: Unpack[ExistsOptions],
     ) -> Handle[bool]:
-        """`Connection.exists` as a call of this batch."""
+        """Call `Connection.exists` in this batch."""
         return self._scheduler.submit(
             VERBS["exists"], bucket, key, (bucket, key), options, callback, errback
         )
@@ -258,7 +258,7 @@ class Verbs:
         errback: Errback | None = None,
         **options: Unpack[DeleteOptions],
     ) -> Handle[DeleteObjectResult]:
-        """`Connection.delete` as a call of this batch. For many keys `delete_many` takes far fewer requests."""
+        """Call `Connection.delete` in this batch; `delete_many` takes far fewer requests for many keys."""
         return self._scheduler.submit(
             VERBS["delete"], bucket, key, (bucket, key), options, callback, errback
         )
@@ -272,7 +272,7 @@ class Verbs:
         errback: Errback | None = None,
         **options: Unpack[DeleteManyOptions],
     ) -> Handle[int]:
-        """`Connection.delete_many` as one call of this batch; `keys` is read while the call runs."""
+        """Call `Connection.delete_many` in this batch, as one call; `keys` is read while it runs."""
         return self._scheduler.submit(
             VERBS["delete_many"], bucket, None, (bucket, keys), options, callback, errback
         )
@@ -286,7 +286,7 @@ class Verbs:
         errback: Errback | None = None,
         **options: Unpack[CopyOptions],
     ) -> Handle[CopyObjectResult]:
-        """`Connection.copy` as a call of this batch."""
+        """Call `Connection.copy` in this batch."""
         return self._scheduler.submit(
             VERBS["copy"], bucket, key, (bucket, key), options, callback, errback
         )
@@ -300,7 +300,7 @@ class Verbs:
         errback: Errback | None = None,
         **options: Unpack[CopyOptions],
     ) -> Handle[CopyObjectResult]:
-        """`Connection.move` as a call of this batch."""
+        """Call `Connection.move` in this batch."""
         return self._scheduler.submit(
             VERBS["move"], bucket, key, (bucket, key), options, callback, errback
         )
@@ -314,7 +314,7 @@ class Verbs:
         errback: Errback | None = None,
         **options: Unpack[RenameOptions],
     ) -> Handle[None]:
-        """`Connection.rename` as a call of this batch."""
+        """Call `Connection.rename` in this batch."""
         return self._scheduler.submit(
             VERBS["rename"], bucket, key, (bucket, key), options, callback, errback
         )
@@ -328,7 +328,7 @@ class Verbs:
         errback: Errback | None = None,
         **options: Unpack[DeletePrefixOptions],
     ) -> Handle[int]:
-        """`Connection.delete_prefix` as one call of this batch."""
+        """Call `Connection.delete_prefix` in this batch."""
         return self._scheduler.submit(
             VERBS["delete_prefix"], bucket, None, (bucket, prefix), options, callback, errback
         )
@@ -342,7 +342,7 @@ class Verbs:
         errback: Errback | None = None,
         **options: Unpack[UndeleteOptions],
     ) -> Handle[ObjectVersionInfo]:
-        """`Connection.undelete` as a call of this batch."""
+        """Call `Connection.undelete` in this batch."""
         return self._scheduler.submit(
             VERBS["undelete"], bucket, key, (bucket, key), options, callback, errback
         )
@@ -356,7 +356,7 @@ class Verbs:
         errback: Errback | None = None,
         **options: Unpack[TagsOptions],
     ) -> Handle[dict[str, str]]:
-        """`Connection.tags` as a call of this batch."""
+        """Call `Connection.tags` in this batch."""
         return self._scheduler.submit(
             VERBS["tags"], bucket, key, (bucket, key), options, callback, errback
         )
@@ -371,7 +371,7 @@ class Verbs:
         errback: Errback | None = None,
         **options: Unpack[SetTagsOptions],
     ) -> Handle[None]:
-        """`Connection.set_tags` as a call of this batch."""
+        """Call `Connection.set_tags` in this batch."""
         return self._scheduler.submit(
             VERBS["set_tags"], bucket, key, (bucket, key, tags), options, callback, errback
         )
@@ -384,7 +384,7 @@ class Verbs:
         errback: Errback | None = None,
         **options: Unpack[CreateBucketOptions],
     ) -> Handle[None]:
-        """`Connection.create_bucket` as a call of this batch."""
+        """Call `Connection.create_bucket` in this batch."""
         return self._scheduler.submit(
             VERBS["create_bucket"], bucket, None, (bucket,), options, callback, errback
         )
@@ -397,7 +397,7 @@ class Verbs:
         errback: Errback | None = None,
         **options: Unpack[DeleteBucketOptions],
     ) -> Handle[None]:
-        """`Connection.delete_bucket` as one call of this batch."""
+        """Call `Connection.delete_bucket` in this batch."""
         return self._scheduler.submit(
             VERBS["delete_bucket"], bucket, None, (bucket,), options, callback, errback
         )
@@ -410,7 +410,7 @@ class Verbs:
         errback: Errback | None = None,
         **options: Unpack[HeadBucketOptions],
     ) -> Handle[BucketInfo]:
-        """`Connection.head_bucket` as a call of this batch."""
+        """Call `Connection.head_bucket` in this batch."""
         return self._scheduler.submit(
             VERBS["head_bucket"], bucket, None, (bucket,), options, callback, errback
         )
@@ -424,17 +424,28 @@ class Verbs:
         errback: Errback | None = None,
         **kwargs: Any,
     ) -> Handle[Any]:
-        """Any method of the low-level client `conn.conn`, by its name, as a call of this batch.
+        """Call any method of the low-level client `conn.conn` in this batch, by its name.
 
         ::
 
             batch.call("abort_multipart_upload", "bucket", "key", upload_id=upload_id)
 
-        A body that is streamed belongs to the call: `get_object` reads it at once, and with
-        `stream=True` the callback has to read it, after which it is closed.
+        A body that is streamed belongs to the call: `get_object` reads it at once; with `stream=True` the
+        callback has to read it, and it is closed when the callback returns.
 
-        Raises ConfigError for a name that the client does not have, and TypeError for arguments that
-        the method does not take.
+        Args:
+            operation: Name of the method, as "put_object_tagging".
+            *args: Positional arguments of the method.
+            callback: Called with the result when the call has succeeded.
+            errback: Called with the exception when the call has failed, which then counts as handled.
+            **kwargs: Keyword arguments of the method.
+
+        Returns:
+            Handle: The call. `get()` waits for it, and raises its exception or returns its result.
+
+        Raises:
+            ConfigError: The client has no method of that name, or it returns an iterator.
+            TypeError: The method does not take these arguments.
         """
         if not isinstance(operation, str):
             raise ConfigError(f"operation must be a str, not {type(operation).__name__}")
@@ -494,8 +505,19 @@ def _closing_body(callback: Callback[Any]) -> Callback[Any]:
     return call_and_close
 
 
+#: Lines for the section "Args:" of a verb's docstring.
+_CALLBACK_ARGUMENTS = (
+    "    callback: Called with the result when the call has succeeded.",
+    "    errback: Called with the exception when the call has failed, which then counts as handled.",
+)
+#: Line for the section "Returns:", before those of the method.
+_RETURNS_HANDLE = (
+    "    Handle: The call. `get()` waits for it, and raises its exception or returns its result{}"
+)
+
+
 def adopt_signatures(connection: type) -> None:
-    """Show the keyword arguments of Connection's methods in `help`, `inspect.signature` and the like."""
+    """Give the verbs the signatures and docstrings of Connection's methods, for `help` and editors."""
     for verb in VERBS:
         method = getattr(Verbs, verb)
         original = getattr(connection, verb)
@@ -508,4 +530,19 @@ def adopt_signatures(connection: type) -> None:
         parameters += [own.parameters[name] for name in ("callback", "errback")]
         method.__signature__ = own.replace(parameters=parameters)
         if method.__doc__ and original.__doc__:
-            method.__doc__ += "\n\n" + inspect.cleandoc(original.__doc__)
+            method.__doc__ = f"{method.__doc__}\n\n{_of_call(original.__doc__)}"
+
+
+def _of_call(docstring: str) -> str:
+    """A method's docstring with the arguments and the result that its verb has."""
+    # Sections begin with a line of their own, which tells the indentation, and end with an empty line.
+    before, _, rest = docstring.partition("Args:\n")
+    indent = before[before.rindex("\n") + 1 :]
+    added = "".join(f"\n{indent}{line}" for line in _CALLBACK_ARGUMENTS)
+    arguments, _, rest = rest.partition("\n\n")
+    returns = f"{indent}Returns:\n{indent}{_RETURNS_HANDLE}"
+    if rest.startswith(f"{indent}Returns:\n"):
+        rest = f"{returns.format(':')}\n{rest.partition(chr(10))[2]}"
+    else:
+        rest = f"{returns.format(', None.')}\n\n{rest}"
+    return f"{indent}{before.strip()}\n\n{indent}Args:\n{arguments}{added}\n\n{rest}"

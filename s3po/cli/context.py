@@ -3,22 +3,45 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
+import os
+import re
+import signal
 import sys
 from collections.abc import Callable
 from datetime import datetime
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from s3po.cli.errors import UsageError
-from s3po.cli.table import GLOBAL_OPTIONS
+from s3po.cli.errors import CLOSED, UsageError
 
 if TYPE_CHECKING:
+    from s3po.batch import Batch
+    from s3po.cli.frames import Reporter
     from s3po.connection import Connection
 
 #: Seconds between two updates of a bar, and two lines where stderr is no terminal.
 _BAR_SECONDS = 0.1
 _LINE_SECONDS = 10.0
+
+#: Options upon which a connection depends.
+_SETTINGS = (
+    "endpoint_url",
+    "region",
+    "profile",
+    "anonymous",
+    "ca_bundle",
+    "no_verify_ssl",
+    "proxy",
+    "retries",
+    "connect_timeout",
+    "read_timeout",
+    "log_level",
+    "verbose",
+    "debug",
+    "part_size",
+)
 
 
 class Context:
@@ -30,26 +53,40 @@ class Context:
         given: argparse.Namespace,
         *,
         connections: dict[tuple[object, ...], Connection] | None = None,
+        parent: Context | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """`connections` are kept between the commands of one `run`."""
+        """`connections` are kept between the commands of one `run`, whose own context is `parent`."""
         self.command = command
         self.given = given
         self.json: bool = given.json
-        self.failures = 0
+        self._failures = 0
         self.objects = 0
         self.bytes = 0
         self.interrupted = False
         self._clock = clock
         self._began = clock()
         self._connection: Connection | None = None
-        self._progress: Progress | None = None
-        #: Lines that wait, where several processes write to the same file.
-        self._lines: list[str] | None = None
-        self._more = {"requests": 0, "retries": 0}
+        self._progress: Progress | Reporter | None = None
+        #: What is known to come: more, until `all_known`.
+        self.expected_objects = 0
+        self.expected_bytes = 0
+        self.all_known = False
+        #: Bytes of transfers that are under way.
+        self.moving = 0
+        #: The last counts of other processes, and of lines of `run`.
+        self._others: dict[int, dict[str, int]] = {}
+        self._parent = parent
+        #: Other processes that work for this.
+        self.processes: list[int] = []
+        #: Those of the lines of `run`, of which this is a line or which this is.
         self._shared = connections
 
     # The connection
+
+    def share_connections(self, connections: dict[tuple[object, ...], Connection]) -> None:
+        """Count the requests of these, which the lines of `run` use."""
+        self._shared = connections
 
     @property
     def connection(self) -> Connection:
@@ -58,9 +95,7 @@ class Context:
             if self._shared is None:
                 self._connection = self._connect()
             else:
-                settings = tuple(
-                    getattr(self.given, each.name) for each in GLOBAL_OPTIONS if each.name != "help"
-                )
+                settings = tuple(getattr(self.given, name, None) for name in _SETTINGS)
                 if settings not in self._shared:
                     self._shared[settings] = self._connect()
                 self._connection = self._shared[settings]
@@ -75,6 +110,8 @@ class Context:
         self._start_logging()
         settings: dict[str, Any] = {}
         if given.ca_bundle:
+            if not os.path.exists(given.ca_bundle):
+                raise UsageError(f"--ca-bundle: there is no file {given.ca_bundle}")
             settings["verify"] = given.ca_bundle
         if given.no_verify_ssl:
             settings["verify"] = False
@@ -87,6 +124,9 @@ class Context:
             settings["connect_timeout"] = given.connect_timeout
         if given.read_timeout is not None:
             settings["read_timeout"] = given.read_timeout
+        if getattr(given, "part_size", None):
+            # Of ranges that are downloaded; uploads get theirs with each call.
+            settings["part_size"] = given.part_size
         try:
             return Connection(
                 profile_name=given.profile,
@@ -97,6 +137,34 @@ class Context:
             )
         except ConfigError as error:
             raise UsageError(str(error)) from None
+
+    def batch(self, poolsize: int) -> Batch:
+        """A batch that raises no errors of its calls; on a cluster where --cluster names one.
+
+        Raises UsageError for a number that cannot be right.
+        """
+        from s3po.errors import ConfigError
+
+        cluster = getattr(self.given, "cluster", None)
+        try:
+            return self.connection.batch(poolsize, raise_errors=False, cluster=cluster)
+        except ConfigError as error:
+            raise UsageError(str(error)) from None
+
+    def check_cluster(self, *, within: bool) -> None:
+        """Refuse a --cluster that cannot be used; `within` is True for work within a store."""
+        if self.given.cluster is None:
+            return
+        from importlib.util import find_spec
+
+        if not within:
+            raise UsageError(
+                "--cluster is for work within a store: its workers have not these files"
+            )
+        if self.given.workers > 1:
+            raise UsageError("--workers is for this machine, --cluster for others")
+        if find_spec("distributed") is None:
+            raise UsageError("--cluster needs dask.distributed: pip install s3po[dask]")
 
     def _start_logging(self) -> None:
         given = self.given
@@ -109,42 +177,44 @@ class Context:
             )
             logging.getLogger("s3po").setLevel(level.upper())
 
-    # Output
+    # Input and output
 
-    def result(self, text: str, **fields: Any) -> None:
-        """One result: a line of text, or with --json an object."""
+    def input(self) -> BinaryIO:
+        """Bytes of stdin. Raises OSError where it was closed: that is not an empty file."""
+        if "stdin" in CLOSED:
+            raise OSError(errno.EBADF, "stdin is closed")
+        return sys.stdin.buffer
+
+    def output(self) -> BinaryIO:
+        """Bytes to stdout. Raises OSError where it was closed: they would be lost."""
+        if "stdout" in CLOSED:
+            raise OSError(errno.EBADF, "stdout is closed")
+        sys.stdout.flush()
+        return sys.stdout.buffer
+
+    def result(self, text: str, *more: str, **fields: Any) -> None:
+        """One result: lines of text, or with --json an object."""
         if self.given.quiet:
             return
-        self.line(json.dumps(fields, default=_encode) if self.json else text)
+        if self.json:
+            self.line(json.dumps(fields, default=_encode))
+            return
+        self.line(text)
+        for each in more:
+            self.line(each)
 
     def line(self, text: str) -> None:
-        """A line on stdout. What is no text is written as the bytes that it was."""
-        if self._lines is not None:
-            self._lines.append(text)
-            if len(self._lines) >= 20:
-                self.flush()
-            return
+        """A line on stdout: control characters of names are escaped, or they would command a terminal.
+
+        What is no text is written as the bytes that it was.
+        """
+        if not text.isprintable():
+            text = _CONTROL.sub(_escape, text)
         try:
             sys.stdout.write(text + "\n")
         except UnicodeEncodeError:
             sys.stdout.flush()
             sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
-
-    def write_whole_lines(self) -> None:
-        """Write whole lines from now on, for other processes write to the same file."""
-        sys.stdout.flush()
-        self._lines = []
-
-    def flush(self) -> None:
-        """Write what waits."""
-        if self._lines:
-            data = "".join(f"{each}\n" for each in self._lines).encode("utf-8", "surrogateescape")
-            self._lines = []
-            import os
-
-            view = memoryview(data)
-            while view:
-                view = view[os.write(sys.stdout.fileno(), view) :]
 
     def warn(self, text: str) -> None:
         """A line on stderr that is no failure."""
@@ -155,12 +225,12 @@ class Context:
     ) -> None:
         """A line on stderr about what failed."""
         if count:
-            self.failures += 1
-        place = place if place.isprintable() else ascii(place)[1:-1]
+            self._failures += 1
         if self.json:
             text = json.dumps({"error": reason + hint, "operation": operation, "target": place})
         else:
             text = f"s3po: {operation} {place}: {reason}{hint}".replace(" : ", ": ")
+            text = _NOT_TEXT.sub(_escape, text)
         self._error_line(text)
 
     def fail_by(self, operation: str, place: str, error: BaseException) -> None:
@@ -192,105 +262,232 @@ class Context:
             return ""
 
     def _error_line(self, text: str) -> None:
-        if self._progress is not None:
-            self._progress.clear()
+        self.clear_progress()
         sys.stderr.write(text + "\n")
 
     # Counts
+
+    @property
+    def failures(self) -> int:
+        """Those of other processes, too."""
+        return self._failures + sum(each["failures"] for each in self._others.values())
+
+    def add_failure(self) -> None:
+        """Count a failure that was told elsewhere."""
+        self._failures += 1
 
     def count(self, size: int) -> None:
         """One object more is done."""
         self.objects += 1
         self.bytes += size
         if self._progress is not None:
-            self._progress.update(self.objects, self.bytes)
+            self._progress.update(self.counts)
+
+    def expect(self, size: int) -> None:
+        """One object more is to be done."""
+        self.expected_objects += 1
+        self.expected_bytes += size
+
+    def unexpect(self, size: int) -> None:
+        """An object needs not be done, or has failed."""
+        self.expected_objects -= 1
+        self.expected_bytes -= size
+
+    def move(self, size: int) -> None:
+        """Bytes of a transfer under way went over the wire; fewer than none where they go again."""
+        self.moving += size
+        if self._progress is not None:
+            self._progress.update(self.counts)
+
+    @property
+    def shows_progress(self) -> bool:
+        return self._progress is not None
 
     def start_progress(self) -> None:
         """Show progress on stderr from now on, unless --quiet, --no-progress or --json."""
-        if not (self.given.quiet or self.given.no_progress or self.json):
+        if self._progress is None and not (
+            self.given.quiet or self.given.no_progress or self.json or self._parent is not None
+        ):
             self._progress = Progress(self._clock)
+
+    def clear_progress(self) -> None:
+        """Take the bar away before another line."""
+        if self._progress is not None:
+            self._progress.clear()
+
+    def become_member(self, reporter: Reporter) -> None:
+        """Be the context of another process, which tells its counts to the first."""
+        self._progress = reporter
+        self._others.clear()
+
+    def close_member(self) -> None:
+        """Tell the last counts, and close the connection."""
+        if self._progress is not None:
+            self._progress.close(self.counts)
+        sys.stdout.flush()
 
     def seconds(self) -> float:
         return self._clock() - self._began
 
     def counts(self) -> dict[str, int]:
-        """Counts of all that was done so far."""
-        stats = self._connection.stats if self._connection is not None else None
-        return {
+        """Counts of all that was done so far, by other processes too."""
+        connections = [self._connection] if self._connection is not None else []
+        if self._shared is not None:
+            # The lines share them: `run` counts their requests.
+            connections = [] if self._parent is not None else list(self._shared.values())
+        counts = {
             "objects": self.objects,
             "bytes": self.bytes,
-            "requests": self._more["requests"] + (stats.requests if stats is not None else 0),
-            "retries": self._more["retries"] + (stats.retries if stats is not None else 0),
-            "failures": self.failures,
+            "requests": sum(each.stats.requests for each in connections),
+            "retries": sum(each.stats.retries for each in connections),
+            "failures": self._failures,
+            "moving": self.moving,
+            "expected_objects": self.expected_objects,
+            "expected_bytes": self.expected_bytes,
+            "unknown": not self.all_known,
         }
+        if self._others:
+            # This process does nothing itself, or has added up the lines of `run`.
+            counts["unknown"] = False
+            for other in self._others.values():
+                for name, value in other.items():
+                    counts[name] += value
+        return counts
 
-    def add_counts(self, counts: dict[str, int]) -> None:
-        """Add those of another process."""
-        self.objects += counts["objects"]
-        self.bytes += counts["bytes"]
-        self.failures += counts["failures"]
-        for name in self._more:
-            self._more[name] += counts[name]
+    def set_counts(self, number: int, counts: dict[str, int]) -> None:
+        """Take the counts of another process in place of its last ones."""
+        self._others[number] = counts
+        if self._progress is not None:
+            self._progress.update(self.counts)
+
+    def _add_to(self, parent: Context) -> None:
+        """Add all counts to those of `run`."""
+        counts = self.counts()
+        total = parent._others.setdefault(-1, dict.fromkeys(counts, 0))
+        for name, value in counts.items():
+            total[name] += value
+        # `run` counts lines that failed, and not what failed in them.
+        total["failures"] = total["unknown"] = 0
+        if parent._progress is not None:
+            parent._progress.update(parent.counts)
+
+    def show_counts(self) -> None:
+        """The counts, on stderr."""
+        counts = self.counts()
+        names = ("objects", "bytes", "requests", "retries", "failures")
+        fields: dict[str, Any] = {name: counts[name] for name in names}
+        fields["seconds"] = round(self.seconds(), 3)
+        text = ", ".join(f"{value} {name}" for name, value in fields.items())
+        start = "interrupted: " if self.interrupted else ""
+        sys.stderr.write((json.dumps(fields) if self.json else f"s3po: {start}{text}") + "\n")
+        sys.stderr.flush()
+
+    def give_up(self) -> None:
+        """End other processes, and show the counts: what is under way after an interrupt has had its time."""
+        for process in self.processes:
+            try:
+                os.kill(process, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.interrupted = True
+        self.clear_progress()
+        sys.stdout.flush()
+        self.show_counts()
 
     def close(self) -> None:
         """Show the counts that are asked for, and close the connection."""
-        self.flush()
         if self._progress is not None:
-            self._progress.close(self.objects)
-        if self.interrupted or self.given.stat:
-            fields = {**self.counts(), "seconds": round(self.seconds(), 3)}
-            text = ", ".join(f"{value} {name}" for name, value in fields.items())
-            start = "interrupted: " if self.interrupted else ""
-            sys.stderr.write((json.dumps(fields) if self.json else f"s3po: {start}{text}") + "\n")
+            self._progress.close(self.counts)
+        if self._parent is not None:
+            self._add_to(self._parent)
+        elif self.interrupted or self.given.stat:
+            self.show_counts()
         if self._connection is not None and self._shared is None:
             self._connection.close()
 
 
 class Progress:
-    """Objects, bytes and rate on stderr: a bar on a terminal (tqdm's where installed), else lines."""
+    """Objects, bytes, rate and time left on stderr: a bar on a terminal (tqdm's where installed), else lines."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._began = self._last = clock()
-        self._terminal = sys.stderr.isatty()
+        self._terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._shown = False
+        #: tqdm's, made when there is something to show.
         self._bar: Any = None
-        if self._terminal:
-            try:
-                from tqdm import tqdm
-            except ImportError:
-                pass
-            else:
-                self._bar = tqdm(unit=" objects", file=sys.stderr, leave=False)
 
-    def update(self, objects: int, size: int) -> None:
+    def update(self, counts: Callable[[], dict[str, int]]) -> None:
         now = self._clock()
         if now - self._last < (_BAR_SECONDS if self._terminal else _LINE_SECONDS):
             return
         self._last = now
-        rate = size / max(now - self._began, 0.001)
-        if self._bar is not None:
-            self._bar.n = objects
-            self._bar.set_postfix_str(f"{format_size(size)}, {format_size(rate)}/s")
+        text, part = format_progress(counts(), now - self._began)
+        if not self._terminal:
+            sys.stderr.write(f"s3po: {text}\n")
+            sys.stderr.flush()
             return
-        text = f"{objects} objects, {format_size(size)}, {format_size(rate)}/s"
-        sys.stderr.write(f"\r\x1b[K{text}" if self._terminal else f"s3po: {text}\n")
+        if self._bar is None:
+            self._bar = _make_bar()
+        if self._bar:
+            self._bar.n = part
+            self._bar.set_postfix_str(text)
+            return
+        width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
+        sys.stderr.write(f"\r\x1b[K{text[: width - 1]}")
         sys.stderr.flush()
-        self._shown = self._terminal
+        self._shown = True
 
     def clear(self) -> None:
         """Take the bar away before another line."""
-        if self._bar is not None:
+        if self._bar:
             self._bar.clear()
         elif self._shown:
             sys.stderr.write("\r\x1b[K")
             self._shown = False
 
-    def close(self, objects: int) -> None:
-        if self._bar is not None:
-            self._bar.n = objects
+    def close(self, counts: Callable[[], dict[str, int]]) -> None:  # noqa: ARG002
+        if self._bar:
             self._bar.close()
         self.clear()
+
+
+def _make_bar() -> Any:
+    """tqdm's bar, whose parts of one are all it counts; False where there is no tqdm."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return False
+    tqdm.monitor_interval = 0
+    layout = "{percentage:3.0f}%|{bar}| {postfix}"
+    return tqdm(total=1, file=sys.stderr, leave=False, bar_format=layout)
+
+
+def format_progress(counts: dict[str, int], seconds: float) -> tuple[str, float]:
+    """Text of a bar or line, and the part of all that is done, from 0 to 1; 0 where that is not known."""
+    objects, size = counts["objects"], counts["bytes"] + max(counts["moving"], 0)
+    rate = size / max(seconds, 0.001)
+    all_objects = max(counts["expected_objects"], objects)
+    all_bytes = max(counts["expected_bytes"], size)
+    more = "+" if counts["unknown"] else ""
+    if not counts["expected_objects"]:
+        return f"{objects} objects, {format_size(size)}, {format_size(rate)}/s", 0.0
+    text = (
+        f"{objects}/{all_objects}{more} objects, {format_size(size)}/{format_size(all_bytes)}{more}, "
+        f"{format_size(rate)}/s"
+    )
+    if more:
+        return text, 0.0
+    # Many small objects take time by their number, large ones by their bytes: the slower counts.
+    parts = [objects / all_objects if all_objects else 1.0]
+    if all_bytes:
+        parts.append(size / all_bytes)
+    part = min(parts) if objects else parts[-1]
+    if part > 0:
+        left = int(seconds / part - seconds)
+        hours, minutes = divmod(left // 60, 60)
+        text += f", ETA {hours}:{minutes:02}:{left % 60:02}"
+    return text, min(part, 1.0)
 
 
 def describe(error: BaseException) -> str:
@@ -313,6 +510,17 @@ def format_size(size: float) -> str:
 def format_time(time: datetime | None) -> str:
     """`2026-01-31 10:20:30`, in UTC."""
     return " " * 19 if time is None else str(time)[:19]
+
+
+#: C0 with the line feed, DEL, C1.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+
+#: These, and what is no UTF-8.
+_NOT_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def _escape(found: re.Match[str]) -> str:
+    return ascii(found[0])[1:-1]
 
 
 def _encode(value: object) -> str:

@@ -10,31 +10,58 @@ from typing import TYPE_CHECKING
 import s3po
 
 if TYPE_CHECKING:
+    from s3po.cli.context import Context
+    from s3po.cli.signals import Interrupts
     from s3po.connection import Connection
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line (default: `sys.argv`). Returns the exit code: 0, 1, 2 or 130."""
+    """Run one command line (default: `sys.argv`). Returns the exit code: 0, 1, 2, 130 or 143."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words in (["--version"], ["-V"]):
-        sys.stdout.write(f"s3po {s3po.__version__}\n")
+        try:
+            sys.stdout.write(f"s3po {s3po.__version__}\n")
+            sys.stdout.flush()
+        except (OSError, AttributeError):
+            # It is full, or closed.
+            return 1
         return 0
+    _open_streams()
     from s3po.cli.errors import UsageError
+    from s3po.cli.signals import Interrupts
 
+    interrupts = Interrupts(seconds=0.9)
+    interrupts.install()
     try:
-        return run(words)
+        code = run(words, interrupts=interrupts)
+        sys.stdout.flush()
     except UsageError as error:
         sys.stderr.write(f"s3po: {error}\n")
-        return 2
+        code = 2
+    except KeyboardInterrupt:
+        code = 130
     except BrokenPipeError:
+        # The reader has enough.
         _discard_stdout()
-        return 1
+        code = 1
+    except OSError as error:
+        sys.stderr.write(f"s3po: stdout: {error.strerror or error}\n")
+        _discard_stdout()
+        code = 1
+    finally:
+        interrupts.remove()
+    return interrupts.code or code
 
 
-def run(words: list[str], connections: dict[tuple[object, ...], Connection] | None = None) -> int:
+def run(
+    words: list[str],
+    connections: dict[tuple[object, ...], Connection] | None = None,
+    parent: Context | None = None,
+    interrupts: Interrupts | None = None,
+) -> int:
     """Run a command line, on `connections` where they are given, which stay open.
 
-    Raises UsageError where it cannot be right.
+    `parent` is the context of a `run` whose line it is. Raises UsageError where it cannot be right.
     """
     from s3po.cli.parser import format_command, format_overview, parse, split_command
 
@@ -48,9 +75,11 @@ def run(words: list[str], connections: dict[tuple[object, ...], Connection] | No
         (sys.stdout if asked else sys.stderr).write(format_overview(s3po.__version__))
         return 0 if asked else 2
     if name == "mock":
-        # Its options are its own.
+        # Its options, and its signals, are its own.
         from s3po.mock.__main__ import main as serve
 
+        if interrupts is not None:
+            interrupts.remove()
         return serve(rest)
     command, given = parse(name, rest)
     if given.help:
@@ -61,7 +90,9 @@ def run(words: list[str], connections: dict[tuple[object, ...], Connection] | No
     from s3po.cli.context import Context
 
     module = import_module(f"s3po.cli.commands.{command.module or command.name}")
-    context = Context(command.name, given, connections=connections)
+    context = Context(command.name, given, connections=connections, parent=parent)
+    if interrupts is not None:
+        interrupts.at_end = context.give_up
     code = 1
     try:
         code = module.run(context, given)
@@ -71,15 +102,36 @@ def run(words: list[str], connections: dict[tuple[object, ...], Connection] | No
         context.interrupted = True
         code = 130
     except BrokenPipeError:
-        # The reader has enough.
         _discard_stdout()
         code = 1
     except Exception as error:
         context.fail_or_raise(error)
-        code = 1
+        code = 2 if _is_usage(error) else 1
     finally:
         context.close()
     return code
+
+
+def _is_usage(error: Exception) -> bool:
+    """True for an argument that the library refused before anything was sent."""
+    from s3po.errors import ConfigError
+
+    return isinstance(error, ConfigError)
+
+
+def _open_streams() -> None:
+    """Open what was closed before the start, so that no file or socket takes the number of a stream."""
+    from s3po.cli.errors import CLOSED
+
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+        if getattr(sys, name) is None:
+            stream = open(os.devnull, "w" if number else "r", encoding="utf-8")  # noqa: SIM115
+            setattr(sys, name, stream)
+            CLOSED.add(name)
 
 
 def _discard_stdout() -> None:

@@ -31,10 +31,17 @@ def parse_age(text: str) -> int:
     return int(found[1]) * _SECONDS[found[2]]
 
 
-def _positive(text: str) -> int:
+def _whole(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
     return int(text)
+
+
+def _count(text: str) -> int:
+    number = _whole(text)
+    if not number:
+        raise argparse.ArgumentTypeError("it is at least 1")
+    return number
 
 
 def _seconds(text: str) -> float:
@@ -52,7 +59,8 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 _TYPES: dict[str, Callable[[str], Any]] = {
-    "int": _positive,
+    "int": _whole,
+    "count": _count,
     "seconds": _seconds,
     "size": parse_size,
     "age": parse_age,

@@ -12,7 +12,7 @@ class Option:
 
     flags: tuple[str, ...]
     help: str
-    #: "flag", "text", "int", "seconds", "size", "age", "pair", "include", "exclude".
+    #: "flag", "text", "int" (from 0), "count" (from 1), "seconds", "size", "age", "pair", "include", "exclude".
     kind: str = "flag"
     metavar: str = ""
     choices: tuple[str, ...] = ()
@@ -92,13 +92,23 @@ _RECURSIVE = Option(("-r", "--recursive"), "all below the source")
 _RAW = Option(("--raw",), "take * and ? in keys and names as they are")
 _DRY = Option(("-n", "--dry-run"), "only say what would be done, and why")
 _CONCURRENCY = Option(
-    ("-c", "--concurrency"), "requests at once (default: 50)", "int", "N", default=50
+    ("-c", "--concurrency"), "requests at once (default: 50)", "count", "N", default=50
 )
 _FILTERS = (
     Option(("--include",), "names to take; of all filters the last that matches counts", "include"),
     Option(("--exclude",), "names to pass over, relative to the source", "exclude"),
 )
 _VERSION_ID = Option(("--version-id",), "a version", "text", "ID")
+
+_WORKERS = Option(
+    ("--workers",), "processes that share the work (default: 1)", "count", "N", default=1
+)
+_CLUSTER = Option(
+    ("--cluster",),
+    "the scheduler of a Dask cluster that does the work, between stores (s3po[dask])",
+    "text",
+    "tcp://HOST:PORT",
+)
 
 _TRANSFER = (
     *_FILTERS,
@@ -115,7 +125,9 @@ _TRANSFER = (
     Option(("--part-size",), "bytes of a part, 5MiB or more", "size"),
     _CONCURRENCY,
     Option(("--preserve-mtime",), "keep a file's time in the metadata, and set it from there"),
-    Option(("--workers",), "processes that share the work (default: 1)", "int", "N", default=1),
+    Option(("--resume",), "go on where an earlier run of the same command was interrupted"),
+    _WORKERS,
+    _CLUSTER,
 )
 _STORED_CHECKSUM = Option(
     ("--checksum",),
@@ -147,7 +159,7 @@ COMMANDS = {
                 Option(("--summarize",), "the number of objects and bytes at the end"),
                 Option(("--versions",), "all versions and delete markers"),
                 _RAW,
-                Option(("--parallel",), "listings at once (default: 1)", "int", "N", default=1),
+                Option(("--parallel",), "listings at once (default: 1)", "count", "N", default=1),
             ),
             (
                 ("s3po ls s3://photos/2026/", "one level of a bucket"),
@@ -198,7 +210,7 @@ COMMANDS = {
             "rm",
             "delete objects",
             (_positional("targets", "s3://BUCKET/KEY, a pattern, or a prefix with -r", "+"),),
-            (_RECURSIVE, _RAW, *_FILTERS, _DRY),
+            (_RECURSIVE, _RAW, *_FILTERS, _DRY, _WORKERS, _CLUSTER),
             (
                 ("s3po rm s3://bucket/a s3://bucket/b", "two objects"),
                 ("s3po rm -r s3://bucket/tmp/ --exclude '*.keep'", "a prefix"),
@@ -339,6 +351,7 @@ COMMANDS = {
             ),
             (
                 Option(("--older-than",), "those begun longer ago: 12h, 7d", "age", "AGE"),
+                Option(("-H", "--human-readable"), "sizes in KiB, MiB, ..."),
                 _DRY,
             ),
             (
@@ -350,13 +363,14 @@ COMMANDS = {
             "run",
             "run commands of a file, one a line, in one process",
             (_positional("file", "a file, or - for stdin", "?"),),
-            (),
+            (_WORKERS,),
             (
                 ("s3po run commands.txt", "lines such as: cp a s3://bucket/a"),
                 ("printf 'rm s3://bucket/%s\\n' a b | s3po run -", "from stdin"),
             ),
             "Words are split as a POSIX shell splits them; empty lines and those with # are passed over. "
-            "All lines are run; the exit code is 1 where one failed.",
+            "All lines are run, in their order; with --workers several at once, in no order. The exit code is 1 "
+            "where one failed.",
         ),
         Command(
             "mock",

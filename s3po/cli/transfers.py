@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from s3po.cli.context import Context
@@ -14,6 +15,8 @@ from s3po.cli.walk import TargetFolder, UnsafePath
 if TYPE_CHECKING:
     from s3po.batch import Batch
 
+#: Bytes from which on a transfer tells how far it is.
+_LARGE = 4 << 20
 #: User metadata that holds a file's time, in seconds; rclone's name.
 _MTIME = "mtime"
 
@@ -44,6 +47,15 @@ def read_options(given: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
+def read_customer_headers(given: argparse.Namespace) -> dict[str, str] | None:
+    """The headers without which an object under a customer's key (SSE-C) shows nothing."""
+    if not given.sse_c_key:
+        return None
+    from s3po.transfer.headers import build_customer_key
+
+    return build_customer_key(read_options(given)["sse_customer_key"])
+
+
 class Transfers:
     """Starts transfers on a batch; tells their outcome to the context.
 
@@ -58,6 +70,8 @@ class Transfers:
         self._dry: bool = given.dry_run
         self._preserve: bool = given.preserve_mtime
         self._options = read_options(given)
+        self._customer_headers = read_customer_headers(given)
+        self._resume: dict[str, Any] = {"resume": True} if given.resume else {}
         self._customer = {
             name: value for name, value in self._options.items() if name == "sse_customer_key"
         }
@@ -77,6 +91,27 @@ class Transfers:
             size=size,
             **({"dry_run": True, "reason": why} if self._dry else {}),
         )
+
+    def _large(self, size: int) -> tuple[dict[str, Any], Callable[[], object]]:
+        """Options that show the progress of a large transfer, and what takes it back at its end."""
+        if size < _LARGE or not self.context.shows_progress:
+            return {}, _nothing
+        context = self.context
+        moved = 0
+
+        def progress(count: int) -> None:
+            nonlocal moved
+            moved += count
+            context.move(count)
+
+        def end() -> None:
+            context.moving -= moved
+
+        return {"progress": progress}, end
+
+    def _fail(self, verb: str, place: str, error: Exception, size: int) -> None:
+        self.context.unexpect(size)
+        self.context.fail_by(verb, place, error)
 
     def upload(
         self,
@@ -99,7 +134,10 @@ class Transfers:
         if no_clobber:
             options = {**options, "if_none_match": "*"}
 
+        progress, end = self._large(size)
+
         def done(_: object) -> None:
+            end()
             if self.moving:
                 os.unlink(path)
             self._say("upload", path, place, size, why)
@@ -107,11 +145,21 @@ class Transfers:
         def failed(error: Exception) -> None:
             from s3po.errors import PreconditionFailed
 
-            if not (no_clobber and isinstance(error, PreconditionFailed)):
-                self.context.fail_by("upload", f"{path} to {place}", error)
+            end()
+            if no_clobber and isinstance(error, PreconditionFailed):
+                self.context.unexpect(size)
+            else:
+                self._fail("upload", f"{path} to {place}", error, size)
 
         self.batch.upload_file(
-            target.bucket, target.key, path, callback=done, errback=failed, **options
+            target.bucket,
+            target.key,
+            path,
+            callback=done,
+            errback=failed,
+            **options,
+            **progress,
+            **self._resume,
         )
 
     def download(
@@ -132,15 +180,19 @@ class Transfers:
                 return
             path = folder.prepare(name)
         except (UnsafePath, OSError) as error:
-            self.context.fail_by("download", place, error)
+            self._fail("download", place, error, size)
             return
         connection = self.context.connection
+        progress, end = self._large(size)
 
         def done(_: object) -> None:
+            end()
             folder.release(path)
             time = mtime
             if self._preserve:
-                metadata = connection.head(source.bucket, source.key).metadata
+                metadata = connection.head(
+                    source.bucket, source.key, headers=self._customer_headers
+                ).metadata
                 try:
                     time = float(metadata.get(_MTIME, ""))
                 except ValueError:
@@ -152,37 +204,49 @@ class Transfers:
             self._say("download", place, path, size, why)
 
         def failed(error: Exception) -> None:
+            end()
             folder.release(path)
-            self.context.fail_by("download", place, error)
+            self._fail("download", place, error, size)
 
         self.batch.download_file(
-            source.bucket, source.key, path, callback=done, errback=failed, **self._customer
+            source.bucket,
+            source.key,
+            path,
+            callback=done,
+            errback=failed,
+            **self._customer,
+            **progress,
+            **self._resume,
         )
 
     def copy(self, source: Location, target: Location, *, size: int, why: str = "") -> None:
         start, end = str(source), str(target)
         if source == target and self.moving:
+            self.context.unexpect(size)
             self.context.fail("move", start, "source and target are the same object")
             return
         if self._dry:
             self._say("copy", start, end, size, why)
             return
-        connection = self.context.connection
 
         def done(_: object) -> None:
-            if self.moving:
-                connection.delete(source.bucket, source.key)
             self._say("copy", start, end, size, why)
 
+        verb = "move" if self.moving else "copy"
+        call = self.batch.move if self.moving else self.batch.copy
         options = {name: value for name, value in self._options.items() if name != "part_size"}
         if self._customer:
             options["source_sse_customer_key"] = self._customer["sse_customer_key"]
-        self.batch.copy(
+        call(
             target.bucket,
             target.key,
             source_bucket=source.bucket,
             source_key=source.key,
             callback=done,
-            errback=lambda error: self.context.fail_by("copy", f"{start} to {end}", error),
+            errback=lambda error: self._fail(verb, f"{start} to {end}", error, size),
             **options,
         )
+
+
+def _nothing() -> None:
+    pass

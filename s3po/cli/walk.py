@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
+
+#: Downloads that are under way or to be resumed, and the state of uploads: s3po's own.
+_UNFINISHED = re.compile(r"\.s3po-[0-9a-f]{16}\.part|\..+\.s3po-(part|upload)", re.DOTALL)
 
 
 class LocalFile(NamedTuple):
@@ -27,7 +31,8 @@ def walk(root: str, *, follow: bool, on_skip: OnSkip) -> Iterator[LocalFile]:
 
     Names that are not UTF-8, special files, folders that cannot be read and loops of symbolic links
     are told to `on_skip` as failures, symbolic links that are not followed as none. A folder that
-    vanishes is passed over in the same way as one that cannot be read.
+    vanishes is passed over in the same way as one that cannot be read. Files that s3po has not finished
+    are no part of the tree.
     """
     try:
         info = os.stat(root)
@@ -49,8 +54,10 @@ def _walk(
                     try:
                         name.encode()
                     except UnicodeEncodeError:
-                        on_skip(ascii(entry.path)[1:-1], "its name is not UTF-8", prefix, True)
+                        on_skip(entry.path, "its name is not UTF-8", prefix, True)
                         continue
+                if name[0] == "." and _UNFINISHED.fullmatch(name):
+                    continue
                 key = prefix + name
                 try:
                     if entry.is_symlink() and not follow:

@@ -1,15 +1,34 @@
-"""Processes that share the work of one command."""
+"""Processes that share the work of one command.
+
+The first process forks the others, hands out lines of `run`, writes what they write, and adds up their
+counts; it does no work itself. Each other process tells it by frames on a pipe: a letter, a length and bytes.
+"""
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import selectors
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from time import monotonic
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 from zlib import crc32
 
-from s3po.cli.context import Context
+from s3po.cli.errors import UsageError
+from s3po.cli.frames import HEAD, FrameStream, Reporter, send_frame, write_all
+from s3po.cli.signals import Interrupts
+
+if TYPE_CHECKING:
+    from s3po.cli.context import Context
+
+#: Bytes of a line that is written before its end is there, so that memory is bounded.
+_LONGEST_LINE = 1 << 16
+#: Seconds that the others have after an interrupt.
+_GRACE = 0.7
+_INTERRUPTED, _PIPE_CLOSED = 130, 141
 
 
 class Share:
@@ -26,59 +45,231 @@ class Share:
         )
 
 
-def run_shares(context: Context, count: int, work: Callable[[Share], None]) -> bool:
-    """Call `work` in `count` processes, one of them this. Returns True where all came to their end.
+def run_shares(context: Context, count: int, work: Callable[[Share], Any]) -> list[Any] | None:
+    """Call `work` in each of `count` processes, or here for one. Returns the results, JSON's values.
 
-    It forks, so that nothing may be connected before. Counts and failures of the others are added to the
-    context's.
+    None where one of them did not come to its end; its failures are told and counted. Raises
+    KeyboardInterrupt, after the others have ended, and BrokenPipeError where stdout is closed.
     """
     if count <= 1:
-        work(Share(0, 1))
-        return True
-    context.write_whole_lines()
-    children: list[tuple[int, int]] = []
-    try:
-        for number in range(1, count):
-            reader, writer = os.pipe()
-            child = os.fork()
-            if child == 0:
-                os.close(reader)
-                _run_child(context, writer, number, count, work)
-            os.close(writer)
-            children.append((child, reader))
-        work(Share(0, count))
-        complete = True
-        while children:
-            child, reader = children[0]
-            with os.fdopen(reader, "rb") as file:
-                answer = file.read()
-            children.pop(0)
-            _, status = os.waitpid(child, 0)
-            if answer:
-                context.add_counts(json.loads(answer))
-            if status != 0:
-                complete = False
-                context.failures += 1
-        return complete
-    finally:
-        for child, reader in children:
-            os.close(reader)
-            try:
-                os.kill(child, signal.SIGINT)
-                os.waitpid(child, 0)
-            except (ProcessLookupError, ChildProcessError):
-                pass
+        return [work(Share(0, 1))]
+    # Made here, so that settings are refused once; it connects when it is first used.
+    context.connection  # noqa: B018
+    return _Crew(context).run(count, lambda share, _: work(share))
 
 
-def _run_child(
-    context: Context, writer: int, number: int, count: int, work: Callable[[Share], None]
-) -> None:
+def run_tasks(
+    context: Context, count: int, tasks: Iterator[Any], perform: Callable[[Any], object]
+) -> bool:
+    """Call `perform` for each of `tasks`, JSON's values, in `count` processes, as each becomes free.
+
+    Returns False where a process did not come to its end.
+    """
+
+    def body(_: Share, receive: Callable[[], Any]) -> None:
+        while (task := receive()) is not None:
+            perform(task)
+
+    return _Crew(context, tasks).run(count, body) is not None
+
+
+class _Crew:
+    """The other processes, as the first one knows them."""
+
+    def __init__(self, context: Context, tasks: Iterator[Any] | None = None) -> None:
+        self._context = context
+        self._tasks = tasks
+        self._members: dict[int, _Member] = {}
+        self._selector = selectors.DefaultSelector()
+
+    def run(self, count: int, body: Callable[[Share, Callable[[], Any]], Any]) -> list[Any] | None:
+        context = self._context
+        sys.stdout.flush()
+        sys.stderr.flush()
+        try:
+            for number in range(count):
+                self._start(Share(number, count), body)
+            while self._selector.get_map():
+                self._receive(None)
+        except BaseException:
+            self._stop()
+            raise
+        finally:
+            self._selector.close()
+        codes = [each.code for each in self._members.values()]
+        if _INTERRUPTED in codes:
+            raise KeyboardInterrupt
+        if any(code not in (0, 1) for code in codes):
+            context.fail(context.command, "--workers", "a process ended before its work was done")
+        if any(codes):
+            return None
+        return [each.result for each in self._members.values()]
+
+    def _start(self, share: Share, body: Callable[[Share, Callable[[], Any]], Any]) -> None:
+        reader, writer = os.pipe()
+        task_reader, task_writer = os.pipe()
+        process = os.fork()
+        if process == 0:
+            for fd in (reader, task_writer, *self._descriptors()):
+                os.close(fd)
+            _run_member(self._context, share, writer, task_reader, body)
+        os.close(writer)
+        os.close(task_reader)
+        member = _Member(share.number, process, reader, task_writer)
+        self._members[share.number] = member
+        self._context.processes.append(process)
+        self._selector.register(reader, selectors.EVENT_READ, member)
+
+    def _descriptors(self) -> list[int]:
+        return [
+            fd
+            for each in self._members.values()
+            for fd in (each.reader, each.task_writer)
+            if fd >= 0
+        ]
+
+    def _receive(self, timeout: float | None) -> None:
+        """Take what the others have told by now."""
+        for event, _ in self._selector.select(timeout):
+            member: _Member = event.data
+            data = os.read(member.reader, 1 << 18)
+            if not data:
+                self._selector.unregister(member.reader)
+                member.close()
+                _, status = os.waitpid(member.process, 0)
+                member.code = os.waitstatus_to_exitcode(status)
+                self._context.processes.remove(member.process)
+                for kind, rest in member.lines.items():
+                    self._write(kind, rest)
+                continue
+            for kind, payload in member.split(data):
+                if kind in (b"O", b"E"):
+                    self._write(kind, member.whole_lines(kind, payload))
+                elif kind == b"C":
+                    self._context.set_counts(member.number, json.loads(payload))
+                elif kind == b"R":
+                    member.result = json.loads(payload)
+                elif kind == b"N":
+                    assert self._tasks is not None
+                    member.send(next(self._tasks, None))
+
+    def _write(self, kind: bytes, data: bytes) -> None:
+        if not data:
+            return
+        if kind == b"O":
+            sys.stdout.flush()
+            sys.stdout.buffer.write(data)
+            sys.stdout.flush()
+        else:
+            self._context.clear_progress()
+            sys.stderr.write(data.decode("utf-8", "surrogateescape"))
+            sys.stderr.flush()
+
+    def _stop(self) -> None:
+        """End the others: they have a moment to abort what is under way."""
+        left = [each for each in self._members.values() if each.code is None]
+        for each in left:
+            _kill(each.process, signal.SIGTERM)
+        end = monotonic() + _GRACE
+        try:
+            while self._selector.get_map() and (rest := end - monotonic()) > 0:
+                self._receive(rest)
+        except (KeyboardInterrupt, BrokenPipeError):
+            pass
+        for each in left:
+            if each.code is None:
+                _kill(each.process, signal.SIGKILL)
+                os.waitpid(each.process, 0)
+                self._context.processes.remove(each.process)
+                each.close()
+
+
+class _Member:
+    """One of the other processes."""
+
+    def __init__(self, number: int, process: int, reader: int, task_writer: int) -> None:
+        self.number = number
+        self.process = process
+        self.reader = reader
+        self.task_writer = task_writer
+        self.code: int | None = None
+        self.result: Any = None
+        #: Of stdout and stderr: the line whose end has not come.
+        self.lines = {b"O": b"", b"E": b""}
+        self._data = b""
+
+    def split(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """The frames that are whole by now."""
+        self._data += data
+        while len(self._data) >= HEAD.size:
+            kind, length = HEAD.unpack_from(self._data)
+            end = HEAD.size + length
+            if len(self._data) < end:
+                return
+            payload, self._data = self._data[HEAD.size : end], self._data[end:]
+            yield kind, payload
+
+    def whole_lines(self, kind: bytes, data: bytes) -> bytes:
+        """Lines up to the last end of one; the rest waits."""
+        data = self.lines[kind] + data
+        end = data.rfind(b"\n") + 1 if len(data) < _LONGEST_LINE else len(data)
+        self.lines[kind] = data[end:]
+        return data[:end]
+
+    def send(self, task: Any) -> None:
+        try:
+            write_all(self.task_writer, json.dumps(task).encode() + b"\n")
+        except BrokenPipeError:
+            # It has ended, which its own pipe tells.
+            pass
+
+    def close(self) -> None:
+        if self.reader >= 0:
+            os.close(self.reader)
+            os.close(self.task_writer)
+            self.reader = self.task_writer = -1
+
+
+def _run_member(
+    context: Context,
+    share: Share,
+    writer: int,
+    task_reader: int,
+    body: Callable[[Share, Callable[[], Any]], Any],
+) -> NoReturn:
+    """All that one of the other processes does. It does not return to what was forked."""
     code = 1
+    interrupts = Interrupts(seconds=_GRACE * 0.8, patient=True)
     try:
-        work(Share(number, count))
+        interrupts.install()
+        sys.stdout = io.TextIOWrapper(
+            io.BufferedWriter(FrameStream(writer, b"O"), 1 << 14), "utf-8", "surrogateescape"
+        )
+        sys.stderr = io.TextIOWrapper(
+            io.BufferedWriter(FrameStream(writer, b"E")),
+            "utf-8",
+            "backslashreplace",
+            line_buffering=True,
+        )
+        context.become_member(Reporter(writer))
+        tasks: BinaryIO = os.fdopen(task_reader, "rb")
+
+        def receive() -> Any:
+            sys.stdout.flush()
+            send_frame(writer, b"N", b"")
+            line = tasks.readline()
+            return json.loads(line) if line else None
+
+        result = body(share, receive)
+        send_frame(writer, b"R", json.dumps(result).encode())
         code = 0
     except KeyboardInterrupt:
-        code = 130
+        code = _INTERRUPTED
+    except BrokenPipeError:
+        # The first process is gone, or nobody reads what it writes.
+        code = _PIPE_CLOSED
+    except UsageError as error:
+        context.fail(context.command, "", str(error))
     except Exception as error:
         try:
             context.fail_or_raise(error)
@@ -86,7 +277,16 @@ def _run_child(
             sys.excepthook(*sys.exc_info())
     finally:
         try:
-            context.flush()
-            os.write(writer, json.dumps(context.counts()).encode())
+            context.close_member()
+            sys.stderr.flush()
+        except OSError:
+            pass
         finally:
             os._exit(code)
+
+
+def _kill(process: int, number: int) -> None:
+    try:
+        os.kill(process, number)
+    except ProcessLookupError:
+        pass

@@ -1,4 +1,4 @@
-"""`ClusterBatch`: the interface of Batch, its calls performed by the workers of a Dask cluster."""
+"""`ClusterBatch`: the interface of Batch, with calls that the workers of a Dask cluster perform."""
 
 from __future__ import annotations
 
@@ -30,18 +30,30 @@ class ClusterBatch(Batch):
             for info in conn.list("bucket", "old/"):
                 batch.move("bucket", f"new/{info.key[4:]}", source_key=info.key)
 
-    The verbs, handles, callbacks, `stats`, `progress`, `results` and the BatchError are those of Batch.
-    `poolsize` is for each task; a worker performs as many tasks at once as it has threads. Callbacks
-    run in the thread of the batch, which waits in the verbs while the cluster is busy.
+    Verbs, handles, callbacks, `stats`, `progress`, `results` and the BatchError are those of `Batch`. A
+    worker performs as many tasks at once as it has threads. Callbacks run in the thread of the batch,
+    which waits in the verbs while the cluster is busy.
 
-    Each worker process makes one Connection of this one's settings: keys travel if they were given to
-    it, otherwise each worker looks for its own. Data travel with their calls (bytes and str, not files);
-    `upload_file`, `download_file` and paths name files on the worker's machine.
+    Each worker process makes one Connection with the settings of this one: keys that were given to it are
+    sent along, otherwise each worker looks for its own. Data are sent with their calls (bytes and str, not
+    files); `upload_file`, `download_file` and paths name files on the worker's machine.
 
-    A task whose worker dies is done again by Dask. A call that then finds its own work done is looked
-    after: `move` and writes with a condition succeed where the object is theirs, and raise
-    OutcomeUnknown where that cannot be told. OutcomeUnknown is also what calls under way get when the
-    scheduler is lost.
+    Dask repeats a task whose worker dies. A repeated call may find its own work done: `move` and writes
+    with a condition succeed where the object is theirs, and raise OutcomeUnknown where that cannot be
+    told. Calls under way raise OutcomeUnknown when the scheduler is lost.
+
+    Args:
+        connection: Connection whose settings the workers get. It must pickle, and no mock may be on.
+        cluster: `dask.distributed.Client`, or the address of a scheduler ("tcp://host:8786").
+        poolsize: Number of requests in flight at most, of each task.
+        raise_errors: True (the default) raises a BatchError at the end of the block where calls failed and
+            their failure was not handled; False leaves them to `failures`.
+        collect: True keeps the results of all calls for `results()`; else handles alone keep them.
+        progress: Callable that gets `stats` whenever a call has finished; True shows a bar where stderr is
+            a terminal; a text file gets the bar in any case.
+
+    Raises:
+        ConfigError: An argument is wrong, the extra `s3po[dask]` is missing, or no scheduler answers.
     """
 
     __slots__ = ("_client", "_cluster", "_owns_client", "_settings")
@@ -127,7 +139,18 @@ class ClusterBatch(Batch):
         errback: Errback | None = None,
         **options: Any,
     ) -> Handle[int]:
-        """`Connection.delete_many` as calls of 1,000 keys each, and one handle for all; reads `keys` now."""
+        """Call `Connection.delete_many` on the cluster, 1,000 keys a call, with one handle for all.
+
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            keys: Items as `Connection.delete_many` takes them; all are read before this returns.
+            callback: Called with the number of items when all have been deleted.
+            errback: Called with the exception when the call has failed, which then counts as handled.
+            **options: Keyword arguments of `Connection.delete_many`.
+
+        Returns:
+            Handle: The call. `get()` waits for it, and raises its exception or returns the number of items.
+        """
         scheduler = self._scheduler
         assert isinstance(scheduler, ClusterScheduler)
         return scheduler.submit_parts(
@@ -142,10 +165,20 @@ class ClusterBatch(Batch):
         callback: Callback[Any] | None = None,
         errback: Errback | None = None,
     ) -> list[Handle[Any]]:
-        """`function(connection, key)` for each of `keys`, on a worker, with its Connection.
+        """Call `function(connection, key)` on a worker for each of `keys`, with the worker's Connection.
 
-        The function and its results must pickle. It runs in a greenlet, beside `poolsize` others: it
-        should wait in s3po or gevent. Returns the handles in the order of `keys`.
+        Args:
+            function: Function that pickles, and whose results do. It runs in a greenlet beside `poolsize`
+                others, so that it should wait in s3po or gevent.
+            keys: Second arguments of the function; anything that pickles.
+            callback: Called with the result of each call that has succeeded.
+            errback: Called with the exception of each call that has failed.
+
+        Returns:
+            list: Handles in the order of `keys`.
+
+        Raises:
+            ConfigError: `function` is not callable.
         """
         if not callable(function):
             raise ConfigError(f"function must be callable, not {type(function).__name__}")
@@ -164,11 +197,25 @@ class ClusterBatch(Batch):
         callback: Callback[int] | None = None,
         errback: Errback | None = None,
     ) -> list[Handle[int]]:
-        """`function(connection, info)` for each object that begins with `prefix`, listed by the workers.
+        """Call `function(connection, info)` on a worker for each object below a prefix; the workers list them.
 
-        Each "folder" directly below is one call, which lists and performs it; objects beside the folders
-        are one more. A result is the number of objects. The function's failures are a BatchError of
-        their call.
+        Each folder directly below the prefix is one call, which lists it and calls the function; the objects
+        beside the folders are one more. Failures of the function are a BatchError of their call.
+
+        Args:
+            function: Function that pickles; it gets a Connection and an ObjectInfo.
+            bucket: Name of the bucket, or the ARN of an access point.
+            prefix: Prefix of the keys; all objects unless given.
+            delimiter: Character, or text, that ends a folder's name.
+            callback: Called with the number of objects of each call that has succeeded.
+            errback: Called with the exception of each call that has failed.
+
+        Returns:
+            list: Handles of the calls; their results are numbers of objects.
+
+        Raises:
+            ConfigError: `function` is not callable.
+            S3Error: The store refused the listing of the folders.
         """
         if not callable(function):
             raise ConfigError(f"function must be callable, not {type(function).__name__}")

@@ -1,4 +1,4 @@
-"""A storage of Django: media and static files on S3. Needs the extra `s3po[django]`.
+"""Storages of Django: media and static files on S3. Needs the extra `s3po[django]`.
 
 ::
 
@@ -42,7 +42,13 @@ _MAX_CLASHES = 100
 
 
 class S3File(File):  # type: ignore[misc]
-    """A file of Django's on an object: opened when it is first used."""
+    """File of Django on an object, which is opened when it is first used.
+
+    Args:
+        storage: The storage.
+        name: Name of the file.
+        mode: Mode of `Connection.open`.
+    """
 
     def __init__(self, storage: S3Storage, name: str, mode: str) -> None:
         self._storage = storage
@@ -52,6 +58,7 @@ class S3File(File):  # type: ignore[misc]
 
     @property
     def file(self) -> Any:
+        """The file of `Connection.open`."""
         if self._opened is None:
             self._opened = self._storage.open_object(self.name, self.mode)
         return self._opened
@@ -62,10 +69,21 @@ class S3File(File):  # type: ignore[misc]
 
     @cached_property
     def size(self) -> int:
+        """Length in bytes."""
         found = getattr(self.file, "size", None)
         return self._storage.size(self.name) if found is None else int(found)
 
     def open(self, mode: str | None = None, *_: Any, **__: Any) -> S3File:
+        """Go to the begin of an open file, or open it again.
+
+        Args:
+            mode: Mode of `Connection.open`; the one before unless given.
+            *_: Ignored.
+            **__: Ignored.
+
+        Returns:
+            S3File: The file itself.
+        """
         if not self.closed:
             self.seek(0)
         else:
@@ -74,6 +92,7 @@ class S3File(File):  # type: ignore[misc]
 
     @property
     def closed(self) -> bool:
+        """True while the file is not open."""
         return self._opened is None or bool(self._opened.closed)
 
     def __exit__(
@@ -88,21 +107,30 @@ class S3File(File):  # type: ignore[misc]
             opened.__exit__(kind, error, traceback)
 
     def close(self) -> None:
+        """Close the file; a writer stores its object."""
         if self._opened is not None:
             self._opened.close()
 
 
 @deconstructible(path="s3po.contrib.django.S3Storage")
 class S3Storage(Storage):  # type: ignore[misc]
-    """A storage on a bucket.
+    """Storage on a bucket.
 
-    `bucket` is its name, `location` what all keys begin with. `file_overwrite=False`, Django's way, gives
-    a name that is taken another one; that is a condition of the write, so that two uploads at once
-    cannot lose one. `querystring_auth=True` makes signed URLs that are valid for `querystring_expire`
-    seconds, False plain ones; `custom_domain` is the host of plain URLs. `upload_options` are keyword
-    arguments of each `Connection.upload` (`acl`, `cache_control`, ...). All others are those of
-    `Connection` (`aws_access_key_id`, `endpoint_url`, `region_name`, `config`, ...); `connection` is
-    one that is there already.
+    Args:
+        bucket: Name of the bucket.
+        location: Prefix of the keys of all files, a folder.
+        file_overwrite: False (Django's way) gives another name to a file whose name is taken. This is a
+            condition of the write, so that two uploads at once lose none. True overwrites.
+        querystring_auth: True makes signed URLs, False plain ones.
+        querystring_expire: Seconds that signed URLs are valid.
+        custom_domain: Host of plain URLs, that of a CDN for example.
+        upload_options: Keyword arguments of each `Connection.upload` (`acl`, `cache_control`, ...).
+        connection: Connection to use; made of `options` unless given.
+        **options: Arguments of `Connection` (`aws_access_key_id`, `endpoint_url`, `region_name`,
+            `config`, ...).
+
+    Raises:
+        ImproperlyConfigured: There is no bucket, or an option is wrong.
     """
 
     def __init__(
@@ -137,7 +165,17 @@ class S3Storage(Storage):  # type: ignore[misc]
     # Names
 
     def key_of(self, name: str) -> str:
-        """The key of a name; SuspiciousFileOperation for one that leaves `location`."""
+        """Make the key of a file.
+
+        Args:
+            name: Name of the file.
+
+        Returns:
+            str: The key.
+
+        Raises:
+            SuspiciousFileOperation: The name leads out of `location`.
+        """
         name = str(name).replace("\\", "/")
         key = posixpath.normpath(posixpath.join("/", self.location, name.lstrip("/"))).lstrip("/")
         if ".." in name.split("/") or (
@@ -147,6 +185,15 @@ class S3Storage(Storage):  # type: ignore[misc]
         return "" if key == "." else key
 
     def get_available_name(self, name: str, max_length: int | None = None) -> str:
+        """Find a name that is not taken, or with `file_overwrite` return the name itself.
+
+        Args:
+            name: Name of the file.
+            max_length: Number of characters at most; no limit unless given.
+
+        Returns:
+            str: The name.
+        """
         if self.file_overwrite and (max_length is None or len(name) <= max_length):
             return name.replace("\\", "/")
         available: str = super().get_available_name(name, max_length)
@@ -155,7 +202,15 @@ class S3Storage(Storage):  # type: ignore[misc]
     # Files
 
     def open_object(self, name: str, mode: str) -> Any:
-        """The object of a name, opened by `Connection.open`."""
+        """Open the object of a file by `Connection.open`.
+
+        Args:
+            name: Name of the file.
+            mode: Mode of `Connection.open`.
+
+        Returns:
+            The file.
+        """
         return self.connection.open(self.bucket, self.key_of(name), mode)  # type: ignore[call-overload]
 
     def _open(self, name: str, mode: str = "rb") -> S3File:
@@ -190,14 +245,35 @@ class S3Storage(Storage):  # type: ignore[misc]
         raise FileExistsError(f"no name like {name!r} is free")
 
     def delete(self, name: str) -> None:
+        """Delete a file; deleting one that does not exist is no error.
+
+        Args:
+            name: Name of the file.
+        """
         if not name:
             raise ValueError("The name must be given to delete().")
         self.connection.delete(self.bucket, self.key_of(name))
 
     def exists(self, name: str) -> bool:
+        """Check whether there is a file of that name.
+
+        Args:
+            name: Name of the file.
+
+        Returns:
+            True where there is one.
+        """
         return self.connection.exists(self.bucket, self.key_of(name))
 
     def listdir(self, path: str) -> tuple[list[str], list[str]]:
+        """List the names of folders and of files in a folder.
+
+        Args:
+            path: Name of the folder.
+
+        Returns:
+            Lists of the folders and of the files.
+        """
         key = self.key_of(path)
         prefix = f"{key}/" if key else ""
         folders, files = [], []
@@ -207,9 +283,31 @@ class S3Storage(Storage):  # type: ignore[misc]
         return folders, files
 
     def size(self, name: str) -> int:
+        """Get the length of a file in bytes.
+
+        Args:
+            name: Name of the file.
+
+        Returns:
+            int: The length.
+
+        Raises:
+            NoSuchKey: There is no such file.
+        """
         return self.connection.head(self.bucket, self.key_of(name)).size
 
     def get_modified_time(self, name: str) -> datetime:
+        """Get the time of the last write.
+
+        Args:
+            name: Name of the file.
+
+        Returns:
+            datetime: The time, aware where the site uses time zones.
+
+        Raises:
+            NoSuchKey: There is no such file.
+        """
         found = self.connection.head(self.bucket, self.key_of(name)).last_modified
         if found is None:
             raise NotFound("the store tells no time")
@@ -217,11 +315,26 @@ class S3Storage(Storage):  # type: ignore[misc]
         return found if settings.USE_TZ else timezone.make_naive(found)
 
     def get_created_time(self, name: str) -> datetime:
-        """The time of the last write: objects are not changed, only replaced."""
+        """Get the time of the last write: objects are replaced, not changed.
+
+        Args:
+            name: Name of the file.
+
+        Returns:
+            datetime: The time, aware where the site uses time zones.
+        """
         return self.get_modified_time(name)
 
     def url(self, name: str | None, parameters: Mapping[str, str] | None = None) -> str:
-        """A URL by which a browser reads the file; `parameters` are those of a signed GET."""
+        """Build a URL by which a browser reads the file.
+
+        Args:
+            name: Name of the file.
+            parameters: Query parameters of a signed GET, as "response-content-disposition".
+
+        Returns:
+            str: The URL.
+        """
         key = self.key_of(name or "")
         if self.custom_domain:
             return f"https://{self.custom_domain}/{quote(key)}"
@@ -232,7 +345,11 @@ class S3Storage(Storage):  # type: ignore[misc]
 
 
 class S3ManifestStaticStorage(ManifestFilesMixin, S3Storage):  # type: ignore[misc]
-    """A storage for `collectstatic` that names files by their content; it overwrites."""
+    """Storage for `collectstatic` that names files by their content; it overwrites.
+
+    Args:
+        **options: Arguments of `S3Storage`.
+    """
 
     def __init__(self, **options: Any) -> None:
         options.setdefault("file_overwrite", True)

@@ -10,13 +10,19 @@ _SCHEMES = ("s3", "s3a", "s3n")
 
 
 def parse_uri(uri: str) -> tuple[str, str]:
-    """Return the bucket and the key of `s3://bucket/key`.
+    """Split `s3://bucket/key` into bucket and key.
 
-    The key is taken as it stands: nothing is decoded, and `?` and `#` belong to it. It is empty where the URI
-    names a bucket alone. The bucket may be the ARN of an access point:
-    `s3://arn:aws:s3:us-west-2:123456789012:accesspoint/name/key`. `s3a` and `s3n` do as `s3`.
+    The key is taken as it is: nothing is decoded, and `?` and `#` belong to it.
 
-    Raises ConfigError for anything else.
+    Args:
+        uri: The URI; its scheme may be `s3a` or `s3n` too. The bucket may be the ARN of an access point:
+            `s3://arn:aws:s3:us-west-2:123456789012:accesspoint/name/key`.
+
+    Returns:
+        Bucket and key; the key is empty where the URI names a bucket alone.
+
+    Raises:
+        ConfigError: It is not such a URI.
 
     https://docs.aws.amazon.com/cli/latest/reference/s3/#path-argument-type
     """

@@ -20,12 +20,28 @@ _COPY_SIZE = 4 * 1024 * 1024
 
 
 class S3File(AbstractBufferedFile):  # type: ignore[misc]
-    """An object opened for reading ("rb"), writing ("wb", "xb") or appending ("ab").
+    """Object opened for reading ("rb"), writing ("wb", "xb") or appending ("ab"), as fsspec's files.
 
-    A reader fetches ranges by fsspec's caches, all of the version of the object that was there when it
-    was opened; OSError (EBUSY) where that is replaced meanwhile. A writer sends parts as they fill up, and
-    the object appears when it is closed, or in a transaction when that ends. When its `with` block is
-    left by an exception, or when it is never closed, nothing appears.
+    A reader fetches ranges by fsspec's caches, all of the version that was there when it was opened. A
+    writer uploads parts as they fill, and the object appears when it is closed, or in a transaction when
+    that ends. After an exception in its `with` block, or if it is never closed, nothing appears.
+
+    Args:
+        fs: The filesystem.
+        path: `bucket/key`.
+        mode: "rb", "wb", "xb" or "ab".
+        block_size: Bytes of a block of the cache.
+        autocommit: False leaves it to `commit` to store the object.
+        cache_type: fsspec's cache: "readahead", "bytes", "none", ...
+        cache_options: Arguments of the cache.
+        size: Length in bytes of what is read, where it is known.
+        fill_cache: False leaves the bytes between blocks out of the cache.
+        version_id: Version to read; the current one unless given.
+        write_options: Arguments of the write.
+
+    Raises:
+        FileNotFoundError: There is no object to read.
+        OSError: EBUSY, while reading: the object was replaced.
     """
 
     #: The S3FileSystem.
@@ -126,6 +142,14 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
         return data
 
     def write(self, data: Any) -> int:
+        """Write bytes; may wait until a part is uploaded.
+
+        Args:
+            data: Any buffer.
+
+        Returns:
+            int: Number of bytes, all of them.
+        """
         if self.closed:
             raise ValueError("I/O operation on closed file.")
         if self._writer is None:
@@ -135,11 +159,16 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
         return count
 
     def flush(self, force: bool = False) -> None:  # noqa: ARG002
-        """Nothing: parts go out as soon as they are full, and the rest when the file is closed."""
+        """Do nothing: parts are uploaded as they fill, the rest when the file is closed.
+
+        Args:
+            force: Ignored.
+        """
         if self.closed:
             raise ValueError("Flush on closed file")
 
     def close(self) -> None:
+        """Close the file; a writer stores its object, unless a transaction does so later."""
         if self.closed:
             return
         if self.mode == "rb":
@@ -152,7 +181,11 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
             self.closed = True
 
     def commit(self) -> None:
-        """Store the object. Raises FileExistsError where "xb" finds one."""
+        """Store the object.
+
+        Raises:
+            FileExistsError: There is an object, with mode "xb".
+        """
         writer, self._writer = self._writer, None
         if writer is None:
             return
@@ -199,10 +232,21 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
 
     @property
     def metadata(self) -> dict[str, str]:
-        """User metadata of the object that is read."""
+        """Get the user metadata of the object that is read.
+
+        Returns:
+            dict: Metadata by name in lower case.
+        """
         found: dict[str, str] = self.details["metadata"]
         return found
 
     def url(self, **kwargs: Any) -> str:
-        """A presigned URL of the object."""
+        """Build a URL by which anyone may read the object; see `S3FileSystem.sign`.
+
+        Args:
+            **kwargs: Arguments of `S3FileSystem.sign`.
+
+        Returns:
+            str: The URL.
+        """
         return str(self.fs.sign(self.path, **kwargs))

@@ -1,4 +1,4 @@
-"""`S3FileSystem`: fsspec's interface on a Connection, many objects at once by the batch."""
+"""`S3FileSystem`: fsspec's interface on a Connection, with calls on many objects by a batch."""
 
 from __future__ import annotations
 
@@ -54,21 +54,54 @@ class _Instances(type(AbstractFileSystem)):  # type: ignore[misc]
 
 
 class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[misc]
-    """A filesystem of fsspec on S3. Paths are `bucket/key`, with or without `s3po://` or `s3://`.
+    """fsspec filesystem on S3, with the options of s3fs.
 
-    The options are s3fs's: `anon`, `key` (or `username`), `secret` (`password`), `token`, `profile`,
-    `endpoint_url`, `use_ssl`, `client_kwargs`, `config_kwargs`, `s3_additional_kwargs`, `requester_pays`,
-    `version_aware`, `default_block_size` (bytes), `default_cache_type`, `default_fill_cache`,
-    `max_concurrency` (parts of one transfer at once), `use_listings_cache`, `listings_expiry_time`,
-    `max_paths`. Beside them: `connection`, a Connection to work on in place of the options;
-    `config`, a `s3po.Config`; `credentials`, as Connection has it; `batch_size`, requests at once of the
-    calls on many paths (50).
+    Paths are `bucket/key`, with or without `s3po://` or `s3://`. A directory is a prefix up to a "/".
+    Listings are not cached unless `use_listings_cache=True`; own writes then invalidate them. An instance
+    can be used from several threads, is picklable, and goes on in a forked process. Missing objects are
+    FileNotFoundErrors; every error of a request is an `S3poError`.
 
-    Listings are not cached unless `use_listings_cache=True`; own writes then invalidate it. An
-    instance can be used from several threads, is picklable, and goes on in a forked process.
+    Args:
+        anon: True signs nothing, for public buckets.
+        key: Access key ID (also `username`); without it the sources of `Connection` are used.
+        secret: Secret access key (also `password`).
+        token: Session token of temporary credentials.
+        username: Other name of `key`.
+        password: Other name of `secret`.
+        endpoint_url: URL of a store other than AWS.
+        profile: Profile of the shared files.
+        use_ssl: False uses plain HTTP.
+        client_kwargs: Arguments that boto3's client has: `region_name`, `endpoint_url`, `verify`, ...
+        config_kwargs: Settings that botocore's Config has: `retries`, `connect_timeout`, `s3`, ...
+        s3_additional_kwargs: Arguments of each write, by boto3's names (`ACL`, `ServerSideEncryption`) or by
+            those of `Connection.upload`.
+        requester_pays: True sends `x-amz-request-payer`.
+        version_aware: True takes paths with `?versionId=`.
+        default_block_size: Bytes of a block of fsspec's caches; 5 MiB unless given.
+        default_cache_type: fsspec's cache of files that are read: "readahead", "bytes", "none", ...
+        default_fill_cache: False leaves the bytes between blocks out of the cache.
+        max_concurrency: Parts of one transfer in flight; `Config.max_concurrency`.
+        batch_size: Requests in flight of calls on many paths; 50 unless given.
+        connection: Connection to work on, in place of the options above.
+        config: `s3po.Config`.
+        credentials: Source of credentials, as `Connection` takes it.
+        use_listings_cache: True caches listings.
+        listings_expiry_time: Seconds that a listing is cached; no limit unless given.
+        max_paths: Number of listings that are cached; no limit unless given.
+        asynchronous: Ignored; methods are synchronous.
+        loop: Ignored.
+        cache_regions: Ignored; regions are always learned.
+        fixed_upload_size: Ignored; parts always have one size.
+        session: Refused; `credentials` takes those of botocore.
+        **unknown: Refused; the error has the name that is closest.
 
-    Raises ConfigError (a ValueError) for unknown options and for those that s3po has no equivalent for.
-    Missing objects are FileNotFoundErrors; every error of a request is an `S3poError`.
+    Attributes:
+        connection: Connection that requests are sent by.
+        batch_size: Requests in flight of calls on many paths.
+        version_aware: True takes paths with `?versionId=`.
+
+    Raises:
+        ConfigError: An option is not known, or s3po has no equivalent of it (a ValueError).
     """
 
     protocol = ("s3po", "s3", "s3a")
@@ -195,7 +228,14 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         return {"version_aware": True} if _VERSION in str(urlpath) else {}
 
     def split_path(self, path: str) -> tuple[str, str, str | None]:
-        """Bucket, key and version id (None unless `version_aware` and the path has one)."""
+        """Split a path.
+
+        Args:
+            path: `bucket/key`, with or without `s3po://` or `s3://`.
+
+        Returns:
+            Tuple of bucket, key, and version ID, which is None unless `version_aware` and the path has one.
+        """
         bucket, _, key = self._strip_protocol(path).partition("/")
         version = None
         if self.version_aware and _VERSION in key:
@@ -224,7 +264,20 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         }
 
     def head_file(self, path: str, version_id: str | None = None) -> Info:
-        """Details of an object by HEAD; FileNotFoundError where there is none."""
+        """Get the properties of an object by one HEAD.
+
+        Args:
+            path: `bucket/key`, with or without `s3po://` or `s3://`.
+            version_id: Version to look at; the current one unless given.
+
+        Returns:
+            dict: `name`, `type` ("file"), `size` (bytes), `ETag`, `LastModified`, `StorageClass`, `VersionId`,
+            `ContentType` and `metadata`.
+
+        Raises:
+            FileNotFoundError: There is no such object.
+            S3poError: A request failed; see `s3po.errors`.
+        """
         bucket, key, named = self._split_object(path)
         found = self.connection.head(
             bucket, key, version_id=version_id or named, headers=self.request_headers
@@ -248,9 +301,18 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         }
 
     def info(self, path: str, **kwargs: Any) -> Info:
-        """Name, type, size, ETag, LastModified, ... of an object or a directory.
+        """Get the properties of an object, a directory or a bucket.
 
-        A directory is what keys begin with, up to a "/". Raises FileNotFoundError where there is neither.
+        Args:
+            path: `bucket/key`, with or without `s3po://` or `s3://`.
+            **kwargs: `version_id` of an object; `refresh=True` ignores the cache of listings.
+
+        Returns:
+            dict: `name`, `type` ("file" or "directory"), `size` (bytes), `ETag`, `LastModified`, ...
+
+        Raises:
+            FileNotFoundError: There is neither an object nor a directory.
+            S3poError: A request failed; see `s3po.errors`.
         """
         version_id = kwargs.get("version_id")
         refresh = kwargs.get("refresh", False)
@@ -280,7 +342,19 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         return bool(page.objects)
 
     def exists(self, path: str, **kwargs: Any) -> bool:
-        """True for an object, a directory or a bucket. Raises where the store will not say."""
+        """Check whether there is an object, a directory or a bucket.
+
+        Args:
+            path: `bucket/key`, with or without `s3po://` or `s3://`.
+            **kwargs: Arguments of `info`.
+
+        Returns:
+            True where there is one.
+
+        Raises:
+            AccessDenied: The store does not tell.
+            S3poError: A request failed; see `s3po.errors`.
+        """
         try:
             self.info(path, **kwargs)
         except FileNotFoundError:
@@ -288,7 +362,14 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         return True
 
     def isfile(self, path: str) -> bool:
-        """True for an object; one HEAD."""
+        """Check whether there is an object, by one HEAD.
+
+        Args:
+            path: `bucket/key`, with or without `s3po://` or `s3://`.
+
+        Returns:
+            True where there is one.
+        """
         if not self.split_path(path)[1]:
             return False
         try:
@@ -298,7 +379,14 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         return True
 
     def isdir(self, path: str) -> bool:
-        """True for what keys begin with, up to a "/"; one listing of one key."""
+        """Check whether there is a directory with objects, or a bucket, by one request.
+
+        Args:
+            path: `bucket/key`, with or without `s3po://` or `s3://`.
+
+        Returns:
+            True where there is one.
+        """
         bucket, key, _ = self.split_path(path)
         if not bucket:
             return True
@@ -311,26 +399,72 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
             return False
 
     def checksum(self, path: str, refresh: bool = False) -> int:
-        """A number that differs for another content: of the ETag."""
+        """Make a number of the ETag, which differs for other content.
+
+        Args:
+            path: `bucket/key`, with or without `s3po://` or `s3://`.
+            refresh: True ignores the cache of listings.
+
+        Returns:
+            int: The number.
+        """
         return int(fsspec.utils.tokenize(self.info(path, refresh=refresh).get("ETag")), 16)
 
     def ukey(self, path: str) -> str:
+        """Make a str of path and ETag, which differs for other content.
+
+        Args:
+            path: `bucket/key`, with or without `s3po://` or `s3://`.
+
+        Returns:
+            str: The hash.
+        """
         return str(fsspec.utils.tokenize(self.info(path).get("ETag"), self._strip_protocol(path)))
 
     def modified(self, path: str) -> datetime:
-        """Time of the last write, an aware datetime."""
+        """Get the time of the last write.
+
+        Args:
+            path: `bucket/key`, with or without `s3po://` or `s3://`.
+
+        Returns:
+            datetime: The time, aware.
+
+        Raises:
+            FileNotFoundError: There is no such object, or it is a directory.
+        """
         found: datetime | None = self.info(path).get("LastModified")
         if found is None:
             raise FileNotFoundError(errno.ENOENT, "a directory has no time", path)
         return found
 
     def metadata(self, path: str) -> dict[str, str]:
-        """User metadata of an object."""
+        """Get the user metadata of an object.
+
+        Args:
+            path: `bucket/key`, with or without `s3po://` or `s3://`.
+
+        Returns:
+            dict: Metadata by name in lower case.
+
+        Raises:
+            FileNotFoundError: There is no such object.
+            S3poError: A request failed; see `s3po.errors`.
+        """
         found: dict[str, str] = self.head_file(path)["metadata"]
         return found
 
     def sign(self, path: str, expiration: int = 100, **kwargs: Any) -> str:
-        """A URL by which anyone may read the object for `expiration` seconds."""
+        """Build a URL by which anyone may read the object, for a limited time; see `Connection.presign`.
+
+        Args:
+            path: `bucket/key`, with or without `s3po://` or `s3://`.
+            expiration: Seconds that the URL is valid.
+            **kwargs: `client_method` of boto3 ("get_object", "put_object", ...) for other requests.
+
+        Returns:
+            str: The URL.
+        """
         bucket, key, version = self._split_object(path)
         method = {"get_object": "GET", "put_object": "PUT"}.get(
             kwargs.get("client_method", "get_object"), "GET"
@@ -339,15 +473,34 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         return self.connection.presign(method, bucket, key, expires=int(expiration), query=query)
 
     def url(self, path: str, expires: int = 3600, client_method: str = "get_object") -> str:
-        """`sign`, by the name that s3fs has for it."""
+        """Build a URL as `sign` does, by the name that s3fs has for it.
+
+        Args:
+            path: `bucket/key`, with or without `s3po://` or `s3://`.
+            expires: Seconds that the URL is valid.
+            client_method: Operation by boto3's name.
+
+        Returns:
+            str: The URL.
+        """
         return self.sign(path, expires, client_method=client_method)
 
     # Listings
 
     def ls(self, path: str, detail: bool = False, refresh: bool = False, **_: Any) -> Any:
-        """Names or infos of what is directly below `path`; the object itself where it is one.
+        """List what is directly below a path, or the object itself.
 
-        Raises FileNotFoundError where there is nothing.
+        Args:
+            path: `bucket/key`, with or without `s3po://` or `s3://`.
+            detail: True returns dicts as `info`, False names.
+            refresh: True ignores the cache of listings.
+
+        Returns:
+            list: Names or dicts.
+
+        Raises:
+            FileNotFoundError: There is neither an object nor a directory.
+            S3poError: A request failed; see `s3po.errors`.
         """
         path = self._strip_protocol(path)
         infos = self._list(path, refresh=refresh)
@@ -397,11 +550,23 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         prefix: str = "",
         **_: Any,
     ) -> Any:
-        """All objects below `path`, sorted: names, or with `detail` a dict of infos.
+        """List all objects below a path, sorted, 1,000 keys a request.
 
-        One listing of 1,000 keys a request; with `maxdepth` the directories of a level at once.
-        `prefix` is what names directly below `path` begin with. An object that marks a directory
-        (`folder/`) is a directory.
+        An object that marks a directory (`folder/`) is a directory.
+
+        Args:
+            path: `bucket/key`, with or without `s3po://` or `s3://`.
+            maxdepth: Number of levels below the path; all unless given. With it the directories of a level are
+                listed at once.
+            withdirs: True includes directories.
+            detail: True returns a dict of dicts as `info`, False names.
+            prefix: Prefix of the names directly below the path.
+
+        Returns:
+            list or dict: Names, or dicts by name.
+
+        Raises:
+            S3poError: A request failed; see `s3po.errors`.
         """
         path = self._strip_protocol(path)
         if maxdepth is not None:
@@ -418,7 +583,15 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         return found if detail else list(found)
 
     def iter_objects(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
-        """Objects of a flat listing, markers of directories too."""
+        """List objects below a prefix, markers of directories too.
+
+        Args:
+            bucket: Name of the bucket.
+            prefix: Prefix of the keys.
+
+        Returns:
+            Iterator of ObjectInfo.
+        """
         return self.connection.list(bucket, prefix, headers=self.request_headers)
 
     def _find_all(self, path: str, withdirs: bool, detail: bool, prefix: str) -> dict[str, Any]:
@@ -492,7 +665,16 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         return {name: found[name] for name in sorted(found)}
 
     def glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
-        """Names that match a pattern; only keys that begin as it does are listed."""
+        """List names that match a pattern; only keys that begin as the pattern does are listed.
+
+        Args:
+            path: Path with `*`, `?`, `[...]` or `**`.
+            maxdepth: Number of levels of `**`; all unless given.
+            **kwargs: `detail=True` returns dicts by name.
+
+        Returns:
+            list or dict: Names, or dicts by name.
+        """
         bare = self._strip_protocol(path)
         if has_magic(bare):
             first = min(place for each in "*?[" if (place := bare.find(each)) >= 0)
@@ -509,7 +691,17 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         withdirs: bool = False,
         **_: Any,
     ) -> Any:
-        """Bytes of all objects below `path`, or a dict of them by name; no request beyond the listing."""
+        """Sum the bytes of all objects below a path, without a request beyond the listing.
+
+        Args:
+            path: `bucket/key`, with or without `s3po://` or `s3://`.
+            total: False returns sizes by name.
+            maxdepth: Number of levels below the path; all unless given.
+            withdirs: True includes directories.
+
+        Returns:
+            int or dict: Bytes, or bytes by name.
+        """
         found = self.find(path, maxdepth=maxdepth, withdirs=withdirs, detail=True)
         sizes = {name: info["size"] for name, info in found.items()}
         return sum(sizes.values()) if total else sizes
@@ -517,10 +709,28 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
     def expand_path(
         self, path: Any, recursive: bool = False, maxdepth: int | None = None, **kwargs: Any
     ) -> list[str]:
+        """Expand patterns and directories to the paths that exist.
+
+        Args:
+            path: Path or list of paths.
+            recursive: True takes what is below directories too.
+            maxdepth: Number of levels below the path, with `recursive`; all unless given.
+            **kwargs: Arguments of fsspec's `expand_path`.
+
+        Returns:
+            list: Paths.
+
+        Raises:
+            FileNotFoundError: Nothing matches.
+        """
         return Bulk(self).expand_path(path, recursive=recursive, maxdepth=maxdepth, **kwargs)
 
     def invalidate_cache(self, path: str | None = None) -> None:
-        """Forget the listings of `path` and of what it is in, or all."""
+        """Forget cached listings.
+
+        Args:
+            path: Path whose listings, and those of its directories, are forgotten; all unless given.
+        """
         if path is None:
             self.dircache.clear()
         elif self.dircache.use_listings_cache:
@@ -564,7 +774,14 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         )
 
     def writing(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Keyword arguments of `Connection.upload`: the instance's, and those of a call."""
+        """Make the keyword arguments of `Connection.upload`.
+
+        Args:
+            given: Arguments of a call, by boto3's names or those of `Connection.upload`.
+
+        Returns:
+            dict: These, and those of the instance.
+        """
         options = {**self._write, **(write_options(given) if given else {})}
         if self.request_headers:
             options["headers"] = {**self.request_headers, **(options.get("headers") or {})}
@@ -573,7 +790,18 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
     def fetch_range(
         self, bucket: str, key: str, start: int, end: int | None, **options: Any
     ) -> bytes:
-        """Bytes of a range; those that there are, where it reaches beyond the end."""
+        """Read a range of an object, or what there is of it.
+
+        Args:
+            bucket: Name of the bucket.
+            key: Key of the object.
+            start: Offset in bytes.
+            end: Offset after the last byte; None for the end.
+            **options: Arguments of `Connection.download`.
+
+        Returns:
+            bytes: The bytes, fewer where the object ends before.
+        """
         if end is not None and start >= end:
             return b""
         try:
@@ -587,7 +815,16 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
     def range_of(
         self, path: str, start: int | None, end: int | None
     ) -> tuple[int, int | None] | None:
-        """The range of a slice, whose ends may be negative or None; None for the whole object."""
+        """Make the range of a slice.
+
+        Args:
+            path: `bucket/key`, with or without `s3po://` or `s3://`.
+            start: Start as in `data[start:end]`, negative from the end.
+            end: End as in `data[start:end]`, negative from the end.
+
+        Returns:
+            Range as `Connection.download` takes it; None for the whole object.
+        """
         if end is None and not start:
             return None
         if end is None:
@@ -602,7 +839,21 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
     def cat_file(
         self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any
     ) -> bytes:
-        """Bytes of an object, or of a slice of it: `start` and `end` as in `data[start:end]`."""
+        """Read an object, or a slice of it.
+
+        Args:
+            path: `bucket/key`, with or without `s3po://` or `s3://`.
+            start: Start as in `data[start:end]`, negative from the end.
+            end: End as in `data[start:end]`, negative from the end.
+            **kwargs: `version_id` of the object.
+
+        Returns:
+            bytes: The bytes.
+
+        Raises:
+            FileNotFoundError: There is no such object.
+            S3poError: A request failed; see `s3po.errors`.
+        """
         bucket, key, version = self._split_object(path)
         version = kwargs.pop("version_id", None) or version
         if kwargs:
@@ -617,9 +868,16 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
     def cat(
         self, path: Any, recursive: bool = False, on_error: str = "raise", **kwargs: Any
     ) -> Any:
-        """Bytes of one object, or a dict of those of several, `batch_size` at once.
+        """Read one object or several, `batch_size` at once.
 
-        `on_error` is "raise", "return" (the exception in place of the bytes) or "omit".
+        Args:
+            path: Path, pattern, or list of paths.
+            recursive: True takes what is below directories too.
+            on_error: "raise"; "return" puts the exception in place of the bytes; "omit" leaves the path out.
+            **kwargs: Arguments of `cat_file`.
+
+        Returns:
+            bytes or dict: Bytes of a path, or bytes by path of a pattern or several paths.
         """
         size = self._pop_batch_size(kwargs)
         paths = self.expand_path(path, recursive=recursive)
@@ -648,10 +906,19 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         on_error: str = "return",
         **kwargs: Any,
     ) -> list[Any]:
-        """Bytes of many ranges, `batch_size` requests at once.
+        """Read many ranges, `batch_size` requests at once.
 
-        Ranges of one object that are at most `max_gap` bytes apart (64 KiB; a negative number for none)
-        come by one request of at most 8 MiB; the bytes between them are read and dropped.
+        Args:
+            paths: Paths, one for each range.
+            starts: Starts in bytes, or one for all.
+            ends: Ends in bytes, or one for all.
+            max_gap: Bytes between two ranges of one object up to which one request of at most 8 MiB reads both;
+                64 KiB unless given, a negative number for none.
+            on_error: "return" puts the exception in place of the bytes, "raise" raises it.
+            **kwargs: `batch_size`.
+
+        Returns:
+            list: Bytes of each range.
         """
         if not isinstance(paths, list):
             raise TypeError("paths must be a list")
@@ -679,7 +946,19 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         outfile: Any = None,
         **kwargs: Any,
     ) -> None:
-        """Read an object into a file; a local one appears whole or not at all."""
+        """Read an object into a file; a local one appears whole or not at all.
+
+        Args:
+            rpath: `bucket/key`, with or without `s3po://` or `s3://`.
+            lpath: Path of the local file.
+            callback: fsspec's callback, which is told of bytes.
+            outfile: Open binary file in place of `lpath`.
+            **kwargs: `version_id` of the object.
+
+        Raises:
+            FileNotFoundError: There is no such object.
+            S3poError: A request failed; see `s3po.errors`.
+        """
         bucket, key, version = self.split_path(rpath)
         if outfile is None and isfilelike(lpath):
             outfile = lpath
@@ -710,7 +989,20 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         maxdepth: int | None = None,
         **kwargs: Any,
     ) -> None:
-        """Read objects into local files, `batch_size` at once; fsspec's rules say where each goes."""
+        """Read objects into local files, `batch_size` at once; fsspec's rules tell the name of each.
+
+        Args:
+            rpath: Path, pattern, or list of paths.
+            lpath: Local file or directory, or list of files.
+            recursive: True takes what is below directories too.
+            callback: fsspec's callback, which is told of each file and its bytes.
+            maxdepth: Number of levels below the path, with `recursive`; all unless given.
+            **kwargs: `batch_size`, and arguments of `get_file`.
+
+        Raises:
+            FileNotFoundError: There is no such object.
+            S3poError: A request failed; see `s3po.errors`.
+        """
         with self._bulk(self._pop_batch_size(kwargs)) as bulk:
             AbstractFileSystem.get(
                 bulk, rpath, lpath, recursive, callback=callback, maxdepth=maxdepth, **kwargs
@@ -719,14 +1011,31 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
     # Writing
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
-        """Store bytes as an object; FileExistsError with mode "create" where there is one."""
+        """Store bytes as an object.
+
+        Args:
+            path: `bucket/key`, with or without `s3po://` or `s3://`.
+            value: The bytes.
+            mode: "overwrite", or "create" where there is no object yet.
+            **kwargs: Arguments of the write, by boto3's names or those of `Connection.upload`.
+
+        Raises:
+            FileExistsError: There is an object, with mode "create".
+            S3poError: A request failed; see `s3po.errors`.
+        """
         bucket, key, _ = self._split_object(path)
         with Exclusive(path, mode) as condition:
             self.connection.upload(bucket, key, value, **condition, **self.writing(kwargs))
         self.invalidate_cache(path)
 
     def pipe(self, path: Any, value: bytes | None = None, **kwargs: Any) -> None:
-        """Store bytes, or a dict of paths and bytes, `batch_size` at once."""
+        """Store bytes as one object or several, `batch_size` at once.
+
+        Args:
+            path: Path, or dict of bytes by path.
+            value: The bytes of one object.
+            **kwargs: `batch_size`, and arguments of `pipe_file`.
+        """
         if isinstance(path, str):
             self.pipe_file(path, cast(bytes, value), **kwargs)
             return
@@ -744,7 +1053,19 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         mode: str = "overwrite",
         **kwargs: Any,
     ) -> None:
-        """Store a local file as an object; a local directory is nothing to store."""
+        """Store a local file as an object; a local directory is ignored.
+
+        Args:
+            lpath: Path of the local file.
+            rpath: `bucket/key`, with or without `s3po://` or `s3://`.
+            callback: fsspec's callback, which is told of bytes.
+            mode: "overwrite", or "create" where there is no object yet.
+            **kwargs: Arguments of the write, by boto3's names or those of `Connection.upload`.
+
+        Raises:
+            FileExistsError: There is an object, with mode "create".
+            S3poError: A request failed; see `s3po.errors`.
+        """
         if os.path.isdir(lpath):
             return
         bucket, key, _ = self._split_object(rpath)
@@ -768,19 +1089,44 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         maxdepth: int | None = None,
         **kwargs: Any,
     ) -> None:
-        """Store local files, `batch_size` at once; fsspec's rules say where each goes."""
+        """Store local files, `batch_size` at once; fsspec's rules tell the key of each.
+
+        Args:
+            lpath: Local file, directory or pattern, or list of files.
+            rpath: Path of an object or directory, or list of paths.
+            recursive: True takes what is below directories too.
+            callback: fsspec's callback, which is told of each file and its bytes.
+            maxdepth: Number of levels below the path, with `recursive`; all unless given.
+            **kwargs: `batch_size`, and arguments of `put_file`.
+        """
         with self._bulk(self._pop_batch_size(kwargs)) as bulk:
             bulk.put(lpath, rpath, recursive, callback, maxdepth, kwargs)
 
     def touch(self, path: str, truncate: bool = True, **kwargs: Any) -> None:
-        """Store an empty object; without `truncate`, only where there is none."""
+        """Store an empty object.
+
+        Args:
+            path: `bucket/key`, with or without `s3po://` or `s3://`.
+            truncate: False does so only where there is none.
+            **kwargs: Arguments of the write, by boto3's names or those of `Connection.upload`.
+        """
         try:
             self.pipe_file(path, b"", mode="overwrite" if truncate else "create", **kwargs)
         except FileExistsError:
             pass
 
     def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
-        """Copy an object within the store, of whatever size; a directory is nothing to copy."""
+        """Copy an object of any size within the store; a directory is ignored.
+
+        Args:
+            path1: Path of the object.
+            path2: Path of the copy.
+            **kwargs: Arguments of the write, by boto3's names or those of `Connection.upload`.
+
+        Raises:
+            FileNotFoundError: There is no such object.
+            S3poError: A request failed; see `s3po.errors`.
+        """
         source_bucket, source_key, version = self.split_path(path1)
         if not source_key:
             return
@@ -808,7 +1154,16 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         on_error: str | None = None,
         **kwargs: Any,
     ) -> None:
-        """Copy objects within the store, `batch_size` at once; fsspec's rules say where each goes."""
+        """Copy objects within the store, `batch_size` at once; fsspec's rules tell the key of each.
+
+        Args:
+            path1: Path, pattern, or list of paths.
+            path2: Path of an object or directory, or list of paths.
+            recursive: True takes what is below directories too.
+            maxdepth: Number of levels below the path, with `recursive`; all unless given.
+            on_error: "raise", or "ignore" for objects that are missing.
+            **kwargs: `batch_size`, and arguments of `cp_file`.
+        """
         if on_error is None:
             on_error = "ignore" if recursive else "raise"
         with self._bulk(self._pop_batch_size(kwargs), missing_ok=on_error != "raise") as bulk:
@@ -819,7 +1174,11 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
     # Deleting
 
     def rm_file(self, path: str) -> None:
-        """Delete an object; that there is none is no error."""
+        """Delete an object; deleting one that does not exist is no error.
+
+        Args:
+            path: `bucket/key`, with or without `s3po://` or `s3://`.
+        """
         bucket, key, version = self._split_object(path)
         self.connection.delete(bucket, key, version_id=version, headers=self.request_headers)
         self.invalidate_cache(path)
@@ -827,9 +1186,16 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
     def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
         """Delete objects, 1,000 a request.
 
-        With `recursive` what is below each path as well, a listing of which is read while it is deleted;
-        a bucket is deleted with its objects. Raises FileNotFoundError where a recursive deletion finds
-        nothing, DeleteErrors for objects that could not be deleted.
+        Args:
+            path: Path, pattern, or list of paths.
+            recursive: True deletes what is below each path too, while it is listed; a bucket is deleted with its
+                objects.
+            maxdepth: Number of levels below the path, with `recursive`; all unless given.
+
+        Raises:
+            FileNotFoundError: A recursive deletion finds nothing.
+            DeleteErrors: Some objects could not be deleted.
+            S3poError: A request failed; see `s3po.errors`.
         """
         paths = path if isinstance(path, list) else [path]
         paths = [self._strip_protocol(each) for each in paths]
@@ -880,9 +1246,16 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
     # Buckets
 
     def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
-        """Create a bucket; a directory is there as soon as it has an object.
+        """Create a bucket; a directory exists as soon as it has an object.
 
-        With `create_parents` the bucket of a directory is created where it is missing.
+        Args:
+            path: `bucket/key`, with or without `s3po://` or `s3://`.
+            create_parents: True creates the bucket of a directory where it is missing.
+            **kwargs: Arguments of `Connection.create_bucket`.
+
+        Raises:
+            FileExistsError: The bucket exists.
+            S3poError: A request failed; see `s3po.errors`.
         """
         bucket, key, _ = self.split_path(path)
         if not bucket:
@@ -893,7 +1266,15 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         self.invalidate_cache("")
 
     def makedirs(self, path: str, exist_ok: bool = False) -> None:
-        """Create the bucket where it is missing."""
+        """Create the bucket of a path where it is missing.
+
+        Args:
+            path: `bucket/key`, with or without `s3po://` or `s3://`.
+            exist_ok: True accepts a bucket that exists.
+
+        Raises:
+            FileExistsError: The bucket exists.
+        """
         try:
             self.mkdir(path, create_parents=True)
         except FileExistsError:
@@ -901,7 +1282,15 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
                 raise
 
     def rmdir(self, path: str) -> None:
-        """Delete an empty bucket."""
+        """Delete an empty bucket.
+
+        Args:
+            path: Name of the bucket.
+
+        Raises:
+            FileExistsError: The path is a directory, which `rm(path, recursive=True)` deletes.
+            FileNotFoundError: There is no such bucket.
+        """
         bucket, key, _ = self.split_path(path)
         if key:
             if self.exists(path):
@@ -972,9 +1361,10 @@ def _option_names() -> list[str]:
 
 
 def register(*protocols: str) -> None:
-    """Make S3FileSystem fsspec's filesystem of `s3://` and `s3a://`, or of the given protocols.
+    """Make S3FileSystem fsspec's filesystem of `s3://` and `s3a://`, or of other protocols, in this process.
 
-    What is opened by URL from then on goes through s3po, in this process.
+    Args:
+        *protocols: Protocols: "s3", "s3a" unless given.
     """
     for protocol in protocols or ("s3", "s3a"):
         fsspec.register_implementation(protocol, S3FileSystem, clobber=True)

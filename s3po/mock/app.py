@@ -1,4 +1,4 @@
-"""MockS3: S3 in memory as one WSGI application."""
+"""`MockS3`: S3 in memory, as one WSGI application."""
 
 from __future__ import annotations
 
@@ -35,19 +35,33 @@ _NO_FAILURE = S3Failure("InternalError")
 
 
 class MockS3(Service):
-    """An S3 that lives as long as this object: a WSGI application, in any thread.
+    """S3 in memory: a WSGI application for any thread, whose content lives as long as the object.
 
-    `credentials` are the keys it knows: {access key: secret key}, each key an account of its own, or
-    `Account`s. With them every signature is verified; without, any key is taken for the one owner's.
-    `region` is where buckets are made that name none. `max_object_size` (bytes) answers larger
-    uploads with EntityTooLarge. `domains` are further host names whose subdomains are buckets
-    ("localhost" makes photos.localhost the bucket photos); amazonaws.com is always one.
-    `defaults` are the settings of new buckets: "current" (as S3 makes them today: ACLs disabled, public
-    access blocked, SSE-S3, CRC64NVME), "acls" (as today, but with ACLs and nothing blocked, which
-    fixtures that make buckets public need), "legacy" (as before 2023), or `BucketDefaults`. `log_limit` is how many requests `requests` keeps. `clock` gives seconds since the epoch (default:
-    `time.time`, looked up on each request). `max_clock_skew` is how many seconds a request's date may
-    differ from it before RequestTimeTooSkewed; None, or no keys: any. `anonymous_is_owner` lets
-    unsigned requests do all that the first account may.
+    Args:
+        credentials: Keys that the mock knows: `{access key: secret key}`, each of an account of its own, or
+            `Account`s. Every signature is verified with them. None takes any key for that of the one
+            owner.
+        region: Region of buckets whose CreateBucket names none.
+        buckets: Names of buckets to create.
+        max_object_size: Bytes of the largest upload; larger ones are answered with EntityTooLarge.
+        domains: Host names whose subdomains are buckets: "localhost" makes photos.localhost the bucket
+            photos. amazonaws.com is always one.
+        log_limit: Number of requests that `requests` keeps; None keeps all.
+        defaults: Settings of new buckets: "current" (as S3 makes them today: ACLs disabled, public access
+            blocked, SSE-S3, CRC64NVME), "acls" (as today, but with ACLs and without the block, for fixtures
+            that make buckets public), "legacy" (as before 2023), or `BucketDefaults`.
+        clock: Callable that returns the seconds since 1970; `time.time` unless given, looked up on each
+            request.
+        max_clock_skew: Seconds by which the date of a request may differ from the clock; more is
+            RequestTimeTooSkewed. None, or a mock without keys, takes any date.
+        anonymous_is_owner: True gives unsigned requests all rights of the first account.
+
+    Attributes:
+        faults: Faults to inject into requests; see `Faults`.
+        requests: Log of the requests; see `Requests`.
+
+    Raises:
+        ValueError: An argument is wrong.
     """
 
     def __init__(
@@ -81,7 +95,14 @@ class MockS3(Service):
             self.create_bucket(name)
 
     def create_bucket(self, name: str) -> None:
-        """Make a bucket of the first account's without a request; one that is there stays."""
+        """Create a bucket of the first account without a request; one that exists stays.
+
+        Args:
+            name: Name of the bucket.
+
+        Raises:
+            ValueError: It cannot be the name of a bucket.
+        """
         try:
             if directories.zone_of(name) is None:
                 buckets.check_name(name)
@@ -95,7 +116,7 @@ class MockS3(Service):
                 )
 
     def reset(self) -> None:
-        """Forget all buckets, issued keys, faults and requests; `POST /_s3po/reset` does the same."""
+        """Remove all buckets, issued keys, faults and logged requests, as `POST /_s3po/reset` does."""
         with self.store.lock:
             self.store.buckets.clear()
             self.accounts.sessions.clear()
@@ -105,16 +126,26 @@ class MockS3(Service):
     def serve(
         self, port: int = 0, host: str = "127.0.0.1", *, head_timeout: float = HEAD_TIMEOUT
     ) -> Server:
-        """Answer on a socket, from a native thread of its own; port 0 takes a free one.
+        """Serve the mock on a socket, from a native thread of its own. It speaks plain HTTP.
 
-        A request whose head takes longer than `head_timeout` seconds, from its first byte on, is
-        answered with RequestTimeout. It speaks plain HTTP: a TLS client's connection is closed.
+        Args:
+            port: Port; 0 takes a free one.
+            host: Address to listen at.
+            head_timeout: Seconds for the head of a request, from its first byte on, before it is answered with
+                RequestTimeout.
+
+        Returns:
+            Server: The server: `url`, `host`, `port`, `stop()`; also a context manager.
+
+        Raises:
+            OSError: The port cannot be bound.
         """
         return Server(self, host, port, head_timeout=head_timeout)
 
     # The WSGI application.
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request, as a WSGI application."""
         if environ["REQUEST_METHOD"] == "POST" and _is_reset(environ.get("RAW_URI", "")):
             self.reset()
             return _answer_reset(start_response)
@@ -239,7 +270,13 @@ def _answer_crash(
 
 
 class Server(ServerThread):
-    """A mock that answers on a socket, from making it until `stop`; also a context manager."""
+    """Mock on a socket, which answers until `stop`; also a context manager.
+
+    Attributes:
+        mock: The mock.
+        host: Address that it listens at.
+        port: Its port.
+    """
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Settings that new buckets have, as S3 has them now or had them once."""
+"""Settings of new buckets, as S3 has them now or had them before."""
 
 from __future__ import annotations
 
@@ -10,19 +10,23 @@ OWNERSHIPS = ("BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter")
 
 
 class BucketDefaults(NamedTuple):
-    """Settings that a new bucket has where its CreateBucket names none.
+    """Settings of a new bucket whose CreateBucket names none.
 
     S3 gives every new bucket disabled ACLs and a public access block since April 2023, SSE-S3 since
     January 2023, and objects a CRC64NVME since December 2024; before that, none of these.
+
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html
+
+    Attributes:
+        object_ownership: "BucketOwnerEnforced", "BucketOwnerPreferred" or "ObjectWriter"; empty for none.
+        block_public_access: True blocks public access.
+        sse_s3: True gives objects without other encryption the headers of SSE-S3.
+        checksum: Algorithm in lower case of the checksum of objects that come without one; empty for none.
     """
 
-    #: Of S3's three, or "" for none.
     object_ownership: str = ""
     block_public_access: bool = False
-    #: Whether objects are told to be encrypted with SSE-S3 where nothing else is said.
     sse_s3: bool = False
-    #: The checksum, in lower case, of objects that come without one; "" for none.
     checksum: str = ""
 
 
@@ -36,7 +40,17 @@ BUCKET_DEFAULTS = {
 
 
 def read_defaults(value: BucketDefaults | str) -> BucketDefaults:
-    """The defaults that a name stands for; ValueError for an unknown name or ownership."""
+    """Make the settings of their name.
+
+    Args:
+        value: "current", "acls" or "legacy", or the settings, which are checked.
+
+    Returns:
+        BucketDefaults: The settings.
+
+    Raises:
+        ValueError: There is no such name, ownership or checksum.
+    """
     if isinstance(value, str):
         if value not in BUCKET_DEFAULTS:
             raise ValueError(

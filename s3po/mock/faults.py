@@ -1,8 +1,8 @@
-"""Faults as data: an action, the requests that it applies to, and how often.
+"""Faults as data: an action, the requests that it is for, and how often.
 
-One definition, two renderings. In process a reset, a cut or a stall is the error of `s3po.errors`
-that a client's transport would have raised, raised out of the application or its iterator; on a
-socket the server turns the same exceptions into a real RST, a close amid the body, a real wait.
+Each action is performed in two ways. In process a reset, a cut or a stall raises the error of
+`s3po.errors` that the transport of a client would raise, out of the application or its iterator; on a
+socket the server turns the same exceptions into a TCP reset, a close within the body, a wait.
 """
 
 from __future__ import annotations
@@ -15,53 +15,76 @@ from s3po.mock.store import native_lock
 
 
 class WireReset(ConnectionFailed):
-    """The server resets the connection."""
+    """Reset of the connection by the server."""
 
 
 class WireCut(IncompleteBody):
-    """The server closes the connection amid the body."""
+    """Close of the connection by the server within the body."""
 
 
 class Error(NamedTuple):
-    """An error answer; the operation is not performed."""
+    """Error answer; the operation is not performed.
+
+    Attributes:
+        status: HTTP status, 300 to 599.
+        code: S3's error code.
+        message: S3's message; the usual one of the code unless given.
+        retry_after: Seconds for a Retry-After header; None sends none.
+        headers: Further headers of the answer.
+        body: Body in place of S3's error document, a proxy's HTML for example.
+    """
 
     status: int = 503
     code: str = "SlowDown"
     message: str | None = None
-    #: Seconds for a Retry-After header.
     retry_after: float | None = None
     headers: Mapping[str, str] | None = None
-    #: The body as it is, in place of S3's error document (a proxy's HTML, say).
     body: bytes | None = None
 
 
 class Reset(NamedTuple):
-    """The connection is reset: "before" the request's body is read, "amid" the body (the request's, or
-    the answer's where the request has none), or "after" the request; it is not performed."""
+    """Reset of the connection; the operation is not performed.
+
+    Attributes:
+        when: "before" the body of the request is read; "amid" the body of the request, or of the answer
+            where the request has none; or "after" the request.
+    """
 
     when: Literal["before", "amid", "after"] = "before"
 
 
 class LostAnswer(NamedTuple):
-    """The operation is performed, then the connection is reset."""
+    """Reset of the connection after the operation was performed."""
 
 
 class CutBody(NamedTuple):
-    """The answer's body ends after `at` bytes (None: half of it); the connection is closed."""
+    """End of the connection within the answer's body.
+
+    Attributes:
+        at: Bytes that are sent before; None sends half of the body.
+    """
 
     at: int | None = None
 
 
 class CorruptBody(NamedTuple):
-    """The byte at `at` of the answer's body (None: the middle one) is another one."""
+    """Another byte within the answer's body.
+
+    Attributes:
+        at: Position of the byte; None takes the middle one.
+    """
 
     at: int | None = None
 
 
 class Stall(NamedTuple):
-    """Nothing comes for `seconds`, before the answer or (`at` bytes into it) amid its body; then it goes on.
+    """Wait before the answer or within its body, after which it goes on.
 
     In process, where nobody waits, it is the client's timeout at once.
+
+    Attributes:
+        seconds: Seconds to wait.
+        at: Bytes of the body that are sent before; None waits before the answer.
     """
 
     seconds: float = 3600.0
@@ -69,49 +92,75 @@ class Stall(NamedTuple):
 
 
 class Trickle(NamedTuple):
-    """The answer's body comes `size` bytes at a time, `seconds` apart (in process without the waiting)."""
+    """Answer whose body comes in small pieces; in process without waits.
+
+    Attributes:
+        size: Bytes of a piece.
+        seconds: Seconds between two pieces.
+    """
 
     size: int = 1
     seconds: float = 0.01
 
 
 class ErrorInside(NamedTuple):
-    """A 200 whose body is an error document, as CopyObject and CompleteMultipartUpload know it."""
+    """200 whose body is an error document, as CopyObject and CompleteMultipartUpload may answer.
+
+    Attributes:
+        code: S3's error code.
+        message: S3's message; the usual one of the code unless given.
+    """
 
     code: str = "InternalError"
     message: str | None = None
 
 
 class Empty(NamedTuple):
-    """A 200 without a body; the operation is not performed unless asked for."""
+    """200 without a body.
+
+    Attributes:
+        performed: True performs the operation.
+    """
 
     performed: bool = False
 
 
 class WrongETag(NamedTuple):
-    """The operation is performed and answered, with another ETag."""
+    """Answer with another ETag, after the operation was performed.
+
+    Attributes:
+        etag: The ETag, without quotes.
+    """
 
     etag: str = "0123456789abcdef0123456789abcdef"
 
 
 class ClockSkew(NamedTuple):
-    """The server's clock is `seconds` ahead: RequestTimeTooSkewed, and a Date that tells."""
+    """Clock of the server that is ahead: RequestTimeTooSkewed, and a Date header that tells.
+
+    Attributes:
+        seconds: Seconds by which it is ahead.
+    """
 
     seconds: float = 3600.0
 
 
 class Redirect(NamedTuple):
-    """The bucket is in another region: 301 PermanentRedirect, or with `status` 307 or 400
-    (AuthorizationHeaderMalformed)."""
+    """Answer that the bucket is in another region.
+
+    Attributes:
+        region: The region.
+        status: 301 (PermanentRedirect), 307, or 400 (AuthorizationHeaderMalformed).
+        location: Location header of a 307.
+    """
 
     region: str = "eu-central-1"
     status: Literal[301, 307, 400] = 301
-    #: The Location of a 307.
     location: str | None = None
 
 
 class ExpiredToken(NamedTuple):
-    """400 ExpiredToken: new credentials are needed."""
+    """400 ExpiredToken, after which a client needs new credentials."""
 
 
 Action = (
@@ -148,7 +197,15 @@ _NAMED: dict[str, type[Action]] = {
 
 
 def check_operation(name: str | None, known: frozenset[str]) -> None:
-    """ValueError that lists the known names, unless the name is one of them or None."""
+    """Check the name of an operation.
+
+    Args:
+        name: The name; None is one.
+        known: Names that there are.
+
+    Raises:
+        ValueError: It is not known; the message has the names.
+    """
     if name is None or name in known:
         return
     from difflib import get_close_matches
@@ -162,7 +219,17 @@ def check_operation(name: str | None, known: frozenset[str]) -> None:
 
 
 def read_action(action: Action | str) -> Action:
-    """An action, or one by name: "lost_answer", "503 SlowDown", "reset amid". ValueError for others."""
+    """Make an action of its name: "lost_answer", "503 SlowDown", "reset amid".
+
+    Args:
+        action: Name, or an action, which is returned.
+
+    Returns:
+        The action.
+
+    Raises:
+        ValueError: There is no such action, or its fields are wrong.
+    """
     if isinstance(action, str):
         action = _parse_action(action)
     _check_action(action)
@@ -210,7 +277,19 @@ def _check_action(action: Action) -> None:
 
 
 class Fault:
-    """One entry of `Faults`: what to do to which requests, and how often it was done."""
+    """Entry of `Faults`: an action, the requests that it is for, and how often it was injected.
+
+    Attributes:
+        operation: Name of the operation, or "*".
+        bucket: Name of the bucket; None is any.
+        key: Key of the object; None is any.
+        part: Number of the part; None is any.
+        times: Number of injections at most; None sets no limit.
+        after: Number of matching requests that are spared first.
+        rate: Share of the matching requests that it is injected into, 0.0 to 1.0.
+        action: The action.
+        used: Number of injections so far.
+    """
 
     def __init__(
         self,
@@ -232,7 +311,6 @@ class Fault:
         self.after = after
         self.rate = rate
         self.action = action
-        #: Requests that it was done to.
         self.used = 0
         self._seen = 0
         self._random = None
@@ -242,6 +320,17 @@ class Fault:
             self._random = random.Random(seed)
 
     def fits(self, operation: str, bucket: str | None, key: str | None, part: int | None) -> bool:
+        """Check whether the fault is for a request.
+
+        Args:
+            operation: Name of the operation.
+            bucket: Name of the bucket.
+            key: Key of the object.
+            part: Number of the part.
+
+        Returns:
+            True where it is, and it has injections left.
+        """
         return (
             (self.operation in ("*", operation))
             and (self.bucket is None or self.bucket == bucket)
@@ -251,7 +340,11 @@ class Fault:
         )
 
     def apply(self) -> bool:
-        """Count a request that fits; True if the fault is to be done to it."""
+        """Count a request that fits.
+
+        Returns:
+            True if the fault is to be injected into it.
+        """
         self._seen += 1
         if self._seen <= self.after:
             return False
@@ -262,7 +355,7 @@ class Fault:
 
     @property
     def exhausted(self) -> bool:
-        """True once it was injected as often as asked for."""
+        """True once it was injected `times` times, or at least once where that is None."""
         return self.used > 0 if self.times is None else self.used >= self.times
 
     def __repr__(self) -> str:
@@ -276,7 +369,7 @@ class Fault:
 
 
 class Faults:
-    """Faults of a mock; the first that matches a request is injected."""
+    """Faults of a mock; the first that matches a request is injected. It has a length and can be iterated over."""
 
     def __init__(self, operations: frozenset[str]) -> None:
         self._operations = operations
@@ -296,10 +389,32 @@ class Faults:
         rate: float | None = None,
         seed: int = 0,
     ) -> Fault:
-        """Have `action` done to requests of an operation ("*": any), of a bucket, key, part number.
+        """Add a fault.
 
-        It is done `times` times (default: once, or without end where a rate is given), not to the
-        first `after` requests that fit, and with `rate` to that share of them, by chance of `seed`.
+        ::
+
+            mock.faults.add("PutObject", action="503 SlowDown", times=2)
+            mock.faults.add("UploadPart", part=3, action=Reset("amid"))
+
+        Args:
+            operation: Name of the operation in S3's words ("PutObject"), or "*" for any.
+            action: Action, or its name: "503 SlowDown", "reset", "reset amid", "lost_answer", "cut_body",
+                "corrupt_body", "stall", "trickle", "error_inside", "empty", "wrong_etag", "clock_skew",
+                "redirect", "expired_token".
+            bucket: Name of the bucket; any unless given.
+            key: Key of the object; any unless given.
+            part: Number of the part; any unless given.
+            times: Number of injections; once unless given, without a limit where `rate` is given.
+            after: Number of matching requests that are spared first.
+            rate: Share of the matching requests that it is injected into, at random, 0.0 to 1.0; all unless
+                given.
+            seed: Seed of that randomness.
+
+        Returns:
+            Fault: The entry; `used` counts its injections.
+
+        Raises:
+            ValueError: There is no such operation or action, or another argument is wrong.
         """
         if operation != "*":
             check_operation(operation, self._operations)
@@ -329,6 +444,17 @@ class Faults:
     def match(
         self, operation: str, bucket: str | None, key: str | None, part: int | None
     ) -> Fault | None:
+        """Find the fault for a request, and count it.
+
+        Args:
+            operation: Name of the operation.
+            bucket: Name of the bucket.
+            key: Key of the object.
+            part: Number of the part.
+
+        Returns:
+            Fault: The fault to inject; None where there is none.
+        """
         if not self._faults:
             return None
         with self._lock:
@@ -344,15 +470,16 @@ class Faults:
         return iter(list(self._faults))
 
     def unused(self) -> list[Fault]:
-        """Faults injected less often than asked for."""
+        """Return the faults that were injected less often than asked for."""
         return [fault for fault in self._faults if not fault.exhausted]
 
     def assert_all_used(self) -> None:
-        """AssertionError that names the faults which were not used up."""
+        """Raise AssertionError unless all faults were injected as often as asked for."""
         left = self.unused()
         if left:
             raise AssertionError(f"faults were not used: {', '.join(map(repr, left))}")
 
     def clear(self) -> None:
+        """Remove all faults."""
         with self._lock:
             self._faults.clear()

@@ -1,4 +1,4 @@
-"""The log of the requests that the mock got."""
+"""Log of the requests to a mock."""
 
 from __future__ import annotations
 
@@ -6,23 +6,29 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from typing import overload
 
+from s3po.log import is_secret
 from s3po.mock.faults import check_operation
 from s3po.mock.request import Request
 from s3po.mock.store import native_lock
 
 
-def _is_secret(name: str) -> bool:
-    return name == "x-amz-security-token" or name.endswith("-customer-key")
-
-
-_SECRET_PARAMETERS = frozenset(
-    {"x-amz-signature", "x-amz-security-token", "x-amz-server-side-encryption-customer-key"}
-    | {"signature", "securitytoken"}
-)
-
-
 class RequestRecord:
-    """One request that the mock got. `status` is 0 until it is answered, and stays 0 if it never was."""
+    """A request to the mock.
+
+    Attributes:
+        operation: Name of the operation in S3's words ("PutObject"); "Unknown" where it is none.
+        method: HTTP method.
+        bucket: Name of the bucket; None where there is none.
+        key: Key of the object; None where there is none.
+        part_number: Number of the part, of UploadPart and UploadPartCopy, else None.
+        request_id: ID of the request, as in `x-amz-request-id`.
+        time: Seconds since 1970, by the mock's clock.
+        status: HTTP status; 0 until it is answered, and where it never was.
+        code: S3's error code; empty where there is none.
+        bytes_in: Bytes of the request's body that were read (decoded).
+        bytes_out: Bytes of the answer's body.
+        fault: Entry of `Faults` that was injected; None where none was.
+    """
 
     __slots__ = (
         "_headers",
@@ -49,25 +55,20 @@ class RequestRecord:
         self._query = request.query
         self._headers = request.headers
         self.request_id = request.request_id
-        #: Seconds since the epoch, by the mock's clock.
         self.time = request.now
         part = request.query.get("partNumber") if request.query else None
-        #: Of UploadPart and UploadPartCopy.
         self.part_number = int(part) if part and part.isdecimal() and len(part) < 10 else None
         self.status = 0
-        #: S3's error code, or empty.
         self.code = ""
-        #: Bytes of the request's body that were read (decoded), and of the answer's.
         self.bytes_in = 0
         self.bytes_out = 0
-        #: The fault that was applied, if any.
         self.fault: object = None
 
     @property
     def headers(self) -> dict[str, str]:
-        """The request's headers, names in lower case; signature, token and customers' keys are left out."""
+        """Headers of the request by name in lower case, without signature, token and customers' keys."""
         headers = {
-            name: "..." if _is_secret(name) else value for name, value in self._headers.items()
+            name: "..." if is_secret(name) else value for name, value in self._headers.items()
         }
         authorization = self._headers.get("authorization")
         if authorization is not None:
@@ -77,9 +78,9 @@ class RequestRecord:
 
     @property
     def query(self) -> dict[str, str]:
-        """The request's query; signature and token of a presigned URL are left out."""
+        """Query of the request, without signature and token of a presigned URL."""
         return {
-            name: "..." if name.lower() in _SECRET_PARAMETERS else value
+            name: "..." if is_secret(name.lower()) else value
             for name, value in (self._query or {}).items()
         }
 
@@ -93,7 +94,10 @@ class RequestRecord:
 
 
 class Requests:
-    """The requests in the order in which they came; the latest `limit` are kept, all are counted."""
+    """Log of requests in the order in which they came; it has a length, an index, and can be iterated over.
+
+    The latest `log_limit` (of `MockS3`) are kept, all are counted.
+    """
 
     def __init__(self, limit: int | None, operations: frozenset[str]) -> None:
         self._operations = operations | {"Unknown"}
@@ -102,6 +106,11 @@ class Requests:
         self._lock = native_lock()
 
     def append(self, record: RequestRecord) -> None:
+        """Add a request.
+
+        Args:
+            record: The request.
+        """
         with self._lock:
             self._records.append(record)
             self._counts[record.operation] += 1
@@ -128,9 +137,22 @@ class Requests:
         part: int | None = None,
         status: int | None = None,
     ) -> int:
-        """The number of requests that fit all that is named; ValueError for an unknown operation's name.
+        """Count requests.
 
-        Of an operation alone, and without a filter, also those that the log does not keep any more.
+        With no argument but an operation those count too that the log does not keep any more.
+
+        Args:
+            operation: Name of the operation in S3's words ("PutObject"); any unless given.
+            bucket: Name of the bucket; any unless given.
+            key: Key of the object; any unless given.
+            part: Number of the part; any unless given.
+            status: HTTP status; any unless given.
+
+        Returns:
+            int: Number of requests that fit all arguments.
+
+        Raises:
+            ValueError: There is no such operation.
         """
         check_operation(operation, self._operations)
         if bucket is None and key is None and part is None and status is None:
@@ -146,7 +168,21 @@ class Requests:
         part: int | None = None,
         status: int | None = None,
     ) -> list[RequestRecord]:
-        """The records that fit all that is named; ValueError for an unknown operation's name."""
+        """Find requests.
+
+        Args:
+            operation: Name of the operation in S3's words ("PutObject"); any unless given.
+            bucket: Name of the bucket; any unless given.
+            key: Key of the object; any unless given.
+            part: Number of the part; any unless given.
+            status: HTTP status; any unless given.
+
+        Returns:
+            list: `RequestRecord`s that fit all arguments, in the order in which they came.
+
+        Raises:
+            ValueError: There is no such operation.
+        """
         check_operation(operation, self._operations)
         return [
             record
@@ -159,7 +195,11 @@ class Requests:
         ]
 
     def by_operation(self) -> dict[str, int]:
-        """The number of requests of each operation, most frequent first."""
+        """Count the requests of each operation.
+
+        Returns:
+            dict: Numbers by operation, most frequent first.
+        """
         return dict(self._counts.most_common())
 
     def clear(self) -> None:

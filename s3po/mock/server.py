@@ -54,7 +54,7 @@ def _start_thread(function: Callable[[], None]) -> None:
 
 
 class ServerThread:
-    """A WSGI application on a socket, in a native thread, from making it until `stop`."""
+    """WSGI application on a socket, in a native thread, which answers until `stop`."""
 
     def __init__(
         self,
@@ -85,6 +85,7 @@ class ServerThread:
 
     @property
     def url(self) -> str:
+        """URL of the server: "http://127.0.0.1:40123"."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
 
@@ -118,7 +119,7 @@ class ServerThread:
             self._done.release()
 
     def stop(self) -> None:
-        """Close the port and all connections; a second call does nothing."""
+        """Close the port and all connections. Idempotent."""
         stop, self._stop = self._stop, None
         if stop is not None:
             atexit.unregister(self.stop)

@@ -32,13 +32,20 @@ def native_lock() -> Any:
 
 
 class Account(NamedTuple):
-    """An account and a key that it signs with; several keys with one `id` are one account's."""
+    """Account, and a key that it signs with; several keys with one `id` are of one account.
+
+    Attributes:
+        access_key: Access key ID.
+        secret_key: Secret access key.
+        token: Session token that requests must carry, for temporary credentials; None for lasting ones.
+        id: Canonical user ID, 64 hex digits; made of the access key where empty.
+        display_name: Name in ACLs and listings; the access key where empty.
+        email: E-mail address, by which ACLs may name it.
+    """
 
     access_key: str
     secret_key: str
-    #: The session token that requests must carry, for temporary credentials.
     token: str | None = None
-    #: The canonical id, 64 hex digits; made of the access key where empty.
     id: str = ""
     display_name: str = ""
     email: str = ""

@@ -1,4 +1,4 @@
-"""Buckets, and what is in them."""
+"""Operations on buckets, and listings."""
 
 from __future__ import annotations
 
@@ -22,16 +22,28 @@ from s3po.rest.sender import Sender
 
 
 class BucketOperations(Sender):
+    """Operations on buckets, and listings of objects."""
+
     __slots__ = ()
 
     def create_bucket(
         self, bucket: str, *, region: str | None = None, headers: Mapping[str, str] | None = None
     ) -> None:
-        """Make a bucket, in `region` where one is given; AWS makes it in the client's otherwise.
+        """Create a bucket.
 
         On AWS a name that ends with `--use1-az4--x-s3` makes a directory bucket, in the zone that it names.
 
-        Raises Conflict where the name is taken.
+        Args:
+            bucket: Name of the bucket.
+            region: Region of the bucket; on AWS that of the client unless given.
+            headers: Further headers of the request, by name.
+
+        Raises:
+            Conflict: The name is taken.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries.
+
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
         """
         check_bucket(bucket, arn=False)
@@ -62,7 +74,21 @@ class BucketOperations(Sender):
         self._learned.add_bucket(bucket)
 
     def head_bucket(self, bucket: str, *, headers: Mapping[str, str] | None = None) -> BucketInfo:
-        """Ask whether a bucket is there and may be used; NoSuchBucket or AccessDenied if not.
+        """Check that a bucket exists and may be used.
+
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            headers: Further headers of the request, by name.
+
+        Returns:
+            BucketInfo: `name`, and `region` where the store tells it.
+
+        Raises:
+            NoSuchBucket: There is no such bucket.
+            AccessDenied: The credentials may not use the bucket.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
         """
@@ -74,7 +100,18 @@ class BucketOperations(Sender):
         return BucketInfo(bucket, region=response.lower_headers.get("x-amz-bucket-region"))
 
     def delete_bucket(self, bucket: str, *, headers: Mapping[str, str] | None = None) -> None:
-        """Delete an empty bucket; Conflict where it is not empty.
+        """Delete an empty bucket.
+
+        Args:
+            bucket: Name of the bucket.
+            headers: Further headers of the request, by name.
+
+        Raises:
+            NoSuchBucket: There is no such bucket.
+            Conflict: The bucket is not empty.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucket.html
         """
@@ -98,7 +135,21 @@ class BucketOperations(Sender):
         max_buckets: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> ListBucketsResult:
-        """The buckets of the credentials' owner.
+        """List a page of the account's buckets.
+
+        Args:
+            prefix: Prefix of the names; all buckets unless given.
+            continuation_token: Token of the page, from the result for the page before.
+            max_buckets: Number of buckets at most, 1 to 10,000.
+            headers: Further headers of the request, by name.
+
+        Returns:
+            ListBucketsResult: `buckets`, `owner_id` and `continuation_token`.
+
+        Raises:
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html
         """
@@ -129,7 +180,20 @@ class BucketOperations(Sender):
         max_directory_buckets: int = 1000,
         headers: Mapping[str, str] | None = None,
     ) -> ListBucketsResult:
-        """One page of the directory buckets of the credentials' owner in the endpoint's region.
+        """List a page of the account's directory buckets in the region of the endpoint.
+
+        Args:
+            continuation_token: Token of the page, from the result for the page before.
+            max_directory_buckets: Number of buckets at most, 0 to 1,000.
+            headers: Further headers of the request, by name.
+
+        Returns:
+            ListBucketsResult: `buckets` and `continuation_token`.
+
+        Raises:
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListDirectoryBuckets.html
         """
@@ -151,7 +215,20 @@ class BucketOperations(Sender):
         return result
 
     def get_bucket_location(self, bucket: str, *, headers: Mapping[str, str] | None = None) -> str:
-        """The region of a bucket, by its name of today (`us-east-1`, never empty).
+        """Get the region of a bucket.
+
+        Args:
+            bucket: Name of the bucket.
+            headers: Further headers of the request, by name.
+
+        Returns:
+            str: The region, by its name of today: "us-east-1" where S3's answer is empty.
+
+        Raises:
+            NoSuchBucket: There is no such bucket.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
         """
@@ -180,7 +257,26 @@ class BucketOperations(Sender):
         fetch_owner: bool = False,
         headers: Mapping[str, str] | None = None,
     ) -> ListObjectsResult:
-        """One page of at most 1,000 objects, in the order of their keys' UTF-8.
+        """List a page of objects, in the order of their keys' UTF-8.
+
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            prefix: Prefix of the keys; all objects unless given.
+            delimiter: Delimiter ("/") of common prefixes, which stand for the keys that have it after `prefix`.
+            continuation_token: `next_token` of the page before.
+            start_after: Key after which the listing begins.
+            max_keys: Number of keys and common prefixes at most in a page, 1,000 unless given.
+            fetch_owner: True requests `owner_id`.
+            headers: Further headers of the request, by name.
+
+        Returns:
+            ListObjectsResult: `objects`, `common_prefixes`, `is_truncated` and `next_token`.
+
+        Raises:
+            NoSuchBucket: There is no such bucket.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
         """
@@ -217,7 +313,24 @@ class BucketOperations(Sender):
         max_keys: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> ListObjectsResult:
-        """One page of the older listing, for stores that know no other; `next_token` is the marker.
+        """List a page of objects by ListObjects, for stores without ListObjectsV2.
+
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            prefix: Prefix of the keys; all objects unless given.
+            delimiter: Delimiter ("/") of common prefixes, which stand for the keys that have it after `prefix`.
+            marker: Key after which the listing begins, or `next_token` of the page before.
+            max_keys: Number of keys and common prefixes at most in a page, 1,000 unless given.
+            headers: Further headers of the request, by name.
+
+        Returns:
+            ListObjectsResult: `objects`, `common_prefixes`, `is_truncated` and `next_token`.
+
+        Raises:
+            NoSuchBucket: There is no such bucket.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html
         """
@@ -256,10 +369,29 @@ class BucketOperations(Sender):
         max_keys: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Iterator[ListObjectsResult]:
-        """The pages of a listing, by the version of ListObjects that the store has.
+        """List objects page by page, by ListObjectsV2 or, for stores without it, ListObjects.
 
-        Version 2 unless the provider's is 1; where the store refuses it (501, 405, 400), or answers as
-        version 1 does, version 1 is used from then on.
+        ListObjects is used where the provider has no other, and from the moment on at which the store refuses
+        ListObjectsV2 (501, 405, 400) or answers as ListObjects does.
+
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            prefix: Prefix of the keys; all objects unless given.
+            delimiter: Delimiter ("/") of common prefixes, which stand for the keys that have it after `prefix`.
+            start_after: Key after which the listing begins.
+            max_keys: Number of keys and common prefixes at most in a page, 1,000 unless given.
+            headers: Further headers of the request, by name.
+
+        Yields:
+            ListObjectsResult: Pages: `objects`, `common_prefixes`, `is_truncated`, `next_token`. Each is
+            requested when it is reached.
+
+        Raises:
+            NoSuchBucket: There is no such bucket.
+            MalformedResponse: The store gives a page a second time: the listing would never end.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html
@@ -309,12 +441,32 @@ class BucketOperations(Sender):
         max_keys: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Iterator[ListVersionsResult]:
-        """The pages of a listing of versions, each asked for when it is reached.
+        """List versions and delete markers page by page.
+
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            prefix: Prefix of the keys; all objects unless given.
+            delimiter: Delimiter ("/") of common prefixes, which stand for the keys that have it after `prefix`.
+            key_marker: Key after which the listing begins.
+            version_id_marker: Version of `key_marker` after which the listing begins.
+            max_keys: Number of keys and common prefixes at most in a page, 1,000 unless given.
+            headers: Further headers of the request, by name.
+
+        Yields:
+            ListVersionsResult: Pages: `versions`, `common_prefixes`, `is_truncated`, `next_key_marker`,
+            `next_version_id_marker`. Each is requested when it is reached.
+
+        Raises:
+            NoSuchBucket: There is no such bucket.
+            MalformedResponse: The store gives a page a second time: the listing would never end.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
         """
         check_bucket(bucket)
-        visited = _Round()
+        visited = _LoopDetector()
         while True:
             query = [("versions", None), *self._list_encoding()]
             _add_listing(query, prefix, delimiter, max_keys)
@@ -351,12 +503,32 @@ class BucketOperations(Sender):
         fetch_owner: bool = False,
         headers: Mapping[str, str] | None = None,
     ) -> Iterator[ListObjectsResult]:
-        """The pages of `list_objects_v2`, each asked for when it is reached.
+        """List objects page by page, by ListObjectsV2.
 
-        Raises MalformedResponse where a store hands out a token twice: it would never end.
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            prefix: Prefix of the keys; all objects unless given.
+            delimiter: Delimiter ("/") of common prefixes, which stand for the keys that have it after `prefix`.
+            start_after: Key after which the listing begins.
+            max_keys: Number of keys and common prefixes at most in a page, 1,000 unless given.
+            fetch_owner: True requests `owner_id`.
+            headers: Further headers of the request, by name.
+
+        Yields:
+            ListObjectsResult: Pages: `objects`, `common_prefixes`, `is_truncated`, `next_token`. Each is
+            requested when it is reached.
+
+        Raises:
+            NoSuchBucket: There is no such bucket.
+            MalformedResponse: The store gives a page a second time: the listing would never end.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
         """
         token: str | None = None
-        visited = _Round()
+        visited = _LoopDetector()
         while True:
             page = self.list_objects_v2(
                 bucket,
@@ -384,9 +556,31 @@ class BucketOperations(Sender):
         max_keys: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Iterator[ListObjectsResult]:
-        """The pages of `list_objects`, as `iter_pages_v2`."""
+        """List objects page by page, by ListObjects.
+
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            prefix: Prefix of the keys; all objects unless given.
+            delimiter: Delimiter ("/") of common prefixes, which stand for the keys that have it after `prefix`.
+            start_after: Key after which the listing begins.
+            max_keys: Number of keys and common prefixes at most in a page, 1,000 unless given.
+            headers: Further headers of the request, by name.
+
+        Yields:
+            ListObjectsResult: Pages: `objects`, `common_prefixes`, `is_truncated`, `next_token`. Each is
+            requested when it is reached.
+
+        Raises:
+            NoSuchBucket: There is no such bucket.
+            MalformedResponse: The store gives a page a second time: the listing would never end.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html
+        """
         marker = start_after
-        visited = _Round()
+        visited = _LoopDetector()
         while True:
             page = self.list_objects(
                 bucket,
@@ -403,8 +597,8 @@ class BucketOperations(Sender):
             visited.check(marker, "list_objects", bucket)
 
 
-class _Round:
-    """Notices a listing that goes round, with two tokens in memory (Brent's way)."""
+class _LoopDetector:
+    """Detects a listing whose pages repeat, with two tokens in memory (Brent's algorithm)."""
 
     __slots__ = ("_count", "_last", "_limit", "_saved")
 

@@ -64,10 +64,31 @@ _EMPTY_HASH = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 class Client(
     BucketOperations, ObjectOperations, MultipartOperations, PresignOperations, TableOperations
 ):
-    """S3's REST operations, by their own names in snake_case.
+    """Low-level client: S3's REST operations by their own names in snake_case; `conn.conn` is one.
 
-    Every method raises S3poError and nothing else for what goes wrong on the way; see `s3po.errors`.
-    Safe to share between greenlets and threads.
+    Methods of buckets, objects and multipart uploads return dataclasses. All others take the parameters
+    that boto3 has for them, and return its dicts. Every method retries, and raises an `S3poError`; see
+    `s3po.errors`. Safe to share between greenlets and threads.
+
+    Args:
+        endpoint: Endpoint that requests are sent to.
+        provider: Source of the credentials.
+        session: Session that sends the requests.
+        config: Settings.
+        stats: Counters; new ones unless given.
+        retry: Policy of retries; that of the settings unless given.
+        clock: Callable that returns the seconds since 1970.
+        sleep: Callable that waits for some seconds.
+
+    Attributes:
+        config: Settings.
+        endpoint: Endpoint that requests are sent to.
+        session: Session that sends the requests.
+        stats: Counters of the requests.
+        limiter: Limiter of a batch; None where there is none.
+        deadline: Time of `now()` at which all requests must have ended; None where there is none.
+        connect_patience: Seconds in place of `Config.connect_patience`; None where that holds.
+        default_checksum: Algorithm of the checksum that uploads get unasked; None where they get none.
     """
 
     __slots__ = (
@@ -132,11 +153,18 @@ class Client(
         deadline: float | None = None,
         connect_patience: float | None = None,
     ) -> Self:
-        """A client that shares all with this one but what is given.
+        """Make a client that shares all with this one but what is given.
 
-        No request of it, its retries included, goes on after `deadline`, a time of the policy's clock
-        (`time.monotonic`); the earlier of two holds. `connect_patience` is for how many seconds each of its
-        requests tries to reach the endpoint, in place of what `Config.connect_patience` says.
+        Args:
+            limiter: Limiter of the requests.
+            stats: Counters of the requests.
+            deadline: Time of `now()` at which all requests, with their retries, must have ended; the earlier one
+                of two holds.
+            connect_patience: Seconds for which a request retries to connect, in place of
+                `Config.connect_patience`.
+
+        Returns:
+            Client: The new client.
         """
         bound = copy.copy(self)
         if deadline is not None:
@@ -150,19 +178,31 @@ class Client(
         return bound
 
     def backoff(self) -> Backoff:
-        """Delays for what is tried again above single requests: broken bodies, outcomes that are asked for."""
+        """Make the delays between retries of what takes more than one request: bodies, outcomes.
+
+        Returns:
+            Backoff: The delays.
+        """
         return self._retry.backoff(self.deadline)
 
     def now(self) -> float:
-        """Time of the clock that deadlines are of (`time.monotonic`)."""
+        """Return the time of the clock of deadlines (`time.monotonic`), in seconds."""
         return self._retry.clock()
 
     def time(self) -> float:
-        """Time of the store as far as it was learned, in seconds since the epoch."""
+        """Return the time of the store as far as it is known, in seconds since 1970."""
         return self._clock() + self._learned.skew
 
     def unbind(self, *, limiter: bool = False, deadline: bool = False) -> Self:
-        """A client that shares all with this one but its limiter, or its deadline, of which it has none."""
+        """Make a client that shares all with this one but its limiter or its deadline.
+
+        Args:
+            limiter: True leaves out the limiter.
+            deadline: True leaves out the deadline.
+
+        Returns:
+            Client: The new client.
+        """
         unbound = copy.copy(self)
         if limiter:
             unbound.limiter = None
@@ -174,11 +214,20 @@ class Client(
         return f"<Client {self.endpoint!r}>"
 
     def send(self, request: Request) -> Response:
-        """Take a request through: resolve, sign, exchange, decide, again.
+        """Send a request: resolve its URL, sign it, exchange it, and retry it.
 
-        The answer's status is below 300 and its `result` is what `request.parse` made of it;
-        everything else is raised, with operation, bucket, key, attempts and elapsed seconds.
-        Raises DeadlineExceeded where the client's or the request's `deadline` passes.
+        Args:
+            request: The request.
+
+        Returns:
+            Response: The answer, with a status below 300; `result` is what `request.parse` made of it.
+
+        Raises:
+            S3Error: The store refused the request.
+            TransportError: No complete answer came after all retries.
+            DeadlineExceeded: The deadline of the client or of the request has passed.
+            CredentialsError: There are no credentials to sign it with.
+            MalformedResponse: The answer is not one of S3.
         """
         policy = self._retry
         started = policy.clock()
@@ -268,11 +317,27 @@ class Client(
         body: BytesLike | Body | None = None,
         stream: bool = False,
     ) -> Response:
-        """Send any other request, signed and tried again as all are; gives the answer as it came.
+        """Send any other request, signed and retried as all are.
 
-        `query` is a mapping, or pairs, of names and values; a value of None is a bare name (`?acl`). With
-        `stream` the body is left on its connection, until the answer is closed. POST is not sent again
-        where the store may have performed it.
+        Args:
+            method: HTTP method: "GET", "PUT", "HEAD", "DELETE", "POST". POST is not retried where the store may
+                have performed it.
+            bucket: Name of the bucket; None for a request to the service.
+            key: Key of the object; None for a request to the bucket.
+            query: Query parameters, as a mapping or pairs. A value of None is a name alone (`?acl`).
+            headers: Further headers of the request, by name.
+            body: Body: any buffer, or a `Body`.
+            stream: True leaves the answer's body on its connection, until it is read or closed.
+
+        Returns:
+            Response: The answer as it came: `status_code`, `headers`, `content`.
+
+        Raises:
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
         """
         if not isinstance(method, str) or method.upper() not in METHODS:
             raise ConfigError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
@@ -425,9 +490,9 @@ class Client(
                     "host": origin.host_header,
                     "user-agent": self._agent,
                     "accept-encoding": "identity",
+                    **request.headers,
                 }
             )
-            headers.update(request.headers)
             body = request.body
             if body is not None and learned.digests and request.bucket in learned.digests:
                 add_digest(headers, request)
@@ -548,7 +613,7 @@ class Client(
 
     @property
     def auth(self) -> S3Auth:
-        """Signs requests of requests that are not s3po's own."""
+        """`requests.auth.AuthBase` that signs requests of others; see `Connection.auth`."""
         from s3po.auth import S3Auth
 
         learned = self._learned
@@ -586,7 +651,7 @@ class Client(
 
 
 class _NoSession(Exception):
-    """The failure of opening the session that a request to a directory bucket is signed with."""
+    """Failure to open the session that signs requests to a directory bucket."""
 
     def __init__(self, error: S3poError) -> None:
         super().__init__()
@@ -594,5 +659,5 @@ class _NoSession(Exception):
 
 
 def _is_late(error: S3poError, now: float, deadline: float) -> bool:
-    """True if an attempt ended because the deadline had shortened its timeouts."""
+    """Return True if an attempt ended because the deadline had shortened its timeouts."""
     return isinstance(error, TransportTimeout) and now >= deadline - 0.05

@@ -50,6 +50,8 @@ _DATE_TOLERANCE = timedelta(seconds=2)
 
 
 class MultipartOperations(Sender):
+    """Operations on multipart uploads."""
+
     __slots__ = ()
 
     def create_multipart_upload(
@@ -62,10 +64,26 @@ class MultipartOperations(Sender):
         storage_class: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> CreateMultipartUploadResult:
-        """Begin an upload in parts; its `upload_id` names it until it is completed or aborted.
+        """Begin a multipart upload.
 
-        Where an answer is lost or cannot be read, an upload may have been begun all the same. It is aborted
-        where it certainly is this one, and named in the error and in a WARNING where it may be.
+        If the answer is lost or cannot be read, an upload may exist nevertheless. It is aborted where it
+        certainly is this one; where it may be, the error and a WARNING name it.
+
+        Args:
+            bucket: Name of the bucket.
+            key: Key of the object to be.
+            content_type: Media type, as "text/plain".
+            metadata: User metadata, str by str.
+            storage_class: "STANDARD", "STANDARD_IA", "GLACIER_IR", ...; the store's default unless given.
+            headers: Further headers of the request, by name.
+
+        Returns:
+            CreateMultipartUploadResult: `bucket`, `key` and `upload_id`.
+
+        Raises:
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html
         """
@@ -113,7 +131,7 @@ class MultipartOperations(Sender):
                     (isinstance(error, MalformedResponse) and left)
                     or isinstance(error, DeadlineExceeded)
                     or backoff.count + 1 >= self.config.max_attempts
-                    or not backoff.wait(self.deadline)
+                    or not backoff.wait()
                 ):
                     raise
                 continue
@@ -164,6 +182,24 @@ class MultipartOperations(Sender):
     ) -> PartInfo:
         """Upload a part of at most 5 GiB; a part of the same number is replaced.
 
+        Args:
+            bucket: Name of the bucket.
+            key: Key of the object to be.
+            upload_id: ID of the upload.
+            part_number: Number of the part, 1 to 10,000.
+            body: Its bytes: any buffer, or a `Body`.
+            content_md5: MD5 of the body in base64, which the store compares.
+            headers: Further headers of the request, by name.
+
+        Returns:
+            PartInfo: `part_number`, `etag`, `size`, `checksums` and `headers`, for the completion.
+
+        Raises:
+            NoSuchUpload: There is no such upload.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries.
+
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
         """
         check_bucket(bucket)
@@ -202,9 +238,30 @@ class MultipartOperations(Sender):
         if_match: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> PartInfo:
-        """Copy a part from an object of the store; `range` is `(start, stop)`, `stop` exclusive.
+        """Copy a part from an object of the store.
 
-        `if_match` is the ETag that the source must have.
+        Args:
+            bucket: Name of the bucket.
+            key: Key of the object to be.
+            upload_id: ID of the upload.
+            part_number: Number of the part, 1 to 10,000.
+            source_bucket: Bucket of the source.
+            source_key: Key of the source.
+            range: `(start, stop)` in bytes, `stop` exclusive; the whole source unless given.
+            source_version_id: Version of the source; the current one unless given.
+            if_match: ETag that the source must have; PreconditionFailed otherwise.
+            headers: Further headers of the request, by name.
+
+        Returns:
+            PartInfo: `part_number`, `etag`, `last_modified` and `checksums`, for the completion.
+
+        Raises:
+            NoSuchUpload: There is no such upload.
+            NoSuchKey: There is no such source.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries.
+
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
         """
         check_bucket(bucket)
@@ -243,10 +300,30 @@ class MultipartOperations(Sender):
         if_none_match: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> CompleteMultipartUploadResult:
-        """Make the object out of its parts, which may be given in any order.
+        """Make the object of its parts.
 
-        Where it is not known whether the store performed it, it is not sent again: a look at the
-        object, or `list_parts`, tells.
+        If it is not known whether the store performed it, it is not sent again: `head_object` or `list_parts`
+        tell.
+
+        Args:
+            bucket: Name of the bucket.
+            key: Key of the object to be.
+            upload_id: ID of the upload.
+            parts: Parts in any order, as `upload_part` and `list_parts` return them.
+            if_match: ETag of the object to replace; any other, or none, is a PreconditionFailed.
+            if_none_match: "*" stores the object only where the key has none yet.
+            headers: Further headers of the request, by name.
+
+        Returns:
+            CompleteMultipartUploadResult: `etag` and `version_id`.
+
+        Raises:
+            NoSuchUpload: There is no such upload.
+            PreconditionFailed: `if_match` or `if_none_match` did not hold.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries.
+
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
         """
         check_bucket(bucket)
@@ -281,7 +358,19 @@ class MultipartOperations(Sender):
         *,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Drop an upload and its parts; NoSuchUpload where there is none.
+        """Abort a multipart upload and delete its parts.
+
+        Args:
+            bucket: Name of the bucket.
+            key: Key of the object to be.
+            upload_id: ID of the upload.
+            headers: Further headers of the request, by name.
+
+        Raises:
+            NoSuchUpload: There is no such upload.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
         """
@@ -309,7 +398,24 @@ class MultipartOperations(Sender):
         max_parts: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> ListPartsResult:
-        """One page of an upload's parts, those after `part_number_marker`.
+        """List a page of the parts of a multipart upload.
+
+        Args:
+            bucket: Name of the bucket.
+            key: Key of the object to be.
+            upload_id: ID of the upload.
+            part_number_marker: Number of the part after which the page begins.
+            max_parts: Number of parts at most, 1,000 unless given.
+            headers: Further headers of the request, by name.
+
+        Returns:
+            ListPartsResult: `parts`, `is_truncated` and `next_part_number_marker`.
+
+        Raises:
+            NoSuchUpload: There is no such upload.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html
         """
@@ -345,7 +451,26 @@ class MultipartOperations(Sender):
         max_uploads: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> ListMultipartUploadsResult:
-        """One page of the uploads that are begun and neither completed nor aborted.
+        """List a page of the open multipart uploads.
+
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            prefix: Prefix of the keys; all uploads unless given.
+            delimiter: Delimiter ("/") of common prefixes, which stand for the keys that have it after `prefix`.
+            key_marker: Key after which the page begins.
+            upload_id_marker: ID of the upload of `key_marker` after which the page begins.
+            max_uploads: Number of uploads at most, 1,000 unless given.
+            headers: Further headers of the request, by name.
+
+        Returns:
+            ListMultipartUploadsResult: `uploads`, `common_prefixes`, `is_truncated`, `next_key_marker` and
+            `next_upload_id_marker`.
+
+        Raises:
+            NoSuchBucket: There is no such bucket.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
         """
@@ -382,7 +507,7 @@ def _part_query(upload_id: str, part_number: int) -> Query:
 
 
 def _in_order(parts: Sequence[PartInfo]) -> list[PartInfo]:
-    """By number, and each of them once, as S3 demands."""
+    """Sort the parts by number, each of them once, as S3 demands."""
     if not 1 <= len(parts) <= MAX_PARTS:
         raise ConfigError(f"an upload has 1 to {MAX_PARTS} parts, not {len(parts)}")
     seen = set()

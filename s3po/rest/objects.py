@@ -56,6 +56,8 @@ ANY_SIZE = 1 << 62
 
 
 class ObjectOperations(Sender):
+    """Operations on objects."""
+
     __slots__ = ()
 
     def put_object(
@@ -74,8 +76,27 @@ class ObjectOperations(Sender):
     ) -> PutObjectResult:
         """Store an object of at most 5 GiB in one request.
 
-        `if_none_match="*"` stores it only where there is none of that key, `if_match=etag` only
-        over that one; PreconditionFailed otherwise. `content_md5` is base64.
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            key: Key of the object, at most 1,024 bytes of UTF-8.
+            body: Its bytes: any buffer, or a `Body`.
+            content_type: Media type, as "text/plain".
+            metadata: User metadata, str by str.
+            if_match: ETag of the object to replace; any other, or none, is a PreconditionFailed.
+            if_none_match: "*" stores the object only where the key has none yet.
+            storage_class: "STANDARD", "STANDARD_IA", "GLACIER_IR", ...; the store's default unless given.
+            content_md5: MD5 of the body in base64, which the store compares.
+            headers: Further headers of the request, by name.
+
+        Returns:
+            PutObjectResult: `etag`, `version_id` and `headers`.
+
+        Raises:
+            PreconditionFailed: `if_match` or `if_none_match` did not hold.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries.
+
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
         """
         check_bucket(bucket)
@@ -128,10 +149,34 @@ class ObjectOperations(Sender):
         headers: Mapping[str, str] | None = None,
         stream: bool = True,
     ) -> GetObjectResult:
-        """Read an object. Close the result's `body`, or give `stream=False` to have it read at once.
+        """Read an object.
 
-        `range` is `(start, stop)` with `stop` exclusive or None, or `(-n, None)` for the last n
-        bytes. Raises NoSuchKey, PreconditionFailed, NotModified, InvalidRange.
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            key: Key of the object, at most 1,024 bytes of UTF-8.
+            range: `(start, stop)` in bytes, `stop` exclusive or None for the end; `(-n, None)` for the last
+                n bytes.
+            if_match: ETag that the object must have; PreconditionFailed otherwise.
+            if_none_match: ETag that the object must not have; NotModified otherwise.
+            version_id: Version to read; the current one unless given.
+            part_number: Number of one part, from 1, of an object that was uploaded in parts.
+            headers: Further headers of the request, by name.
+            stream: True (the default) leaves the body on its connection, until it is read or closed; False
+                reads it at once.
+
+        Returns:
+            GetObjectResult: `body`, which has to be closed, and the properties of `head_object`; `length` and
+            `start` of the body.
+
+        Raises:
+            NoSuchKey: There is no such object.
+            PreconditionFailed: `if_match` did not hold.
+            NotModified: `if_none_match` did not hold.
+            InvalidRange: No byte of the object is in `range`.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries.
+
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
         """
         check_bucket(bucket)
@@ -177,11 +222,30 @@ class ObjectOperations(Sender):
         part_number: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> HeadObjectResult:
-        """Metadata of an object, without its body.
+        """Get the properties of an object, without its body.
 
-        Raises NoSuchKey where there is none, NoSuchBucket where the bucket is missing, NotFound where
-        the store does not let it be known which of them it is. HEAD answers do not say, so that the
-        first miss in a bucket costs a HeadBucket.
+        The answer to a HEAD does not tell whether the key or the bucket is missing; the first miss in a bucket
+        costs a HeadBucket.
+
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            key: Key of the object, at most 1,024 bytes of UTF-8.
+            if_match: ETag that the object must have; PreconditionFailed otherwise.
+            if_none_match: ETag that the object must not have; NotModified otherwise.
+            version_id: Version to look at; the current one unless given.
+            part_number: Number of one part, from 1, whose length is told, and `parts_count`.
+            headers: Further headers of the request, by name.
+
+        Returns:
+            HeadObjectResult: `size` (bytes), `etag`, `last_modified`, `content_type`, `metadata`, and more.
+
+        Raises:
+            NoSuchKey: There is no such object.
+            NoSuchBucket: There is no such bucket.
+            NotFound: The store does not let it be known which of the two is missing.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
         """
@@ -256,7 +320,23 @@ class ObjectOperations(Sender):
         if_match: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> DeleteObjectResult:
-        """Delete an object; that there is none is no error.
+        """Delete an object; deleting one that does not exist is no error.
+
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            key: Key of the object, at most 1,024 bytes of UTF-8.
+            version_id: Version to delete for good.
+            if_match: ETag that the object must have; PreconditionFailed otherwise.
+            headers: Further headers of the request, by name.
+
+        Returns:
+            DeleteObjectResult: `version_id` and `delete_marker`.
+
+        Raises:
+            PreconditionFailed: `if_match` did not hold.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
         """
@@ -291,11 +371,26 @@ class ObjectOperations(Sender):
         quiet: bool = False,
         headers: Mapping[str, str] | None = None,
     ) -> DeleteObjectsResult:
-        """Delete up to 1,000 objects in one request, each a key or `(key, version_id)`.
+        """Delete up to 1,000 objects in one request.
 
-        Keys that could not be deleted are in the result's `errors`; nothing is raised for them.
-        A key that XML cannot carry (`codec.xml_can_carry`) is a ConfigError: it needs a
-        `delete_object` of its own. Stores that do not know DeleteObjects get a DELETE for each key.
+        Stores without DeleteObjects get a DELETE for each key.
+
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            keys: Keys, or pairs `(key, version_id)`. Keys that XML cannot carry (`codec.xml_can_carry`) need
+                `delete_object`.
+            quiet: True leaves `deleted` of the result empty.
+            headers: Further headers of the request, by name.
+
+        Returns:
+            DeleteObjectsResult: `deleted`, and `errors` of the keys that could not be deleted; nothing is raised
+            for them.
+
+        Raises:
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries.
+
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
         """
         check_bucket(bucket)
@@ -362,10 +457,31 @@ class ObjectOperations(Sender):
         storage_class: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> CopyObjectResult:
-        """Copy an object of at most 5 GiB within the store, to `bucket` and `key`.
+        """Copy an object of at most 5 GiB within the store.
 
-        `if_match` is the ETag that the source must have; `if_none_match="*"` copies only where
-        there is nothing yet. `content_type` or `metadata` replace the source's, both of them.
+        Args:
+            bucket: Name of the target's bucket.
+            key: Key of the copy, at most 1,024 bytes of UTF-8.
+            source_bucket: Bucket of the object to copy.
+            source_key: Key of the object to copy.
+            source_version_id: Version to copy; the current one unless given.
+            if_match: ETag that the source must have; PreconditionFailed otherwise.
+            if_none_match: "*" copies only where `key` has no object yet.
+            content_type: Media type. Given it, or `metadata`, the copy has neither of the source's.
+            metadata: User metadata, str by str.
+            storage_class: "STANDARD", "STANDARD_IA", "GLACIER_IR", ...; the store's default unless given.
+            headers: Further headers of the request, by name.
+
+        Returns:
+            CopyObjectResult: `etag`, `last_modified` and `version_id` of the copy.
+
+        Raises:
+            NoSuchKey: There is no such source.
+            PreconditionFailed: `if_match` or `if_none_match` did not hold.
+            ConfigError: An argument is wrong; nothing was sent.
+            S3Error: The store refused the request; `code` and `status` say why.
+            TransportError: No complete answer came after all retries.
+
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
         """
         check_bucket(bucket)
@@ -397,12 +513,12 @@ class ObjectOperations(Sender):
 
 
 def deletes_singly(client: Sender) -> bool:
-    """True where the store is known to have no DeleteObjects."""
+    """Return True where the store is known to have no DeleteObjects."""
     return client._learned.deletes_singly or client.endpoint.provider.delete_objects is False
 
 
 def lacks_delete_objects(client: Sender, error: S3poError) -> bool:
-    """True where an error may say that the store has no DeleteObjects."""
+    """Return True where an error may say that the store has no DeleteObjects."""
     return isinstance(error, S3Error) and is_unknown_request(
         error, client.endpoint.provider.delete_objects
     )

@@ -1,4 +1,4 @@
-"""The one way of all operations of the table in `shapes`: from dict to request, from answer to dict."""
+"""All operations of the table in `shapes`: from dict to request, from answer to dict."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from datetime import UTC, date, datetime
 from email.utils import format_datetime
 from functools import cache, partial
 from hashlib import md5
+from textwrap import fill
+from types import MethodType
 from typing import Any, NamedTuple
 
 from s3po import checksums, log
@@ -52,7 +54,7 @@ _member = re.compile(
 
 @cache
 def members(text: str) -> dict[str, Member]:
-    """The members that a text of the table names."""
+    """Parse the members of a text of the table."""
     found = {}
     for word in text.split():
         if word[0] == "+":
@@ -277,19 +279,42 @@ class TableOperation:
 
     def __init__(self, name: str) -> None:
         self.row = OPERATIONS[name]
+        #: S3's name.
         self.title = name
         self.__name__ = self.operation = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+    @property
+    def __doc__(self) -> str:  # type: ignore[override]
+        """Docstring of the method; made when it is read, for the table has more than 80 rows."""
         row = self.row
         given = [*members(row.headers).values(), *members(row.query).values()]
         if row.payload:
             given += members(row.payload).values()
-        required = [member.name for member in given if member.required]
-        self.__doc__ = (
-            f"{name}: {', '.join(member.name for member in given)}"
-            + (f" ({', '.join(required)} required)" if required else "")
-            + ", as boto3 names them; gives a dict of boto3's form.\n\n"
-            f"https://docs.aws.amazon.com/AmazonS3/latest/API/API_{name}.html"
+        names = [f"`{each.name}`" + (" (required)" if each.required else "") for each in given]
+        parameters = fill(
+            f"**parameters: {', '.join(names) or 'none'}; named and typed as in boto3.",
+            width=100,
+            initial_indent="    ",
+            subsequent_indent="        ",
+            break_long_words=False,
         )
+        return f"""Call {self.title}.
+
+Args:
+    bucket: Name of the bucket, or the ARN of an access point.
+    key: Key of the object; None for an operation on the bucket.
+    headers: Further headers of the request, by name.
+{parameters}
+
+Returns:
+    dict: The answer in the form that boto3 has for it.
+
+Raises:
+    ConfigError: A parameter is wrong or missing; nothing was sent.
+    S3Error: The store refused the request; `code` and `status` say why.
+    TransportError: No complete answer came after all retries.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_{self.title}.html"""
 
     @property
     def __signature__(self) -> Any:
@@ -302,10 +327,7 @@ class TableOperation:
     def __get__(self, client: Sender | None, owner: type) -> Callable[..., dict[str, Any]]:
         if client is None:
             return self
-        method = partial(self, client)
-        method.__doc__ = self.__doc__
-        method.__name__ = self.__name__  # type: ignore[attr-defined]
-        return method
+        return MethodType(self, client)
 
     def __call__(
         self,

@@ -31,13 +31,26 @@ MAX_EXPIRES = 7 * 24 * 3600
 
 
 class PresignOperations(Sender):
+    """URLs and forms by which others send requests."""
+
     __slots__ = ()
 
     if TYPE_CHECKING:
         _provider: Provider
 
     def url(self, bucket: str, key: str, *, version_id: str | None = None) -> str:
-        """An object's URL, percent-encoded and unsigned. Sends nothing.
+        """Build the URL of an object, percent-encoded and unsigned; see `Connection.url`.
+
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            key: Key of the object, at most 1,024 bytes of UTF-8.
+            version_id: Version of the object; the current one unless given.
+
+        Returns:
+            str: The URL.
+
+        Raises:
+            ConfigError: An argument is wrong.
 
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
         """
@@ -56,12 +69,26 @@ class PresignOperations(Sender):
         query: Mapping[str, str | None] | Iterable[tuple[str, str | None]] = (),
         headers: Mapping[str, str] | None = None,
     ) -> str:
-        """A URL that anyone may use for `expires` seconds (at most seven days). Sends nothing.
+        """Build a URL by which anyone may send a request, for a limited time; see `Connection.presign`.
 
-        It is not good for longer than the credentials that sign it: a UserWarning says so where these end
-        earlier. CredentialsError where they have ended.
+        Sends nothing. The URL ends with the credentials that sign it, where these end earlier: a UserWarning
+        says so.
 
-        `headers` must be sent with it as they are given here.
+        Args:
+            method: HTTP method: "GET", "PUT", "HEAD", "DELETE", "POST".
+            bucket: Name of the bucket, or the ARN of an access point.
+            key: Key of the object; None for a request to the bucket.
+            expires: Seconds that the URL is valid, 1 to 604,800 (seven days).
+            query: Query parameters, as a mapping or pairs. A value of None is a name alone (`?acl`).
+            headers: Headers that the request must have with just these values.
+
+        Returns:
+            str: The URL.
+
+        Raises:
+            ConfigError: An argument is wrong.
+            CredentialsError: There are no credentials, or they have expired.
+
         https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
         """
         if not isinstance(method, str) or method.upper() not in METHODS:
@@ -91,14 +118,25 @@ class PresignOperations(Sender):
         fields: Mapping[str, str] | None = None,
         conditions: Sequence[Condition] = (),
     ) -> PresignedPost:
-        """A form by which a browser may upload for `expires` seconds (at most seven days). Sends nothing.
+        """Build a form by which a browser may upload an object, for a limited time; see `Connection.presign_post`.
 
-        Like a URL's, its time ends with that of the credentials.
+        Sends nothing. The form ends with the credentials that sign it, as a URL does.
 
-        `key` may end with `${filename}`, for which the store puts the file's own name. `fields` go
-        into the form as they are (`acl`, `Content-Type`, `success_action_status`, `x-amz-meta-...`),
-        each bound to its value by the policy. `conditions` bind more, as S3 writes them:
-        `["content-length-range", 1, 1048576]`, `["starts-with", "$Content-Type", "image/"]`.
+        Args:
+            bucket: Name of the bucket, or the ARN of an access point.
+            key: Key of the object. It may end with `${filename}`, for which the file's name stands in.
+            expires: Seconds that the form is valid, 1 to 604,800 (seven days).
+            fields: Further fields with their values (`acl`, `Content-Type`, `success_action_status`,
+                `x-amz-meta-...`), from which an upload must not differ.
+            conditions: Further conditions of the policy: `["content-length-range", 1, 1048576]`,
+                `["starts-with", "$Content-Type", "image/"]`.
+
+        Returns:
+            PresignedPost: `url` and `fields`.
+
+        Raises:
+            ConfigError: An argument is wrong.
+            CredentialsError: There are no credentials, or they have expired.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-UsingHTTPPOST.html
         """

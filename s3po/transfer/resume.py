@@ -27,6 +27,7 @@ from s3po.errors import (
 )
 from s3po.models import DownloadResult, GetObjectResult, PartInfo, UploadResult
 from s3po.rest import Client
+from s3po.rest.checks import check_text
 from s3po.transfer.body import PinnedObject, get_first
 from s3po.transfer.download import Download, check_headers, download_file
 from s3po.transfer.files import FilePlace
@@ -36,7 +37,7 @@ from s3po.transfer.partial import PartFileSink, open_part_file
 from s3po.transfer.plan import iter_ranges, part_size_for, usual_part_size
 from s3po.transfer.sink import path_of
 from s3po.transfer.source import FileBody, FileSource, Progress, open_source
-from s3po.transfer.state import UploadState, endpoint_of, open_upload_state
+from s3po.transfer.state import NoLocks, UploadState, endpoint_of, open_upload_state
 from s3po.transfer.tasks import TaskGroup
 from s3po.transfer.upload import (
     MultipartUpload,
@@ -45,9 +46,13 @@ from s3po.transfer.upload import (
     multipart_etag,
     upload_known,
 )
+from s3po.transfer.uploads import iter_uploads
 from s3po.transfer.verify import Verifier, find_verifier, is_md5, may_be_md5
 
 _log = log.logger("transfer")
+
+#: Ids of uploads that one message names.
+_NAMED = 5
 
 
 def resume_upload(
@@ -122,7 +127,7 @@ def _upload_parts(
 
 
 class ResumableUpload(MultipartUpload):
-    """A multipart upload that stays open where it fails, for another process to go on with.
+    """Multipart upload that stays open after a failure, for another process to go on with.
 
     Without a state it is like any other.
     """
@@ -151,7 +156,7 @@ class ResumableUpload(MultipartUpload):
         self.finished: UploadResult | None = None
 
     def _fingerprint(self) -> dict[str, Any]:
-        """All that must be the same for the parts of an earlier process to be of use."""
+        """Properties that must be the same for the parts of an earlier process to be of use."""
         headers = dict(headers_of_create(self._headers))
         # Of each process anew, and kept by itself.
         headers.pop(f"x-amz-meta-{WRITE_ID}", None)
@@ -172,17 +177,48 @@ class ResumableUpload(MultipartUpload):
         self.prepare()
         state = self._state
         found = None if state is None else state.read()
+        if found is None and state is not None:
+            self._look_for_others()
         if found is not None and not self._restore(found):
             self.drop_earlier()
             found = None
         if found is None:
             super().begin()
 
+    def _look_for_others(self) -> None:
+        """Say which uploads of this key are open, where none is known: those of a lost state are among them.
+
+        None of them is taken over. The store tells neither the metadata, the ACL and the encryption that an
+        upload was begun with, nor whether somebody is at it still: the object could get another's headers,
+        and another's upload could end under its hands.
+        """
+        try:
+            found = [
+                upload.upload_id
+                for upload in iter_uploads(
+                    self.client, self._bucket, prefix=self._key, headers=self._upload_headers
+                )
+                if upload.key == self._key
+            ]
+        except S3poError as error:
+            _log.debug("%s: looking for open uploads failed: %s", self.name, error)
+            return
+        if found:
+            more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+            self._warn(
+                f"the upload starts anew: of the open ones ({', '.join(found[:_NAMED])}{more}) nothing is "
+                "known here; abort_uploads removes those that nobody goes on with"
+            )
+
     def _restore(self, found: dict[str, Any]) -> bool:
         """Go on with an earlier process's upload; False, with a WARNING, where that cannot be."""
         upload_id = found.get("upload_id")
         fingerprint = found.get("fingerprint")
         if not isinstance(upload_id, str) or not upload_id or not isinstance(fingerprint, dict):
+            return False
+        try:
+            check_text("upload_id", upload_id)
+        except ConfigError:
             return False
         ours = self._fingerprint()
         if fingerprint != ours:
@@ -192,7 +228,7 @@ class ResumableUpload(MultipartUpload):
             self._warn(f"the upload starts anew: {what} since it was begun")
             return False
         write_id = found.get("write_id")
-        if isinstance(write_id, str):
+        if isinstance(write_id, str) and write_id.isalnum() and write_id.isascii():
             self._write_id = self._headers[f"x-amz-meta-{WRITE_ID}"] = write_id
         try:
             self._found = self._list(upload_id)
@@ -249,7 +285,7 @@ class ResumableUpload(MultipartUpload):
             },
             write_id=self._write_id,
         )
-        if not expected.is_it(head):
+        if not expected.matches(head):
             return None
         self._source.check()
         if self.progress is not None:
@@ -259,7 +295,7 @@ class ResumableUpload(MultipartUpload):
         )
 
     def keep(self, number: int, body: FileBody) -> bool:
-        """True where the store holds this part of the file, byte for byte as far as it tells."""
+        """Return True where the store holds this part of the file, as far as its checksums tell."""
         part = self._found.get(number)
         if part is None or part.size != body.length:
             return False
@@ -310,7 +346,7 @@ class ResumableUpload(MultipartUpload):
         return result
 
     def abort(self, error: BaseException) -> None:
-        """Leave the upload open, and say so; abort it where going on would fail for the same reason."""
+        """Leave the upload open with a note; abort it where a retry would fail for the same reason."""
         if self.forked or self.finished is not None:
             return
         if self._state is None:
@@ -328,7 +364,7 @@ class ResumableUpload(MultipartUpload):
         _log.warning("%s: %s", self.name, note)
 
     def drop_earlier(self) -> None:
-        """Abort what an earlier process began and nobody will go on with."""
+        """Abort an upload of an earlier process that nobody will go on with."""
         found = None if self._state is None else self._state.read()
         upload_id = None if found is None else found.get("upload_id")
         if not isinstance(upload_id, str) or not upload_id:
@@ -348,7 +384,7 @@ class ResumableUpload(MultipartUpload):
             self._warn(f"the state of the upload could not be removed: {error}")
 
     def forget(self) -> None:
-        """Be an upload like any other from now on, of which no other process knows."""
+        """Behave as an upload without a state from now on."""
         state, self._state = self._state, None
         if state is not None:
             state.remove()
@@ -377,14 +413,20 @@ def resume_download(
     if headers is not None:
         check_headers(headers)
     place = FilePlace(client)
-    sink = place.open(lambda: open_part_file(path_of(path)))
+    trouble: object = "another one into it is under way"
+    sink = None
+    try:
+        sink = place.open(lambda: open_part_file(path_of(path)))
+    except NoLocks as error:
+        trouble = error.strerror
     if sink is None:
         place.close()
         _log.warning(
-            "s3://%s/%a: another download into %a is under way; this one cannot be resumed",
+            "s3://%s/%a: the download into %a cannot be resumed: %s",
             bucket,
             key,
             path_of(path),
+            trouble,
         )
         return download_file(
             client,
@@ -405,7 +447,7 @@ def resume_download(
         if isinstance(error, IntegrityError) or isinstance(error.__cause__, IntegrityError):
             # What is there may be wrong: it would fail again.
             sink.forget()
-        kept = sink.done
+        kept = sink.kept
         sink.discard()
         if kept:
             error.add_note(f"{kept} parts are kept in {sink.name!r}: resume=True goes on from them")
@@ -495,7 +537,7 @@ class _ResumedDownload:
         )
 
     def _ask_for_rest(self, if_none_match: str | None) -> GetObjectResult | None:
-        """The answer to the first part that is missing; None, with a WARNING, where the object changed."""
+        """Request the first missing part; None, with a WARNING, where the object changed."""
         sink = self._sink
         start = sink.missing()[0] * sink.step
         stop = min(start + sink.step, sink.size)
@@ -546,7 +588,7 @@ class _ResumedDownload:
         return DownloadResult(self._bucket, self._key, found.etag, size, found.version_id)
 
     def _verifier(self, found: GetObjectResult) -> Verifier | None:
-        """The whole object's: the answer to a range may name the checksum of something else."""
+        """Find the verifier of the whole object, for the answer to a range may name another checksum."""
         client = self._client
         config = client.config
         if config.response_checksum_validation == "when_supported":

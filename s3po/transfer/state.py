@@ -1,4 +1,4 @@
-"""Small files by which a transfer goes on in another process, each with one owner at a time."""
+"""State files by which a transfer goes on in another process, each with one owner at a time."""
 
 from __future__ import annotations
 
@@ -21,12 +21,25 @@ _log = log.logger("transfer")
 _MOST = 64 * 1024
 
 
+#: Errors of flock where the file system, or the kernel, knows no locks.
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL})
+
+#: Descriptors that have a lock.
+_locked: set[int] = set()
+_registered = False
+
+
+class NoLocks(OSError):
+    """The file system knows no locks: that nobody else is at a file cannot be told."""
+
+
 def open_locked(path: str, mode: int) -> int | None:
     """A descriptor of the file at `path`, which is made where it is missing, with a lock on it.
 
-    The lock lasts until the descriptor is closed, or the process ends in whatever way. None where somebody
-    else has it. OSError where the file is somebody else's, or the file system knows no locks.
+    The lock lasts until the descriptor is closed, or the process ends in whatever way; its forked children
+    have no part in it. None where somebody else has it. OSError where the file is somebody else's; NoLocks.
     """
+    _register_at_fork()
     while True:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
         try:
@@ -36,20 +49,62 @@ def open_locked(path: str, mode: int) -> int | None:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Whoever had the lock before may have removed or renamed what was opened here.
             if os.path.samestat(status, os.stat(path, follow_symlinks=False)):
+                _locked.add(fd)
                 return fd
         except BlockingIOError:
             os.close(fd)
             return None
         except FileNotFoundError:
             pass
-        except BaseException:
+        except BaseException as error:
             os.close(fd)
+            if isinstance(error, OSError) and error.errno in _NO_LOCKS:
+                if not status.st_size:
+                    os.unlink(path)
+                raise NoLocks(error.errno, error.strerror, path) from None
             raise
         os.close(fd)
 
 
+def _register_at_fork() -> None:
+    global _registered
+    if not _registered and hasattr(os, "register_at_fork"):
+        _registered = True
+        os.register_at_fork(after_in_child=_drop_locks)
+
+
+def _drop_locks() -> None:
+    """In a forked child: a lock must not outlive the parent process in its children.
+
+    The descriptors' numbers stay taken, as copies of their owners close them.
+    """
+    try:
+        nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return
+    for fd in _locked:
+        os.dup2(nothing, fd, inheritable=False)
+    os.close(nothing)
+    _locked.clear()
+
+
+def sync_folder(path: str) -> None:
+    """Bring the names of the folder of `path` to the disk, where its file system does that."""
+    try:
+        fd = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        os.fsync(fd)
+    except OSError:
+        pass
+    finally:
+        os.close(fd)
+
+
 def unlock(fd: int) -> None:
-    """Give the lock back and close: at once, though a native thread may be using the descriptor still."""
+    """Release the lock and close, even if a native thread is using the descriptor."""
+    _locked.discard(fd)
     try:
         fcntl.flock(fd, fcntl.LOCK_UN)
     finally:
@@ -57,45 +112,52 @@ def unlock(fd: int) -> None:
 
 
 def endpoint_of(client: Client) -> str:
-    """The store, as the fingerprints of transfers name it."""
+    """Name of the store in the fingerprints of transfers."""
     return client.endpoint.url or "aws"
 
 
 class UploadState:
-    """Knowledge of an upload that another process may go on with, in a locked file of JSON."""
+    """State of an upload for another process, in a locked JSON file."""
 
-    __slots__ = ("_fd", "_generation", "_path")
+    __slots__ = ("_fd", "_generation", "_is_named", "_path")
 
     def __init__(self, fd: int, path: str) -> None:
         self._fd = fd
+        #: Whether the file's name is on the disk.
+        self._is_named = False
         self._generation = fork_generation()
         self._path = path
 
     def read(self) -> dict[str, Any] | None:
-        """Values that were written last; None where there is nothing, or nothing whole."""
-        try:
-            found = json.loads(os.pread(self._fd, _MOST, 0))
-        except ValueError:
-            return None
-        return found if isinstance(found, dict) else None
+        """Read the values that were written last; None where there are none, or not all."""
+        return _read(self._fd)
 
     def write(self, values: Mapping[str, Any]) -> None:
-        """Replace it, so that it outlives the machine's power too. OSError where it cannot be stored."""
-        content = json.dumps(values).encode()
-        os.ftruncate(self._fd, 0)
+        """Replace the content, synced to disk. OSError where it cannot be stored."""
+        # Over what is there, by one call: at no time there is nothing, nor is room needed for it anew.
+        size = os.fstat(self._fd).st_size
+        if size > _MOST:
+            os.ftruncate(self._fd, 0)
+            size = 0
+        content = json.dumps(values).encode().ljust(size)
         if os.pwrite(self._fd, content, 0) < len(content):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._path)
         os.fsync(self._fd)
+        if not self._is_named:
+            self._is_named = True
+            sync_folder(self._path)
 
     def remove(self) -> None:
         """Remove the file while it is locked still."""
+        if in_forked_child(self._generation):
+            return
         try:
             os.unlink(self._path)
         except OSError:
             pass
 
     def close(self) -> None:
-        """Give the lock back; a file that says nothing is removed."""
+        """Release the lock; an empty file is removed."""
         fd, self._fd = self._fd, -1
         if fd < 0:
             return
@@ -104,10 +166,27 @@ class UploadState:
             os.close(fd)
             return
         try:
-            if os.fstat(fd).st_size <= len("{}"):
+            if not _read(fd):
                 self.remove()
         finally:
             unlock(fd)
+
+
+def _read(fd: int) -> dict[str, Any] | None:
+    try:
+        content = os.pread(fd, _MOST, 0)
+    except OSError:
+        return None
+    return parse_object(content)
+
+
+def parse_object(content: bytes) -> dict[str, Any] | None:
+    """An object of JSON; None for anything else, of which a file that was cut or changed may consist."""
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def open_upload_state(client: Client, bucket: str, key: str, path: str) -> UploadState | None:
@@ -119,13 +198,16 @@ def open_upload_state(client: Client, bucket: str, key: str, path: str) -> Uploa
     identity = "\0".join((endpoint_of(client), bucket, key, source))
     name = hashlib.sha256(os.fsencode(identity)).hexdigest()[:40]
     failure: OSError | None = None
+    folder = _folder(client.config.state_dir)
     for place in (
-        os.path.join(_folder(client.config.state_dir), f"{name}.json"),
+        None if folder is None else os.path.join(folder, f"{name}.json"),
         os.path.join(os.path.dirname(source), f".{name}.s3po-upload"),
     ):
+        if place is None:
+            continue
         try:
-            if failure is None:
-                os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
+            if folder is not None and failure is None:
+                os.makedirs(folder, mode=0o700, exist_ok=True)
             fd = open_locked(place, 0o600)
         except OSError as error:
             failure = failure or error
@@ -148,8 +230,8 @@ def open_upload_state(client: Client, bucket: str, key: str, path: str) -> Uploa
     return None
 
 
-def _folder(state_dir: str | os.PathLike[str] | None) -> str:
-    """Folder of the states, by the XDG base directory specification where nothing is said.
+def _folder(state_dir: str | os.PathLike[str] | None) -> str | None:
+    """Folder of the states, by the XDG base directory specification where nothing is said; None without a home.
 
     https://specifications.freedesktop.org/basedir-spec/latest/
     """
@@ -157,5 +239,9 @@ def _folder(state_dir: str | os.PathLike[str] | None) -> str:
         return os.path.expanduser(os.fspath(state_dir))
     base = os.environ.get("XDG_STATE_HOME", "")
     if not os.path.isabs(base):
-        base = os.path.join(os.path.expanduser("~"), ".local", "state")
+        home = os.path.expanduser("~")
+        if not os.path.isabs(home):
+            # A user without HOME and without a line in the passwd file, as in some containers.
+            return None
+        base = os.path.join(home, ".local", "state")
     return os.path.join(base, "s3po")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from s3po import Connection, MockS3
 from s3po.cli.commands.sync import has_etag
 from s3po.cli.walk import walk
+from s3po.mock import faults
 from tests.cli.conftest import Run
 
 NAMES = st.text(alphabet="aB-.é/0", min_size=1, max_size=5).filter(
@@ -198,3 +201,42 @@ def test_a_missing_source_folder_is_refused(run: Run, store: Connection, app: Mo
     before = len(list(app.requests))
     assert run("sync", "/nonexistent/folder", "s3://bucket", "--delete").code == 2
     assert len(list(app.requests)) == before
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("up", [True, False], ids=["up", "down"])
+def test_nothing_is_deleted_when_a_later_page_fails(
+    store: Connection, app: MockS3, tmp_path: Path, up: bool, workers: int
+) -> None:
+    with store.batch() as batch:
+        for number in range(1200):
+            batch.upload("bucket", f"{number:05}", b"")
+    fill(tmp_path, {"00000": b"", "superfluous": b""})
+    os.utime(tmp_path / "00000", (1000, 1000))
+    app.faults.add(
+        "ListObjectsV2", action=faults.Error(403, "AccessDenied"), after=workers, rate=1.0
+    )
+    sides = [str(tmp_path), "s3://bucket"]
+    done = subprocess.run(
+        [sys.executable, "-m", "s3po", "sync", "--delete", "--workers", str(workers)]
+        + (sides if up else sides[::-1]),
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    app.faults.clear()
+    assert done.returncode == 1
+    assert "AccessDenied" in done.stderr
+    assert "delete: " not in done.stdout
+    assert sum(1 for _ in store.list("bucket")) >= 1200
+    assert "superfluous" in read(tmp_path)
+
+
+def test_unfinished_downloads_are_no_part_of_a_tree(
+    run: Run, store: Connection, tmp_path: Path
+) -> None:
+    names = [".big.s3po-part", ".s3po-0123456789abcdef.part", "d/.big.s3po-upload"]
+    fill(tmp_path, dict.fromkeys([*names, "a"], b"1"))
+    assert run("sync", "--delete", tmp_path, "s3://bucket").code == 0
+    assert list(stored(store)) == ["a"]
+    store.delete("bucket", "a")
+    assert run("sync", "--delete", "s3://bucket", tmp_path).code == 0
+    assert sorted(read(tmp_path)) == sorted(names)

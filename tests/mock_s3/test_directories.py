@@ -237,7 +237,7 @@ def test_what_listings_of_a_directory_bucket_refuse(
 def test_a_connection_lists_directory_buckets_and_what_is_in_them() -> None:
     with s3po.Connection("access", "secret") as conn, conn.mock() as mock:
         for name in (BUCKET, "other--use1-az4--x-s3", "plain"):
-            mock.create_bucket(name)
+            mock.app.create_bucket(name)
         assert [each.name for each in conn.list_buckets()] == ["plain"]
         assert [each.name for each in conn.list_buckets(directory=True)] == [
             BUCKET,

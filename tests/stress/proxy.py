@@ -30,7 +30,7 @@ FAULTS = (
     "black hole",
 )
 #: Longer than the client of the program waits.
-_BLACK_HOLE = 3.0
+_BLACK_HOLE = 6.0
 
 
 class Broken(Exception):
@@ -86,6 +86,19 @@ def reset(sock: Any) -> None:
     raise Broken
 
 
+def has_left(sock: Any) -> bool:
+    """True where the peer has closed its end."""
+    native = socket.socket(fileno=sock.fileno())
+    try:
+        return not native.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    finally:
+        native.detach()
+
+
 def flip(data: bytes, at: int) -> bytes:
     return data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :]
 
@@ -98,21 +111,30 @@ class Proxy:
         self.counts: Counter[str] = Counter()
         #: Keys of uploads that the store has begun and the client was not told of.
         self.begun: list[str] = []
+        #: Paths of writes that the store performed when the client waited no longer: after what came later.
+        self.late: list[str] = []
 
     def handle(self, sock: Any, _: Any) -> None:
         client = Stream(sock)
+        begun = ""
         try:
             while head := client.head():
+                begun = ""
                 given = fields(head)
                 if given.get("expect", "").lower() == "100-continue":
                     sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-                self.exchange(client, head, int(given.get("content-length", "0")))
+                begun = self.exchange(client, head, int(given.get("content-length", "0")))
+        except ConnectionResetError:
+            if begun:
+                # The client has closed without having read the answer.
+                self.begun.append(begun)
         except (Broken, OSError):
             pass
         finally:
             sock.close()
 
-    def exchange(self, client: Stream, head: bytes, length: int) -> None:
+    def exchange(self, client: Stream, head: bytes, length: int) -> str:
+        """One request and its answer; the key of the upload that it has begun, if any."""
         sock = client.socket
         method, target = head.split(b" ", 2)[:2]
         fault = ""
@@ -144,8 +166,15 @@ class Proxy:
             self.counts[fault] += 1
             body = flip(body, self.random.randrange(length))
         answer, payload = self.ask(head, body, method)
-        if fault in ("lost answer", "cut") and method == b"POST" and target.endswith(b"?uploads"):
-            self.begun.append(target.decode().partition("?")[0])
+        begun = ""
+        if method == b"POST" and target.endswith(b"?uploads"):
+            begun = target.decode().partition("?")[0]
+            # A store under load may answer when the client waits no longer.
+            if fault in ("lost answer", "cut") or has_left(sock):
+                self.begun.append(begun)
+                begun = ""
+        elif method in (b"PUT", b"POST", b"DELETE") and has_left(sock):
+            self.late.append(target.decode().partition("?")[0])
         if fault == "lost answer":
             self.counts[fault] += 1
             reset(sock)
@@ -157,6 +186,7 @@ class Proxy:
             self.counts[fault] += 1
             payload = flip(payload, self.random.randrange(len(payload)))
         sock.sendall(answer + payload)
+        return begun
 
     @staticmethod
     def may_corrupt(answer: bytes) -> bool:
@@ -199,7 +229,9 @@ def main(arguments: list[str]) -> None:
     gevent.signal_handler(signal.SIGUSR1, stop_faults)
     gevent.os.tp_read(sys.stdin.fileno(), 1)
     server.stop(timeout=0)
-    print(json.dumps({"counts": proxy.counts, "begun": proxy.begun}), flush=True)
+    print(
+        json.dumps({"counts": proxy.counts, "begun": proxy.begun, "late": proxy.late}), flush=True
+    )
 
 
 if __name__ == "__main__":

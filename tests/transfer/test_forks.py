@@ -120,12 +120,24 @@ def test_a_writer_is_the_parents(conn: s3po.Connection, mode: Any) -> None:
     def close_or_leave() -> None:
         with pytest.raises(ValueError, match="parent process"):
             getattr(writer, "buffer", writer).write(b"more")
+        with pytest.raises(ValueError, match=r"s3://bucket/key.*nothing is stored"):
+            writer.close()
+        # Once is enough, and it is closed.
+        writer.close()
+        assert writer.closed
+
+    def leave() -> None:
+        with pytest.raises(ValueError, match="nothing is stored"), writer:
+            pass
+
+    def drop() -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            writer.close()
+            writer.abort()
+            writer.__del__()
 
-    fork(close_or_leave)
-    fork(writer.__del__)
+    for act in (close_or_leave, leave, drop, writer.__del__):
+        fork(act)
     writer.write(data)
     writer.close()
     assert mock.requests.by_operation() == {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import logging
@@ -63,10 +64,11 @@ def open_uploads(conn: s3po.Connection) -> list[str]:
 def fail_upload(mock: connection.Mock, source: Path, parts: int = 2, **more: Any) -> str:
     """An upload that fails after so many parts; the id that it leaves."""
     conn = mock.connection
+    before = open_uploads(conn)
     mock.faults.add("UploadPart", part=parts + 1, action=Error(403, "AccessDenied"))
     with pytest.raises(s3po.TransferError) as caught:
         conn.upload_file("bucket", "key", source, resume=True, **more)
-    (upload_id,) = open_uploads(conn)
+    (upload_id,) = set(open_uploads(conn)).difference(before)
     assert any(upload_id in note for note in caught.value.__notes__)
     mock.requests.clear()
     return upload_id
@@ -336,6 +338,160 @@ def test_by_default_the_state_is_where_the_xdg_specification_has_it(
     assert "a2tr" not in state.read_text()
 
 
+def test_an_upload_whose_state_is_lost_is_named_and_not_taken_over(
+    mock: connection.Mock, source: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    conn = mock.connection
+    upload_id = fail_upload(mock, source, metadata={"of": "another"})
+    (state,) = states(tmp_path)
+    state.unlink()
+    other = conn.conn.create_multipart_upload("bucket", "key-of-another").upload_id
+    caplog.clear()
+    conn.upload_file("bucket", "key", source, resume=True)
+    assert upload_id in caplog.text
+    assert other not in caplog.text
+    assert "abort_uploads" in caplog.text
+    # With its own headers, and without touching what may be somebody else's.
+    assert conn.head("bucket", "key").metadata == {}
+    assert sorted(open_uploads(conn)) == sorted([upload_id, other])
+
+
+def test_a_store_that_does_not_list_uploads_is_asked_in_vain(
+    mock: connection.Mock, source: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    mock.faults.add("ListMultipartUploads", rate=1.0, action=Error(403, "AccessDenied"))
+    mock.connection.upload_file("bucket", "key", source, resume=True)
+    assert mock.requests.count("ListMultipartUploads") == 1
+    assert not [each for each in caplog.records if each.levelno >= logging.WARNING]
+
+
+def test_a_state_is_never_half_written(
+    mock: connection.Mock, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whenever the process ends: there are the old values, or the new ones."""
+    conn = mock.connection
+    seen: list[Any] = []
+    pwrite = os.pwrite
+
+    def look(fd: int, data: Any, offset: int) -> int:
+        seen.extend(json.loads(each.read_bytes() or b"{}") for each in states(tmp_path))
+        return pwrite(fd, data, offset)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", look)
+        patch.delattr(os, "ftruncate")
+        conn.upload_file("bucket", "key", source, resume=True)
+    assert [each.get("completing") for each in seen] == [None, False]
+
+
+def fail_with(number: int) -> Callable[..., Any]:
+    def fail(*_: object) -> Any:
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+@pytest.mark.parametrize("function", ["pwrite", "fsync"])
+def test_an_upload_whose_state_does_not_fit_on_the_disk_is_one_like_any_other(
+    mock: connection.Mock,
+    source: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    function: str,
+) -> None:
+    conn = mock.connection
+    mock.faults.add("UploadPart", part=3, action=Error(403, "AccessDenied"))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, function, fail_with(errno.ENOSPC))
+        with pytest.raises(s3po.TransferError):
+            conn.upload_file("bucket", "key", source, resume=True)
+        assert "cannot be resumed later" in caplog.text
+        assert "No space left" in caplog.text
+        assert open_uploads(conn) == []
+        conn.upload_file("bucket", "key", source, resume=True)
+    assert conn.download("bucket", "key") == DATA
+    assert open_uploads(conn) == []
+    assert states(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP], ids=["ENOLCK", "EOPNOTSUPP"])
+def test_without_locks_both_ways_are_like_any_other(
+    mock: connection.Mock,
+    source: Path,
+    target: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    number: int,
+) -> None:
+    conn = mock.connection
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "flock", fail_with(number))
+        conn.upload_file("bucket", "key", source, resume=True)
+        assert "the upload cannot be resumed later" in caplog.text
+        conn.download_file("bucket", "key", target, resume=True)
+        assert "cannot be resumed: " in caplog.text
+    assert target.read_bytes() == DATA
+    assert states(tmp_path) == []
+    assert sorted(each.name for each in source.parent.iterdir()) == ["folder", "source", "state"]
+    assert os.listdir(target.parent) == ["target"]
+
+
+def test_without_a_home_the_state_is_beside_the_source(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for a user of a container that has no line in its passwd file."""
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.delenv("HOME", raising=False)
+    conn = connect(max_concurrency=1, max_attempts=1)
+    with conn, conn.mock() as mock:
+        conn.conn.create_bucket("bucket")
+        with monkeypatch.context() as patch:
+            patch.setattr(os.path, "expanduser", lambda path: path)
+            fail_upload(mock, source)
+            assert len(list(tmp_path.glob(".*.s3po-upload"))) == 1
+            conn.upload_file("bucket", "key", source, resume=True)
+        assert mock.requests.count("UploadPart") == 2
+    assert os.listdir(work) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_a_folder_that_is_read_only_keeps_no_state(source: Path, tmp_path: Path) -> None:
+    state_dir = tmp_path / "state"
+    state_dir.mkdir(mode=0o500)
+    conn = connect(state_dir=state_dir, max_concurrency=1, max_attempts=1)
+    with conn, conn.mock() as mock:
+        conn.conn.create_bucket("bucket")
+        fail_upload(mock, source)
+        assert len(list(tmp_path.glob(".*.s3po-upload"))) == 1
+
+
+def test_a_file_system_that_is_read_only_keeps_no_state(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    conn = connect(state_dir=tmp_path / "state", max_concurrency=1, max_attempts=1)
+    open_ = os.open
+
+    def refuse(path: Any, flags: int, *more: Any, **options: Any) -> int:
+        if flags & os.O_CREAT:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+        return open_(path, flags, *more, **options)
+
+    with conn, conn.mock() as mock:
+        conn.conn.create_bucket("bucket")
+        mock.faults.add("UploadPart", part=3, action=Error(403, "AccessDenied"))
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "open", refuse)
+            with pytest.raises(s3po.TransferError):
+                conn.upload_file("bucket", "key", source, resume=True)
+        assert "Read-only file system" in caplog.text
+        assert open_uploads(conn) == []
+
+
 @pytest.mark.parametrize("value", ["yes", 1, None], ids=str)
 def test_resume_is_a_bool(conn: s3po.Connection, source: Path, value: Any) -> None:
     with pytest.raises(s3po.ConfigError, match="resume must be"):
@@ -470,9 +626,211 @@ def test_two_downloads_at_once_do_not_mix_bytes(
     with part_file(target).open("r+b") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         mock.connection.download_file("bucket", "key", target, resume=True)
-    assert "another download into" in caplog.text
+    assert "another one into it is under way" in caplog.text
     assert target.read_bytes() == DATA
     assert part_file(target).exists()
+
+
+def test_a_full_disk_keeps_the_parts_that_are_there(
+    mock: connection.Mock, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conn = mock.connection
+    pwrite = os.pwrite
+
+    def fill(fd: int, data: Any, offset: int) -> int:
+        if 2 * PART <= offset < len(DATA):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return pwrite(fd, data, offset)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", fill)
+        with pytest.raises(OSError, match="No space left") as caught:
+            conn.download_file("bucket", "key", target, resume=True)
+    assert caught.value.filename == str(target)
+    assert any("2 parts are kept" in note for note in caught.value.__notes__)
+    mock.requests.clear()
+    conn.download_file("bucket", "key", target, resume=True)
+    assert mock.requests.count("GetObject") == 2
+    assert target.read_bytes() == DATA
+
+
+@pytest.mark.parametrize("function", ["fsync", "ftruncate", "replace"])
+def test_an_end_that_fails_keeps_what_is_of_use(
+    mock: connection.Mock, target: Path, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    conn = mock.connection
+    fail_download(mock, target)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, function, fail_with(errno.EIO))
+        with pytest.raises(OSError, match="Input/output error") as caught:
+            conn.download_file("bucket", "key", target, resume=True)
+    # What says of itself that it is kept is.
+    kept = any("are kept" in note for note in getattr(caught.value, "__notes__", ()))
+    assert kept == part_file(target).exists()
+    assert not target.exists()
+    conn.download_file("bucket", "key", target, resume=True)
+    assert target.read_bytes() == DATA
+    assert os.listdir(target.parent) == ["target"]
+
+
+def test_a_full_disk_at_the_beginning_leaves_nothing(
+    mock: connection.Mock, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", fail_with(errno.ENOSPC))
+        with pytest.raises(OSError, match="No space left"):
+            mock.connection.download_file("bucket", "key", target, resume=True)
+    assert not target.parent.exists()
+
+
+# Forks, processes
+
+
+def run_in_child(action: Callable[[], object]) -> int:
+    """A forked child that does it and goes on living; its number."""
+    ready, begun = os.pipe()
+    pid = os.fork()
+    if not pid:
+        code = b"2"
+        try:
+            action()
+            code = b"1"
+        finally:
+            os.write(begun, code)
+            # Until it is killed.
+            signal.pause()
+    os.close(begun)
+    assert os.read(ready, 1) == b"1"
+    os.close(ready)
+    return pid
+
+
+@pytest.fixture
+def children() -> Iterator[list[int]]:
+    pids: list[int] = []
+    yield pids
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def test_a_fork_amid_both_ways_leaves_them_to_the_parent(
+    mock: connection.Mock, source: Path, target: Path, tmp_path: Path, children: list[int]
+) -> None:
+    conn = mock.connection
+    conn.upload("bucket", "down", DATA)
+    mock.requests.clear()
+    mock.faults.add("UploadPart", part=3, action=Stall(60.0))
+    mock.faults.add("GetObject", action=Stall(60.0, at=PART + 1000))
+    up = gevent.spawn(conn.upload_file, "bucket", "key", source, resume=True)
+    down = gevent.spawn(conn.download_file, "bucket", "down", target, resume=True)
+    part = part_file(target)
+
+    def is_marked() -> bool:
+        return part.exists() and b"\1" in part.read_bytes()[len(DATA) :][:4]
+
+    with gevent.Timeout(30):
+        while mock.requests.count("UploadPart") < 3 or not is_marked():
+            gevent.sleep(0.005)
+    (state,) = states(tmp_path)
+    before = state.read_bytes(), part.read_bytes()
+
+    def end() -> None:
+        up.kill(timeout=5)
+        down.kill(timeout=5)
+
+    children.append(run_in_child(end))
+    assert (state.read_bytes(), part.read_bytes()) == before
+    # Locked still, by the parent.
+    for path in (state, part):
+        with path.open("rb") as file, pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    up.kill()
+    down.kill()
+    # And not by the child, which lives on.
+    mock.faults.clear()
+    mock.requests.clear()
+    conn.upload_file("bucket", "key", source, resume=True)
+    conn.download_file("bucket", "down", target, resume=True)
+    assert mock.requests.count("CreateMultipartUpload") == 0
+    assert mock.requests.count("UploadPart") <= 2
+    assert conn.download("bucket", "key") == target.read_bytes() == DATA
+
+
+def test_a_child_does_not_hold_the_locks_of_a_parent_that_is_gone(
+    mock: connection.Mock, source: Path, tmp_path: Path
+) -> None:
+    """As a worker of multiprocessing that outlives the program."""
+    script = SCRIPT.replace(
+        "getattr(conn",
+        "import os\ndef fork(count):\n    if not os.fork():\n        signal.pause()\ngetattr(conn",
+    ).replace("resume=True", "resume=True, progress=fork")
+    mock.faults.add("UploadPart", part=2, action=Stall(60.0))
+    group = subprocess.Popen(
+        [sys.executable, "-c", script, mock.url, "upload_file", str(source), tmp_path / "state"],
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        with gevent.Timeout(60):
+            while mock.requests.count("UploadPart") < 2:
+                assert group.poll() is None
+                gevent.sleep(0.01)
+        group.kill()
+        group.wait()
+        mock.faults.clear()
+        mock.requests.clear()
+        with s3po.Connection(
+            "access",
+            "secret",
+            region_name="us-east-1",
+            endpoint_url=mock.url,
+            config=mock.connection.config,
+        ) as other:
+            other.upload_file("bucket", "key", source, resume=True)
+        assert mock.requests.count("CreateMultipartUpload") == 0
+    finally:
+        os.killpg(group.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("verb", ["upload_file", "download_file"])
+def test_two_processes_at_once(
+    mock: connection.Mock, source: Path, target: Path, tmp_path: Path, verb: str
+) -> None:
+    """Each does the whole, and neither sees the other's bytes."""
+    conn = mock.connection
+    operation = "UploadPart" if verb == "upload_file" else "GetObject"
+    mock.requests.clear()
+    # The first one stands still amid it, until the other one is done.
+    if verb == "upload_file":
+        mock.faults.add(operation, part=2, action=Stall(60.0))
+    else:
+        mock.faults.add(operation, action=Stall(60.0, at=PART + 1000))
+    path = source if verb == "upload_file" else target
+    script = f"import logging\nlogging.basicConfig()\n{SCRIPT}"
+    arguments = [sys.executable, "-c", script, mock.url, verb, str(path), str(tmp_path / "state")]
+    first = subprocess.Popen(arguments, stderr=subprocess.DEVNULL)
+    try:
+        with gevent.Timeout(60):
+            count = 2 if verb == "upload_file" else 1
+            while mock.requests.count(operation) < count or not (
+                verb == "upload_file" or part_file(target).exists()
+            ):
+                assert first.poll() is None
+                gevent.sleep(0.01)
+        done = gevent.spawn(subprocess.run, arguments, capture_output=True, text=True, timeout=60)
+        second = done.get()
+        assert second.returncode == 0, second.stderr
+        assert "under way" in second.stderr
+        if verb == "upload_file":
+            assert conn.download("bucket", "key") == DATA
+            assert len(open_uploads(conn)) == 1
+        else:
+            assert target.read_bytes() == DATA
+            assert part_file(target).exists()
+    finally:
+        first.kill()
+        first.wait()
 
 
 def test_a_download_that_got_nothing_leaves_nothing(mock: connection.Mock, tmp_path: Path) -> None:

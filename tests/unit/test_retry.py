@@ -398,8 +398,10 @@ def test_other_things_are_tried_again_with_the_same_delays() -> None:
     backoff.reset()
     assert backoff.wait()
     assert clock.now == 1000.05
-    assert not backoff.wait(until=1000.1)
-    assert clock.now == 1000.05
+    bounded = make_policy(1.0, clock).backoff(1000.15)
+    assert bounded.wait()
+    assert not bounded.wait()
+    assert clock.now == 1000.15
     for _ in range(100):
         assert backoff.delay() <= 20.0
 

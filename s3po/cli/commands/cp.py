@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
+from s3po.cli.ahead import read_ahead
 from s3po.cli.context import Context
 from s3po.cli.errors import UsageError
 from s3po.cli.remote import as_folder, iter_objects
-from s3po.cli.transfers import Transfers, read_options
+from s3po.cli.transfers import Transfers, read_customer_headers, read_options
 from s3po.cli.uri import Location, has_wildcard, is_s3, make_filter, parse_location
-from s3po.cli.walk import LocalFile, TargetFolder, walk
+from s3po.cli.walk import TargetFolder, walk
 from s3po.cli.workers import Share, run_shares
 
 if TYPE_CHECKING:
@@ -32,21 +32,27 @@ def run(context: Context, given: argparse.Namespace) -> int:
         raise UsageError("one side must be s3://BUCKET/...")
     for each in sources:
         if is_s3(each):
-            parse_location(each)
+            location = parse_location(each)
+            one = not (given.recursive or (not given.raw and has_wildcard(location.key)))
+            if one and (not location.key or location.key.endswith("/")):
+                raise UsageError(f"{location} is a prefix: -r copies all below it")
+    context.check_cluster(within=is_s3(target) and all(remote))
     many = given.recursive or len(sources) > 1
     if not given.raw:
         many = many or any(
             has_wildcard(each) and (is_s3(each) or not os.path.lexists(each)) for each in sources
         )
-    if not given.dry_run and many:
+    # It refuses a target that cannot be right before other processes begin.
+    _Copying(context, given, target, many, Share(0, 1))
+    if not given.dry_run:
         context.start_progress()
 
     def work(share: Share) -> None:
-        with context.connection.batch(given.concurrency, raise_errors=False) as batch:
+        with context.batch(given.concurrency) as batch:
             copying = _Copying(context, given, target, many, share)
             copying.transfers = Transfers(context, batch, moving=context.command == "mv")
-            for source in sources:
-                copying.take(source)
+            for item in read_ahead(context, copying.items(sources), _size_of):
+                copying.start(item)
         for failure in batch.failures:
             context.fail_by(failure.verb, failure.key or "", failure.exception)
 
@@ -63,14 +69,28 @@ def _stream(context: Context, given: argparse.Namespace, sources: list[str], tar
         location = parse_location(sources[0], key=True)
         options = read_options(given)
         customer = {k: v for k, v in options.items() if k == "sse_customer_key"}
-        context.connection.download(*location, sys.stdout.buffer, **customer)
-        sys.stdout.buffer.flush()
+        out = context.output()
+        context.connection.download(*location, out, **customer)
+        out.flush()
         return 0
     location = parse_location(target, key=True)
-    found = context.connection.upload(*location, sys.stdin.buffer, **read_options(given))
+    context.connection.upload(*location, context.input(), **read_options(given))
     context.result(f"upload: - to {location}", operation="upload", source="-", target=str(location))
-    del found
     return 0
+
+
+class _Item(NamedTuple):
+    """A file or object that is to be copied."""
+
+    source: Location | str
+    #: Relative to the target.
+    name: str
+    size: int
+    mtime: float
+
+
+def _size_of(item: _Item) -> int:
+    return item.size
 
 
 class _Copying:
@@ -87,6 +107,7 @@ class _Copying:
         self.share = share
         self.included = make_filter(given.filters)
         self.conditional = given.no_clobber or given.if_size_differ or given.if_source_newer
+        self.customer_headers = read_customer_headers(given)
         #: Where to, and the name there; None: that of the source.
         self.remote: Location | None = None
         self.folder: TargetFolder
@@ -107,78 +128,79 @@ class _Copying:
             parent, self.name = os.path.split(target)
             self.folder = TargetFolder(parent or ".")
 
-    def take(self, source: str) -> None:
-        if is_s3(source):
-            self._take_remote(parse_location(source))
-        else:
-            self._take_local(source)
+    def items(self, sources: list[str]) -> Iterator[_Item]:
+        """Files and objects that are this process's."""
+        for source in sources:
+            if is_s3(source):
+                yield from self._objects(parse_location(source))
+            else:
+                yield from self._files(source)
 
-    def _take_remote(self, source: Location) -> None:
+    def start(self, item: _Item) -> None:
+        if not isinstance(item.source, Location):
+            self._upload(item, item.source)
+        elif self.remote is None:
+            self._download(item, item.source)
+        else:
+            self._copy(item, item.source, self.remote)
+
+    def _objects(self, source: Location) -> Iterator[_Item]:
         raw = self.given.raw
         if self.given.recursive or (not raw and has_wildcard(source.key)):
             prefix, objects = iter_objects(
                 self.context.connection, source, raw=raw, folder=self.given.recursive
             )
+            start = len(prefix)
             found = False
             for info in objects:
                 found = True
-                name = info.key[len(prefix) :]
+                key = info.key
+                name = key[start:]
                 # A directory marker is no file; copied within the store it is an object as any other.
-                if self.remote is None and info.key.endswith("/") and not info.size:
+                if self.remote is None and key.endswith("/") and not info.size:
                     continue
-                self._object(Location(source.bucket, info.key), name, info)
+                if not self.share.has(key):
+                    continue
+                if self.included is not None and not self.included(name):
+                    continue
+                yield _Item(Location(source.bucket, key), name, info.size, _time_of(info))
             if not found and self.share.number == 0:
                 self.context.fail(self.context.command, str(source), "there is no such object")
             return
-        if not source.key or source.key.endswith("/"):
-            raise UsageError(f"{source} is a prefix: -r copies all below it")
+        name = source.key.rpartition("/")[2]
         if not self.share.has(source.key):
             return
-        if self.included is not None and not self.included(source.key.rpartition("/")[2]):
+        if self.included is not None and not self.included(name):
             return
         try:
-            properties = self.context.connection.head(source.bucket, source.key)
+            properties = self.context.connection.head(
+                source.bucket, source.key, headers=self.customer_headers
+            )
         except Exception as error:
             self.context.fail_by(self.context.command, str(source), error)
             return
-        self._object(source, self.name or source.key.rpartition("/")[2], properties, checked=True)
+        yield _Item(source, self.name or name, properties.size, _time_of(properties))
 
-    def _object(
-        self,
-        source: Location,
-        name: str,
-        info: ObjectInfo | HeadObjectResult,
-        *,
-        checked: bool = False,
-    ) -> None:
-        if not checked:
-            if not self.share.has(source.key):
-                return
-            if self.included is not None and not self.included(name):
-                return
-        time = info.last_modified.timestamp() if info.last_modified is not None else 0.0
-        size = info.size
-        if self.remote is not None:
-            target = Location(self.remote.bucket, self.remote.key + name)
-            self._where_needed(
-                target,
-                size,
-                time,
-                lambda why: self.transfers.copy(source, target, size=size, why=why),
-            )
-            return
+    def _copy(self, item: _Item, source: Location, remote: Location) -> None:
+        target = Location(remote.bucket, remote.key + item.name)
+        self._where_needed(
+            target, item, lambda why: self.transfers.copy(source, target, size=item.size, why=why)
+        )
+
+    def _download(self, item: _Item, source: Location) -> None:
         why = ""
         if self.conditional:
             try:
-                there = os.stat(self.folder.path_of(name))
+                there = os.stat(self.folder.path_of(item.name))
             except (OSError, ValueError):
                 why = "it is not there"
             else:
-                why = self._reason(there.st_size, there.st_mtime, size, time)
+                why = self._reason(there.st_size, there.st_mtime, item.size, item.mtime)
                 if not why:
+                    self.context.unexpect(item.size)
                     return
         self.transfers.download(
-            source, self.folder, name, size=size, mtime=None, why=why or "asked for"
+            source, self.folder, item.name, size=item.size, mtime=None, why=why or "asked for"
         )
 
     def _reason(self, size: int, mtime: float, source_size: int, source_mtime: float) -> str:
@@ -191,19 +213,18 @@ class _Copying:
             return "the source is newer"
         return ""
 
-    def _where_needed(
-        self, target: Location, size: int, mtime: float, start: Callable[[str], None]
-    ) -> None:
+    def _where_needed(self, target: Location, item: _Item, start: Callable[[str], None]) -> None:
         """Start a transfer to an object, if the conditions allow it."""
         if not self.conditional:
             start("asked for")
             return
 
         def decide(there: HeadObjectResult) -> None:
-            time = there.last_modified.timestamp() if there.last_modified is not None else 0.0
-            why = self._reason(there.size, time, size, mtime)
+            why = self._reason(there.size, _time_of(there), item.size, item.mtime)
             if why:
                 start(why)
+            else:
+                self.context.unexpect(item.size)
 
         def missing(error: Exception) -> None:
             from s3po.errors import NotFound
@@ -211,11 +232,18 @@ class _Copying:
             if isinstance(error, NotFound):
                 start("it is not there")
             else:
+                self.context.unexpect(item.size)
                 self.context.fail_by("head", str(target), error)
 
-        self.transfers.batch.head(target.bucket, target.key, callback=decide, errback=missing)
+        self.transfers.batch.head(
+            target.bucket,
+            target.key,
+            headers=self.customer_headers,
+            callback=decide,
+            errback=missing,
+        )
 
-    def _take_local(self, source: str) -> None:
+    def _files(self, source: str) -> Iterator[_Item]:
         context = self.context
         if not self.given.raw and has_wildcard(source) and not os.path.lexists(source):
             import glob
@@ -224,49 +252,53 @@ class _Copying:
             if not names and self.share.number == 0:
                 context.fail(context.command, source, "there is no such file")
             for name in names:
-                if os.path.isdir(name) and not self.given.recursive:
-                    continue
-                self._local(name)
+                if self.given.recursive or not os.path.isdir(name):
+                    yield from self._walk(name)
             return
-        self._local(source)
+        yield from self._walk(source)
 
-    def _local(self, source: str) -> None:
-        context = self.context
+    def _walk(self, source: str) -> Iterator[_Item]:
+        """The files of one source; its key decides which process has it."""
+        context, share, included = self.context, self.share, self.included
         if os.path.isdir(source):
             if not self.given.recursive:
-                context.fail(context.command, source, "it is a folder (-r copies all below it)")
+                if share.number == 0:
+                    context.fail(context.command, source, "it is a folder (-r copies all below it)")
                 return
             for file in walk(source, follow=self.given.follow_symlinks, on_skip=self._skipped):
-                self._file(file, file.key)
+                if share.has(file.key) and (included is None or included(file.key)):
+                    yield _Item(file.path, file.key, file.size, file.mtime)
+            return
+        name = os.path.basename(source)
+        if not share.has(name) or not (included is None or included(name)):
             return
         try:
             info = os.stat(source)
         except OSError as error:
             context.fail_by(context.command, source, error)
             return
-        name = os.path.basename(source)
-        self._file(LocalFile(name, source, info.st_size, info.st_mtime), self.name or name)
+        yield _Item(source, self.name or name, info.st_size, info.st_mtime)
 
     def _skipped(self, path: str, why: str, _: str, failed: bool) -> None:
         if self.share.number == 0:
             self.context.fail("skipped", path, why, count=failed)
 
-    def _file(self, file: LocalFile, name: str) -> None:
-        if not self.share.has(file.key):
-            return
-        if self.included is not None and not self.included(file.key):
-            return
+    def _upload(self, item: _Item, path: str) -> None:
         assert self.remote is not None
-        target = Location(self.remote.bucket, self.remote.key + name)
+        target = Location(self.remote.bucket, self.remote.key + item.name)
         # The store itself refuses to overwrite, and is asked nothing before.
         atomic = self.given.no_clobber and not self.given.dry_run
 
         def start(why: str) -> None:
             self.transfers.upload(
-                file.path, target, size=file.size, mtime=file.mtime, why=why, no_clobber=atomic
+                path, target, size=item.size, mtime=item.mtime, why=why, no_clobber=atomic
             )
 
         if atomic:
             start("")
         else:
-            self._where_needed(target, file.size, file.mtime, start)
+            self._where_needed(target, item, start)
+
+
+def _time_of(info: ObjectInfo | HeadObjectResult) -> float:
+    return info.last_modified.timestamp() if info.last_modified is not None else 0.0

@@ -9,31 +9,51 @@ from itertools import islice
 from s3po.cli.context import Context
 from s3po.cli.errors import UsageError
 from s3po.cli.remote import iter_objects
-from s3po.cli.uri import has_wildcard, make_filter, parse_location
+from s3po.cli.uri import Location, has_wildcard, make_filter, parse_location
+from s3po.cli.workers import Share, run_shares
 
 _CHUNK = 1000
+#: DeleteObjects at once: S3 counts each key of them against a prefix's rate.
+_REQUESTS = 8
 
 
 def run(context: Context, given: argparse.Namespace) -> int:
     locations = [parse_location(each) for each in given.targets]
-    included = make_filter(given.filters)
     for location in locations:
         pattern = not given.raw and has_wildcard(location.key)
         if not (given.recursive or pattern or location.key):
             raise UsageError(f"{location} names no key: -r deletes all objects of a bucket")
-    for location in locations:
-        if given.recursive or (not given.raw and has_wildcard(location.key)):
-            prefix, objects = iter_objects(
-                context.connection, location, raw=given.raw, folder=given.recursive
+    context.check_cluster(within=True)
+    if not given.dry_run:
+        context.start_progress()
+
+    def work(share: Share) -> None:
+        for location in locations:
+            delete_objects(
+                context, location.bucket, _keys(context, given, location, share), dry=given.dry_run
             )
-            start = len(prefix)
-            keys: Iterator[str] = (
-                each.key for each in objects if included is None or included(each.key[start:])
-            )
-        else:
-            keys = iter([location.key])
-        delete_objects(context, location.bucket, keys, dry=given.dry_run)
+
+    run_shares(context, given.workers, work)
     return 0
+
+
+def _keys(
+    context: Context, given: argparse.Namespace, location: Location, share: Share
+) -> Iterator[str]:
+    """The keys of one target that this process is to delete."""
+    if not (given.recursive or (not given.raw and has_wildcard(location.key))):
+        if share.has(location.key):
+            yield location.key
+        return
+    included = make_filter(given.filters)
+    prefix, objects = iter_objects(
+        context.connection, location, raw=given.raw, folder=given.recursive
+    )
+    start = len(prefix)
+    for info in objects:
+        key = info.key
+        if share.has(key) and (included is None or included(key[start:])):
+            yield key
 
 
 def delete_objects(
@@ -52,7 +72,7 @@ def delete_objects(
         for key in rest:
             say(key)
         return
-    with context.connection.batch(8, raise_errors=False) as batch:
+    with context.batch(_REQUESTS) as batch:
         while chunk := list(islice(rest, _CHUNK)):
 
             def done(_: object, chunk: list[str] = chunk, failed: Iterable[str] = ()) -> None:

@@ -8,8 +8,9 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from hashlib import md5
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, cast
 
+from s3po.cli.ahead import read_ahead
 from s3po.cli.context import Context
 from s3po.cli.errors import UsageError
 from s3po.cli.remote import as_folder
@@ -117,6 +118,10 @@ def _sorted(entries: Iterable[Entry]) -> Iterator[Entry]:
         yield entry
 
 
+def _size_of(item: tuple[Entry, str]) -> int:
+    return item[0].size
+
+
 class ListingError(OSError):
     """A listing of which it cannot be told what is missing."""
 
@@ -132,15 +137,24 @@ def run(context: Context, given: argparse.Namespace) -> int:
         raise UsageError(f"{given.source} is no folder")
     if target.remote is None and os.path.lexists(given.target) and not os.path.isdir(given.target):
         raise UsageError(f"{given.target} is no folder")
+    context.check_cluster(within=source.remote is not None and target.remote is not None)
     read_options(given)
     if not given.dry_run:
         context.start_progress()
-    with tempfile.TemporaryFile("w+") as superfluous:
+    with _open_list(given) as superfluous:
         syncing = _Syncing(context, source, target, superfluous)
-        complete = run_shares(context, given.workers, syncing.transfer)
+        unknown = run_shares(context, given.workers, syncing.transfer)
         if given.delete:
-            syncing.delete(complete=complete)
+            syncing.delete(None if unknown is None else [key for each in unknown for key in each])
     return 0
+
+
+def _open_list(given: argparse.Namespace) -> IO[str]:
+    """A file for keys to delete, of which there may be more than memory holds; on the disk when it is needed."""
+    if given.delete and given.workers > 1:
+        # Another process writes it.
+        return tempfile.TemporaryFile("w+")
+    return cast("IO[str]", tempfile.SpooledTemporaryFile(4 << 20, "w+"))
 
 
 class _Syncing:
@@ -151,35 +165,41 @@ class _Syncing:
         self.target = target
         #: Keys to delete, a JSON string a line: there may be more than memory holds.
         self.superfluous = superfluous
-        self.superfluous_count = 0
         self.folder = TargetFolder(target.text)
 
-    def transfer(self, share: Share) -> None:
-        given = self.given
-        included = make_filter(given.filters)
-        collect = given.delete and share.number == 0
-        with self.context.connection.batch(given.concurrency, raise_errors=False) as batch:
+    def transfer(self, share: Share) -> list[str]:
+        """Transfer what is this share's. Returns the prefixes of which it is not known what the source has."""
+        with self.context.batch(self.given.concurrency) as batch:
             transfers = Transfers(self.context, batch)
-            for entry, there in merge(self.source.entries(share), self.target.entries(share)):
-                key = entry.key if entry is not None else there.key if there is not None else ""
-                if included is not None and not included(key):
-                    continue
-                if entry is None:
-                    if collect:
-                        self.superfluous.write(json.dumps(key) + "\n")
-                        self.superfluous_count += 1
-                    continue
-                if not share.has(key):
-                    continue
-                try:
-                    why = "it is not there" if there is None else self.difference(entry, there)
-                except OSError as error:
-                    self.context.fail_by("sync", entry.path or str(key), error)
-                    continue
-                if why:
-                    self.start(transfers, entry, why)
+            for entry, why in read_ahead(self.context, self._differences(share), _size_of):
+                self.start(transfers, entry, why)
         for failure in batch.failures:
             self.context.fail_by(failure.verb, failure.key or "", failure.exception)
+        # Another process reads it.
+        self.superfluous.flush()
+        return self.source.unknown if share.number == 0 else []
+
+    def _differences(self, share: Share) -> Iterator[tuple[Entry, str]]:
+        """Entries to transfer, and why; keys that the source has not are written down."""
+        included = make_filter(self.given.filters)
+        collect = self.given.delete and share.number == 0
+        for entry, there in merge(self.source.entries(share), self.target.entries(share)):
+            key = entry.key if entry is not None else there.key if there is not None else ""
+            if included is not None and not included(key):
+                continue
+            if entry is None:
+                if collect:
+                    self.superfluous.write(json.dumps(key) + "\n")
+                continue
+            if not share.has(key):
+                continue
+            try:
+                why = "it is not there" if there is None else self.difference(entry, there)
+            except OSError as error:
+                self.context.fail_by("sync", entry.path or str(key), error)
+                continue
+            if why:
+                yield entry, why
 
     def start(self, transfers: Transfers, entry: Entry, why: str) -> None:
         source, target = self.source, self.target
@@ -223,15 +243,19 @@ class _Syncing:
         sizes = [self.given.part_size, self.context.connection.config.part_size]
         return has_etag(file, entry.size, etag, [each for each in sizes if each])
 
-    def delete(self, *, complete: bool) -> None:
-        """Delete what the source has not, unless that is not known for sure or is more than allowed."""
+    def delete(self, unknown: list[str] | None) -> None:
+        """Delete what the source has not, unless that is not known for sure or is more than allowed.
+
+        `unknown` are prefixes below which it may have anything; None: not all was compared.
+        """
         context, given = self.context, self.given
-        if not complete:
+        if unknown is None:
             context.fail(
                 "delete", self.target.text, "not every part came to its end: nothing is deleted"
             )
             return
-        if "" in self.source.unknown:
+        self.source.unknown = unknown
+        if "" in unknown:
             context.fail(
                 "delete", self.target.text, "the source could not be listed: nothing is deleted"
             )

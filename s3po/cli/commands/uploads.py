@@ -3,49 +3,45 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-from s3po.cli.context import Context, format_time
+from s3po.cli.context import Context, format_size, format_time
 from s3po.cli.uri import parse_location
 from s3po.errors import NoSuchUpload, S3poError
 
 
 def run(context: Context, given: argparse.Namespace) -> int:
     location = parse_location(given.target)
-    client = context.connection.conn
-    before = None
+    connection = context.connection
+    older_than = None
     if given.older_than is not None:
-        before = datetime.now(UTC) - timedelta(seconds=given.older_than)
-    key_marker = upload_id_marker = None
-    while True:
-        page = client.list_multipart_uploads(
-            location.bucket,
-            prefix=location.key,
-            key_marker=key_marker,
-            upload_id_marker=upload_id_marker,
-        )
-        for upload in page.uploads:
-            if before is not None and (upload.initiated is None or upload.initiated > before):
+        older_than = timedelta(seconds=given.older_than)
+    abort = given.action == "abort"
+    for upload in connection.list_uploads(*location):
+        # As `abort_uploads` does: one whose age is not known is spared.
+        if older_than is not None and (upload.age is None or upload.age < older_than):
+            continue
+        verb = "(dry run) abort" if abort and given.dry_run else given.action
+        if abort and not given.dry_run:
+            try:
+                connection.conn.abort_multipart_upload(
+                    location.bucket, upload.key, upload.upload_id
+                )
+            except NoSuchUpload:
                 continue
-            verb = "upload"
-            if given.action == "abort":
-                verb = "(dry run) abort" if given.dry_run else "abort"
-                if not given.dry_run:
-                    try:
-                        client.abort_multipart_upload(location.bucket, upload.key, upload.upload_id)
-                    except NoSuchUpload:
-                        continue
-                    except S3poError as error:
-                        context.fail_by("abort", f"s3://{location.bucket}/{upload.key}", error)
-                        continue
-            start = f"{verb}: " if given.action == "abort" else ""
-            context.result(
-                f"{start}{format_time(upload.initiated)} {upload.upload_id} {upload.key}",
-                operation=verb,
-                key=upload.key,
-                upload_id=upload.upload_id,
-                initiated=upload.initiated,
-            )
-        if not page.is_truncated:
-            return 0
-        key_marker, upload_id_marker = page.next_key_marker, page.next_upload_id_marker
+            except S3poError as error:
+                context.fail_by("abort", f"s3://{location.bucket}/{upload.key}", error)
+                continue
+        size = format_size(upload.size) if given.human_readable else str(upload.size)
+        context.result(
+            f"{f'{verb}: ' if abort else ''}{format_time(upload.initiated)} {size:>14} "
+            f"{upload.parts:>6} {upload.upload_id} {upload.key}",
+            operation=given.action,
+            key=upload.key,
+            upload_id=upload.upload_id,
+            initiated=upload.initiated,
+            size=upload.size,
+            parts=upload.parts,
+            **({"dry_run": True} if abort and given.dry_run else {}),
+        )
+    return 0

@@ -1,0 +1,65 @@
+"""Reading ahead of what is to be done, so that progress knows how much there is."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from s3po.cli.context import Context
+
+T = TypeVar("T")
+
+#: Items that wait: constant memory.
+_MOST = 20_000
+#: Items after which others have their turn, for files are found without waiting.
+_TURN = 50
+
+
+def read_ahead(context: Context, items: Iterable[T], size: Callable[[T], int]) -> Iterator[T]:
+    """Yield `items`; where progress is shown, a greenlet reads them ahead and tells the context of each."""
+    if not context.shows_progress:
+        yield from items
+        return
+    from gevent import sleep, spawn
+    from gevent.event import Event
+
+    waiting: deque[T] = deque()
+    #: Set when an item or the end came, and when there is place again.
+    arrived, place = Event(), Event()
+    errors: list[Exception] = []
+
+    def read() -> None:
+        try:
+            for number, item in enumerate(items):
+                context.expect(size(item))
+                waiting.append(item)
+                arrived.set()
+                if len(waiting) >= _MOST:
+                    place.clear()
+                    place.wait()
+                elif number % _TURN == 0:
+                    sleep(0)
+        except Exception as error:
+            errors.append(error)
+        else:
+            context.all_known = True
+
+    reader = spawn(read)
+    reader.link(lambda _: arrived.set())
+    try:
+        while True:
+            while waiting:
+                yield waiting.popleft()
+                if len(waiting) <= _MOST // 2:
+                    place.set()
+            if reader.ready():
+                if not waiting:
+                    break
+                continue
+            arrived.clear()
+            arrived.wait()
+    finally:
+        reader.kill()
+    if errors:
+        raise errors[0]
