@@ -1505,6 +1505,7 @@ class Connection:
 
         Args:
             prefix: Prefix of the names; all buckets unless given.
+            directory: True lists the directory buckets of the endpoint's region instead, which S3 keeps apart.
             headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
 
         Yields:
@@ -1515,8 +1516,6 @@ class Connection:
             ConfigError: An argument is wrong; nothing was sent.
             S3Error: The store refused the request; `code` and `status` say why.
             TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
-
-        With `directory` the directory buckets of the endpoint's region, which S3 lists by themselves.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListDirectoryBuckets.html

@@ -157,6 +157,7 @@ class S3Path:
 
     @property
     def anchor(self) -> str:
+        """The bucket's name, as `drive`."""
         return self.bucket
 
     def as_uri(self) -> str:
@@ -296,7 +297,15 @@ class S3Path:
         return False
 
     def full_match(self, pattern: str) -> bool:
-        """True where all parts, the bucket's name first, match those of `pattern`; `**` is any number of parts."""
+        """Check whether the whole path matches a pattern.
+
+        Args:
+            pattern: Pattern of the bucket's name and the key, with or without `s3://`; `**` is any number of
+                parts.
+
+        Returns:
+            bool: True where all parts match.
+        """
         return _matches(list(self.parts), pattern.removeprefix("s3://").split("/"))
 
     def match(self, pattern: str) -> bool:
