@@ -7,9 +7,12 @@ may be made in one thread and used in another, and a thread that only sends requ
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import socket as _socket
+import sys
+import termios
 from collections.abc import Iterable
 from time import monotonic
 from typing import Any
@@ -63,6 +66,7 @@ class Socket:
     __slots__ = (
         "__weakref__",
         "_hub",
+        "_is_prolonged",
         "_poll",
         "_timer",
         "_timer_seconds",
@@ -95,6 +99,8 @@ class Socket:
         #: Seconds waited for a body since the rate was last looked at, and the bytes that came or went.
         self._waited: float | None = None
         self._waited_bytes = 0
+        #: A wait goes on after its timeout.
+        self._is_prolonged = False
         #: That of the process that opened it; see `s3po.forks`.
         self.generation = fork_generation()
         self._hub: Any = None
@@ -142,7 +148,10 @@ class Socket:
             seconds = left if seconds is None else min(left, seconds)
         hub = get_hub_if_exists()
         if hub is None:
-            self._wait_in_poll(events, seconds)
+            try:
+                self._wait_in_poll(events, seconds)
+            except TimeoutError:
+                self._wait_while_sending(events)
         else:
             if hub is not self._hub:
                 self._forget_hub()
@@ -164,11 +173,41 @@ class Socket:
                     hub.wait(watcher)
                 except TimeoutError:
                     if not in_forked_child(self.generation):
-                        raise
+                        self._wait_while_sending(events)
                 finally:
                     timer.stop()
         if in_forked_child(self.generation):
             suspend_copy()
+
+    def _wait_while_sending(self, events: int) -> None:
+        """After a timeout: go on waiting while what was sent is on its way. TimeoutError.
+
+        The kernel takes up to some MiB of a request at once. On a slow link they take longer than the
+        timeout: the peer cannot answer before it has them, and the kernel takes no more before a third of
+        its buffer is free.
+        """
+        if self._is_prolonged:
+            raise TimeoutError("timed out")
+        before = -1
+        while True:
+            queued, acknowledged = _send_queue(self.native)
+            is_late = self.deadline is not None and monotonic() >= self.deadline
+            seconds = self.timeout
+            if not queued or is_late or seconds is None:
+                raise TimeoutError("timed out")
+            # At first there is no earlier figure; then an acknowledgement alone, as of a peer that reads
+            # nothing, is no progress.
+            if acknowledged > seconds if before < 0 else queued >= before:
+                raise TimeoutError("timed out")
+            before = queued
+            self._is_prolonged = True
+            try:
+                self.wait(events)
+            except TimeoutError:
+                continue
+            finally:
+                self._is_prolonged = False
+            return
 
     def _wait_in_poll(self, events: int, seconds: float | None) -> None:
         poll = _native_poll()
@@ -235,6 +274,22 @@ class Socket:
 
     def __del__(self) -> None:
         self.native.close()
+
+
+def _send_queue(native: Any) -> tuple[int, float]:
+    """Bytes that the peer has not acknowledged, and the seconds since it acknowledged any; 0 where not known.
+
+    https://man7.org/linux/man-pages/man7/tcp.7.html (SIOCOUTQ, TCP_INFO)
+    """
+    if sys.platform != "linux":
+        return 0, 0.0
+    try:
+        queue = fcntl.ioctl(native.fileno(), termios.TIOCOUTQ, bytes(4))
+        info = native.getsockopt(_socket.IPPROTO_TCP, _socket.TCP_INFO, 60)
+    except OSError:
+        return 0, 0.0
+    # tcpi_last_ack_recv of struct tcp_info, in milliseconds.
+    return int.from_bytes(queue, sys.byteorder), int.from_bytes(info[56:60], sys.byteorder) / 1000
 
 
 def _expire(hub: Any, watcher: Any) -> None:
