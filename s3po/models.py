@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from s3po.errors import MalformedResponse, S3poError
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass, field
+else:
+    # The same for less at the start.
+    from s3po.records import field
+    from s3po.records import record as dataclass
 
 
 def unquote_etag(etag: str) -> str:
