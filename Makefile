@@ -6,14 +6,14 @@ PYTEST_ARGS ?=
 
 BIN = $(VENV)/bin
 OLDEST = .venv-oldest
-SOURCES = s3po tests examples benchmarks setup.py
+SOURCES = s3po tests examples benchmarks docs setup.py
 
 # The environment is made again when what it should hold changes, and only then.
 HASH := $(shell cat setup.py pyproject.toml .ci/venv | sha256sum | cut -c 1-16)
 STAMP = $(VENV)/.stamp-$(HASH)
 
 .PHONY: help demo examples test test-exhaustive coverage lint test-clients test-suites test-oldest test-integrations
-.PHONY: chaos soak fuzz bench dist try-wheel clean
+.PHONY: chaos soak fuzz bench dist docs plots try-wheel clean
 
 help:
 	@echo 'make demo          the whole way on real files: batch, multipart, faults, presigned URL'
@@ -29,6 +29,7 @@ help:
 	@echo 'make chaos         mixed load on stores that fail: nothing lost, corrupt, leaked'
 	@echo 'make soak          ten minutes of load: memory, descriptors, greenlets, threads stay flat'
 	@echo 'make fuzz          hostile answers, files and arguments without end, by coverage'
+	@echo 'make docs          the documentation as a site, in site/'
 	@echo 'make bench         s3po beside obstore, opendal, minio, boto3, ... against nginx (half an hour)'
 	@echo 'make bench-quick   the hot paths alone, against the last saved figures'
 	@echo 'make bench-profile where the time of a small GET and PUT goes'
@@ -110,6 +111,23 @@ soak: $(STAMP)
 fuzz: $(STAMP)
 	$(BIN)/python -m tests.stress.fuzz $(FUZZ_ARGS)
 
+# A broken link, anchor or reference fails. The pages are in site/.
+DOCS = .venv-docs
+DOCS_STAMP = $(DOCS)/.stamp-$(HASH)
+
+$(DOCS_STAMP):
+	@.ci/venv $(DOCS) $(PYTHON)
+	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	@touch $@
+
+docs: $(DOCS_STAMP)
+	$(DOCS)/bin/python -m mkdocs build --strict --quiet
+
+# From the figures of the last `make bench`.
+plots: $(STAMP)
+	$(BIN)/python benchmarks/plots.py
+	$(BIN)/python docs/img/architecture.py
+
 # It makes environments of its own, in .venv-bench; BENCH_ARGS='--rounds 1 --quick' has a look at it.
 bench:
 	$(PYTHON) benchmarks/bench.py $(BENCH_ARGS)
@@ -134,6 +152,7 @@ try-wheel: dist
 	@.ci/try-wheel $(TRY_WITH)
 
 clean:
-	rm -rf $(DIST) $(VENV) $(OLDEST) $(INTEGRATIONS) .venv-bench build dist *.egg-info .coverage .coverage.*
+	rm -rf $(VENV) $(OLDEST) $(INTEGRATIONS) $(DIST) $(DOCS) .venv-bench site build dist *.egg-info
+	rm -rf .coverage .coverage.*
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -14,6 +14,7 @@ Writes benchmarks/RESULTS.md when all works and clients were run (or where --sav
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import datetime
 import json
 import os
@@ -27,6 +28,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import environments
+import plots
 import programs
 import report
 from report import Line, Result, Sample
@@ -51,6 +53,9 @@ RESULTS = HERE / "RESULTS.md"
 #: Seconds that one measurement may take.
 TIMEOUT = 300
 COLD_ROUNDS = 9
+#: Numbers of objects, and how many times as many as in the other works a client is given at most.
+SCALE = (100, 1_000, 10_000, 100_000, 500_000)
+SCALE_LIMIT = 25
 
 
 def main() -> int:
@@ -97,11 +102,13 @@ def main() -> int:
             render(bench, running, missing, date, minutes, noise, server, arguments)
         )
         print(f"written: {arguments.save}")
+        if arguments.save == RESULTS:
+            plots.main()
     return 1 if any(result.failures for result in bench.results) else 0
 
 
 def parse_arguments() -> argparse.Namespace:
-    names = [work.name for work in WORKS] + ["cold", "size"]
+    names = [work.name for work in WORKS] + ["cold", "size", "scale"]
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -173,6 +180,8 @@ class Bench:
             memory = self._run_cold()
         if "size" in self.only:
             self._run_size(memory)
+        if "scale" in self.only:
+            self._run_scale()
 
     def _print(self, title: str, table: list[list[str]]) -> None:
         print(f"\n{title}\n{report.text_table(table)}", flush=True)
@@ -333,6 +342,34 @@ class Bench:
         self._print(title, table)
         return memory
 
+    def _run_scale(self) -> None:
+        """Wall time of ever more small GETs by each client's first setting; one run of each."""
+        title = "time by number of objects: GET of 1 KiB, 50 in flight, HTTP"
+        table = [["client", "", "objects", "wall, s", "CPU, s", "peak RSS, MiB"]]
+        work = next(work for work in WORKS if work.name == "get-http")
+        done: set[str] = set()
+        for entry in work.entries:
+            if entry.client not in self.clients or entry.client in done:
+                continue
+            done.add(entry.client)
+            for count in SCALE:
+                # What takes minutes tells nothing more.
+                if count > entry.count * SCALE_LIMIT:
+                    break
+                sample = self._measure(work, dataclasses.replace(entry, count=count))
+                table.append(
+                    [
+                        entry.client,
+                        entry.setting,
+                        f"{count:,}",
+                        f"{sample.wall:.2f}",
+                        f"{sample.cpu:.2f}",
+                        f"{sample.rss / MiB:.0f}",
+                    ]
+                )
+        self.extra.append((title, table, []))
+        self._print(title, table)
+
     def _run_size(self, memory: dict[str, float]) -> None:
         title = "installed size, and memory after the first GET"
         table = [["client", "", "installed, MB", "RSS, MiB"]]
@@ -445,7 +482,7 @@ def render(
             found = environments.versions(client)
             versions.append(", ".join(f"{name} {number}" for name, number in found.items()))
     options = [f"--rounds {arguments.rounds}"] + (["--quick"] if arguments.quick else [])
-    if len(arguments.only) < len(WORKS) + 2:
+    if len(arguments.only) < len(WORKS) + 3:
         options.append(f"--only {shlex.quote(','.join(arguments.only))}")
     if arguments.clients != list(CLIENTS):
         options.append(f"--clients {shlex.quote(','.join(arguments.clients))}")

@@ -272,8 +272,9 @@ class Connection:
             content_encoding: `Content-Encoding` header that the object is served with; nothing is compressed
                 by it.
             content_language: `Content-Language` header that the object is served with.
-            expires: `Expires` header that the object is served with: an aware datetime, a timedelta from
-                now, or a str that is sent as it is.
+            expires: `Expires` header that the object is served with, for caches; S3 deletes nothing then (a
+                lifecycle rule does). An aware datetime, a timedelta from now, of which the date is stored, or
+                a str that is sent as it is.
             storage_class: "STANDARD", "STANDARD_IA", "GLACIER_IR", ...; the store's default unless given.
             acl: Canned ACL: "private", "public-read", "bucket-owner-full-control", ...
             tags: Tags of the object, str by str, at most 10 on AWS.
@@ -423,8 +424,9 @@ class Connection:
             content_encoding: `Content-Encoding` header that the object is served with; nothing is compressed
                 by it.
             content_language: `Content-Language` header that the object is served with.
-            expires: `Expires` header that the object is served with: an aware datetime, a timedelta from
-                now, or a str that is sent as it is.
+            expires: `Expires` header that the object is served with, for caches; S3 deletes nothing then (a
+                lifecycle rule does). An aware datetime, a timedelta from now, of which the date is stored, or
+                a str that is sent as it is.
             storage_class: "STANDARD", "STANDARD_IA", "GLACIER_IR", ...; the store's default unless given.
             acl: Canned ACL: "private", "public-read", "bucket-owner-full-control", ...
             tags: Tags of the object, str by str, at most 10 on AWS.
@@ -1131,8 +1133,9 @@ class Connection:
             content_encoding: `Content-Encoding` header that the object is served with; nothing is compressed
                 by it.
             content_language: `Content-Language` header that the object is served with.
-            expires: `Expires` header that the object is served with: an aware datetime, a timedelta from
-                now, or a str that is sent as it is.
+            expires: `Expires` header that the object is served with, for caches; S3 deletes nothing then (a
+                lifecycle rule does). An aware datetime, a timedelta from now, of which the date is stored, or
+                a str that is sent as it is.
             storage_class: "STANDARD", "STANDARD_IA", "GLACIER_IR", ...; the store's default unless given.
             acl: Canned ACL: "private", "public-read", "bucket-owner-full-control", ...
             tags: Tags of the object, str by str, at most 10 on AWS.
@@ -1259,8 +1262,9 @@ class Connection:
             content_encoding: `Content-Encoding` header that the object is served with; nothing is compressed
                 by it.
             content_language: `Content-Language` header that the object is served with.
-            expires: `Expires` header that the object is served with: an aware datetime, a timedelta from
-                now, or a str that is sent as it is.
+            expires: `Expires` header that the object is served with, for caches; S3 deletes nothing then (a
+                lifecycle rule does). An aware datetime, a timedelta from now, of which the date is stored, or
+                a str that is sent as it is.
             storage_class: "STANDARD", "STANDARD_IA", "GLACIER_IR", ...; the store's default unless given.
             acl: Canned ACL: "private", "public-read", "bucket-owner-full-control", ...
             tags: Tags of the object, str by str, at most 10 on AWS.
@@ -1968,8 +1972,9 @@ class Connection:
             content_encoding: `Content-Encoding` header that the object is served with; nothing is compressed
                 by it.
             content_language: `Content-Language` header that the object is served with.
-            expires: `Expires` header that the object is served with: an aware datetime, a timedelta from
-                now, or a str that is sent as it is.
+            expires: `Expires` header that the object is served with, for caches; S3 deletes nothing then (a
+                lifecycle rule does). An aware datetime, a timedelta from now, of which the date is stored, or
+                a str that is sent as it is.
             storage_class: "STANDARD", "STANDARD_IA", "GLACIER_IR", ...; the store's default unless given.
             acl: Canned ACL: "private", "public-read", "bucket-owner-full-control", ...
             tags: Tags of the object, str by str, at most 10 on AWS.
@@ -2436,7 +2441,7 @@ def _add_context(error: S3poError, operation: str, bucket: object, key: object) 
 
 
 def _is_same_store(one: Client, other: Client) -> bool:
-    """True where two clients have one URL, and no mock of its own stands behind either."""
+    """Return True where two clients have one URL, and no mock of its own stands behind either."""
     url = one.endpoint.url
     if url != other.endpoint.url:
         return False

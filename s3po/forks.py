@@ -31,7 +31,7 @@ def fork_generation() -> int:
 
 
 def in_forked_child(generation: int) -> bool:
-    """True in a child of the process in which `fork_generation` returned `generation`."""
+    """Return True in a child of the process in which `fork_generation` returned `generation`."""
     return generation != _generation
 
 

@@ -1,10 +1,32 @@
-"""One logger for each layer, below ``s3po``; nothing is ever printed unless the host asks for it."""
+"""Loggers, one for each layer, below ``s3po``; they print nothing unless the program asks for it. Names of secrets."""
 
 from __future__ import annotations
 
 import logging
 
+_SECRET_NAMES = frozenset(
+    {
+        "authorization",
+        "cookie",
+        "proxy-authorization",
+        # Of form fields and the query, V2's too.
+        "securitytoken",
+        "signature",
+        "x-amz-s3session-token",
+        "x-amz-security-token",
+        "x-amz-signature",
+    }
+)
+
 
 def logger(layer: str) -> logging.Logger:
     """The logger of a layer: ``logger("rest")`` is ``s3po.rest``."""
     return logging.getLogger(f"s3po.{layer}")
+
+
+def is_secret(name: str) -> bool:
+    """Return True for headers and query parameters whose values nobody may see: signatures, tokens, customers' keys.
+
+    `name` is in lower case.
+    """
+    return name in _SECRET_NAMES or name.endswith("-customer-key")

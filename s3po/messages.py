@@ -1,9 +1,11 @@
-"""Operations of S3 before they are requests of HTTP, and the bodies of both messages."""
+"""S3 operations before they are HTTP requests, and bodies of requests and responses."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
+
+from s3po.log import is_secret
 
 if TYPE_CHECKING:
     from s3po.models import Credentials
@@ -30,7 +32,7 @@ class Body(Protocol):
         """Go back to the first byte; called before each attempt but the first."""
 
     def read(self, size: int, /) -> bytes | memoryview:
-        """The next at most `size` bytes; empty at the end. Reading is the sender's alone."""
+        """Return the next at most `size` bytes; empty at the end. Only the sender calls it."""
 
 
 class BodyStream(Protocol):
@@ -47,30 +49,7 @@ class BodyStream(Protocol):
         """Fill `buffer` as far as one read goes; 0 at the end."""
 
     def close(self) -> None:
-        """Give the connection back where the body was read to its end, else close it."""
-
-
-_SECRET_NAMES = frozenset(
-    {
-        "authorization",
-        "cookie",
-        "proxy-authorization",
-        # Of form fields and the query, V2's too.
-        "securitytoken",
-        "signature",
-        "x-amz-s3session-token",
-        "x-amz-security-token",
-        "x-amz-signature",
-    }
-)
-
-
-def is_secret(name: str) -> bool:
-    """True for headers and query parameters whose values nobody may see: signatures, tokens, customers' keys.
-
-    `name` is in lower case.
-    """
-    return name in _SECRET_NAMES or name.endswith("-customer-key")
+        """Return the connection to its pool where the body was read to its end, else close it."""
 
 
 class SignedHeaders(dict[str, str]):
@@ -101,7 +80,7 @@ class SecretBytes(bytes):
 
 
 class Request:
-    """One S3 operation, before it is resolved and signed; `Client.send` takes it through."""
+    """S3 operation, before its URL is resolved and it is signed; `Client.send` takes it."""
 
     __slots__ = (
         "body",

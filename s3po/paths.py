@@ -731,7 +731,7 @@ for _name in _UNSUPPORTED:
 
 
 def _matches(parts: list[str], wanted: list[str]) -> bool:
-    """True where the parts of a name match those of a pattern; `**` is any number of parts."""
+    """Return True where the parts of a name match those of a pattern; `**` is any number of parts."""
     if not wanted:
         return not parts
     if wanted[0] == "**":

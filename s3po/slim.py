@@ -126,7 +126,7 @@ class _Package:
                 yield path
 
     def need_of(self, owner: str, installed: Iterable[str]) -> str | None:
-        """Its name if it requires the owner, with the extra if that is how."""
+        """Return its name if it requires the owner, with the extra if that is how."""
         extras: dict[str, list[_Requirement]] = {}
         for each in self.requirements:
             if each.name == owner and not each.extras:
@@ -144,7 +144,7 @@ class _Package:
         return None
 
     def imports_one_of(self, modules: Iterable[str]) -> bool:
-        """True if its own code imports one of them."""
+        """Return True if its own code imports one of them."""
         for path in self.files():
             if path.suffix == ".py":
                 source = self.root.joinpath(path).read_bytes()
@@ -252,7 +252,7 @@ def _dependencies(installed: dict[str, _Package]) -> list[str]:
 
 
 def _is_of_this_environment(package: _Package) -> bool:
-    """False for packages of the system that a virtual environment sees: they serve others, who cannot be asked."""
+    """Return False for packages of the system that a virtual environment sees: they serve others, who cannot be asked."""
     prefix = Path(sys.prefix).resolve()
     return sys.prefix == sys.base_prefix or package.root.resolve().is_relative_to(prefix)
 

@@ -1,4 +1,4 @@
-"""XML as S3 speaks it, read with suspicion and written with care.
+"""XML as S3 has it, parsed defensively and written in full.
 
 Reading refuses what S3 never sends and an attacker might (a DOCTYPE, entities), does not care about
 namespaces, and says MalformedResponse for anything that is no XML or another document than the one
@@ -17,7 +17,7 @@ from xml.parsers import expat
 
 from s3po.errors import ConfigError, MalformedResponse
 
-__all__ = ["Node", "can_carry", "document", "element", "escape", "glimpse", "is_plain", "parse"]
+__all__ = ["Node", "can_carry", "document", "element", "escape", "excerpt", "is_plain", "parse"]
 
 #: Deeper than any document of S3's; a bound for those that are not.
 _MAX_DEPTH = 64
@@ -107,9 +107,9 @@ def parse(content: bytes | None, *roots: str) -> Node:
         try:
             root = _build_tolerantly(content)
         except (ValueError, LookupError):
-            raise MalformedResponse(f"{error} where {due} was due: {glimpse(content)}") from None
+            raise MalformedResponse(f"{error} where {due} was due: {excerpt(content)}") from None
     if roots and root.name not in roots:
-        raise MalformedResponse(f"<{root.name}> where {due} was due: {glimpse(content)}")
+        raise MalformedResponse(f"<{root.name}> where {due} was due: {excerpt(content)}")
     return root
 
 
@@ -219,14 +219,14 @@ def _point(found: re.Match[str]) -> int | None:
     return point if point <= 0x10FFFF else None
 
 
-def glimpse(content: bytes) -> str:
-    """The beginning of what was no answer, printable, for an error."""
+def excerpt(content: bytes) -> str:
+    """Return the printable beginning of an unexpected answer, for an error."""
     text = content[:120].decode("utf-8", "replace")
     return ascii(" ".join(text.split())[:80])
 
 
 def can_carry(text: str) -> bool:
-    """True if XML 1.0 can hold every character of `text`."""
+    """Return True if XML 1.0 can hold every character of `text`."""
     return _illegal.search(text) is None
 
 
@@ -260,7 +260,7 @@ def escape(text: str) -> str:
 
 
 def is_plain(text: str) -> bool:
-    """True if `text` needs no escaping."""
+    """Return True if `text` needs no escaping."""
     return _special(text) is None
 
 

@@ -18,13 +18,13 @@ _FILE_SECONDS = 10.0
 
 class Display(Protocol):
     def update(self, stats: BatchStats, /) -> object:
-        """Called when a call has finished."""
+        """Show a call that has finished."""
 
     def close(self, stats: BatchStats, /) -> None:
-        """Called when the batch has."""
+        """Show the end of the batch."""
 
     def discard(self) -> None:
-        """Called in place of `close` in a forked child, where the display is the parent's."""
+        """Leave the display to the parent, in a forked child."""
 
 
 def check_progress(progress: object) -> None:
@@ -64,16 +64,16 @@ def open_display(progress: Callable[[BatchStats], object] | TextIO | bool | None
 
 
 class CallableDisplay:
-    """Calls a callable of the user's for each call that has finished."""
+    """Display that calls a callable of the user for each finished call."""
 
     def __init__(self, progress: Callable[[BatchStats], object]) -> None:
         self.update = progress
 
     def close(self, stats: BatchStats, /) -> None:
-        """The callable has had its last update."""
+        """Do nothing: the callable has had its last update."""
 
     def discard(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
 
 class BarDisplay:
@@ -119,7 +119,7 @@ class LineDisplay:
         self._write(stats, "\n")
 
     def discard(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
     def _write(self, stats: BatchStats, end: str) -> None:
         ended = stats.done + stats.failed + stats.cancelled

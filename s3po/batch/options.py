@@ -25,7 +25,7 @@ class ExistsOptions(HeadOptions, total=False):
 
 
 class ReadOptions(HeadOptions, total=False):
-    """Of all downloads."""
+    """Options of all downloads."""
 
     range: Range | None
     part_number: int | None
@@ -40,11 +40,11 @@ class DownloadFileOptions(ReadOptions, total=False):
 
 
 class DownloadOptions(ReadOptions, total=False):
-    """All but `encoding`, upon which the type of the result depends."""
+    """Options of `download` but `encoding`, on which the type of the result depends."""
 
 
 class ObjectOptions(TypedDict, total=False):
-    """Headers of an object that is made, and conditions upon it."""
+    """Headers of a new object, and conditions of the write."""
 
     content_type: str | None
     metadata: Mapping[str, str] | None

@@ -329,7 +329,7 @@ class Scheduler:
             self._decrement_pending()
 
     def _yield_to_loop(self) -> None:
-        """Let the event loop go round once: calls start, and go on for which an answer has come."""
+        """Let the event loop run once: calls start, and go on for which an answer has come."""
         wait_in_process(yield_to_loop, self.generation)
         self._last_yield = monotonic()
 
@@ -409,14 +409,14 @@ class Scheduler:
         self.finish(handle, None, build_cancelled(handle), True)
 
     def is_cancellation(self, error: Exception) -> bool:
-        """True for the error that calls raise after `cancel`."""
+        """Return True for the error that calls raise after `cancel`."""
         return self.cancelled and isinstance(error, Cancelled)
 
     def _record_failure(self, handle: Handle[Any], error: Exception) -> None:
         self.failures[handle._number] = Failure(handle.verb, handle.bucket, handle.key, error)
 
     def discard_failure(self, handle: Handle[Any]) -> None:
-        """The failure of that call was handled."""
+        """Mark the failure of the call as handled."""
         self.failures.pop(handle._number, None)
 
     def _decrement_pending(self) -> None:
@@ -535,7 +535,7 @@ class Scheduler:
             worker.throw(gevent.GreenletExit)
 
     def worker_killed(self, worker: Worker) -> None:
-        """A worker was killed from outside between two calls."""
+        """Record that a worker was killed from outside between two calls."""
         if worker in self.idle:
             self.idle.remove(worker)
         elif worker.handle is not None and worker.handle._state == PENDING:
@@ -576,7 +576,7 @@ def _register_at_fork() -> None:
 
 
 def _disable_copied_workers() -> None:
-    """In a forked child: what a copied worker waits for, a timer or a socket, must not resume it.
+    """Disable, in a forked child, the timers and sockets that would resume a copied worker.
 
     It may wait in a callback, in code that is not ours.
     """

@@ -86,7 +86,7 @@ class Operation:
         self.signature = signature
 
     def check(self, options: Mapping[str, Any]) -> None:
-        """Nothing is left to check."""
+        """Do nothing: the arguments were checked against the signature."""
 
 
 VERBS = {

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
 from datetime import datetime
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from s3po.cli.errors import UsageError
+from s3po.cli.errors import CLOSED, UsageError
 
 if TYPE_CHECKING:
     from s3po.batch import Batch
@@ -175,16 +177,39 @@ class Context:
             )
             logging.getLogger("s3po").setLevel(level.upper())
 
-    # Output
+    # Input and output
 
-    def result(self, text: str, **fields: Any) -> None:
-        """One result: a line of text, or with --json an object."""
+    def input(self) -> BinaryIO:
+        """Bytes of stdin. Raises OSError where it was closed: that is not an empty file."""
+        if "stdin" in CLOSED:
+            raise OSError(errno.EBADF, "stdin is closed")
+        return sys.stdin.buffer
+
+    def output(self) -> BinaryIO:
+        """Bytes to stdout. Raises OSError where it was closed: they would be lost."""
+        if "stdout" in CLOSED:
+            raise OSError(errno.EBADF, "stdout is closed")
+        sys.stdout.flush()
+        return sys.stdout.buffer
+
+    def result(self, text: str, *more: str, **fields: Any) -> None:
+        """One result: lines of text, or with --json an object."""
         if self.given.quiet:
             return
-        self.line(json.dumps(fields, default=_encode) if self.json else text)
+        if self.json:
+            self.line(json.dumps(fields, default=_encode))
+            return
+        self.line(text)
+        for each in more:
+            self.line(each)
 
     def line(self, text: str) -> None:
-        """A line on stdout. What is no text is written as the bytes that it was."""
+        """A line on stdout: control characters of names are escaped, or they would command a terminal.
+
+        What is no text is written as the bytes that it was.
+        """
+        if not text.isprintable():
+            text = _CONTROL.sub(_escape, text)
         try:
             sys.stdout.write(text + "\n")
         except UnicodeEncodeError:
@@ -201,11 +226,11 @@ class Context:
         """A line on stderr about what failed."""
         if count:
             self._failures += 1
-        place = place if place.isprintable() else ascii(place)[1:-1]
         if self.json:
             text = json.dumps({"error": reason + hint, "operation": operation, "target": place})
         else:
             text = f"s3po: {operation} {place}: {reason}{hint}".replace(" : ", ": ")
+            text = _NOT_TEXT.sub(_escape, text)
         self._error_line(text)
 
     def fail_by(self, operation: str, place: str, error: BaseException) -> None:
@@ -485,6 +510,17 @@ def format_size(size: float) -> str:
 def format_time(time: datetime | None) -> str:
     """`2026-01-31 10:20:30`, in UTC."""
     return " " * 19 if time is None else str(time)[:19]
+
+
+#: C0 with the line feed, DEL, C1.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+
+#: These, and what is no UTF-8.
+_NOT_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def _escape(found: re.Match[str]) -> str:
+    return ascii(found[0])[1:-1]
 
 
 def _encode(value: object) -> str:

@@ -19,7 +19,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (default: `sys.argv`). Returns the exit code: 0, 1, 2, 130 or 143."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words in (["--version"], ["-V"]):
-        sys.stdout.write(f"s3po {s3po.__version__}\n")
+        try:
+            sys.stdout.write(f"s3po {s3po.__version__}\n")
+            sys.stdout.flush()
+        except (OSError, AttributeError):
+            # It is full, or closed.
+            return 1
         return 0
     _open_streams()
     from s3po.cli.errors import UsageError
@@ -101,21 +106,32 @@ def run(
         code = 1
     except Exception as error:
         context.fail_or_raise(error)
-        code = 1
+        code = 2 if _is_usage(error) else 1
     finally:
         context.close()
     return code
 
 
+def _is_usage(error: Exception) -> bool:
+    """True for an argument that the library refused before anything was sent."""
+    from s3po.errors import ConfigError
+
+    return isinstance(error, ConfigError)
+
+
 def _open_streams() -> None:
     """Open what was closed before the start, so that no file or socket takes the number of a stream."""
+    from s3po.cli.errors import CLOSED
+
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w" if number else "r", encoding="utf-8"))  # noqa: SIM115
+            stream = open(os.devnull, "w" if number else "r", encoding="utf-8")  # noqa: SIM115
+            setattr(sys, name, stream)
+            CLOSED.add(name)
 
 
 def _discard_stdout() -> None:

@@ -30,7 +30,8 @@ def parse_location(text: str, *, key: bool = False) -> Location:
     Raises UsageError, with a hint.
     """
     if not is_s3(text):
-        hint = f"s3://{text.lstrip('/')}" if text and not text.startswith((".", "-")) else None
+        rest = re.sub(r"^s3:?/*|^/+", "", text, flags=re.IGNORECASE)
+        hint = f"s3://{rest}" if rest and not text.startswith((".", "-")) else None
         raise UsageError(
             f"{text!r} is not s3://BUCKET[/KEY]" + (f"; did you mean {hint}?" if hint else "")
         )

@@ -54,7 +54,7 @@ def _walk(
                     try:
                         name.encode()
                     except UnicodeEncodeError:
-                        on_skip(ascii(entry.path)[1:-1], "its name is not UTF-8", prefix, True)
+                        on_skip(entry.path, "its name is not UTF-8", prefix, True)
                         continue
                 if name[0] == "." and _UNFINISHED.fullmatch(name):
                     continue

@@ -57,8 +57,8 @@ class _Task:
 
 
 @dataclass(slots=True)
-class _Parts:
-    """Outcomes of a handle whose work is several calls."""
+class _PartialOutcomes:
+    """Outcomes so far of a handle whose work is several calls."""
 
     left: int = 0
     total: int = 0
@@ -122,7 +122,7 @@ class ClusterScheduler(Scheduler):
         #: Numbers of calls: a handle may have several.
         self._calls = 0
         self._handles: dict[int, Handle[Any]] = {}
-        self._parts: dict[int, _Parts] = {}
+        self._parts: dict[int, _PartialOutcomes] = {}
         self._in_callback = False
         self._looked = 0.0
         self._threads = 1
@@ -158,7 +158,7 @@ class ClusterScheduler(Scheduler):
         callback: Callback[Any] | None,
         errback: Errback | None,
     ) -> Handle[Any]:
-        """Make a call, which goes out with the next task; waits while the cluster has enough of them."""
+        """Make a call, which is sent with the next task; waits while the cluster has enough of them."""
         if kwargs or target.required:
             target.check(kwargs)
         args, kwargs = _check_arguments(target.name, args, kwargs)
@@ -183,7 +183,7 @@ class ClusterScheduler(Scheduler):
         target = VERBS[verb]
         target.check(kwargs)
         handle = self._make_handle(verb, bucket, None, callback, errback)
-        parts = self._parts[handle._number] = _Parts()
+        parts = self._parts[handle._number] = _PartialOutcomes()
         try:
             for piece in pieces:
                 parts.left += 1
@@ -269,7 +269,7 @@ class ClusterScheduler(Scheduler):
             self._send()
 
     def _send(self) -> None:
-        """Send what has gathered as one task, when there is room for it."""
+        """Send the calls that have gathered as one task, when there is room for it."""
         if not self._blobs:
             return
         while not self._in_callback and len(self._tasks) >= self._threads * _TASKS_PER_THREAD:
@@ -308,14 +308,14 @@ class ClusterScheduler(Scheduler):
     # Outcomes
 
     def _receive(self, timeout: float | None = None) -> bool:
-        """Take what has come back; waits for one task, at most `timeout` seconds. False where none came."""
+        """Take one finished task, waiting at most `timeout` seconds. False where none came."""
         end = None if timeout is None else monotonic() + timeout
         while True:
             left = _LOOK_INTERVAL if end is None else min(_LOOK_INTERVAL, end - monotonic())
             try:
                 future = self._arrived.get(left > 0, left if left > 0 else None)
             except queue.Empty:
-                self._look()
+                self._check_cluster()
                 if not self._tasks or (end is not None and monotonic() >= end):
                     return False
                 continue
@@ -327,8 +327,8 @@ class ClusterScheduler(Scheduler):
             self._take(task)
             return True
 
-    def _look(self) -> None:
-        """Fail what is under way where the scheduler is lost."""
+    def _check_cluster(self) -> None:
+        """Fail the calls under way where the scheduler is lost."""
         status = getattr(self._client, "status", "running")
         if status not in ("running", "connecting") or (
             status == "connecting" and monotonic() - self._looked > 10 * _LOOK_INTERVAL
@@ -340,7 +340,7 @@ class ClusterScheduler(Scheduler):
             self._count_threads()
 
     def _count_threads(self) -> None:
-        """Learn how many tasks the cluster performs at once."""
+        """Ask for the number of tasks that the cluster performs at once."""
         try:
             self._threads = max(1, sum(self._client.nthreads().values()))
         except Exception as error:
@@ -416,7 +416,7 @@ class ClusterScheduler(Scheduler):
         if parts.complete and not parts.left:
             self._finish_parts(handle, parts)
 
-    def _finish_parts(self, handle: Handle[Any], parts: _Parts) -> None:
+    def _finish_parts(self, handle: Handle[Any], parts: _PartialOutcomes) -> None:
         self._parts.pop(handle._number, None)
         failure = merge_errors(parts.errors) if parts.errors else None
         self._call_back(handle, parts.total, failure)
@@ -445,7 +445,7 @@ class ClusterScheduler(Scheduler):
     def _resolve(
         self, task: _Task, number: int, failure: Exception
     ) -> tuple[Any, Exception | None]:
-        """The outcome of a call whose failure may come of its own earlier success."""
+        """Outcome of a call whose failure may be due to its own earlier success."""
         call: Call = pickle.loads(task.blobs[number])
         if not _is_unsafe(call, failure) or not self._was_repeated(task.key):
             return None, failure
@@ -475,7 +475,7 @@ class ClusterScheduler(Scheduler):
         return None, _unknown(failure, "there is an object that was written since")
 
     def _was_repeated(self, key: str) -> bool:
-        """False where the cluster's scheduler is sure that the task was begun once."""
+        """Return False where the cluster's scheduler is sure that the task was begun once."""
         try:
             count = self._client.run_on_scheduler(_count_starts, key=key)
         except Exception:
@@ -485,7 +485,7 @@ class ClusterScheduler(Scheduler):
     # Waiting
 
     def poll(self) -> None:
-        """Take what has come back, without waiting."""
+        """Take finished tasks, without waiting."""
         if in_forked_child(self.generation) or threading.get_ident() != self._thread:
             return
         if not self._in_callback:
@@ -543,7 +543,7 @@ class ClusterScheduler(Scheduler):
                 self.finish_cancelled(handle)
 
     def cancel_call(self, handle: Handle[Any]) -> bool:
-        """Cancel a call that was not sent yet; others are the workers'."""
+        """Cancel a call that was not sent yet; calls that were sent run on."""
         self.check_owner()
         if handle._state != PENDING:
             return False
@@ -562,7 +562,7 @@ def _no_method(_: Any) -> Any:
 def _check_arguments(
     verb: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
-    """Arguments that can travel; ConfigError for those that are of this process."""
+    """Check that arguments can be sent; ConfigError for those that only this process can use."""
     if kwargs.get("progress") is not None:
         raise ConfigError(f"progress of one {verb} is not sent back from a cluster")
     if verb == "upload":
@@ -590,7 +590,7 @@ def _is_doubtful(failure: Exception) -> bool:
 
 
 def _is_unsafe(call: Call, failure: Exception) -> bool:
-    """True for a call that would fail so if it were made after it had succeeded."""
+    """Return True for a failure that an earlier success of the same call would cause."""
     if call.name == "move":
         return True
     conditional = any(call.kwargs.get(name) for name in ("if_match", "if_none_match"))

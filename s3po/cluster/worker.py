@@ -56,7 +56,7 @@ class Function:
         return partial(self.function, connection)
 
     def check(self, options: Mapping[str, Any]) -> None:
-        """Nothing is known of its arguments."""
+        """Check nothing: the arguments are the function's own."""
 
 
 _lock = threading.Lock()
@@ -181,6 +181,6 @@ def map_prefix(
 
 
 def merge_errors(errors: Iterable[Exception]) -> Exception:
-    """One error of several."""
+    """Merge several errors into one."""
     errors = list(errors)
     return errors[0] if len(errors) == 1 else BatchError(f"{len(errors)} parts failed", errors)

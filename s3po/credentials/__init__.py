@@ -128,8 +128,8 @@ def resolve_provider(
         (
             Environment(profile_name),
             Files(context, profile_name),
-            _Late("container", context),
-            _Late("instance", context, profile_name),
+            _LazySource("container", context),
+            _LazySource("instance", context, profile_name),
         ),
         clock=context.clock,
         now=context.now,
@@ -137,8 +137,8 @@ def resolve_provider(
     )
 
 
-class _Late:
-    """A source whose code is loaded when it is its turn."""
+class _LazySource:
+    """Source whose code is loaded when it is used first."""
 
     __slots__ = ("_arguments", "_name", "_source", "interval")
 
@@ -161,7 +161,7 @@ class _Late:
 
 
 def _sleep(seconds: float) -> None:
-    """Wait, with gevent where this thread has a hub: without one there are no other greenlets."""
+    """Sleep, by gevent where this thread has a hub: without one there are no other greenlets."""
     # Nothing is imported: several threads that import gevent at once can fail.
     find_hub = getattr(sys.modules.get("gevent._hub_local"), "get_hub_if_exists", None)
     if find_hub is None or find_hub() is None:

@@ -1,4 +1,4 @@
-"""Credentials as services, files and programs write them: JSON, times, and errors without secrets."""
+"""Credentials in answers of services, files and programs: JSON, times, and errors without secrets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from s3po.credentials.arguments import flaw
+from s3po.credentials.arguments import describe_flaw
 from s3po.errors import CredentialsError
 from s3po.models import Credentials
 
@@ -54,8 +54,8 @@ def parse_time(value: object) -> datetime | None:
     return time if 1970 <= time.year < 9000 else None
 
 
-def moment(seconds: float) -> datetime | None:
-    """A time in seconds since 1970; None where that is out of all bounds."""
+def to_datetime(seconds: float) -> datetime | None:
+    """Convert seconds since 1970; None where they are out of range."""
     try:
         time = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
     except (OverflowError, ValueError):
@@ -85,7 +85,7 @@ def make_credentials(
             raise CredentialsError(f"{source}: the answer has no {name}")
         if not isinstance(value, str):
             raise CredentialsError(f"{source}: {name} is no text")
-        wrong = flaw(value)
+        wrong = describe_flaw(value)
         if wrong:
             raise CredentialsError(f"{source}: {name} {wrong}")
         values.append(value)
@@ -96,15 +96,15 @@ def make_credentials(
 
 
 def required_time(fields: Mapping[str, Any], name: str, source: str) -> datetime:
-    """A time that must be there. Raises CredentialsError."""
+    """Parse a time that must be present. Raises CredentialsError."""
     time = parse_time(fields.get(name))
     if time is None:
         raise CredentialsError(f"{source}: {name} is {'no time' if name in fields else 'missing'}")
     return time
 
 
-def glimpse(text: str | bytes, secrets: Iterable[str | None] = ()) -> str:
-    """The beginning of somebody else's message in one printable line, without `secrets`."""
+def excerpt(text: str | bytes, secrets: Iterable[str | None] = ()) -> str:
+    """Return the beginning of a foreign message as one printable line, without `secrets`."""
     if isinstance(text, bytes):
         text = text[:20_000].decode("utf-8", "replace")
     # The longest first: one may be the beginning of another.
@@ -116,7 +116,7 @@ def glimpse(text: str | bytes, secrets: Iterable[str | None] = ()) -> str:
 
 
 def secrets_in(value: object) -> list[str]:
-    """The values of an answer in JSON that no message may show."""
+    """Collect the values of a JSON answer that no message may show."""
     if not isinstance(value, Mapping):
         return []
     found: list[str] = []

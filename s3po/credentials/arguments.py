@@ -54,14 +54,14 @@ def _check(name: str, value: object) -> str | None:
         return None
     if not isinstance(value, str):
         raise ConfigError(f"{name} must be str, not {type(value).__name__}")
-    wrong = flaw(value)
+    wrong = describe_flaw(value)
     if wrong:
         raise ConfigError(f"{name} {wrong}")
     return value
 
 
-def flaw(value: str) -> str:
-    """Description of the fault in the text of a key, "" if there is none. It does not hold the text itself."""
+def describe_flaw(value: str) -> str:
+    """Describe the fault in the text of a key, without the text; "" if there is none."""
     if not value:
         return "is empty"
     if value != value.strip():

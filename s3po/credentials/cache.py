@@ -1,4 +1,4 @@
-"""Token files that the AWS tools share: read with suspicion, written whole and for the user alone."""
+"""Token caches that the AWS tools share: read defensively, written atomically, for the user alone."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def read_cache(folder: str, name: str, what: str) -> dict[str, Any] | None:
 
 
 def write_cache(folder: str, name: str, value: Mapping[str, Any]) -> None:
-    """Replace a file at once. A failure to write is ignored: the token is in use already."""
+    """Replace a file atomically. A failure is ignored, for the token is in use already."""
     path = os.path.join(os.path.expanduser(folder), f"{name}.json")
     new = f"{path}.{os.getpid()}.s3po"
     try:

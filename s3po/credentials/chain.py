@@ -1,4 +1,4 @@
-"""The Provider protocol, and the chain that asks one source after the other."""
+"""The Provider protocol, and the chain that tries one source after the other."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Provider(Protocol):
     """Provider of current credentials. Safe to share between greenlets, threads, and forks."""
 
     def get(self) -> Credentials | None:
-        """The credentials to sign with; None signs nothing. Asked for each request, so nearly free.
+        """Return the credentials to sign with; None signs nothing. Called for each request.
 
         Raises CredentialsError where there are none.
         """
         ...
 
     def invalidate(self, credentials: Credentials) -> bool:
-        """Tell that a store refused these as expired; whether the next `get()` may give others.
+        """Note that a store refused these as expired; returns whether `get()` may return others.
 
         Nothing is asked here. The next `get()` asks the source, whatever the time.
         """
@@ -48,7 +48,7 @@ class Provider(Protocol):
 
 
 class Found:
-    """Result of a source, with what it needs to notice a later change."""
+    """Result of a source, with its state for finding later changes."""
 
     __slots__ = ("credentials", "mark")
 
@@ -61,11 +61,11 @@ class Found:
 
 
 class Source(Protocol):
-    """A place where credentials may be. It is asked by one greenlet at a time."""
+    """Place where credentials may be. One greenlet at a time uses it."""
 
     @property
     def interval(self) -> float:
-        """Seconds after which it is asked whether it has changed; infinite where it cannot.
+        """Seconds after which it is checked for changes; infinite where it has none.
 
         Besides, it is asked before the credentials end.
         """
@@ -108,7 +108,7 @@ class Fixed:
 
 
 class Chain:
-    """Asks its sources in order, at the first `get()`, and stays with the first that has some.
+    """Provider that tries its sources in order at the first `get()`, and stays with the first that has credentials.
 
     One greenlet asks. At first all others wait for it; later they go on with what there is, but for
     the last minutes of credentials that end.
@@ -173,7 +173,7 @@ class Chain:
 
     def invalidate(self, credentials: Credentials) -> bool:
         state = self._state
-        if state is None or not _same(state[1].credentials, credentials):
+        if state is None or not _are_equal(state[1].credentials, credentials):
             # There are others by now.
             return True
         if self._clock() < self._force_at:
@@ -200,7 +200,7 @@ class Chain:
         return None
 
     def _join(self) -> None:
-        """Wait for the load that is under way; raise its error."""
+        """Wait for the load of another greenlet; raise its error."""
         flight = self._flight.wait()
         if flight is not None and flight.error:
             raise CredentialsError(flight.error)
@@ -229,7 +229,7 @@ class Chain:
                 raise CredentialsError(trouble) from cause
             if isinstance(found, Found):
                 credentials = found.credentials
-                if self._left(credentials) <= 0:
+                if self._seconds_left(credentials) <= 0:
                     raise CredentialsError(f"{_ended(credentials)}, and the source has no others")
                 self._take(source, found)
                 _log.debug("credentials from %s", credentials.source)
@@ -242,7 +242,7 @@ class Chain:
     def _again(self, source: Source, found: Found) -> Credentials | None:
         """Current or renewed credentials; None where another greenlet is refreshing."""
         old = found.credentials
-        left = self._left(old)
+        left = self._seconds_left(old)
         if left <= 0:
             self._repeat_failure()
         must = self._force or left <= min(MANDATORY, self._advisory / 2)
@@ -265,7 +265,7 @@ class Chain:
         started = self._clock()
         old = found.credentials
         forced = self._force
-        left = self._left(old)
+        left = self._seconds_left(old)
         due = forced or left <= 0 or (left <= self._advisory and started >= self._retry_at)
         trouble = ""
         new: Found | None = None
@@ -276,19 +276,23 @@ class Chain:
         except BaseException:
             self._until = started
             raise
-        if new is not None and new.credentials is not old and self._left(new.credentials) <= 0:
+        if (
+            new is not None
+            and new.credentials is not old
+            and self._seconds_left(new.credentials) <= 0
+        ):
             new, trouble = None, "the source gives credentials that have ended already"
         if forced:
             self._force = False
             self._force_at = self._clock() + _HASTY
         if new is not None:
             self._take(source, new)
-            if not _same(new.credentials, old):
+            if not _are_equal(new.credentials, old):
                 self._trouble = ""
                 _log.info("new credentials from %s", new.credentials.source)
                 return new.credentials
             old = new.credentials
-        if self._left(old) <= 0:
+        if self._seconds_left(old) <= 0:
             message = (
                 f"{_ended(old)}, and there are no others: {trouble or 'the source has none yet'}"
             )
@@ -298,12 +302,12 @@ class Chain:
             _log.warning("the credentials of %s are used on: %s", old.source, trouble)
         self._trouble = trouble
         if due:
-            patient = self._left(old) > MANDATORY + _PATIENT
+            patient = self._seconds_left(old) > MANDATORY + _PATIENT
             self._retry_at = self._clock() + (_PATIENT if patient else _HASTY)
         self._schedule(source, old)
         return old
 
-    def _left(self, credentials: Credentials) -> float:
+    def _seconds_left(self, credentials: Credentials) -> float:
         """Seconds until credentials expire."""
         expires = credentials.expires
         return math.inf if expires is None else expires.timestamp() - self._now()
@@ -311,8 +315,8 @@ class Chain:
     def _take(self, source: Source, found: Found) -> None:
         # The order matters: what `_until` vouches for is there before it does.
         credentials = found.credentials
-        left = self._left(credentials)
-        if self._credentials is None or not _same(credentials, self._credentials):
+        left = self._seconds_left(credentials)
+        if self._credentials is None or not _are_equal(credentials, self._credentials):
             self._advisory = min(ADVISORY, left / 4)
         self._failure = None
         self._state = source, found
@@ -324,7 +328,7 @@ class Chain:
         """Set the time of the next refresh."""
         clock = self._clock()
         wait = source.interval
-        left = self._left(credentials)
+        left = self._seconds_left(credentials)
         if left != math.inf:
             if left > self._advisory:
                 wait = min(wait, left - self._advisory, _LOOK)
@@ -337,7 +341,7 @@ class Chain:
         return f"<Chain {state[1].credentials.source if state else 'not asked yet'}>"
 
 
-def _same(one: Credentials, other: Credentials) -> bool:
+def _are_equal(one: Credentials, other: Credentials) -> bool:
     return one is other or (
         one.access_key == other.access_key
         and one.secret_key == other.secret_key

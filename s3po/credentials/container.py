@@ -1,4 +1,4 @@
-"""Credentials of a container: ECS tasks, EKS Pod Identity, and what speaks their protocol.
+"""Credentials of a container: ECS tasks, EKS Pod Identity, and services with their protocol.
 
 https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
 """
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from s3po.credentials.answers import (
-    glimpse,
+    excerpt,
     make_credentials,
     parse_json,
     required_time,
@@ -92,7 +92,7 @@ class Container:
                 hidden += secrets_in(answer)
             except CredentialsError:
                 pass
-            raise CredentialsError(f"{what} answers {status} {glimpse(content, hidden)}".rstrip())
+            raise CredentialsError(f"{what} answers {status} {excerpt(content, hidden)}".rstrip())
         fields = parse_json(content, f"{what}: its answer")
         return make_credentials(
             fields, _NAMES, source, expires=required_time(fields, "Expiration", what)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from s3po.credentials.answers import parse_time
-from s3po.credentials.arguments import flaw
+from s3po.credentials.arguments import describe_flaw
 from s3po.credentials.chain import Found
 from s3po.errors import CredentialsError
 from s3po.models import Credentials
@@ -74,7 +74,7 @@ def _expiration() -> datetime | None:
 
 def _read(name: str) -> str:
     value = os.environ.get(name, "")
-    wrong = flaw(value) if value else ""
+    wrong = describe_flaw(value) if value else ""
     if wrong:
         raise CredentialsError(f"{name} {wrong}")
     return value

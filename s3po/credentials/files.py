@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from s3po.credentials.arguments import flaw
+from s3po.credentials.arguments import describe_flaw
 from s3po.credentials.chain import Found
 from s3po.credentials.shared import (
     CONFIG,
@@ -43,8 +43,8 @@ _ROLE = "AWS_ROLE_ARN"
 _SESSION = "AWS_ROLE_SESSION_NAME"
 
 
-class _Mark:
-    """State of what was read. The environment is read once, so later checks look at the same files."""
+class _FilesState:
+    """State of the files that were read. The environment is read once, so later checks read the same files."""
 
     __slots__ = ("fingerprints", "locations", "pending", "profile", "static")
 
@@ -65,8 +65,8 @@ class _Mark:
         #: Whether the keys stand in the files themselves.
         self.static = static
 
-    def waiting(self, pending: Fingerprints) -> _Mark:
-        return _Mark(self.profile, self.locations, self.fingerprints, pending)
+    def waiting(self, pending: Fingerprints) -> _FilesState:
+        return _FilesState(self.profile, self.locations, self.fingerprints, pending)
 
 
 class Files:
@@ -93,7 +93,7 @@ class Files:
 
     def renew(self, found: Found, *, due: bool) -> Found | None:
         mark = found.mark
-        assert isinstance(mark, _Mark)
+        assert isinstance(mark, _FilesState)
         if not mark.static or due:
             if not due:
                 return None
@@ -104,13 +104,13 @@ class Files:
         if seen != mark.pending:
             return Found(found.credentials, mark.waiting(seen))
         new = self._read_again(mark)
-        assert isinstance(new.mark, _Mark)
+        assert isinstance(new.mark, _FilesState)
         if new.mark.static and new.mark.fingerprints != seen:
             # It changed between the look and the reading.
             return Found(found.credentials, mark.waiting(new.mark.fingerprints))
         return new
 
-    def _read_again(self, mark: _Mark) -> Found:
+    def _read_again(self, mark: _FilesState) -> Found:
         new = self._read(mark.profile, mark.locations)
         if not isinstance(new, Found):
             raise CredentialsError("; ".join(new))
@@ -126,7 +126,7 @@ class Files:
         )
         name = profile.name
         if profile.asked_by and not profiles.sections(name):
-            where = "; ".join(f"{file.location.shown}: {file.why_not(name)}" for file in files)
+            where = "; ".join(f"{file.location.shown}: {file.reason_for(name)}" for file in files)
             raise CredentialsError(
                 f"there is no profile {name!r}, which {profile.asked_by} names ({where})"
             )
@@ -138,7 +138,7 @@ class Files:
             return profiles.reasons(name)
         fingerprints = tuple(each.fingerprint for each in files)
         return Found(
-            credentials, _Mark(profile, locations, fingerprints, static=profiles.is_static)
+            credentials, _FilesState(profile, locations, fingerprints, static=profiles.is_static)
         )
 
 
@@ -180,7 +180,7 @@ class _Profiles:
         for file in self._files:
             section = file.profile(name)
             if section is None:
-                reasons.append(f"{file.location.shown}: {file.why_not(name)}")
+                reasons.append(f"{file.location.shown}: {file.reason_for(name)}")
                 continue
             half = " (sso_session alone is no role)" if section.values.get("sso_session") else ""
             reasons.append(f"{file.location.shown}: profile {name!r} has no {_ACCESS_KEY}{half}")
@@ -422,12 +422,12 @@ def _place(name: str, file: File) -> str:
 
 
 def _keys(name: str, file: File, section: Section) -> Credentials | None:
-    """The keys of a profile. Both are in one file, or they do not belong together."""
+    """Keys of a profile, both from one file."""
     place = _place(name, file)
     values = section.values
     for key in (_ACCESS_KEY, _SECRET_KEY, *_TOKENS):
         value = values.get(key)
-        wrong = flaw(value) if value else ""
+        wrong = describe_flaw(value) if value else ""
         if wrong:
             raise CredentialsError(f"{place}: {key} {wrong}")
     access_key, secret_key = values.get(_ACCESS_KEY), values.get(_SECRET_KEY)

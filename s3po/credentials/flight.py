@@ -1,4 +1,4 @@
-"""One at a time, between the greenlets of any hub, native threads, and the children of a fork."""
+"""Single flight: one load at a time for the greenlets of any hub, native threads, and children of a fork."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Flight:
         self.heirs = [True]
 
     def is_abandoned(self) -> bool:
-        """True if its greenlet was killed with its thread, or is in the parent of a fork."""
+        """Return True if its greenlet was killed with its thread, or is in the parent of a fork."""
         return self.process != os.getpid() or bool(self.owner.dead)
 
 
 class SingleFlight:
-    """Lets one greenlet do something while others wait for it, or go on without.
+    """Lets one greenlet load while others wait for it, or go on without.
 
     Not a lock: a native one that is held over a switch stops a whole hub, and gevent's belongs to
     one hub. Instead the flight is put into a dict in one step, and those who wait look again and

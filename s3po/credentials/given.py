@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from s3po.credentials.arguments import flaw
+from s3po.credentials.arguments import describe_flaw
 from s3po.credentials.chain import Chain, Fixed, Found, Provider
 from s3po.credentials.context import Context
 from s3po.errors import ConfigError, CredentialsError, S3poError
@@ -15,7 +15,7 @@ from s3po.models import Credentials
 
 
 def provider_of(given: object, context: Context) -> Provider:
-    """A provider of what was given. Raises ConfigError for what cannot be one.
+    """Make the provider of what was given. Raises ConfigError where it cannot be one.
 
     - `Credentials`: they are used as they are; with `expires`, until then.
     - A callable that returns `Credentials`, or an object with access_key, secret_key and token, as
@@ -41,7 +41,7 @@ def provider_of(given: object, context: Context) -> Provider:
     elif callable(getattr(given, "get_credentials", None)):
         source = _Source(_of_session(given), given, interval=5.0)
     elif callable(getattr(given, "get", None)):
-        return _Other(given)
+        return _ForeignProvider(given)
     elif callable(given):
         source = _Source(given, given, interval=math.inf)
     else:
@@ -91,8 +91,8 @@ class _Source:
         return _checked(_guarded(self._ask, self._name), self._name)
 
 
-class _Other:
-    """Adapter of a foreign provider: asked for each request; its failures are CredentialsErrors."""
+class _ForeignProvider:
+    """Adapter of a foreign provider, called for each request; its failures are CredentialsErrors."""
 
     __slots__ = ("_given", "_name")
 
@@ -130,7 +130,7 @@ def _guarded(ask: Callable[[], Any], name: str) -> Any:
 
 
 def _checked(given: Any, name: str) -> Credentials:
-    """Credentials of what a callable returned. Raises CredentialsError, which shows no value."""
+    """Check and convert the result of a callable. Raises CredentialsError, which shows no value."""
     if given is None:
         raise CredentialsError(f"{name} gives no credentials")
     try:
@@ -144,7 +144,7 @@ def _checked(given: Any, name: str) -> Credentials:
             continue
         if not isinstance(value, str):
             raise CredentialsError(f"{name}: {field} is no str")
-        wrong = flaw(value) if value or field != "token" else ""
+        wrong = describe_flaw(value) if value or field != "token" else ""
         if wrong:
             raise CredentialsError(f"{name}: {field} {wrong}")
     expires = getattr(given, "expires", None)

@@ -14,12 +14,12 @@ from urllib.parse import quote, urlsplit
 
 from s3po import log
 from s3po.credentials.answers import (
-    glimpse,
+    excerpt,
     make_credentials,
-    moment,
     parse_json,
     required_time,
     secrets_in,
+    to_datetime,
 )
 from s3po.credentials.chain import Found
 from s3po.credentials.context import Context, NoAnswer
@@ -96,7 +96,7 @@ class Instance:
         fields = parse_json(content, f"{what}: its answer")
         code = fields.get("Code")
         if code not in (None, "Success"):
-            said = glimpse(f"{code} {fields.get('Message', '')}", secrets_in(fields))
+            said = excerpt(f"{code} {fields.get('Message', '')}", secrets_in(fields))
             raise CredentialsError(f"{what}: {said}")
         expires = self._extended(required_time(fields, "Expiration", what))
         source = f"role {role} of the instance"
@@ -178,7 +178,7 @@ class Instance:
             " and new ones are asked for within %.0f minutes",
             wait / 60,
         )
-        return moment(now + wait) or expires
+        return to_datetime(now + wait) or expires
 
     def __repr__(self) -> str:
         return "<Instance>"

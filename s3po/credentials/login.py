@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from s3po.credentials.answers import (
-    glimpse,
+    excerpt,
     make_credentials,
-    moment,
     parse_json,
     required_time,
     secrets_in,
+    to_datetime,
 )
 from s3po.credentials.cache import read_cache, write_cache
 from s3po.credentials.context import Context
@@ -111,11 +111,11 @@ def _refresh(
         code = str(answer.get("error", ""))
         if code in ("TOKEN_EXPIRED", "USER_CREDENTIALS_CHANGED"):
             raise CredentialsError(f"{source}: the session has ended; {again}")
-        said = glimpse(f"{code} {answer.get('message', '')}", [*hidden, *secrets_in(answer)])
+        said = excerpt(f"{code} {answer.get('message', '')}", [*hidden, *secrets_in(answer)])
         raise CredentialsError(f"{source} answers {status} {said}".rstrip())
     answer = parse_json(content, f"{source}: its answer")
     fresh, seconds = answer.get("accessToken"), answer.get("expiresIn")
-    expires = moment(context.now() + seconds) if isinstance(seconds, int) else None
+    expires = to_datetime(context.now() + seconds) if isinstance(seconds, int) else None
     if not isinstance(fresh, dict) or expires is None or not _text(answer, "refreshToken"):
         raise CredentialsError(f"{source}: the answer has no credentials")
     kept = {

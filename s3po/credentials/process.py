@@ -13,7 +13,7 @@ import sys
 from typing import Any
 
 from s3po.credentials.answers import (
-    glimpse,
+    excerpt,
     make_credentials,
     parse_json,
     required_time,
@@ -47,7 +47,7 @@ def run_process(command: str, source: str, *, timeout: float = TIMEOUT) -> Crede
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise CredentialsError(f"{what} cannot be run: {reason}") from None
     if status != 0:
-        said = glimpse(err, _secrets(out))
+        said = excerpt(err, _secrets(out))
         raise CredentialsError(f"{what} ended with {status}" + (f": {said}" if said else ""))
     fields = parse_json(out, f"{what}: its output")
     version = fields.get("Version")

@@ -97,7 +97,7 @@ class Reader:
             or (profile_name is None and not needs_profile)
         ):
             where = "; ".join(
-                f"{file.location.shown}: {file.why_not(profile.name)}" for file in (keys, config)
+                f"{file.location.shown}: {file.reason_for(profile.name)}" for file in (keys, config)
             )
             raise ConfigError(
                 f"there is no profile {profile.name!r}, which {profile.asked_by} names ({where})"

@@ -33,7 +33,7 @@ class Profile:
 
 
 def profile_of(profile_name: str | None) -> Profile:
-    """The profile that is meant: the argument, AWS_PROFILE, AWS_DEFAULT_PROFILE, or `default`."""
+    """Name of the profile in use: the argument, AWS_PROFILE, AWS_DEFAULT_PROFILE, or `default`."""
     if profile_name is not None:
         return Profile(profile_name, "profile_name")
     for variable in PROFILES:
@@ -44,7 +44,7 @@ def profile_of(profile_name: str | None) -> Profile:
 
 
 class Location:
-    """Path of a shared file, and what named it."""
+    """Path of a shared file, and the setting that named it."""
 
     __slots__ = ("is_config", "named", "path", "shown")
 
@@ -108,8 +108,8 @@ class File:
     def profile(self, name: str) -> Section | None:
         return self.sections.get(f"profile {name}")
 
-    def why_not(self, name: str) -> str:
-        """Reason that the profile is not in it."""
+    def reason_for(self, name: str) -> str:
+        """Reason that it has no such profile."""
         if self.absent:
             return self.absent
         if self.location.is_config and name in self.sections:

@@ -16,14 +16,14 @@ from urllib.parse import urlencode
 
 from s3po import log
 from s3po.credentials.answers import (
-    glimpse,
+    excerpt,
     make_credentials,
-    moment,
     parse_json,
     parse_time,
     secrets_in,
+    to_datetime,
 )
-from s3po.credentials.arguments import flaw
+from s3po.credentials.arguments import describe_flaw
 from s3po.credentials.cache import read_cache, write_cache
 from s3po.credentials.context import Context
 from s3po.credentials.hosts import endpoint
@@ -95,7 +95,9 @@ def sso_credentials(
         raise CredentialsError(f"{source}: the answer has no roleCredentials")
     expiration = answer.get("expiration")
     expires = (
-        moment(expiration / 1000) if isinstance(expiration, int) and 0 < expiration < 1e15 else None
+        to_datetime(expiration / 1000)
+        if isinstance(expiration, int) and 0 < expiration < 1e15
+        else None
     )
     if expires is None:
         raise CredentialsError(f"{source}: expiration is no time")
@@ -108,7 +110,7 @@ def _reason(content: bytes, secrets: list[str]) -> str:
     except CredentialsError:
         return ""
     said = answer.get("message") or answer.get("error_description") or answer.get("error") or ""
-    return glimpse(str(said), [*secrets, *secrets_in(answer)])
+    return excerpt(str(said), [*secrets, *secrets_in(answer)])
 
 
 def _token(
@@ -147,7 +149,7 @@ def _token(
 def _expiry(token: Mapping[str, Any], source: str, again: str) -> datetime:
     value = token.get("accessToken")
     expires = parse_time(token.get("expiresAt"))
-    if not isinstance(value, str) or flaw(value) or expires is None:
+    if not isinstance(value, str) or describe_flaw(value) or expires is None:
         raise CredentialsError(f"{source}: the token's file has no token and time in it; {again}")
     return expires
 
@@ -194,8 +196,8 @@ def _refresh(
         _log.warning("the token is not refreshed: %s", error.message)
         return None
     access, seconds = answer.get("accessToken"), answer.get("expiresIn")
-    expires = moment(context.now() + seconds) if isinstance(seconds, int) else None
-    if not isinstance(access, str) or flaw(access) or expires is None:
+    expires = to_datetime(context.now() + seconds) if isinstance(seconds, int) else None
+    if not isinstance(access, str) or describe_flaw(access) or expires is None:
         _log.warning("%s: CreateToken gives no token", source)
         return None
     new = {

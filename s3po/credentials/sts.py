@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode, urlsplit
 
 from s3po import xml
-from s3po.credentials.answers import glimpse, make_credentials, required_time
+from s3po.credentials.answers import excerpt, make_credentials, required_time
 from s3po.credentials.context import Context
 from s3po.credentials.hosts import sts_endpoint
 from s3po.credentials.settings import Reader
@@ -96,4 +96,4 @@ def _reason(content: bytes, secrets: Sequence[str]) -> str:
         return ""
     error = root.find("Error") or root
     code, message = error.findtext("Code"), error.findtext("Message")
-    return glimpse(f'{code} "{message}"', secrets) if code else ""
+    return excerpt(f'{code} "{message}"', secrets) if code else ""

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def in_thread(run: Callable[[], T]) -> T:
-    """The result of `run`, while the hub goes on."""
+    """Return the result of `run` in a native thread, while the hub goes on."""
     import subprocess
 
     if subprocess.Popen.__module__.startswith("gevent"):
@@ -23,7 +23,7 @@ def in_thread(run: Callable[[], T]) -> T:
 
 
 def terminal_prompt() -> Callable[[str], str] | None:
-    """Asks for a code on the terminal; None where there is none."""
+    """Prompt for a code on the terminal; None where there is none."""
     try:
         if not sys.stdin.isatty():
             return None

@@ -1,4 +1,4 @@
-"""The choices that an Endpoint is made of, checked against each other."""
+"""The settings of an Endpoint, checked against each other."""
 
 from __future__ import annotations
 

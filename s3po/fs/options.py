@@ -195,7 +195,10 @@ def _read_config(
 
 
 def _read_retries(retries: Mapping[str, Any]) -> dict[str, Any]:
-    """https://boto3.amazonaws.com/v1/documentation/api/latest/guide/retries.html"""
+    """Read botocore's `retries`.
+
+    https://boto3.amazonaws.com/v1/documentation/api/latest/guide/retries.html
+    """
     values: dict[str, Any] = {}
     for name, value in retries.items():
         if name == "total_max_attempts":
@@ -264,7 +267,7 @@ class Exclusive:
 
 
 def progress_of(callback: Any) -> Callable[[int], object] | None:
-    """A Connection's `progress` for a callback of fsspec; None where nobody looks."""
+    """Make a Connection's `progress` of a callback of fsspec; None for one that does nothing."""
     if isinstance(callback, NoOpCallback):
         return None
     progress: Callable[[int], object] = callback.relative_update

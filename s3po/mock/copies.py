@@ -70,7 +70,7 @@ def copy_source(request: Request) -> tuple[Bucket, Version, bool]:
 
 
 def _directive(request: Request, name: str) -> bool:
-    """True if a directive says REPLACE."""
+    """Return True if a directive says REPLACE."""
     value = request.headers.get(name, "COPY")
     if value not in ("COPY", "REPLACE"):
         raise S3Failure(

@@ -254,7 +254,7 @@ def check_part(headers: Mapping[str, str], version: Version) -> None:
 
 
 def concerns_read(headers: Mapping[str, str], version: Version) -> bool:
-    """True if a read has headers about encryption, or must have some."""
+    """Return True if a read has headers about encryption, or must have some."""
     return (
         _CUSTOMER + "key-MD5" in version.encryption
         or SSE in headers

@@ -110,7 +110,7 @@ def check_policy(request: Request, fields: dict[str, str], size: int) -> None:
     try:
         text = base64.b64decode(fields["policy"], validate=False)
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _invalid("Invalid JSON.") from None
     if not isinstance(document, dict):
         raise _invalid("Invalid JSON.")

@@ -120,7 +120,7 @@ def _texts(value: Any, wrong: S3Failure) -> list[str]:
     return texts
 
 
-def _either(node: dict[str, Any], name: str) -> tuple[Any, bool]:
+def _find_either(node: dict[str, Any], name: str) -> tuple[Any, bool]:
     """The value of an element or of its Not form, and which of the two it was."""
     negated = f"Not{name}" in node
     if negated and name in node:
@@ -147,13 +147,13 @@ def _statement(
         raise syntax()
     if effect not in ("Allow", "Deny"):
         raise malformed(f"Invalid effect: {effect}")
-    value, not_principals = _either(node, "Principal")
+    value, not_principals = _find_either(node, "Principal")
     principals = _principals(value, knows)
     if not_principals and effect == "Allow":
         raise malformed("Allow with NotPrincipal is not allowed")
-    value, not_actions = _either(node, "Action")
+    value, not_actions = _find_either(node, "Action")
     actions = tuple(_action(each) for each in _texts(value, malformed("Policy has invalid action")))
-    value, not_resources = _either(node, "Resource")
+    value, not_resources = _find_either(node, "Resource")
     wrong = malformed("Policy has invalid resource")
     resources = [_resource(each, bucket) for each in _texts(value, wrong)]
     # A key need not apply to all that a wildcard stands for.
@@ -294,7 +294,7 @@ def evaluate(
     key: str | None,
     version: Version | None,
 ) -> bool | None:
-    """False where a statement denies, True where one allows and none denies, None where all are silent."""
+    """Return False where a statement denies, True where one allows and none denies, None where all are silent."""
     context = PolicyContext(request, bucket, action, key, version)
     arn = _prefix(bucket) + bucket.name + (f"/{key}" if key is not None else "")
     allowed = None

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from typing import overload
 
-from s3po.messages import is_secret
+from s3po.log import is_secret
 from s3po.mock.faults import check_operation
 from s3po.mock.request import Request
 from s3po.mock.store import native_lock

@@ -18,7 +18,7 @@ _DAY = 86_400
 
 
 def is_archived(version: Version, now: float) -> bool:
-    """True where an object cannot be read: it is in an archive, and no copy of it is there."""
+    """Return True where an object cannot be read: it is in an archive, and no copy of it is there."""
     return version.storage_class in _ARCHIVES and not (
         version.restored_until is not None and now < version.restored_until
     )

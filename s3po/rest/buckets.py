@@ -1,4 +1,4 @@
-"""Buckets, and what is in them."""
+"""Operations on buckets, and listings."""
 
 from __future__ import annotations
 
@@ -466,7 +466,7 @@ class BucketOperations(Sender):
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
         """
         check_bucket(bucket)
-        visited = _Round()
+        visited = _LoopDetector()
         while True:
             query = [("versions", None), *self._list_encoding()]
             _add_listing(query, prefix, delimiter, max_keys)
@@ -528,7 +528,7 @@ class BucketOperations(Sender):
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
         """
         token: str | None = None
-        visited = _Round()
+        visited = _LoopDetector()
         while True:
             page = self.list_objects_v2(
                 bucket,
@@ -580,7 +580,7 @@ class BucketOperations(Sender):
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html
         """
         marker = start_after
-        visited = _Round()
+        visited = _LoopDetector()
         while True:
             page = self.list_objects(
                 bucket,
@@ -597,8 +597,8 @@ class BucketOperations(Sender):
             visited.check(marker, "list_objects", bucket)
 
 
-class _Round:
-    """Notices a listing that goes round, with two tokens in memory (Brent's way)."""
+class _LoopDetector:
+    """Detects a listing whose pages repeat, with two tokens in memory (Brent's algorithm)."""
 
     __slots__ = ("_count", "_last", "_limit", "_saved")
 

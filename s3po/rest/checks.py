@@ -223,7 +223,7 @@ _UNKNOWN_REQUEST_CODES = frozenset(
 
 
 def is_unknown_request(error: S3Error, known: bool | None = None) -> bool:
-    """True where a store may not know the operation at all; a 400 says so of one that is `known` never."""
+    """Return True where a store may not know the operation at all; a 400 counts only unless it is `known`."""
     return error.status in (501, 405) or (
         not known and error.status == 400 and error.code in _UNKNOWN_REQUEST_CODES
     )

@@ -490,9 +490,9 @@ class Client(
                     "host": origin.host_header,
                     "user-agent": self._agent,
                     "accept-encoding": "identity",
+                    **request.headers,
                 }
             )
-            headers.update(request.headers)
             body = request.body
             if body is not None and learned.digests and request.bucket in learned.digests:
                 add_digest(headers, request)
@@ -651,7 +651,7 @@ class Client(
 
 
 class _NoSession(Exception):
-    """The failure of opening the session that a request to a directory bucket is signed with."""
+    """Failure to open the session that signs requests to a directory bucket."""
 
     def __init__(self, error: S3poError) -> None:
         super().__init__()
@@ -659,5 +659,5 @@ class _NoSession(Exception):
 
 
 def _is_late(error: S3poError, now: float, deadline: float) -> bool:
-    """True if an attempt ended because the deadline had shortened its timeouts."""
+    """Return True if an attempt ended because the deadline had shortened its timeouts."""
     return isinstance(error, TransportTimeout) and now >= deadline - 0.05

@@ -39,7 +39,7 @@ from s3po.models import (
     unquote_etag,
 )
 from s3po.transport.messages import Response
-from s3po.xml import Node, can_carry, document, element, glimpse, is_plain, parse
+from s3po.xml import Node, can_carry, document, element, excerpt, is_plain, parse
 
 __all__ = ["xml_can_carry"]
 
@@ -87,7 +87,7 @@ def parse_error(response: Response, request: Request) -> S3Error:
             found = _error_of(root)
             if found is None:
                 raise MalformedResponse(
-                    f"<{root.name[:40]}> where <Error> was due: {glimpse(response.content)}"
+                    f"<{root.name[:40]}> where <Error> was due: {excerpt(response.content)}"
                 )
             return _error(found, response, request)
         except MalformedResponse as malformed:
@@ -171,7 +171,7 @@ def parse_result(response: Response, due: str, *marks: str) -> Node:
         root.name.lower() == "html" or not any(root.find(mark) is not None for mark in marks)
     ):
         raise MalformedResponse(
-            f"<{root.name[:40]}> where <{due}> was due: {glimpse(response.content or b'')}"
+            f"<{root.name[:40]}> where <{due}> was due: {excerpt(response.content or b'')}"
         )
     return root
 
@@ -283,7 +283,10 @@ def build_create_bucket(region: str | None) -> bytes:
 
 
 def build_create_directory_bucket(bucket: str) -> bytes:
-    """For the zone that the bucket's name ends with, an Availability Zone or a Local Zone."""
+    """Build the document for a directory bucket, in the zone that its name ends with.
+
+    It may be an Availability Zone or a Local Zone.
+    """
     zone = bucket.split("--")[-2]
     is_local = zone.count("-") > 1
     redundancy = "SingleLocalZone" if is_local else "SingleAvailabilityZone"
@@ -524,7 +527,7 @@ def _version_order(version: ObjectVersionInfo) -> tuple[str, bool, float]:
 
 
 def _is_url_encoded(root: Node, encoded: bool | None = None) -> bool:
-    """True if names are percent-encoded: as is known of the store, else as the answer says."""
+    """Return True if names are percent-encoded: as is known of the store, else as the answer says."""
     return root.findtext("EncodingType") == "url" if encoded is None else encoded
 
 
@@ -557,7 +560,7 @@ def last_name(page: ListObjectsResult) -> str:
 
 
 def _is_truncated(root: Node, *following: str) -> bool:
-    """True if there is a next page: by IsTruncated, or without it by the marker of a next page."""
+    """Return True if there is a next page: by IsTruncated, or without it by the marker of a next page."""
     said = root.findtext("IsTruncated").strip().lower()
     if said in ("true", "false"):
         return said == "true"
@@ -788,7 +791,7 @@ def parse_upload_part_copy(response: Response, part_number: int, size: int) -> P
 
 
 def _part_checksums(part: Node) -> dict[str, str] | None:
-    """By algorithm in lower case, those that a store tells of a part."""
+    """Checksums of a part, by algorithm in lower case."""
     found = {}
     for algorithm in ALGORITHMS:
         value = part.findtext(f"Checksum{algorithm.upper()}")

@@ -97,7 +97,7 @@ def correct(
     now: float,
     provider: Provider,
 ) -> bool:
-    """Learn from an answer that says what was wrong; each kind of mistake once per request.
+    """Learn from an answer that names the mistake; each kind of mistake once per request.
 
     `used` is the region that the attempt was signed for, `corrected` the kinds that were learned from
     before, `now` the time of our clock. Returns whether the request may be sent again at once.
@@ -121,7 +121,7 @@ def correct(
 
 
 def _correct_clock(learned: Learned, error: S3Error, request: Request, now: float) -> bool:
-    """Keep how far the store's clock is ahead of ours."""
+    """Store the difference between the store's clock and the local one."""
     if error.code not in _CLOCK_CODES and not (error.status == 403 and request.method == "HEAD"):
         return False
     date = parse_http_date(error.headers.get("date", ""))
@@ -136,7 +136,7 @@ def _correct_clock(learned: Learned, error: S3Error, request: Request, now: floa
 
 
 def _correct_credentials(error: S3Error, request: Request, provider: Provider) -> bool:
-    """Have the provider fetch new credentials, where it can."""
+    """Make the provider fetch new credentials, where it can."""
     if error.code not in _EXPIRED_CODES:
         return False
     invalidate = getattr(provider, "invalidate", None)
@@ -172,7 +172,7 @@ def _correct_region(learned: Learned, error: S3Error, request: Request, used: st
 
 
 def _named_region(error: S3Error) -> str | None:
-    """The region that an answer names: in a header, a field, the host that it points to, or its message."""
+    """Find the region in an answer: in a header, a field, the host of a redirect, or its message."""
     region = error.headers.get("x-amz-bucket-region") or error.fields.get("Region")
     if not region:
         for place in (error.headers.get("location", ""), error.fields.get("Endpoint", "")):

@@ -507,7 +507,7 @@ def _part_query(upload_id: str, part_number: int) -> Query:
 
 
 def _in_order(parts: Sequence[PartInfo]) -> list[PartInfo]:
-    """By number, and each of them once, as S3 demands."""
+    """Sort the parts by number, each of them once, as S3 demands."""
     if not 1 <= len(parts) <= MAX_PARTS:
         raise ConfigError(f"an upload has 1 to {MAX_PARTS} parts, not {len(parts)}")
     seen = set()

@@ -513,12 +513,12 @@ class ObjectOperations(Sender):
 
 
 def deletes_singly(client: Sender) -> bool:
-    """True where the store is known to have no DeleteObjects."""
+    """Return True where the store is known to have no DeleteObjects."""
     return client._learned.deletes_singly or client.endpoint.provider.delete_objects is False
 
 
 def lacks_delete_objects(client: Sender, error: S3poError) -> bool:
-    """True where an error may say that the store has no DeleteObjects."""
+    """Return True where an error may say that the store has no DeleteObjects."""
     return isinstance(error, S3Error) and is_unknown_request(
         error, client.endpoint.provider.delete_objects
     )

@@ -1,4 +1,4 @@
-"""The client of a Connection whose `Config.on_request` looks on."""
+"""The client of a Connection with `Config.on_request`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BYTES = (bytes, bytearray, memoryview)
 
 
 class ObservedClient(Client):
-    """A client that tells `Config.on_request` of each attempt."""
+    """Client that reports each attempt to `Config.on_request`."""
 
     __slots__ = ("_attempts",)
 

@@ -1,4 +1,4 @@
-"""The one way of all operations of the table in `shapes`: from dict to request, from answer to dict."""
+"""All operations of the table in `shapes`: from dict to request, from answer to dict."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _member = re.compile(
 
 @cache
 def members(text: str) -> dict[str, Member]:
-    """The members that a text of the table names."""
+    """Parse the members of a text of the table."""
     found = {}
     for word in text.split():
         if word[0] == "+":

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Gate(Protocol):
-    """Bounds how many exchanges are under way: a batch's `CallLimiter`, or a gevent Semaphore."""
+    """Limit of the requests in flight: a batch's `CallLimiter`, or a gevent Semaphore."""
 
     def acquire(self) -> object: ...
 

@@ -1,4 +1,4 @@
-"""Bodies on their way: an answer's, which is counted as it is read, and a request's, which is sent again."""
+"""Bodies in transit: an answer's, counted as it is read, and a request's, rewound for a retry."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BYTES = (bytes, bytearray, memoryview)
 
 
 class CountedStream(RawBody):
-    """A body on the wire: its bytes are counted as they are read, its place held until it closes."""
+    """Body of an answer whose bytes are counted as they are read, and whose slot is held until it closes."""
 
     __slots__ = ("_limiter", "_request", "_stats", "_stream")
 
@@ -60,7 +60,7 @@ class CountedStream(RawBody):
 
 
 def rewind(request: Request) -> str:
-    """Make the body ready for another attempt; says why where it cannot be."""
+    """Rewind the body for another attempt; returns the reason where it cannot be."""
     body = request.body
     if body is None or isinstance(body, _BYTES):
         return ""

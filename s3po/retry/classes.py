@@ -1,4 +1,4 @@
-"""The class of a failure, by its error code first and by its status where the code is not known."""
+"""Classes of failures, by the error code or, where that is not known, by the status."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _UPLOADS = frozenset({"put_object", "upload_part"})
 
 
 def is_throttling(error: S3poError) -> bool:
-    """True if the store asks for fewer requests."""
+    """Return True if the store asks for fewer requests."""
     if not isinstance(error, S3Error):
         return False
     if error.code in THROTTLING_CODES:
@@ -57,7 +57,7 @@ def is_throttling(error: S3poError) -> bool:
 
 
 def is_transient(error: S3poError, request: Request | None = None) -> bool:
-    """True if the same request may succeed when it is sent again."""
+    """Return True if the same request may succeed when it is sent again."""
     if isinstance(error, S3Error):
         return (
             error.code in TRANSIENT_CODES
@@ -80,12 +80,12 @@ def is_transient(error: S3poError, request: Request | None = None) -> bool:
 
 
 def is_unreachable(error: S3poError) -> bool:
-    """True if no byte of the request was sent: there was no connection to send it on."""
+    """Return True if no byte of the request was sent: there was no connection to send it on."""
     return isinstance(error, TransportError) and not error.request_sent and not error.permanent
 
 
 def is_outcome_unknown(error: S3poError, request: Request | None = None) -> bool:
-    """True if the store may have performed the request all the same, or may be doing so now."""
+    """Return True if the store may have performed the request, or may be doing so now."""
     if isinstance(error, TransportError):
         return error.request_sent
     if isinstance(error, S3Error):

@@ -69,15 +69,15 @@ class RetryPolicy:
         self._counter: Counter | None = None
 
     def start(self, patience: float | None = None) -> Retries:
-        """The state of one request's attempts; `patience` as `Client.bind` has it."""
+        """Begin the attempts of one request; `patience` as `Client.bind` has it."""
         return Retries(self, patience)
 
     def backoff(self, deadline: float | None = None) -> Backoff:
-        """Delays for something else that is tried again: a body that breaks, an outcome that is asked for."""
+        """Delays for retries of more than one request: a body that breaks, an outcome that is looked for."""
         return Backoff(self, deadline)
 
     def counter(self) -> Counter:
-        """A new count. urllib3 need not be imported, nor a Retry built, on success."""
+        """Make a counter. On success urllib3's Retry is neither imported nor built."""
         if self._counter is None:
             from s3po.retry.counter import Counter
 
@@ -91,12 +91,12 @@ class RetryPolicy:
         return self._counter
 
     def jitter(self, bound: float) -> float:
-        """A delay between 0 and its bound."""
+        """Draw a delay between 0 and its bound."""
         return self.random() * bound
 
 
 class Backoff:
-    """Delays that grow: each is random under a bound that doubles, from `retry_base` up to `retry_max`."""
+    """Growing delays: each is random up to a bound that doubles, from `retry_base` to `retry_max`."""
 
     __slots__ = ("_deadline", "_policy", "count")
 
@@ -108,7 +108,7 @@ class Backoff:
         self.count = 0
 
     def reset(self) -> None:
-        """Begin anew with short delays: there was progress."""
+        """Start again with short delays, after progress."""
         self.count = 0
 
     def delay(self) -> float:
@@ -188,9 +188,9 @@ class Retries:
         if is_unreachable(error):
             return self._reconnect(request)
         self._unreachable = 0
-        return self._again(error, throttled)
+        return self._plan_retry(error, throttled)
 
-    def _again(self, error: S3poError, throttled: bool) -> float | None:
+    def _plan_retry(self, error: S3poError, throttled: bool) -> float | None:
         from s3po.retry.counter import MaxRetryError
 
         policy = self._policy
@@ -213,7 +213,7 @@ class Retries:
         return _raise_to_asked(delay, error, counter)
 
     def _reconnect(self, request: Request) -> float | None:
-        """Seconds before the next try to connect. These tries cost no quota: nothing was asked of the store."""
+        """Seconds before the next attempt to connect, which costs no quota, for the store was not reached."""
         policy = self._policy
         config = policy.config
         now = policy.clock()
@@ -247,7 +247,7 @@ class Retries:
 
 
 def _raise_to_asked(delay: float, error: S3poError, counter: Counter) -> float:
-    """The delay, or what the store asked for: `x-amz-retry-after` (milliseconds) or Retry-After."""
+    """Raise the delay to that of `x-amz-retry-after` (milliseconds) or Retry-After."""
     if not isinstance(error, S3Error):
         return delay
     headers = error.headers

@@ -47,7 +47,7 @@ UNSIGNED_HEADERS = frozenset(SIGNED_HEADERS_BLACKLIST) | {
 
 
 class SigningKey:
-    """The derived key of one day, region and service, and the texts that name it in signatures.
+    """Derived key of one day, region and service, and the texts that name it in signatures.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
     """
@@ -220,7 +220,7 @@ class S3HeaderAuth(HeaderAuth, S3SigV4Auth):  # type: ignore[misc]
 
 
 class S3QueryAuth(LeanAuth, S3SigV4QueryAuth):  # type: ignore[misc]
-    """Signs in the query of a URL, for whoever gets that URL."""
+    """Signer in the query of a URL (presigning)."""
 
     def presign(
         self, method: str, url: str, headers: Mapping[str, str], expires: int, timestamp: str

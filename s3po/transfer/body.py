@@ -1,4 +1,4 @@
-"""The bytes of one version of an object, by as many answers as it takes."""
+"""The bytes of one version of an object, read by as many requests as needed."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def get_first(
 
 
 def _is_transformed(found: GetObjectResult) -> bool:
-    """True where the answer's bytes are not those that are stored."""
+    """Return True where the answer's bytes are not those that are stored."""
     headers = found.headers
     # https://www.rfc-editor.org/rfc/rfc7234#section-5.5.6
     if headers.get("warning", "").lstrip().startswith("214"):
@@ -144,7 +144,7 @@ def _absolute(wanted: Range, size: int) -> tuple[int, int]:
 
 
 class PinnedObject:
-    """One version of an object, as the first answer named it: all further answers must be of the same."""
+    """One version of an object, that of the first answer; all further answers must be of the same."""
 
     __slots__ = (
         "_last_modified",
@@ -218,7 +218,7 @@ class PinnedObject:
         return body
 
     def open(self, start: int, stop: int) -> tuple[ObjectBody, int]:
-        """The answer to a range, and where it ends. TransferError where it is not that range of the same object."""
+        """Request a range; returns the answer and its end. TransferError where it is not of this object."""
         try:
             found = self.client.get_object(
                 self.bucket,
@@ -283,7 +283,7 @@ class PinnedObject:
 
 
 class ResumableBody:
-    """An object's bytes from `position` on, in order. Where an answer's body breaks, the rest is asked for."""
+    """Bytes of an object from `position` on, in order; after a break the rest is requested."""
 
     __slots__ = (
         "_backoff",
@@ -312,11 +312,11 @@ class ResumableBody:
 
     @property
     def is_open(self) -> bool:
-        """True where an answer is at hand that has more to give."""
+        """True where an answer has more bytes to give."""
         return self._response is not None
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill `buffer` as far as one read goes: one byte at least. TransferError where no more is to be had."""
+        """Read at least one byte into `buffer`; TransferError where the rest cannot be had."""
         while True:
             response = self._response
             try:
@@ -342,7 +342,7 @@ class ResumableBody:
             return count
 
     def _pause(self, error: TransportError) -> None:
-        """Wait before the rest is asked for; TransferError where there is no sense in that."""
+        """Wait before the rest is requested; TransferError where that is useless."""
         source = self._object
         if not source.etag:
             raise source.error(
@@ -359,7 +359,7 @@ class ResumableBody:
         self._backoff.wait()
 
     def close(self) -> None:
-        """Give the connection back where the answer was read to its end, else drop it."""
+        """Return the connection to its pool where the answer was read to its end, else close it."""
         response, self._response = self._response, None
         if response is not None:
             response.close()

@@ -1,4 +1,4 @@
-"""Copies: by the store itself, in one request or in parts; or through us, where it cannot."""
+"""Copies: by the store itself, in one request or in parts; or through this process where it cannot."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def copy(
 
 
 class _Copy:
-    """One copy on its way."""
+    """One copy under way."""
 
     __slots__ = (
         "_bucket",
@@ -263,7 +263,7 @@ class _Copy:
     def _copy_parts(
         self, head: HeadObjectResult, size: int, progress: Progress | None, part_size: int
     ) -> CopyObjectResult:
-        """By the store, or through us where it has no UploadPartCopy."""
+        """Copy in parts: by the store, or through this process where it has no UploadPartCopy."""
         client = self._client
         known = client.endpoint.provider.upload_part_copy
         if known is False or client._learned.copies_no_parts:

@@ -1,4 +1,4 @@
-"""Many deletes as few requests; deletes that are taken back."""
+"""Deletion of many keys in few requests, and its reversal by versions."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def _newest(
 
 
 def _check(item: Key) -> bool:
-    """True if a key can go with others, in XML; ConfigError where it is none."""
+    """Return True if a key can go with others, in XML; ConfigError where it is none."""
     if isinstance(item, str):
         return xml_can_carry(check_key(item))
     return xml_can_carry(check_version(item)[0])
@@ -201,7 +201,7 @@ class _Deletion:
         return True
 
     def _send(self, function: Callable[[Client], _T]) -> _T:
-        """A request that tries to reach the endpoint as those of transfers do once one was answered.
+        """Send a request that retries to connect as transfers do, once one was answered.
 
         An outage is no wrong address then, also for those that were under way before.
         """
@@ -226,7 +226,7 @@ class _Deletion:
     def _delete_singly(
         self, places: list[int], group: list[Key], refusal: S3poError | None
     ) -> None:
-        """Keys by a request each, where the store knows none for all, or answered `refusal` to it."""
+        """Delete keys by a request each, where the store has no DeleteObjects or refused it."""
         before = len(self._failures)
         width = max(1, self._client.config.max_concurrency // self._groups)
         with TaskGroup(width) as tasks:
@@ -244,7 +244,7 @@ class _Deletion:
     def _fail_all(self, places: list[int], group: list[Key], error: S3poError) -> None:
         # Each key failed, and each is named.
         self._failures += [
-            (place, _same(error, item)) for place, item in zip(places, group, strict=True)
+            (place, _error_of_key(error, item)) for place, item in zip(places, group, strict=True)
         ]
 
     def _delete_group(self, places: list[int], group: list[Key]) -> None:
@@ -281,7 +281,7 @@ class _Deletion:
             raise error from error.failures[0]
 
     def note_failures(self, other: Exception, count: int) -> None:
-        """Tell of them beside another trouble."""
+        """Add the failures to another error as a note."""
         error = self._error(count)
         if error is not None:
             other.add_note(str(error))
@@ -304,8 +304,8 @@ def _error(failure: DeleteFailureInfo, bucket: str) -> S3Error:
     return error.add_context(operation="delete_many", bucket=bucket, key=failure.key)
 
 
-def _same(error: S3poError, item: Key) -> S3poError:
-    """Error of one key, made of the error of the whole request."""
+def _error_of_key(error: S3poError, item: Key) -> S3poError:
+    """Make the error of one key from that of the whole request."""
     make, arguments = error.__reduce__()[:2]
     copy: S3poError = make(*arguments)
     copy.key = item if isinstance(item, str) else item[0]

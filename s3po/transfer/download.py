@@ -52,10 +52,13 @@ def download(
     progress = guard_progress(progress)
     _check_part(range, part_number)
     place = sink = None
-    if isinstance(file, os.PathLike):
+    if file is None:
+        # Not even asked: isinstance with an abstract class takes its time.
+        pass
+    elif isinstance(file, os.PathLike):
         place = FilePlace(client)
         sink = place.open(lambda: open_sink(file, encoding=encoding))
-    elif file is not None:
+    else:
         sink = open_sink(file, encoding=encoding)
     try:
         found, headers = get_first(
@@ -191,7 +194,7 @@ def _check_part(wanted: Range | None, part_number: int | None) -> None:
 
 
 class Download:
-    """One object on its way into a sink."""
+    """Transfer of one object into a sink."""
 
     __slots__ = (
         "_back",
@@ -307,7 +310,7 @@ class Download:
         )
 
     def _read_to_end(self, response: ObjectBody, hasher: Any) -> int:
-        """A body that ends when it ends; there is no telling where to go on after a break."""
+        """Read a body of unknown length, which cannot be resumed."""
         position = since = 0
         try:
             while chunk := response.read(CHUNK):
@@ -366,7 +369,7 @@ class Download:
                 body.close()
 
     def _fetch_part(self, number: int, body: ResumableBody, buffer: memoryview | None) -> None:
-        """One part, hashed by itself where that is of use."""
+        """Fetch one part, with a hash of its own where a verifier uses it."""
         start = self._source.start + number * self._step
         stop = min(start + self._step, self._source.stop)
         verifier = self._verifier
@@ -377,7 +380,7 @@ class Download:
         self._sink.part_done(number)
 
     def _buffer(self) -> memoryview | None:
-        """Memory to receive into on the way to a sink that has none itself."""
+        """Buffer to receive into, for a sink without memory of its own."""
         if self._sink.view(0, 1) is not None:
             return None
         length = self._source.stop - self._source.start
@@ -391,7 +394,7 @@ class Download:
         buffer: memoryview | None,
         hasher: Any,
     ) -> None:
-        """Bytes `start` to `stop` of the object into the sink."""
+        """Fetch bytes `start` to `stop` of the object into the sink."""
         sink = self._sink
         base = self._source.start
         target = sink.view(start - base, stop - base)
@@ -425,7 +428,7 @@ class Download:
                 yield_to_loop()
 
     def _read_back(self, verifier: Verifier) -> Any:
-        """A hash of what parallel ranges wrote. Runs in a native thread where one can be had."""
+        """Hash the bytes that parallel ranges wrote, in a native thread where there is one."""
         hasher = verifier.new()
         size = self._source.stop - self._source.start
         view = self._sink.view(0, size)

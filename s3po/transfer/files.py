@@ -74,7 +74,7 @@ class FilePlace:
 
 
 def _is_crowded(limit: int) -> bool:
-    """True where the lowest free descriptor is in the quarter that is for connections."""
+    """Return True where the lowest free descriptor is in the quarter that is for connections."""
     try:
         number = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

@@ -161,7 +161,7 @@ def take_digests(headers: dict[str, str]) -> dict[str, str]:
 
 
 def is_plain(headers: Mapping[str, str]) -> bool:
-    """True where a PUT with these headers is neither conditional nor has a checksum to be made."""
+    """Return True where a PUT with these headers is neither conditional nor has a checksum to be made."""
     return not any(
         name in _CONDITIONS or name.startswith(("x-amz-checksum-", "x-amz-sdk-checksum-"))
         for name in headers
@@ -172,7 +172,7 @@ def is_plain(headers: Mapping[str, str]) -> bool:
 
 
 def headers_of_create(headers: Mapping[str, str]) -> dict[str, str]:
-    """For CreateMultipartUpload: all but conditions, which are the completion's, and a source's."""
+    """Headers for CreateMultipartUpload: all but conditions, which are the completion's, and a source's."""
     return {
         name: value
         for name, value in headers.items()
@@ -181,7 +181,7 @@ def headers_of_create(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def headers_of_part(headers: Mapping[str, str]) -> dict[str, str]:
-    """For UploadPart, and for a look at the object itself: the key that it is encrypted with.
+    """Headers for UploadPart, and for reading the object itself: the customer's key.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
     """
@@ -193,7 +193,7 @@ def headers_of_part(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def headers_of_part_copy(headers: Mapping[str, str]) -> dict[str, str]:
-    """For UploadPartCopy: the keys of source and target, and the conditions on the source.
+    """Headers for UploadPartCopy: the keys of source and target, and the conditions on the source.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
     """
@@ -205,7 +205,7 @@ def headers_of_part_copy(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def headers_of_complete(headers: Mapping[str, str]) -> dict[str, str]:
-    """For CompleteMultipartUpload: conditions too.
+    """Headers for CompleteMultipartUpload: conditions too.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
     """
@@ -217,12 +217,12 @@ def headers_of_complete(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def headers_of_upload(headers: Mapping[str, str]) -> dict[str, str]:
-    """For ListParts and AbortMultipartUpload."""
+    """Headers for ListParts and AbortMultipartUpload."""
     return {name: value for name, value in headers.items() if name in _EVERYWHERE}
 
 
 def headers_of_source(headers: Mapping[str, str]) -> dict[str, str]:
-    """For a look at a copy's source: what a copy calls `copy-source-...` has its plain name there."""
+    """Headers for reading a copy's source: `copy-source-...` without that prefix."""
     found = {}
     for name, value in headers.items():
         if name == "x-amz-request-payer":
@@ -235,17 +235,17 @@ def headers_of_source(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def is_of_source(name: str) -> bool:
-    """True for headers that are of use with CopyObject and UploadPartCopy only."""
+    """Return True for headers that only CopyObject and UploadPartCopy take."""
     return name in _DIRECTIVES or name.startswith(_SOURCE)
 
 
 def is_replaced(headers: Mapping[str, str]) -> bool:
-    """True where a copy is given anything that belongs to the object beside its bytes."""
+    """Return True where a copy replaces any property of the object beside its bytes."""
     return any(name in SYSTEM_HEADERS or name.startswith("x-amz-meta-") for name in headers)
 
 
 def carried_headers(given: Mapping[str, str], source: Mapping[str, str]) -> dict[str, str]:
-    """Headers that a copy takes over from its source, beside those it is given.
+    """Properties that a copy takes over from its source, beside those that it is given.
 
     Metadata is given as a whole or not at all.
     """

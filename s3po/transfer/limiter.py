@@ -62,7 +62,7 @@ class Limiter:
         return True
 
     def acquire(self) -> None:
-        """Acquire a call, in the order of asking."""
+        """Acquire a call, first come, first served."""
         if self.try_acquire():
             return
         waiter = _QueuedWaiter(self)
@@ -121,7 +121,7 @@ class Limiter:
         self.grant()
 
     def _claimed(self) -> int:
-        """The capacity of the calls that run and of those that wait to begin."""
+        """Capacity of the calls that run and of those that wait to begin."""
         return self.calls + len(self._queue) + len(self._call_waiters)
 
     def grant(self) -> None:
@@ -192,7 +192,7 @@ class CallLimiter:
             self._busy = False
 
     def grant_extra(self, waiter: _QueuedWaiter) -> None:
-        """The limiter has given `waiter` a request beyond the one that the call is entitled to."""
+        """Note that `waiter` got a request beyond the one that the call is entitled to."""
         self._waiters.remove(waiter)
         self._extras += 1
         waiter.grant()

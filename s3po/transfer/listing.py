@@ -72,7 +72,7 @@ def _list(
 
 
 class _Range:
-    """The keys of a listing that come after `low`, up to and with `high`."""
+    """Range of keys after `low`, up to and including `high`."""
 
     __slots__ = ("_bucket", "_client", "_headers", "_prefix", "high", "low", "queue")
 
@@ -200,7 +200,7 @@ def _folders(
     wanted: int,
     headers: Mapping[str, str] | None,
 ) -> Iterator[list[str]]:
-    """Names between which a listing can be divided: folders, a page of them at a time, in order."""
+    """Find the folders by which a listing can be divided, a page at a time, in order."""
 
     def look(folder: str) -> Iterator[ListObjectsResult]:
         return client.iter_pages(
@@ -262,7 +262,7 @@ def _walk(
     parallel: int,
     headers: Mapping[str, str] | None,
 ) -> Iterator[ObjectInfo]:
-    """Objects among which are all that match: by folders, and all that is below the first `**`."""
+    """List the objects among which all matches are: by folders, and everything below the first `**`."""
     segment = segments[0]
     magic = _MAGIC.search(segment)
     start = base + (segment if magic is None else segment[: magic.start()])
@@ -284,7 +284,7 @@ def _walk(
 
 
 def _compile(pattern: str) -> Callable[[str], object]:
-    """A function that tells whether all of a key matches, as `glob.translate` of Python 3.13 has it."""
+    """Compile a pattern to a function that matches whole keys, as `glob.translate` of Python 3.13."""
     segments = pattern.split("/")
     last = len(segments) - 1
     parts = []

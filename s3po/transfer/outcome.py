@@ -1,4 +1,4 @@
-"""Writes whose outcome an answer did not tell: looked for on the store, never repeated blindly.
+"""Writes whose answer was lost: the store is asked for their outcome, and they are never repeated blindly.
 
 An upload's completion, a copy and a conditional write may have been performed though their answer was
 lost. Sent again they may fail for that very reason, or do harm.
@@ -51,7 +51,7 @@ def new_write_id() -> str:
 
 
 def is_unknown(error: S3poError) -> bool:
-    """True where the store may have performed the request though it seems to have failed."""
+    """Return True where the store may have performed the request though it failed."""
     if error.unresolved and not is_final(error):
         return True
     if isinstance(error, TransportError):
@@ -65,7 +65,7 @@ def is_unknown(error: S3poError) -> bool:
 
 
 def is_final(error: S3poError) -> bool:
-    """True for a refusal that says what became of earlier attempts, too: they were, or will be, refused like it.
+    """Return True for a refusal that holds for earlier attempts too.
 
     Not for one that the earlier attempt itself may be the cause of, nor for one that passes.
     """
@@ -78,14 +78,14 @@ def is_final(error: S3poError) -> bool:
 
 
 def is_suspect(error: S3poError) -> bool:
-    """True where an earlier attempt that seemed to fail may be the cause of this error."""
+    """Return True where an earlier attempt that failed may have caused this error."""
     return isinstance(error, NoSuchUpload) or (
         isinstance(error, (PreconditionFailed, Conflict)) and error.attempts > 1
     )
 
 
 class Expected:
-    """The object as it is if the write was performed."""
+    """Properties of the object if the write was performed."""
 
     __slots__ = ("etag", "metadata", "seconds", "size", "write_id")
 
@@ -107,8 +107,8 @@ class Expected:
         #: How long ago it can have been made at most; None: not compared.
         self.seconds = seconds
 
-    def is_it(self, head: HeadObjectResult) -> bool:
-        """True where what the store has is surely what was written."""
+    def matches(self, head: HeadObjectResult) -> bool:
+        """Return True where the store's object certainly is the one that was written."""
         if known_size(head) != self.size:
             return False
         metadata = head.metadata
@@ -122,7 +122,7 @@ class Expected:
 
 
 def _is_recent(head: HeadObjectResult, seconds: float) -> bool:
-    """True where the object was made within the last `seconds`, by the store's own clock."""
+    """Return True where the object was made within the last `seconds`, by the store's own clock."""
     now = parse_http_date(head.headers.get("date", ""))
     made = head.last_modified
     return (
@@ -140,7 +140,7 @@ def known_size(head: HeadObjectResult) -> int | None:
         return None
 
 
-def find_written(
+def find_written_object(
     client: Client,
     bucket: str,
     key: str,
@@ -148,10 +148,10 @@ def find_written(
     error: S3poError,
     headers: Mapping[str, str] | None,
 ) -> HeadObjectResult | None:
-    """One look at the object: its head if it is what was written."""
+    """Look at the object once; return its head if it is what was written."""
     try:
         head = client.head_object(bucket, key, headers=headers)
-        return head if expected.is_it(head) else None
+        return head if expected.matches(head) else None
     except S3poError as failure:
         error.add_note(f"looking for the object failed too: {failure}")
         return None
@@ -170,7 +170,7 @@ def resolve(
     upload_headers: Mapping[str, str] | None = None,
     repeat: Callable[[], _T] | None = None,
 ) -> HeadObjectResult | _T:
-    """Look until it is known that the write was performed: the object's head.
+    """Look until it is known that the write was performed; return the object's head.
 
     `repeat` sends it again, where looks show that it was not performed, and that sending it again
     does no harm; its result is returned then, and what it raises comes out if it is a refusal.
@@ -189,7 +189,7 @@ def resolve(
         performed: bool | None = None
         try:
             head = client.head_object(bucket, key, headers=headers)
-            if expected.is_it(head):
+            if expected.matches(head):
                 return head
             seen = f"the store has an object of ETag {head.etag!r}"
             performed = False
@@ -219,7 +219,7 @@ def resolve(
             except S3poError as failure:
                 if isinstance(failure, PreconditionFailed):
                     # By what it had written itself, or by somebody else's object.
-                    found = find_written(client, bucket, key, expected, failure, headers)
+                    found = find_written_object(client, bucket, key, expected, failure, headers)
                     if found is not None:
                         return found
                 if is_final(failure):

@@ -11,7 +11,7 @@ from typing import Any
 from s3po.errors import ConfigError
 from s3po.forks import fork_generation, in_forked_child
 from s3po.transfer.sink import PathSink, check_target, make_folders, remove_folders
-from s3po.transfer.state import NoLocks, open_locked, sync_folder, unlock
+from s3po.transfer.state import NoLocks, open_locked, parse_object, sync_folder, unlock
 from s3po.transfer.threads import run_in_thread
 
 _MAGIC = b"s3po-pt1"
@@ -21,6 +21,13 @@ _MOST = 64 * 1024
 
 #: Bytes of a file's name that all file systems take.
 _NAME_MAX = 255
+
+
+def _is_etag(value: object) -> bool:
+    """True for what can go into If-Match."""
+    return (
+        isinstance(value, str) and value.isascii() and value.isprintable() and bool(value.strip())
+    )
 
 
 def open_part_file(path: str) -> PartFileSink | None:
@@ -50,7 +57,7 @@ def open_part_file(path: str) -> PartFileSink | None:
 
 
 class PartFileSink(PathSink):
-    """A file beside its target that stays where the download fails.
+    """File beside its target that is kept where the download fails.
 
     Behind the object's bytes it has a byte for each part, 1 where that is there, and a description of the
     object with its ETag. A part's bytes are on the disk before its mark is written.
@@ -89,11 +96,11 @@ class PartFileSink(PathSink):
 
     @property
     def done(self) -> int:
-        """The number of parts that are there."""
+        """Number of parts that are complete."""
         return sum(self._marks)
 
     def missing(self) -> list[int]:
-        """Parts that are to be read: one at least, for its answer tells that the object is the same still."""
+        """Parts to read, at least one, whose answer tells that the object is the same."""
         found = [number for number, mark in enumerate(self._marks) if not mark]
         return found or [len(self._marks) - 1]
 
@@ -101,13 +108,14 @@ class PartFileSink(PathSink):
         return min(self.step, self.size - number * self.step)
 
     def load(self, identity: Mapping[str, Any]) -> bool:
-        """True where an earlier download of the same object left something."""
+        """Return True where an earlier download of the same object left something."""
         found = self._read_description()
         if found is None:
             return False
         etag, size, step = found.get("etag"), found.get("size"), found.get("step")
-        if found.get("identity") != identity or not isinstance(etag, str) or not etag:
+        if found.get("identity") != identity or not _is_etag(etag):
             return False
+        assert isinstance(etag, str)
         if type(size) is not int or type(step) is not int or not 0 < step < size:
             return False
         parts = -(-size // step)
@@ -129,13 +137,8 @@ class PartFileSink(PathSink):
         count = int.from_bytes(footer[:8], "big")
         if footer[8:] != _MAGIC or count > min(_MOST, length - _FOOTER):
             return None
-        try:
-            found = json.loads(os.pread(self._fd, count, length - _FOOTER - count))
-        except ValueError:
-            return None
-        if not isinstance(found, dict):
-            return None
-        return {**found, "length": count}
+        found = parse_object(os.pread(self._fd, count, length - _FOOTER - count))
+        return None if found is None else {**found, "length": count}
 
     def clear(self) -> None:
         """Begin anew, with an empty file."""
@@ -147,7 +150,7 @@ class PartFileSink(PathSink):
         self.etag, self.size, self.step = "", 0, 0
 
     def plan(self, identity: Mapping[str, Any], etag: str, size: int, step: int) -> None:
-        """Write what an object is, before its bytes come."""
+        """Write the properties of the object, before its bytes come."""
         marks = bytearray(-(-size // step))
         text = json.dumps(
             {"identity": dict(identity), "etag": etag, "size": size, "step": step}
@@ -170,7 +173,7 @@ class PartFileSink(PathSink):
         self._marks[number] = 1
 
     def forget(self) -> None:
-        """Nothing of it is of use: `discard` removes it."""
+        """Mark the bytes as useless, so that `discard` removes the file."""
         self._keep = False
 
     @property

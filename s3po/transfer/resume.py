@@ -27,6 +27,7 @@ from s3po.errors import (
 )
 from s3po.models import DownloadResult, GetObjectResult, PartInfo, UploadResult
 from s3po.rest import Client
+from s3po.rest.checks import check_text
 from s3po.transfer.body import PinnedObject, get_first
 from s3po.transfer.download import Download, check_headers, download_file
 from s3po.transfer.files import FilePlace
@@ -126,7 +127,7 @@ def _upload_parts(
 
 
 class ResumableUpload(MultipartUpload):
-    """A multipart upload that stays open where it fails, for another process to go on with.
+    """Multipart upload that stays open after a failure, for another process to go on with.
 
     Without a state it is like any other.
     """
@@ -155,7 +156,7 @@ class ResumableUpload(MultipartUpload):
         self.finished: UploadResult | None = None
 
     def _fingerprint(self) -> dict[str, Any]:
-        """All that must be the same for the parts of an earlier process to be of use."""
+        """Properties that must be the same for the parts of an earlier process to be of use."""
         headers = dict(headers_of_create(self._headers))
         # Of each process anew, and kept by itself.
         headers.pop(f"x-amz-meta-{WRITE_ID}", None)
@@ -215,6 +216,10 @@ class ResumableUpload(MultipartUpload):
         fingerprint = found.get("fingerprint")
         if not isinstance(upload_id, str) or not upload_id or not isinstance(fingerprint, dict):
             return False
+        try:
+            check_text("upload_id", upload_id)
+        except ConfigError:
+            return False
         ours = self._fingerprint()
         if fingerprint != ours:
             other = sorted(name for name in ours if ours[name] != fingerprint.get(name))
@@ -223,7 +228,7 @@ class ResumableUpload(MultipartUpload):
             self._warn(f"the upload starts anew: {what} since it was begun")
             return False
         write_id = found.get("write_id")
-        if isinstance(write_id, str):
+        if isinstance(write_id, str) and write_id.isalnum() and write_id.isascii():
             self._write_id = self._headers[f"x-amz-meta-{WRITE_ID}"] = write_id
         try:
             self._found = self._list(upload_id)
@@ -280,7 +285,7 @@ class ResumableUpload(MultipartUpload):
             },
             write_id=self._write_id,
         )
-        if not expected.is_it(head):
+        if not expected.matches(head):
             return None
         self._source.check()
         if self.progress is not None:
@@ -290,7 +295,7 @@ class ResumableUpload(MultipartUpload):
         )
 
     def keep(self, number: int, body: FileBody) -> bool:
-        """True where the store holds this part of the file, byte for byte as far as it tells."""
+        """Return True where the store holds this part of the file, as far as its checksums tell."""
         part = self._found.get(number)
         if part is None or part.size != body.length:
             return False
@@ -341,7 +346,7 @@ class ResumableUpload(MultipartUpload):
         return result
 
     def abort(self, error: BaseException) -> None:
-        """Leave the upload open, and say so; abort it where going on would fail for the same reason."""
+        """Leave the upload open with a note; abort it where a retry would fail for the same reason."""
         if self.forked or self.finished is not None:
             return
         if self._state is None:
@@ -359,7 +364,7 @@ class ResumableUpload(MultipartUpload):
         _log.warning("%s: %s", self.name, note)
 
     def drop_earlier(self) -> None:
-        """Abort what an earlier process began and nobody will go on with."""
+        """Abort an upload of an earlier process that nobody will go on with."""
         found = None if self._state is None else self._state.read()
         upload_id = None if found is None else found.get("upload_id")
         if not isinstance(upload_id, str) or not upload_id:
@@ -379,7 +384,7 @@ class ResumableUpload(MultipartUpload):
             self._warn(f"the state of the upload could not be removed: {error}")
 
     def forget(self) -> None:
-        """Be an upload like any other from now on, of which no other process knows."""
+        """Behave as an upload without a state from now on."""
         state, self._state = self._state, None
         if state is not None:
             state.remove()
@@ -532,7 +537,7 @@ class _ResumedDownload:
         )
 
     def _ask_for_rest(self, if_none_match: str | None) -> GetObjectResult | None:
-        """The answer to the first part that is missing; None, with a WARNING, where the object changed."""
+        """Request the first missing part; None, with a WARNING, where the object changed."""
         sink = self._sink
         start = sink.missing()[0] * sink.step
         stop = min(start + sink.step, sink.size)
@@ -583,7 +588,7 @@ class _ResumedDownload:
         return DownloadResult(self._bucket, self._key, found.etag, size, found.version_id)
 
     def _verifier(self, found: GetObjectResult) -> Verifier | None:
-        """The whole object's: the answer to a range may name the checksum of something else."""
+        """Find the verifier of the whole object, for the answer to a range may name another checksum."""
         client = self._client
         config = client.config
         if config.response_checksum_validation == "when_supported":

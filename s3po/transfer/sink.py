@@ -53,22 +53,22 @@ class Sink:
     parallel = False
 
     def begin(self, size: int | None) -> None:
-        """Make ready for `size` bytes, None where the answer does not say."""
+        """Prepare for `size` bytes, None where it is not known."""
 
     def write(self, chunk: bytes | memoryview) -> None:
-        """The next bytes in order."""
+        """Write the next bytes in order."""
         raise NotImplementedError
 
     def write_at(self, offset: int, chunk: memoryview) -> None:
-        """Bytes that belong `offset` bytes after the start."""
+        """Write bytes that belong `offset` bytes after the start."""
         raise NotImplementedError
 
     def view(self, start: int, stop: int) -> memoryview | None:  # noqa: ARG002
-        """Memory to read into directly; None where `write_at` is the way."""
+        """Memory to read into directly; None where `write_at` has to be used."""
         return None
 
     def can_read_back(self) -> bool:
-        """True where `read_at` works; for sinks that are `parallel`."""
+        """Return True where `read_at` works; for sinks that are `parallel`."""
         return False
 
     def read_at(self, offset: int, buffer: memoryview) -> int:
@@ -79,17 +79,17 @@ class Sink:
     records_parts = False
 
     def part_done(self, number: int) -> None:
-        """All bytes of that part are there."""
+        """Note that all bytes of a part are written."""
 
     def finish(self, size: int) -> None:
-        """All `size` bytes are there and right."""
+        """Complete the sink, after all `size` bytes were verified."""
 
     def discard(self) -> None:
-        """It failed: leave nothing that the sink itself made."""
+        """Remove all that the sink itself made, after a failure."""
 
 
 class _Memory(io.BytesIO):
-    """A BytesIO that may be finalized while a failure's frames still hold views of it.
+    """BytesIO that may be finalized while frames of a failure still hold views of it.
 
     Python calls `close` then, and since 3.13 tells on stderr what that raises.
     """
@@ -216,7 +216,7 @@ def _open_for_reading(fd: int) -> int:
 
 
 class WriterSink(Sink):
-    """Anything with `write`, in order."""
+    """Object with `write`, written in order."""
 
     __slots__ = ("_file", "_raw")
 
@@ -448,7 +448,7 @@ def remove_folders(folders: list[str]) -> None:
 
 
 class OpenedSink(WriterSink):
-    """A path that is no regular file (a FIFO, a terminal, /dev/null): opened, written in order, closed."""
+    """Path that is no regular file (a FIFO, a terminal, /dev/null): opened, written in order, closed."""
 
     __slots__ = ()
 
@@ -467,7 +467,7 @@ _NO_NEW_FILE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSYS, 
 
 
 def path_of(path: object) -> str:
-    """A path as str; ConfigError for what is none."""
+    """Return a path as str; ConfigError where it is none."""
     if not isinstance(path, (str, bytes, os.PathLike)):
         raise ConfigError(f"path must be str, bytes or os.PathLike, not {type(path).__name__}")
     text = os.fsdecode(path)
@@ -477,7 +477,7 @@ def path_of(path: object) -> str:
 
 
 def check_target(path: str) -> bool:
-    """True where a file may be written at `path`, False where there is a FIFO, a device, ...; else OSError."""
+    """Return True where a regular file can be written at `path`, False for a FIFO or device; else OSError."""
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:
@@ -493,7 +493,7 @@ def check_target(path: str) -> bool:
 
 
 def open_path(path: object) -> Sink:
-    """The sink for a path. OSError where it could not be written."""
+    """Make the sink for a path. OSError where it cannot be written."""
     text = path_of(path)
     is_new = False
     try:
@@ -512,7 +512,7 @@ def open_path(path: object) -> Sink:
 
 
 def open_sink(file: Any, *, encoding: str | None = None) -> Sink:
-    """The sink for a file or path; ConfigError for anything else."""
+    """Make the sink for a file or path; ConfigError for anything else."""
     check_encoding(encoding)
     if isinstance(file, os.PathLike):
         if encoding is not None:

@@ -73,17 +73,17 @@ class Source:
         raise NotImplementedError
 
     def check(self) -> None:
-        """Raises IntegrityError where the source is not what it was at the start."""
+        """Raise IntegrityError where the source has changed since the start."""
 
     def finish(self) -> None:
-        """All was sent: leave the caller's file at its end."""
+        """Leave the caller's file at its end, after all was sent."""
 
     def close(self) -> None:
-        """Give back what the source itself opened. The caller's file stays open."""
+        """Close what the source itself opened. The caller's file stays open."""
 
 
 class ViewBody:
-    """Bytes in memory, as a Body that says how far it was read."""
+    """Body in memory, which tells how far it was read."""
 
     __slots__ = ("_position", "_progress", "_view", "length", "rewindable")
 
@@ -113,7 +113,7 @@ class ViewBody:
 
 
 class FileBody:
-    """A slice of a real file, read by position: parallel parts do not fight over where the file is."""
+    """Slice of a regular file, read by position, so that parallel parts share no file offset."""
 
     __slots__ = (
         "_buffer",
@@ -168,7 +168,7 @@ class FileBody:
             position += len(chunk)
 
     def file_slice(self) -> tuple[int, int, int] | None:
-        """Descriptor, offset and count, for `sendfile`; None where `read` has more to do than to read."""
+        """Descriptor, offset and count for `sendfile`; None where the bytes must be read."""
         if self._progress is not None or self._check is not None:
             return None
         return self.fd, self.start, self.length
@@ -251,7 +251,7 @@ class FileSource(Source):
 
 
 class StreamSource(Source):
-    """Something that can be read once, in order, and whose end comes when it comes."""
+    """Source that can be read once, in order, and whose length is not known."""
 
     __slots__ = ("_close", "_leftover", "_read", "_total", "size")
 
@@ -317,7 +317,7 @@ class StreamSource(Source):
 
 
 def as_bytes(data: object, what: str) -> BytesLike:
-    """Anything with a buffer, as flat bytes; ConfigError, which begins with `what`, for anything else."""
+    """Return any buffer as flat bytes; ConfigError, which begins with `what`, for anything else."""
     if isinstance(data, (bytes, bytearray)):
         return data
     try:
@@ -347,7 +347,7 @@ def check_encoding(encoding: object) -> str | None:
 
 
 def encode(text: str, encoding: str | None) -> bytes:
-    """The text's bytes, UTF-8 unless told otherwise; ConfigError where it cannot be said in them."""
+    """Encode text, as UTF-8 unless told otherwise; ConfigError where it cannot be encoded."""
     try:
         return text.encode(encoding or "utf-8")
     except UnicodeEncodeError as error:
@@ -355,7 +355,7 @@ def encode(text: str, encoding: str | None) -> bytes:
 
 
 def open_source(data: Any, *, encoding: str | None = None, size: int | None = None) -> Source:
-    """The source for what the caller gave; ConfigError for what cannot be one.
+    """Open the source of the caller's data; ConfigError where it is of a wrong type.
 
     `size` is the length of a stream that cannot tell it by itself.
     """
@@ -427,12 +427,12 @@ def _open_file(file: Any, encoding: str | None, size: int | None) -> Source:
         return _sized(FileSource(real, owned=False), size)
     # A seekable file of another kind is read in order too: going to and fro in one that decompresses
     # or fetches as it reads would cost far more than the parts in memory do.
-    read = file.read if isinstance(file, io.IOBase) else _either(file.read, encoding)
+    read = file.read if isinstance(file, io.IOBase) else _read_undecided(file.read, encoding)
     return _stream(file, read, size=size)
 
 
 def _announced_size(file: Any) -> int | None:
-    """Bytes that an HTTP response has still to give, by its head; None for all else, and where it does not say.
+    """Remaining bytes of an HTTP response, by its head; None for other sources, and where it does not tell.
 
     Such a response ends early without a word where its connection breaks.
     """
@@ -448,7 +448,7 @@ def _announced_size(file: Any) -> int | None:
 
 
 def is_text(file: Any) -> bool:
-    """True where a file takes and gives str."""
+    """Return True where a file takes and gives str."""
     if isinstance(file, (io.RawIOBase, io.BufferedIOBase)):
         return False
     if isinstance(file, io.TextIOBase):
@@ -458,7 +458,7 @@ def is_text(file: Any) -> bool:
 
 
 def real_file(file: Any) -> Any | None:
-    """The plain binary file that this is, where its descriptor holds the same bytes as it; or None.
+    """Return the plain binary file behind an object, where its descriptor holds the same bytes; else None.
 
     A GzipFile has a `fileno` too, that of the compressed file: only Python's own kinds count.
     """
@@ -476,7 +476,7 @@ def real_file(file: Any) -> Any | None:
 
 
 def _hides_its_size(file: Any) -> bool:
-    """True for a file of 0 bytes that has some all the same, as those of /proc are."""
+    """Return True for a file of 0 bytes that has content, as those of /proc."""
     number = file.fileno()
     if os.fstat(number).st_size:
         return False
@@ -496,7 +496,7 @@ def _stream(
     encoding: str | None = None,
     text: bool = False,
 ) -> StreamSource:
-    """Reads in order, in a native thread where that may mean to wait for a pipe, a terminal or a socket.
+    """Make a `read` that runs in a native thread where it may block on a pipe, a terminal or a socket.
 
     The parts that are on their way must not stand still while the next bytes are waited for.
     """
@@ -545,7 +545,7 @@ class _ThreadedReader:
 
 
 def _encoder(read: Callable[[int], Any], encoding: str | None) -> Callable[[int], bytes]:
-    """Read text, give its bytes. A byte order mark comes once, at the start."""
+    """Make a `read` of bytes for a text source. A byte order mark comes once, at the start."""
     encoder = codecs.getincrementalencoder(encoding or "utf-8")()
     ended = False
 
@@ -567,11 +567,11 @@ def _encoder(read: Callable[[int], Any], encoding: str | None) -> Callable[[int]
     return read_encoded
 
 
-def _either(read: Callable[[int], Any], encoding: str | None) -> Callable[[int], Any]:
-    """Of something that only says with what it gives whether that is text."""
+def _read_undecided(read: Callable[[int], Any], encoding: str | None) -> Callable[[int], Any]:
+    """Make a `read` for a source whose first result tells whether it is text."""
     encoded: Callable[[int], bytes] | None = None
 
-    def read_either(size: int) -> Any:
+    def read_undecided(size: int) -> Any:
         nonlocal encoded
         if encoded is not None:
             return encoded(size)
@@ -582,7 +582,7 @@ def _either(read: Callable[[int], Any], encoding: str | None) -> Callable[[int],
         encoded = _encoder(lambda size: ahead.pop() if ahead else read(size), encoding)
         return encoded(size)
 
-    return read_either
+    return read_undecided
 
 
 def _reader_of(chunks: Iterator[Any]) -> Callable[[int], BytesLike]:

@@ -1,4 +1,4 @@
-"""Small files by which a transfer goes on in another process, each with one owner at a time."""
+"""State files by which a transfer goes on in another process, each with one owner at a time."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def sync_folder(path: str) -> None:
 
 
 def unlock(fd: int) -> None:
-    """Give the lock back and close: at once, though a native thread may be using the descriptor still."""
+    """Release the lock and close, even if a native thread is using the descriptor."""
     _locked.discard(fd)
     try:
         fcntl.flock(fd, fcntl.LOCK_UN)
@@ -112,12 +112,12 @@ def unlock(fd: int) -> None:
 
 
 def endpoint_of(client: Client) -> str:
-    """The store, as the fingerprints of transfers name it."""
+    """Name of the store in the fingerprints of transfers."""
     return client.endpoint.url or "aws"
 
 
 class UploadState:
-    """Knowledge of an upload that another process may go on with, in a locked file of JSON."""
+    """State of an upload for another process, in a locked JSON file."""
 
     __slots__ = ("_fd", "_generation", "_is_named", "_path")
 
@@ -129,13 +129,17 @@ class UploadState:
         self._path = path
 
     def read(self) -> dict[str, Any] | None:
-        """Values that were written last; None where there is nothing, or nothing whole."""
-        return _parse(self._fd)
+        """Read the values that were written last; None where there are none, or not all."""
+        return _read(self._fd)
 
     def write(self, values: Mapping[str, Any]) -> None:
-        """Replace it, so that it outlives the machine's power too. OSError where it cannot be stored."""
+        """Replace the content, synced to disk. OSError where it cannot be stored."""
         # Over what is there, by one call: at no time there is nothing, nor is room needed for it anew.
-        content = json.dumps(values).encode().ljust(os.fstat(self._fd).st_size)
+        size = os.fstat(self._fd).st_size
+        if size > _MOST:
+            os.ftruncate(self._fd, 0)
+            size = 0
+        content = json.dumps(values).encode().ljust(size)
         if os.pwrite(self._fd, content, 0) < len(content):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._path)
         os.fsync(self._fd)
@@ -153,7 +157,7 @@ class UploadState:
             pass
 
     def close(self) -> None:
-        """Give the lock back; a file that says nothing is removed."""
+        """Release the lock; an empty file is removed."""
         fd, self._fd = self._fd, -1
         if fd < 0:
             return
@@ -162,16 +166,25 @@ class UploadState:
             os.close(fd)
             return
         try:
-            if not _parse(fd):
+            if not _read(fd):
                 self.remove()
         finally:
             unlock(fd)
 
 
-def _parse(fd: int) -> dict[str, Any] | None:
+def _read(fd: int) -> dict[str, Any] | None:
     try:
-        found = json.loads(os.pread(fd, _MOST, 0))
-    except ValueError:
+        content = os.pread(fd, _MOST, 0)
+    except OSError:
+        return None
+    return parse_object(content)
+
+
+def parse_object(content: bytes) -> dict[str, Any] | None:
+    """An object of JSON; None for anything else, of which a file that was cut or changed may consist."""
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 

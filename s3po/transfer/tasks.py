@@ -25,7 +25,7 @@ def stay_in_process(generation: int) -> None:
 
 
 class TaskGroup:
-    """Runs calls in at most `size` greenlets at once; the first failure stops all of them.
+    """Group that runs calls in at most `size` greenlets; the first failure stops all.
 
     The greenlet that owns it reads the source and hands out work, so that what the caller gave
     (a generator, a file) only ever runs there. Leaving the `with` block waits for all, or kills
@@ -88,7 +88,7 @@ class TaskGroup:
             raise self._failure
 
     def _move_here(self) -> None:
-        """Begin anew, in this thread's hub, what is under way in another's."""
+        """Restart in this thread's hub the tasks of another thread's."""
         keep_hub()
         hub = gevent.get_hub()
         if hub is self._hub:
@@ -116,7 +116,7 @@ class TaskGroup:
                 self._changed.set()
 
     def kill(self) -> None:
-        """Stop all that are under way; returns when they have ended."""
+        """Stop all tasks; returns when they have ended."""
         if in_forked_child(self._generation):
             return
         if gevent.get_hub() is not self._hub:

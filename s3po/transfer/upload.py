@@ -43,7 +43,7 @@ from s3po.transfer.limiter import CallLimiter
 from s3po.transfer.outcome import (
     WRITE_ID,
     Expected,
-    find_written,
+    find_written_object,
     is_final,
     is_suspect,
     is_unknown,
@@ -147,7 +147,7 @@ def upload(
 
 
 def guard_progress(progress: Progress | None) -> Progress | None:
-    """The caller's progress; ConfigError where it is none. A copy that a fork makes of its greenlet ends with it."""
+    """Check the caller's progress; ConfigError where it is not callable. In a forked child it is not called."""
     if progress is None:
         return None
     if not callable(progress):
@@ -164,7 +164,7 @@ def guard_progress(progress: Progress | None) -> Progress | None:
 def upload_known(
     upload: MultipartUpload, source: Source, size: int, usual: int, threshold: int
 ) -> UploadResult:
-    """Store what can be read at any place, and whose size is known."""
+    """Upload a source of known size that can be read at any position."""
     step = part_size_for(size, usual, upload.client.endpoint.provider)
     if size < threshold:
         result = upload.put(source.whole(upload.progress), size)
@@ -185,7 +185,7 @@ def upload_known(
 def upload_stream(
     upload: MultipartUpload, source: StreamSource, usual: int, threshold: int
 ) -> UploadResult:
-    """Store what can be read once, in order."""
+    """Upload a source that can be read once, in order."""
     size = source.size
     step = usual if size is None else part_size_for(size, usual, upload.client.endpoint.provider)
     first = source.read(step)
@@ -222,7 +222,7 @@ def upload_stream(
 
 
 class _PartQuota:
-    """The parts that a stream holds in memory beyond its first, where a batch bounds them."""
+    """Parts of a stream in memory beyond its first, within the limits of a batch."""
 
     __slots__ = ("_acquired", "_limiter")
 
@@ -270,7 +270,7 @@ def md5_of(body: BytesLike | Body) -> str:
 def _differs(
     client: Client, bucket: str, etag: str, headers: Mapping[str, str], body: BytesLike | Body
 ) -> str:
-    """The MD5 of what was sent where the ETag is one and is another; else empty."""
+    """Return the MD5 of what was sent where the ETag is a different MD5; else an empty str."""
     # The ETag of an object of a directory bucket is never an MD5
     # (https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-express-differences.html).
     if not may_be_md5(etag, headers, client.endpoint.provider) or bucket.endswith(
@@ -319,7 +319,7 @@ def _check_put(
 
 
 def _note_condition(client: Client) -> None:
-    """Say once that a store may ignore the conditions of writes without a word."""
+    """Log once that a store may ignore the conditions of writes."""
     provider = client.endpoint.provider
     learned = client._learned
     if not provider.conditional_writes and not learned.told_of_conditions:
@@ -331,7 +331,7 @@ def _note_condition(client: Client) -> None:
 
 
 class MultipartUpload:
-    """One upload on its way: a PUT, or a multipart upload that is completed or leaves nothing behind.
+    """Upload under way: a PUT, or a multipart upload that is completed or aborted.
 
     As a context manager it begins the multipart upload, and aborts it when left by an exception.
     In a child of the process that made it, it does nothing.
@@ -403,7 +403,7 @@ class MultipartUpload:
         self._completing = False
 
     def _check_checksum(self) -> None:
-        """Settle the kind of checksum by AWS's table.
+        """Choose the type of the checksum by AWS's table.
 
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
         """
@@ -458,7 +458,7 @@ class MultipartUpload:
     def _find_put(
         self, body: BytesLike | Body, size: int, sent: Mapping[str, str], error: S3poError
     ) -> HeadObjectResult | None:
-        """The head of what a conditional PUT stored though it seemed to fail; None where it surely did."""
+        """Head of the object that a conditional PUT stored though it failed; None where it stored none."""
         unknown = is_unknown(error)
         if not unknown and not is_suspect(error):
             return None
@@ -472,7 +472,7 @@ class MultipartUpload:
             write_id=self._write_id,
         )
         if not unknown:
-            return find_written(
+            return find_written_object(
                 self.client, self._bucket, self._key, expected, error, self._part_headers
             )
         return resolve(
@@ -493,7 +493,7 @@ class MultipartUpload:
         return digest
 
     def begin(self) -> None:
-        """Begin the multipart upload. Interrupted amid that, it waits a little for what to abort."""
+        """Begin the multipart upload. If it is interrupted, it waits shortly for the ID to abort."""
         self.prepare()
         if self.client.config.mark_writes:
             self._write_id = self._headers[f"x-amz-meta-{WRITE_ID}"] = new_write_id()
@@ -514,7 +514,7 @@ class MultipartUpload:
                 raise
 
     def prepare(self) -> None:
-        """Settle the parts' checksum; ConfigError where the caller's cannot be had in parts."""
+        """Choose the checksum of the parts; ConfigError where the caller's cannot be made of parts."""
         self._check_whole_digests()
         if self._checksum is None and self._default_checksum is not None:
             # S3 refuses a part's checksum of another kind than the upload was begun with.
@@ -602,7 +602,7 @@ class MultipartUpload:
         self._done[number] = replace(part, checksums=sums, headers=None)
 
     def add(self, part: PartInfo) -> None:
-        """A part that came to be in another way."""
+        """Add a part that was uploaded otherwise."""
         self._plain_etags = False
         self._done[part.part_number] = part
 
@@ -633,7 +633,7 @@ class MultipartUpload:
         return UploadResult(self._bucket, self._key, found.etag, size, found.version_id, len(parts))
 
     def _check_etag(self, found: str, expected: str | None) -> None:
-        """IntegrityError where the object is made of other parts, as far as its ETag tells."""
+        """Raise IntegrityError where the ETag is that of other parts."""
         client = self.client
         if (
             not client.config.check_etags
@@ -669,7 +669,7 @@ class MultipartUpload:
         expected: Expected,
         error: S3poError,
     ) -> Any:
-        """The object's head, or the answer to a further completion, where it was performed after all.
+        """Head of the object, or the answer to a further completion, where the first was performed.
 
         None where it surely was not.
         """
@@ -677,7 +677,7 @@ class MultipartUpload:
         if not is_unknown(error):
             if not is_suspect(error):
                 return None
-            return find_written(client, bucket, key, expected, error, self._part_headers)
+            return find_written_object(client, bucket, key, expected, error, self._part_headers)
         try:
             return resolve(
                 client,
@@ -697,7 +697,7 @@ class MultipartUpload:
             raise self.error(f"it could not be completed: {failure}") from failure
 
     def _whole_checksum(self, parts: list[PartInfo]) -> dict[str, str]:
-        """The checksum of the whole, of the parts' own."""
+        """Compute the checksum of the whole from those of the parts."""
         algorithm = self._checksum
         assert algorithm is not None
         digests = [self._part_sums.get(part.part_number) for part in parts]
@@ -720,7 +720,7 @@ class MultipartUpload:
         return {name: value}
 
     def abort(self, error: BaseException) -> None:
-        """Drop the parts on the store. That this fails hides nothing: `error` gets a note.
+        """Abort the upload on the store. A failure of that is a note of `error`.
 
         Not while a completion may be under way, and not in a child of the process that began it.
         """
@@ -780,7 +780,7 @@ class MultipartUpload:
 
 
 def multipart_etag(parts: Sequence[PartInfo]) -> str | None:
-    """The ETag that S3 gives an object of these parts; None where theirs are no MD5s.
+    """Compute the ETag that S3 gives an object of these parts; None where theirs are no MD5s.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
     """

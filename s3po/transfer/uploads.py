@@ -94,7 +94,7 @@ def _age(client: Client, upload: MultipartUploadInfo) -> timedelta | None:
 def _measure(
     client: Client, bucket: str, upload: MultipartUploadInfo, headers: Mapping[str, str] | None
 ) -> tuple[int, int]:
-    """Bytes and number of its parts."""
+    """Sum up bytes and number of the parts of an upload."""
     size = parts = 0
     marker: int | None = None
     while True:

@@ -138,7 +138,7 @@ class _PartsHasher:
             self._hasher = new(self._algorithm)
 
     def pieces(self) -> dict[int, tuple[bytes, int]]:
-        """By its first byte's offset, each piece's digest and length."""
+        """Digest and length of each piece, by the offset of its first byte."""
         self._end_piece()
         return self._pieces
 
@@ -151,7 +151,7 @@ def find_verifier(
     version_id: str | None = None,
     sent: Mapping[str, str] | None = None,
 ) -> Verifier | None:
-    """Find the verifier of an answer to a GET of a whole object; None where nothing is known of its bytes.
+    """Find the verifier for the answer to a GET of a whole object; None where no checksum is known.
 
     Where the checksum is made of the parts' checksums the store is asked for the parts' sizes; `sent` are
     the headers that the GET was sent with.
@@ -250,7 +250,7 @@ def _listed_sizes(
 
 
 def may_be_md5(etag: str, headers: Mapping[str, str], provider: Provider = UNKNOWN) -> bool:
-    """True where an answer's ETag is, by all that its headers say, the MD5 of the bytes.
+    """Return True where an answer's ETag is, by all that its headers say, the MD5 of the bytes.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
     """
@@ -265,5 +265,5 @@ def may_be_md5(etag: str, headers: Mapping[str, str], provider: Provider = UNKNO
 
 
 def is_md5(etag: str) -> bool:
-    """True for 32 hexadecimal digits."""
+    """Return True for 32 hexadecimal digits."""
     return len(etag) == 32 and not etag.strip("0123456789abcdefABCDEF")

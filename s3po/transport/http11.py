@@ -122,8 +122,8 @@ def parse_head(data: str) -> tuple[int, dict[str, str], bool]:
     used again, of a head without its closing empty line. Raises MalformedResponse."""
     lines = data.split("\r\n")
     status, keep = _parse_status_line(lines[0])
-    text = "".join(lines)
-    if "\n" in text or "\r" in text or "\0" in text:
+    breaks = len(lines) - 1
+    if data.count("\n") != breaks or data.count("\r") != breaks or "\0" in data:
         raise MalformedResponse("the answer's head has a stray line break or NUL", status=status)
     headers: dict[str, str] = {}
     del lines[0]
@@ -135,8 +135,9 @@ def parse_head(data: str) -> tuple[int, dict[str, str], bool]:
         else:
             raw, _, value = line.partition(":")
             value = value.strip(_BLANK)
-            if raw in _lower:
-                name = _lower[raw]
+            found = _lower.get(raw)
+            if found is not None:
+                name = found
                 if name in _REPEATED and len(_lines) < _CACHE and len(line) < 128:
                     _lines[line] = name, value
             elif line[:1] in (" ", "\t") and name:

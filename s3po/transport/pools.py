@@ -374,7 +374,7 @@ class Pool:
 
     def release(self, connection: Any, keep: bool) -> None:
         """Take a connection back: it is used again if `keep`."""
-        if not keep or self.pool is None or connection.base_socket is None:
+        if not keep or self.pool is None or connection.sock is None:
             connection.close()
             return
         idle = self.idle

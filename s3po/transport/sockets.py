@@ -7,9 +7,12 @@ may be made in one thread and used in another, and a thread that only sends requ
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import socket as _socket
+import sys
+import termios
 from collections.abc import Iterable
 from time import monotonic
 from typing import Any
@@ -63,6 +66,7 @@ class Socket:
     __slots__ = (
         "__weakref__",
         "_hub",
+        "_is_prolonged",
         "_poll",
         "_timer",
         "_timer_seconds",
@@ -95,6 +99,8 @@ class Socket:
         #: Seconds waited for a body since the rate was last looked at, and the bytes that came or went.
         self._waited: float | None = None
         self._waited_bytes = 0
+        #: A wait goes on after its timeout.
+        self._is_prolonged = False
         #: That of the process that opened it; see `s3po.forks`.
         self.generation = fork_generation()
         self._hub: Any = None
@@ -106,19 +112,19 @@ class Socket:
 
     # Waiting
 
-    def wait(self, events: int) -> None:
-        """Wait until the socket is ready for one of `events`. TimeoutError."""
-        if self._waited is None:
-            self._wait(events)
-            return
+    def _wait_for_body(self, events: int, waited: float) -> None:
+        """`wait` where the rate is watched; it was waited for `waited` seconds before."""
         begun = monotonic()
         self._waited_bytes += self.bytes_since_wait
-        self._wait(events)
-        self._waited += monotonic() - begun
-        if self._waited >= _RATE_WINDOW:
-            if self._waited_bytes < self.min_rate * self._waited:
+        self._waited = None
+        try:
+            self.wait(events)
+        finally:
+            self._waited = waited = waited + monotonic() - begun
+        if waited >= _RATE_WINDOW:
+            if self._waited_bytes < self.min_rate * waited:
                 raise TooSlow(
-                    f"{self._waited_bytes} bytes in {self._waited:.1f} s, "
+                    f"{self._waited_bytes} bytes in {waited:.1f} s, "
                     f"less than Config.min_rate ({self.min_rate:g} bytes a second)"
                 )
             self.watch_rate(True)
@@ -128,7 +134,11 @@ class Socket:
         self._waited = 0.0 if on and self.min_rate else None
         self._waited_bytes = 0
 
-    def _wait(self, events: int) -> None:
+    def wait(self, events: int) -> None:
+        """Wait until the socket is ready for one of `events`. TimeoutError."""
+        if self._waited is not None:
+            self._wait_for_body(events, self._waited)
+            return
         self.bytes_since_wait = 0
         seconds = self.timeout
         if self.deadline is not None:
@@ -138,7 +148,10 @@ class Socket:
             seconds = left if seconds is None else min(left, seconds)
         hub = get_hub_if_exists()
         if hub is None:
-            self._wait_in_poll(events, seconds)
+            try:
+                self._wait_in_poll(events, seconds)
+            except TimeoutError:
+                self._wait_while_sending(events)
         else:
             if hub is not self._hub:
                 self._forget_hub()
@@ -160,11 +173,41 @@ class Socket:
                     hub.wait(watcher)
                 except TimeoutError:
                     if not in_forked_child(self.generation):
-                        raise
+                        self._wait_while_sending(events)
                 finally:
                     timer.stop()
         if in_forked_child(self.generation):
             suspend_copy()
+
+    def _wait_while_sending(self, events: int) -> None:
+        """After a timeout: go on waiting while what was sent is on its way. TimeoutError.
+
+        The kernel takes up to some MiB of a request at once. On a slow link they take longer than the
+        timeout: the peer cannot answer before it has them, and the kernel takes no more before a third of
+        its buffer is free.
+        """
+        if self._is_prolonged:
+            raise TimeoutError("timed out")
+        before = -1
+        while True:
+            queued, acknowledged = _send_queue(self.native)
+            is_late = self.deadline is not None and monotonic() >= self.deadline
+            seconds = self.timeout
+            if not queued or is_late or seconds is None:
+                raise TimeoutError("timed out")
+            # At first there is no earlier figure; then an acknowledgement alone, as of a peer that reads
+            # nothing, is no progress.
+            if acknowledged > seconds if before < 0 else queued >= before:
+                raise TimeoutError("timed out")
+            before = queued
+            self._is_prolonged = True
+            try:
+                self.wait(events)
+            except TimeoutError:
+                continue
+            finally:
+                self._is_prolonged = False
+            return
 
     def _wait_in_poll(self, events: int, seconds: float | None) -> None:
         poll = _native_poll()
@@ -187,9 +230,8 @@ class Socket:
             poll.register(self.native.fileno(), select.POLLIN)
         return bool(poll.poll(0))
 
-    def has_unread(self) -> bool:
-        """True if something came that was not asked for."""
-        return self.is_readable()
+    #: What is there to receive on an idle connection was not asked for.
+    has_unread = is_readable
 
     def count(self, size: int) -> None:
         """`size` bytes were moved; after many without a wait other greenlets get their turn."""
@@ -232,6 +274,22 @@ class Socket:
 
     def __del__(self) -> None:
         self.native.close()
+
+
+def _send_queue(native: Any) -> tuple[int, float]:
+    """Bytes that the peer has not acknowledged, and the seconds since it acknowledged any; 0 where not known.
+
+    https://man7.org/linux/man-pages/man7/tcp.7.html (SIOCOUTQ, TCP_INFO)
+    """
+    if sys.platform != "linux":
+        return 0, 0.0
+    try:
+        queue = fcntl.ioctl(native.fileno(), termios.TIOCOUTQ, bytes(4))
+        info = native.getsockopt(_socket.IPPROTO_TCP, _socket.TCP_INFO, 60)
+    except OSError:
+        return 0, 0.0
+    # tcpi_last_ack_recv of struct tcp_info, in milliseconds.
+    return int.from_bytes(queue, sys.byteorder), int.from_bytes(info[56:60], sys.byteorder) / 1000
 
 
 def _expire(hub: Any, watcher: Any) -> None:

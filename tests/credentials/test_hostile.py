@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from s3po.credentials import Context
-from s3po.credentials.answers import glimpse, moment, parse_time
+from s3po.credentials.answers import excerpt, parse_time, to_datetime
 from s3po.credentials.chain import Found
 from s3po.credentials.container import Container
 from s3po.credentials.files import Files
@@ -202,14 +202,14 @@ def test_times_are_understood_or_not(value: object) -> None:
 @patient
 @given(st.one_of(st.floats(), st.integers()))
 def test_seconds_are_understood_or_not(value: float) -> None:
-    time = moment(value)
+    time = to_datetime(value)
     assert time is None or time.timestamp() >= 0
 
 
 @patient
 @given(st.text(max_size=2000), st.lists(st.text(max_size=5), max_size=3))
 def test_other_peoples_messages_become_one_line(text: str, secrets: list[str]) -> None:
-    said = glimpse(text, secrets)
+    said = excerpt(text, secrets)
     assert said.isprintable()
     assert len(said) <= 303
 

@@ -9,99 +9,25 @@ target takes bytes and lets only S3poErrors through, in bounded time.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
+import importlib
 import random
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
-from s3po.credentials.answers import parse_json, parse_time
-from s3po.credentials.ini import parse as parse_ini
-from s3po.errors import S3poError
-from s3po.messages import Request
-from s3po.rest import codec, operations
-from s3po.rest.shapes import OPERATIONS
-from s3po.transport import http11
-from s3po.transport.messages import Response
-from s3po.xml import parse
+#: Longest input.
+_LONGEST = 20_000
 
-#: Seconds of CPU that one input may take.
-_PATIENCE = 5.0
-
-_NAMES = sorted(OPERATIONS)
+_ROOT = Path(__file__).parent.parent.parent
 
 
-def heads(data: bytes) -> None:
-    status, headers, _ = http11.parse_head(http11.decode(data))
-    http11.body_length("GET", status, headers)
-
-
-def chunks(data: bytes) -> None:
-    http11.chunk_size(data)
-
-
-def documents(data: bytes) -> None:
-    parse(data)
-
-
-def answers(data: bytes) -> None:
-    """The first two bytes choose the operation, the rest is its answer."""
-    row = OPERATIONS[_NAMES[int.from_bytes(data[:2], "big") % len(_NAMES)]]
-    operations.parse(Response(200, {}, data[2:]), row)
-
-
-def errors(data: bytes) -> None:
-    error = codec.parse_error(Response(400, {}, data), Request("get_object", "GET", "b", "k"))
-    assert len(str(error)) < 20_000
-
-
-def listings(data: bytes) -> None:
-    codec.parse_list_objects_v2(Response(200, {}, data))
-
-
-def headers(data: bytes) -> None:
-    """Lines of a name and a value, as headers of an object's head."""
-    lines = [line.partition(":") for line in data.decode("latin-1").split("\n")]
-    found = codec.parse_head_object(
-        Response(200, {name.lower(): value for name, _, value in lines}, b"")
-    )
-    for name in ("size", "etag", "last_modified", "metadata", "content_type"):
-        getattr(found, name, None)
-
-
-def files(data: bytes) -> None:
-    parse_ini(data, is_config=True)
-    parse_ini(data, is_config=False)
-
-
-def credentials(data: bytes) -> None:
-    for value in parse_json(data, "a service").values():
-        parse_time(value)
-
-
-#: Targets, and good inputs to begin with.
-TARGETS: dict[str, tuple[Callable[[bytes], None], tuple[bytes, ...]]] = {
-    "heads": (heads, (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nETag: \"x\"\r\n", b"HTTP/1.1 206 \r\nTransfer-Encoding: chunked\r\n")),
-    "chunks": (chunks, (b"1f;x=y\r\n", b"0\r\n")),
-    "documents": (documents, (b"<?xml version='1.0'?><A x='y'><B>1</B><C/>&amp;</A>",)),
-    "answers": (answers, (b"\0\1<Answer><Rule><ID>x</ID><Days>1</Days></Rule></Answer>", b"\0\7<A><Date>2026-01-02T03:04:05.000Z</Date></A>")),
-    "errors": (errors, (b"<Error><Code>NoSuchKey</Code><Message>m</Message></Error>", b"<html>")),
-    "listings": (listings, (b"<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>k</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified><ETag>&quot;x&quot;</ETag><Size>1</Size></Contents></ListBucketResult>",)),
-    "headers": (headers, (b"content-length:5\netag:\"x\"\nlast-modified:Tue, 13 Mar 2018 17:25:04 GMT\nx-amz-meta-a:b",)),
-    "files": (files, (b"[default]\naws_access_key_id = a\ns3 =\n  max_concurrent_requests = 3\n[profile x]\n",)),
-    "credentials": (credentials, (json.dumps({"AccessKeyId": "a", "Expiration": "2099-01-01T00:00:00Z"}).encode(),)),
-}  # fmt: skip
-
-
-def check(target: Callable[[bytes], None], data: bytes) -> None:
-    """One input: S3poErrors are what is due for it, anything else is a fault."""
-    started = time.process_time()
-    with contextlib.suppress(S3poError):
-        target(data)
-    spent = time.process_time() - started
-    if spent > _PATIENCE:
-        raise AssertionError(f"{spent:.1f} s of CPU for {len(data)} bytes")
+def load_targets() -> Any:
+    """The module of the targets. What it imports of s3po is instrumented where atheris is loaded already."""
+    return importlib.import_module("tests.stress.targets")
 
 
 def mutate(rng: random.Random, data: bytes) -> bytes:
@@ -128,16 +54,17 @@ def mutate(rng: random.Random, data: bytes) -> bytes:
 
 def run_randomly(names: list[str], seconds: float, seed: int) -> int:
     """Changed examples for some seconds; gives how many. Raises what a target lets through, with its input."""
+    targets = load_targets()
     rng = random.Random(seed)
     until = time.monotonic() + seconds
     count = 0
-    pools = {name: list(TARGETS[name][1]) for name in names}
+    pools = {name: list(targets.TARGETS[name][1]) for name in names}
     while time.monotonic() < until:
         name = names[count % len(names)]
         pool = pools[name]
-        data = mutate(rng, rng.choice(pool))[:20_000]
+        data = mutate(rng, rng.choice(pool))[:_LONGEST]
         try:
-            check(TARGETS[name][0], data)
+            targets.check(targets.TARGETS[name][0], data)
         except Exception as error:
             error.add_note(f"{name}: {data!r}")
             raise
@@ -147,30 +74,71 @@ def run_randomly(names: list[str], seconds: float, seed: int) -> int:
     return count
 
 
+def run_by_coverage(atheris: Any, targets: Any, names: list[str], options: Any) -> None:
+    """atheris: it ends the process, with 77 and the input where a target lets something through."""
+    chosen: list[Callable[[bytes], None]] = [targets.TARGETS[name][0] for name in names]
+
+    def one(data: bytes) -> None:
+        # The first byte chooses the target.
+        if data:
+            targets.check(chosen[data[0] % len(chosen)], data[1:])
+
+    for number, name in enumerate(names):
+        for index, example in enumerate(targets.TARGETS[name][1]):
+            (options.corpus / f"{name}-{index}").write_bytes(bytes([number]) + example)
+    atheris.Setup(
+        [
+            *("fuzz", str(options.corpus), f"-artifact_prefix={_ROOT}/fuzz-"),
+            *(f"-max_total_time={max(1, round(options.seconds))}", f"-seed={options.seed}"),
+            *(f"-max_len={_LONGEST}", "-print_final_stats=1"),
+        ],
+        one,
+    )
+    atheris.Fuzz()
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="fuzz", description="Hostile input without end.")
     parser.add_argument("--seconds", type=float, default=300.0)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", default="", help=f"of {', '.join(TARGETS)}, with commas between")
+    parser.add_argument("--only", default="", help="names of targets, with commas between")
+    parser.add_argument("--random", action="store_true", help="without atheris, though it is there")
+    parser.add_argument("--corpus", type=Path, help="folder of the inputs that atheris keeps")
     options = parser.parse_args(arguments)
-    names = options.only.split(",") if options.only else list(TARGETS)
+    atheris: Any = None
+    if not options.random:
+        try:
+            atheris = importlib.import_module("atheris")
+        except ImportError:
+            print("atheris is not installed: good examples are changed by chance")
+    if atheris is not None and options.corpus is None:
+        # In a process of its own, for it ends that at once: the inputs would stay on the disk.
+        own = sys.argv[1:] if arguments is None else arguments
+        with tempfile.TemporaryDirectory(prefix="fuzz-") as name:
+            program = [
+                sys.executable,
+                "-m",
+                "tests.stress.fuzz",
+                *own,
+                "--corpus",
+                f"{name}/inputs",
+            ]
+            return subprocess.run(program, check=False, cwd=_ROOT).returncode
+    if atheris is None:
+        targets = load_targets()
+    else:
+        # s3po alone: what it imports is not what is looked into, and takes minutes.
+        with atheris.instrument_imports(include=["s3po"]):
+            targets = load_targets()
+    names = options.only.split(",") if options.only else list(targets.TARGETS)
     for name in names:
-        if name not in TARGETS:
-            parser.error(f"there is no target {name!r}")
-    try:
-        import atheris
-    except ImportError:
-        print("atheris is not installed: good examples are changed by chance")
+        if name not in targets.TARGETS:
+            parser.error(f"there is no target {name!r}, but {', '.join(targets.TARGETS)}")
+    if atheris is None:
         print(f"{run_randomly(names, options.seconds, options.seed)} inputs, no fault")
-        return 0
-
-    def one(data: bytes) -> None:
-        if data:
-            check(TARGETS[names[data[0] % len(names)]][0], data[1:])
-
-    atheris.instrument_all()
-    atheris.Setup(["fuzz", f"-max_total_time={options.seconds:.0f}", f"-seed={options.seed}"], one)
-    atheris.Fuzz()
+    else:
+        options.corpus.mkdir(parents=True, exist_ok=True)
+        run_by_coverage(atheris, targets, names, options)
     return 0
 
 

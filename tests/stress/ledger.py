@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 #: A key's object is not there.
 ABSENT = ""
@@ -64,6 +64,12 @@ class Ledger:
         """Compare all that the store holds, by key the fingerprint of its content."""
         for key in {*self._states, *found}:
             self.saw(key, found.get(key, ABSENT))
+
+    def excuse(self, keys: Collection[str]) -> int:
+        """Forget what is broken of these keys; how much that was."""
+        before = len(self.broken)
+        self.broken = [each for each in self.broken if each[1] not in keys]
+        return before - len(self.broken)
 
     def count(self, kind: str) -> int:
         return sum(1 for each in self.broken if each[0] == kind)

@@ -30,7 +30,7 @@ FAULTS = (
     "black hole",
 )
 #: Longer than the client of the program waits.
-_BLACK_HOLE = 3.0
+_BLACK_HOLE = 6.0
 
 
 class Broken(Exception):
@@ -111,6 +111,8 @@ class Proxy:
         self.counts: Counter[str] = Counter()
         #: Keys of uploads that the store has begun and the client was not told of.
         self.begun: list[str] = []
+        #: Paths of writes that the store performed when the client waited no longer: after what came later.
+        self.late: list[str] = []
 
     def handle(self, sock: Any, _: Any) -> None:
         client = Stream(sock)
@@ -171,6 +173,8 @@ class Proxy:
             if fault in ("lost answer", "cut") or has_left(sock):
                 self.begun.append(begun)
                 begun = ""
+        elif method in (b"PUT", b"POST", b"DELETE") and has_left(sock):
+            self.late.append(target.decode().partition("?")[0])
         if fault == "lost answer":
             self.counts[fault] += 1
             reset(sock)
@@ -225,7 +229,9 @@ def main(arguments: list[str]) -> None:
     gevent.signal_handler(signal.SIGUSR1, stop_faults)
     gevent.os.tp_read(sys.stdin.fileno(), 1)
     server.stop(timeout=0)
-    print(json.dumps({"counts": proxy.counts, "begun": proxy.begun}), flush=True)
+    print(
+        json.dumps({"counts": proxy.counts, "begun": proxy.begun, "late": proxy.late}), flush=True
+    )
 
 
 if __name__ == "__main__":

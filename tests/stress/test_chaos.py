@@ -45,3 +45,5 @@ def test_a_ledger_knows_what_may_be_there() -> None:
     ]
     assert ledger.state("b") == {ABSENT}
     assert (ledger.count("lost"), ledger.count("corrupt")) == (1, 2)
+    assert ledger.excuse({"b", "other"}) == 1
+    assert (ledger.count("lost"), ledger.count("corrupt")) == (0, 2)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import itertools
 import socket
+import sys
+import threading
 import time
 
 import pytest
@@ -193,7 +195,7 @@ def test_a_body_that_goes_slower_than_the_least_rate_is_a_timeout(
             pass
 
     server = serve([play], context=authority.context() if scheme == "https" else None)
-    session = make_session(min_rate=10_000_000.0, verify=authority.bundle)
+    session = make_session(min_rate=10_000_000.0, read_timeout=60.0, verify=authority.bundle)
     url = f"{scheme}://127.0.0.1:{server.port}/key"
     send = {
         "chunks": lambda: session.put(url, data=itertools.repeat(bytes(65536))),
@@ -241,3 +243,52 @@ def test_an_endless_answer_to_an_upload_that_is_refused_is_cut(serve, size):
     )
     with conn, pytest.raises((s3po.AccessDenied, ConnectionFailed)):
         conn.upload("bucket", "key", io.BytesIO(bytes(size)))
+
+
+def read_slowly(peer, pause):
+    """Take a request of which the kernels hold most for long after it was sent, and answer."""
+    peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    head = peer.read_head()
+    left = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0]) - len(peer.buffer)
+    while left > 0:
+        data = peer.sock.recv(min(left, 65536))
+        if not data:
+            return
+        left -= len(data)
+        time.sleep(pause * len(data) / 65536)
+    peer.send(OK)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of Linux's send queue")
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_body_on_its_way_is_not_waiting_for_the_answer(
+    serve, make_session, request_to, authority, scheme
+):
+    """As 4 Mbit/s are, or 0.5: what the kernel has taken is not with the peer yet."""
+    server = serve(
+        [lambda peer: read_slowly(peer, 0.03)],
+        context=authority.context() if scheme == "https" else None,
+    )
+    session = make_session(read_timeout=0.4, verify=authority.bundle)
+    sent = request_to(server, "PUT", body=bytes(4_000_000), scheme=scheme)
+    assert session.send(sent).status_code == 200
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of Linux's send queue")
+def test_a_peer_that_takes_nothing_more_is_a_timeout(serve, make_session, request_to):
+    """Its kernel goes on acknowledging, as it answers probes."""
+    ended = threading.Event()
+
+    def play(peer):
+        peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        peer.read_head()
+        ended.wait(30)
+
+    session = make_session(read_timeout=0.4)
+    # Less than the kernels take, so that all is sent, and more than the peer's takes.
+    body = bytes(1_000_000)
+    before = time.monotonic()
+    with pytest.raises(TransportTimeout):
+        session.send(request_to(serve([play]), "PUT", body=body))
+    ended.set()
+    assert time.monotonic() - before < 10

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any
 
 from s3po.cli.context import Context
@@ -16,13 +15,13 @@ def run(context: Context, given: argparse.Namespace) -> int:
     options: dict[str, Any] = {}
     if given.range:
         first, dash, last = given.range.partition("-")
-        if not dash or not (first + last).isdigit():
+        backwards = first.isdigit() and last.isdigit() and int(last) < int(first)
+        if not dash or not (first + last).isdigit() or backwards:
             raise UsageError(f"--range {given.range}: it is FIRST-LAST, FIRST- or -LENGTH")
         options["headers"] = {"range": f"bytes={given.range}"}
     if given.version_id:
         options["version_id"] = given.version_id
-    sys.stdout.flush()
-    out = sys.stdout.buffer
+    out = context.output()
     for location in locations:
         if given.range:
             answer = context.connection.conn.get_object(*location, **options)

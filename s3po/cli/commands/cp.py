@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -70,13 +69,13 @@ def _stream(context: Context, given: argparse.Namespace, sources: list[str], tar
         location = parse_location(sources[0], key=True)
         options = read_options(given)
         customer = {k: v for k, v in options.items() if k == "sse_customer_key"}
-        context.connection.download(*location, sys.stdout.buffer, **customer)
-        sys.stdout.buffer.flush()
+        out = context.output()
+        context.connection.download(*location, out, **customer)
+        out.flush()
         return 0
     location = parse_location(target, key=True)
-    found = context.connection.upload(*location, sys.stdin.buffer, **read_options(given))
+    context.connection.upload(*location, context.input(), **read_options(given))
     context.result(f"upload: - to {location}", operation="upload", source="-", target=str(location))
-    del found
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from s3po.cli.context import Context
 from s3po.cli.uri import parse_location
@@ -13,13 +14,14 @@ def run(context: Context, given: argparse.Namespace) -> int:
     if not location.key:
         bucket = context.connection.head_bucket(location.bucket)
         context.result(
-            f"bucket: {location.bucket}\nregion: {bucket.region or '-'}",
+            f"bucket: {location.bucket}",
+            f"region: {bucket.region or '-'}",
             bucket=location.bucket,
             region=bucket.region,
         )
         return 0
     found = context.connection.head(*location, version_id=given.version_id)
-    fields = {
+    fields: dict[str, Any] = {
         "bucket": location.bucket,
         "key": location.key,
         "size": found.size,
@@ -31,5 +33,5 @@ def run(context: Context, given: argparse.Namespace) -> int:
         "metadata": found.metadata,
     }
     lines = [f"{name}: {value}" for name, value in fields.items() if value not in (None, {})]
-    context.result("\n".join(lines), **fields)
+    context.result(*lines, **fields)
     return 0

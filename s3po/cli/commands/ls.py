@@ -66,7 +66,7 @@ def run(context: Context, given: argparse.Namespace) -> int:
         found = found or count > 0
     if given.summarize:
         size = format_size(total) if given.human_readable else str(total)
-        context.result(f"\nobjects: {count}\nsize: {size}", objects=count, size=total)
+        context.result("", f"objects: {count}", f"size: {size}", objects=count, size=total)
     if not found and location.key:
         context.fail("ls", str(location), "there is no such object")
     return 0

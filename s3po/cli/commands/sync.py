@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from hashlib import md5
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, cast
 
 from s3po.cli.ahead import read_ahead
 from s3po.cli.context import Context
@@ -141,12 +141,20 @@ def run(context: Context, given: argparse.Namespace) -> int:
     read_options(given)
     if not given.dry_run:
         context.start_progress()
-    with tempfile.TemporaryFile("w+") as superfluous:
+    with _open_list(given) as superfluous:
         syncing = _Syncing(context, source, target, superfluous)
         unknown = run_shares(context, given.workers, syncing.transfer)
         if given.delete:
             syncing.delete(None if unknown is None else [key for each in unknown for key in each])
     return 0
+
+
+def _open_list(given: argparse.Namespace) -> IO[str]:
+    """A file for keys to delete, of which there may be more than memory holds; on the disk when it is needed."""
+    if given.delete and given.workers > 1:
+        # Another process writes it.
+        return tempfile.TemporaryFile("w+")
+    return cast("IO[str]", tempfile.SpooledTemporaryFile(4 << 20, "w+"))
 
 
 class _Syncing:

@@ -1,0 +1,144 @@
+"""Examples of README.md, docs/ and docstrings run as they stand, against the mock in process.
+
+The Python blocks of a page run one after the other in one namespace, which begins with `conn`. A block after the line
+`<!-- not run: reason -->` needs the world (EC2, a cluster, a server that never ends), and is compiled only.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+import s3po
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [
+    ROOT / "README.md",
+    *sorted(path for path in (ROOT / "docs").rglob("*.md")),
+]
+
+
+class Block(NamedTuple):
+    """A fenced block of Python."""
+
+    line: int
+    code: str
+    runs: bool
+
+
+def blocks_of(text: str) -> Iterator[Block]:
+    """The Python blocks of a page in Markdown."""
+    lines = text.splitlines()
+    number = 0
+    reason = False
+    while number < len(lines):
+        line = lines[number]
+        opening = re.fullmatch(r"(\s*)```python\b.*", line)
+        if opening:
+            first = number + 1
+            number = first
+            while lines[number].strip() != "```":
+                number += 1
+            yield Block(first, textwrap.dedent("\n".join(lines[first:number])), not reason)
+            reason = False
+        elif re.match(r"\s*<!-- not run: \S.* -->", line):
+            reason = True
+        elif line.strip():
+            reason = False
+        number += 1
+
+
+@pytest.fixture
+def namespace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s3po_mock_all: s3po.Connection
+) -> dict[str, Any]:
+    """Names that each page begins with: `conn` on a mock that every other Connection reaches too."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("bucket", "other"):
+        s3po_mock_all.create_bucket(name)
+    (tmp_path / "file.bin").write_bytes(bytes(range(256)) * (6 * 4096))
+    (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff" + bytes(1000))
+    (tmp_path / "data.csv").write_text("a,b\n1,2\n3,4\n")
+    return {"__name__": "page", "s3po": s3po, "conn": s3po_mock_all}
+
+
+@pytest.mark.parametrize("page", [str(page.relative_to(ROOT)) for page in PAGES])
+def test_a_page_s_examples_run(page: str, namespace: dict[str, Any]) -> None:
+    for block in blocks_of((ROOT / page).read_text("utf-8")):
+        # So that a traceback names the page and its line.
+        code = compile("\n" * block.line + block.code, page, "exec", dont_inherit=True)
+        if block.runs:
+            exec(code, namespace)
+
+
+def _documented() -> Iterator[tuple[str, str]]:
+    """Docstrings of the package with an example, by qualified name."""
+    for module in pkgutil.walk_packages(s3po.__path__, "s3po."):
+        if module.name.endswith("__main__"):
+            continue
+        source = importlib.util.find_spec(module.name)
+        assert source is not None
+        if source.origin is None or not source.origin.endswith(".py"):
+            continue
+        tree = ast.parse(Path(source.origin).read_text("utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                text = ast.get_docstring(node)
+                if text and "```python" in text:
+                    yield f"{module.name}.{getattr(node, 'name', '')}", inspect.cleandoc(text)
+
+
+DOCSTRINGS = dict(_documented())
+
+
+@pytest.mark.parametrize("name", sorted(DOCSTRINGS))
+def test_a_docstring_s_examples_run(name: str, namespace: dict[str, Any]) -> None:
+    for block in blocks_of(DOCSTRINGS[name]):
+        code = compile("\n" * block.line + block.code, name, "exec", dont_inherit=True)
+        if block.runs:
+            exec(code, namespace)
+
+
+def test_the_settings_page_has_the_table_s_place() -> None:
+    assert "<!-- settings -->" in (ROOT / "docs" / "settings.md").read_text("utf-8")
+
+
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+IMAGE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)|(?:src|srcset)=\"([^\"]+)\"")
+
+
+def anchors_of(text: str) -> set[str]:
+    """Anchors of a page's headings, as MkDocs and GitHub make them."""
+    found = set()
+    for heading in re.findall(r"^#+ (.+?)\s*$", re.sub(r"```.*?```", "", text, flags=re.S), re.M):
+        words = re.sub(r"[^\w\- ]", "", heading.lower()).strip()
+        found.add(re.sub(r"[\s]+", "-", words))
+    return found
+
+
+@pytest.mark.parametrize("page", [str(page.relative_to(ROOT)) for page in PAGES])
+def test_links_within_the_documentation_lead_somewhere(page: str) -> None:
+    path = ROOT / page
+    text = path.read_text("utf-8")
+    prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    for target in LINK.findall(prose) + [one or other for one, other in IMAGE.findall(prose)]:
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        other = (path.parent / name).resolve() if name else path
+        assert other.exists(), f"{page}: {target}"
+        if anchor and other.suffix == ".md":
+            assert anchor in anchors_of(other.read_text("utf-8")), f"{page}: {target}"
+
+
+def test_readme_fits_on_a_few_screens() -> None:
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 150
