@@ -126,8 +126,10 @@ def _make_init(cls: type[Record]) -> Any:
     defaults = {f"_{name}": value for name, value in values.items() if value is not MISSING}
     names = cls.__match_args__
     parameters = [f"{name}=_{name}" if f"_{name}" in defaults else name for name in names]
-    lines = [f" _set(self, {name!r}, {name})" for name in names]
-    scope: dict[str, Any] = {**defaults, "_set": _set}
+    # By the slots' descriptors: `__setattr__` refuses, and `object.__setattr__` looks for them anew.
+    lines = [f" _set_{name}(self, {name})" for name in names]
+    setters = {f"_set_{name}": cls.__dict__[name].__set__ for name in names}
+    scope: dict[str, Any] = {**defaults, **setters}
     exec(f"def __init__(self, {', '.join(parameters)}):\n" + "\n".join(lines), scope)
     made = scope["__init__"]
     made.__qualname__ = f"{cls.__qualname__}.__init__"

@@ -152,10 +152,15 @@ class TargetFolder:
             if len(self._folders) > 10_000:
                 self._folders = {self.root}
             self._folders.add(folder)
-        if os.path.islink(path):
-            raise UnsafePath(f"{path} is a symbolic link")
-        if os.path.isdir(path):
-            raise UnsafePath(f"{path} is a folder")
+        try:
+            mode = os.lstat(path).st_mode
+        except OSError:
+            pass
+        else:
+            if stat.S_ISLNK(mode):
+                raise UnsafePath(f"{path} is a symbolic link")
+            if stat.S_ISDIR(mode):
+                raise UnsafePath(f"{path} is a folder")
         self._check_case(folder, name)
         if self._folds:
             folded = path.casefold()

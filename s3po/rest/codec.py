@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from itertools import pairwise, repeat
@@ -545,12 +544,12 @@ def _listing(
         if not token and not (root.find("Marker") is not None and last_name(page)):
             token = root.required("NextContinuationToken")
         # None where it is an answer of version 1, by which the listing goes on.
-        return replace(page, next_token=token or None)
+        return ListObjectsResult(objects, prefixes, True, token or None)
     # Only a listing with a delimiter must name it.
     marker = decode(root.findtext("NextMarker")) or last_name(page)
     if not marker:
         raise MalformedResponse("a listing that is cut off and holds nothing")
-    return replace(page, next_token=marker)
+    return ListObjectsResult(objects, prefixes, True, marker)
 
 
 def last_name(page: ListObjectsResult) -> str:

@@ -269,24 +269,30 @@ class PathSink(Sink):
 
     parallel = True
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, is_new: bool = False) -> None:
+        """`is_new`: nothing is at `path`, as far as the caller has seen."""
         self._path = path
         self._generation = fork_generation()
         # Through a symbolic link, as open() would.
-        self._target = os.path.realpath(path) if os.path.islink(path) else path
+        self._target = path if is_new or not os.path.islink(path) else os.path.realpath(path)
         folder = os.path.dirname(self._target)
         self._temporary = os.path.join(folder, f".s3po-{os.urandom(8).hex()}.part")
         self._written = 0
         self._folders: list[str] = []
         try:
-            self._folders = make_folders(folder)
-            self._fd = os.open(
-                self._temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666
-            )
+            try:
+                self._fd = self._create()
+            except FileNotFoundError:
+                self._folders = make_folders(folder)
+                self._fd = self._create()
         except OSError as error:
             remove_folders(self._folders)
             raise self._named(error) from None
-        self._adopt_mode()
+        if not is_new:
+            self._adopt_mode()
+
+    def _create(self) -> int:
+        return os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
 
     def _adopt_mode(self) -> None:
         try:
@@ -489,10 +495,16 @@ def check_target(path: str) -> bool:
 def open_path(path: object) -> Sink:
     """Make the sink for a path. OSError where it cannot be written."""
     text = path_of(path)
-    if not check_target(text):
+    is_new = False
+    try:
+        os.lstat(text)
+    except FileNotFoundError:
+        # Each look is a cost of small files. A name that ends with a slash is a folder's.
+        is_new = not text.endswith(os.sep)
+    if not is_new and not check_target(text):
         return OpenedSink(text)
     try:
-        return PathSink(text)
+        return PathSink(text, is_new=is_new)
     except OSError as error:
         if os.path.exists(text) and error.errno in _NO_NEW_FILE:
             return InPlaceSink(text)

@@ -26,6 +26,7 @@ LAYERS = {
         (
             "errors",
             "messages",
+            "records",
             "models",
             "config",
             "stats",
