@@ -41,7 +41,8 @@ complete -c s3po -a '(s3po __complete (commandline -opc)[2..-1] (commandline -ct
 
 
 def run(context: Context, given: argparse.Namespace) -> int:
-    context.line(_SCRIPTS[given.shell].rstrip("\n"))
+    for line in _SCRIPTS[given.shell].rstrip("\n").split("\n"):
+        context.line(line)
     return 0
 
 
