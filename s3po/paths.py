@@ -293,7 +293,7 @@ class S3Path:
         )
 
     def is_reserved(self) -> bool:
-        """Always False: S3 keeps no name for itself."""
+        """Return False: S3 reserves no names."""
         return False
 
     def full_match(self, pattern: str) -> bool:
