@@ -30,6 +30,7 @@ from s3po.errors import (
     S3poError,
 )
 from s3po.forks import in_forked_child
+from s3po.messages import SecretBytes
 from s3po.models import CopyObjectResult, HeadObjectResult, UploadResult
 
 #: Calls of a task: few at first, so that all workers have some, then more.
@@ -257,7 +258,7 @@ class ClusterScheduler(Scheduler):
             self._send()
         self._calls = number = self._calls + 1
         try:
-            blob = pickle.dumps(Call(number, target.name, args, dict(kwargs)))
+            blob = SecretBytes(pickle.dumps(Call(number, target.name, args, dict(kwargs))))
         except Exception as error:
             raise ConfigError(
                 f"the arguments of {target.name} cannot be sent to a worker: {error}"
@@ -303,7 +304,10 @@ class ClusterScheduler(Scheduler):
         task = _Task(key, None, blobs, time())
         self._tasks[key] = task
         # Calls are much alike, and each process that a task passes keeps it in memory for a while.
-        payload = zlib.compress(pickle.dumps(list(blobs.values())), 1)
+        # Dask logs the arguments of tasks that fail.
+        payload = SecretBytes(
+            zlib.compress(pickle.dumps([bytes(each) for each in blobs.values()]), 1)
+        )
         try:
             task.future = self._client.submit(
                 run_task,

@@ -408,7 +408,7 @@ class MultipartUpload:
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
         """
         named = [name[15:] for name in self._whole_digests if name.startswith("x-amz-checksum-")]
-        if self._checksum is None and len(named) == 1:
+        if self._checksum is None and len(named) == 1 and named[0] in checksums.ALGORITHMS:
             self._checksum = named[0]
         algorithm = self._checksum
         if algorithm is None:

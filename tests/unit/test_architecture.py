@@ -34,6 +34,7 @@ LAYERS = {
             "xml",
             "forks",
             "providers",
+            "records",
         ),
         0,
     ),
