@@ -192,7 +192,8 @@ class LoggingClient(Client):
         self.sizes.append(len(args[1]))
         return super().submit(function, *args, key=key, pure=pure)
 
-    def run_on_scheduler(self, function: Any, key: str = "") -> object:  # noqa: ARG002
+    def run_on_scheduler(self, function: Any, key: str = "") -> object:
+        assert not key
         comm = SimpleNamespace(recent_message_log=deque([b"x"]))
         function(dask_scheduler=SimpleNamespace(stream_comms={"worker": comm}))
         assert not comm.recent_message_log
