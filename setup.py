@@ -49,7 +49,7 @@ setup(
     extras_require={
         # CRC32C and CRC64NVME in C; s3po/checksums.py says why this one.
         "crc": ["anycrc>=2.1"],
-        "docs": ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.27"],
+        "docs": ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.27", "ruff>=0.6"],
         "dask": ["distributed>=2024.1"],
         "django": ["Django>=4.2"],
         "fsspec": ["fsspec>=2024.2"],

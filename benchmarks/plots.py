@@ -3,8 +3,9 @@
     python benchmarks/plots.py
 
 Writes docs/img/speed.svg (CPU of small requests by client), docs/img/memory.svg (peak memory by object size),
-docs/img/scale.svg (time by number of objects) and the table of README.md and docs/performance.md between
-`<!-- figures -->` and `<!-- /figures -->`. Standard library only; no figure is written by hand.
+docs/img/scale.svg (time by number of objects, where that was measured), the table of README.md and docs/performance.md
+between `<!-- figures -->` and `<!-- /figures -->`, and that of docs/performance.md between `<!-- other figures -->` and
+`<!-- /other figures -->`. Standard library only; no figure is written by hand.
 """
 
 from __future__ import annotations
@@ -31,6 +32,16 @@ MEMORY = {
     "GET of 1 KiB, 50 in flight, HTTP": "GET 1 KiB, 50 at a time",
     "GET of 1 GiB to a file, HTTP": "GET 1 GiB to a file",
     "PUT of 1 GiB from a file, multipart, HTTP": "PUT 1 GiB in parts",
+}
+#: Works of the second table: title in RESULTS.md, name and unit.
+OTHERS = {
+    "GET of 1 GiB to a file, HTTP": "GET of 1 GiB to a file, HTTP, s",
+    "PUT of 1 GiB from a file, single, HTTP": "PUT of 1 GiB from a file, one request, HTTP, s",
+    "PUT of 1 GiB from a file, multipart, HTTP": "PUT of 1 GiB from a file, multipart, HTTP, s",
+    "PUT of 1 GiB from a file, single, TLS": "PUT of 1 GiB from a file, one request, TLS, s",
+    "PUT of 1 GiB from a file, multipart, TLS": "PUT of 1 GiB from a file, multipart, TLS, s",
+    "list, 1,000 keys a page": "list, 1,000 keys a page, us a key",
+    "delete 100,000 keys": "delete 100,000 keys, us a key",
 }
 #: `loop` is a loop of bare sockets, no client; programs are measured elsewhere.
 NOT_PLOTTED = {"loop", "rclone", "s3cmd"}
@@ -224,6 +235,46 @@ def figures(tables: dict[str, Table]) -> str:
     return "\n".join(lines)
 
 
+def run_of(results: str) -> str:
+    """Sentence that tells the date and the version of s3po of a run."""
+    date = re.search(r"^Written by .* on (\d{4}-\d{2}-\d{2})", results, re.MULTILINE)
+    version = re.search(r"^- s3po ([^,\n]+)", results, re.MULTILINE)
+    if date is None or version is None:
+        raise ValueError("RESULTS.md names no date or no version of s3po")
+    return f"Measured on {date[1]} with s3po {version[1]}."
+
+
+def other_figures(tables: dict[str, Table]) -> str:
+    """The second table of docs/performance.md: CPU of large bodies, listings and deletions, by client."""
+    works = {
+        name: {
+            client: cell
+            for client, (_, cell) in sorted(
+                least_cells(tables[title]).items(), key=lambda item: item[1][0]
+            )
+        }
+        for title, name in OTHERS.items()
+        if title in tables
+    }
+    clients = list(dict.fromkeys(client for cells in works.values() for client in cells))
+    clients.sort(key=lambda client: client != "s3po")
+    lines = [f"| CPU | {' | '.join(clients)} |", f"| --- |{' ---: |' * len(clients)}"]
+    for name, cells in works.items():
+        lines.append(f"| {name} | {' | '.join(cells.get(client, '') for client in clients)} |")
+    return "\n".join(lines)
+
+
+def least_cells(table: Table) -> dict[str, tuple[float, str]]:
+    """Each client's least CPU, as a number and as it is written."""
+    found: dict[str, tuple[float, str]] = {}
+    for row in table:
+        cell = next(row[name] for name in row if name.startswith("CPU"))
+        value = number(cell)
+        if value is not None and row["client"] not in NOT_PLOTTED:
+            found[row["client"]] = min((value, cell), found.get(row["client"], (math.inf, "")))
+    return found
+
+
 def first_of(tables: dict[str, Table], title: str, column: str) -> dict[str, float]:
     """Each client's first figure in the table whose title begins so."""
     found: dict[str, float] = {}
@@ -248,17 +299,21 @@ def scale(tables: dict[str, Table]) -> dict[str, list[tuple[float, float]]]:
     return found
 
 
-def fill(path: Path, table: str) -> None:
-    """Put the table between the markers of a page, which may have none."""
-    if path.exists():
-        page = path.read_text("utf-8")
-        done = re.sub(
-            r"(<!-- figures -->\n).*?(<!-- /figures -->)",
-            lambda match: f"{match[1]}\n{table}\n\n{match[2]}",
-            page,
-            flags=re.DOTALL,
-        )
-        path.write_text(done, "utf-8")
+def fill(page: str, marker: str, content: str) -> str:
+    """A page with content between its markers, which may be missing."""
+    return re.sub(
+        rf"(<!-- {marker} -->\n).*?(<!-- /{marker} -->)",
+        lambda match: f"{match[1]}\n{content}\n\n{match[2]}",
+        page,
+        flags=re.DOTALL,
+    )
+
+
+def filled(page: str, results: str) -> str:
+    """README.md or docs/performance.md with the figures of RESULTS.md."""
+    tables = read_tables(results)
+    page = fill(page, "figures", f"{figures(tables)}\n\n{run_of(results)}")
+    return fill(page, "other figures", other_figures(tables))
 
 
 def pictures(tables: dict[str, Table]) -> dict[str, str]:
@@ -295,12 +350,12 @@ def pictures(tables: dict[str, Table]) -> dict[str, str]:
 
 
 def main() -> int:
-    tables = read_tables((HERE / "RESULTS.md").read_text("utf-8"))
+    results = (HERE / "RESULTS.md").read_text("utf-8")
     IMAGES.mkdir(parents=True, exist_ok=True)
-    for name, picture in pictures(tables).items():
+    for name, picture in pictures(read_tables(results)).items():
         (IMAGES / name).write_text(picture, "utf-8")
     for page in (ROOT / "README.md", ROOT / "docs" / "performance.md"):
-        fill(page, figures(tables))
+        page.write_text(filled(page.read_text("utf-8"), results), "utf-8")
     return 0
 
 

@@ -66,7 +66,8 @@ class Config(_Recorder):
         on_retry: Callable that gets a `RetryInfo` before each retry.
         on_request: Callable that gets a `RequestInfo` after each attempt, for metrics.
         connect_timeout: Seconds for a connection with its TLS handshake.
-        read_timeout: Seconds without a byte of the answer, or without the store taking a byte of the body.
+        read_timeout: Seconds without a byte of the answer, or without the store taking a byte of the body. While
+            the system's send buffer still empties, as on a slow link, the wait goes on (on Linux).
         multipart_threshold: Size from which uploads go in parts, and downloads by parallel ranges.
         part_size: Size of a part or range, 5 MiB to 5 GiB. Parts are larger where 10,000 of them would not
             suffice.

@@ -1495,12 +1495,17 @@ class Connection:
         return client.head_bucket(bucket, headers=headers)
 
     def list_buckets(
-        self, prefix: str | None = None, *, headers: Mapping[str, str] | None = None
+        self,
+        prefix: str | None = None,
+        *,
+        directory: bool = False,
+        headers: Mapping[str, str] | None = None,
     ) -> Iterator[BucketInfo]:
         """List the buckets of the account.
 
         Args:
             prefix: Prefix of the names; all buckets unless given.
+            directory: True lists the directory buckets of the endpoint's region instead, which S3 keeps apart.
             headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
 
         Yields:
@@ -1513,12 +1518,16 @@ class Connection:
             TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListDirectoryBuckets.html
         """
         token: str | None = None
         while True:
-            page = self.client.list_buckets(
-                prefix=prefix, continuation_token=token, headers=headers
-            )
+            if directory:
+                page = self.client.list_directory_buckets(continuation_token=token, headers=headers)
+            else:
+                page = self.client.list_buckets(
+                    prefix=prefix, continuation_token=token, headers=headers
+                )
             for bucket in page.buckets:
                 # Many stores know no prefix here.
                 if prefix is None or bucket.name.startswith(prefix):

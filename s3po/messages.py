@@ -71,7 +71,7 @@ class SecretStr(str):
 
 
 class SecretBytes(bytes):
-    """A request's head, or more of it, which tracebacks with locals do not show."""
+    """Bytes with a secret among them, as a request's head, which reprs and tracebacks with locals do not show."""
 
     __slots__ = ()
 

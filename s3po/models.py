@@ -7,17 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import Any, Protocol, Self
 
 from s3po.errors import MalformedResponse, S3poError
-
-if TYPE_CHECKING:
-    from dataclasses import dataclass, field
-else:
-    # The same for less at the start.
-    from s3po.records import field
-    from s3po.records import record as dataclass
+from s3po.records import record
 
 
 def unquote_etag(etag: str) -> str:
@@ -64,7 +59,7 @@ def _parse_count(text: str | None) -> int | None:
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Credentials:
     """An access key and its secret; the secrets are not in its repr.
 
@@ -84,7 +79,7 @@ class Credentials:
     expires: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RetryInfo:
     """A request that failed and is about to be sent again; the argument of `Config.on_retry`.
 
@@ -108,7 +103,7 @@ class RetryInfo:
     delay: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RequestInfo:
     """An attempt of a request and its outcome; the argument of `Config.on_request`.
 
@@ -137,7 +132,7 @@ class RequestInfo:
     error: S3poError | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BucketInfo:
     """A bucket.
 
@@ -152,7 +147,7 @@ class BucketInfo:
     region: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RestoreInfo:
     """State of the copy of an archived object that RestoreObject makes.
 
@@ -165,7 +160,7 @@ class RestoreInfo:
     expires: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ObjectInfo:
     """An object of a listing.
 
@@ -194,7 +189,7 @@ class ObjectInfo:
     restore: RestoreInfo | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ObjectVersionInfo:
     """A version of an object, or a delete marker, of a listing of versions.
 
@@ -221,7 +216,7 @@ class ObjectVersionInfo:
     owner_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListBucketsResult:
     """A page of a listing of buckets.
 
@@ -236,7 +231,7 @@ class ListBucketsResult:
     continuation_token: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListVersionsResult:
     """A page of a listing of versions: by key, the newest of each first.
 
@@ -255,7 +250,7 @@ class ListVersionsResult:
     next_version_id_marker: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListObjectsResult:
     """A page of a listing of objects, of ListObjectsV2 or ListObjects.
 
@@ -526,7 +521,7 @@ class PutObjectResult(_HeadersResult):
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CopyObjectResult:
     """Result of a copy.
 
@@ -541,7 +536,7 @@ class CopyObjectResult:
     version_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DeleteObjectResult:
     """Result of a deletion.
 
@@ -554,7 +549,7 @@ class DeleteObjectResult:
     delete_marker: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DeletedInfo:
     """A key that DeleteObjects deleted.
 
@@ -569,7 +564,7 @@ class DeletedInfo:
     delete_marker: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DeleteFailureInfo:
     """A key that DeleteObjects could not delete.
 
@@ -586,7 +581,7 @@ class DeleteFailureInfo:
     version_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DeleteObjectsResult:
     """Result of DeleteObjects.
 
@@ -599,7 +594,7 @@ class DeleteObjectsResult:
     errors: tuple[DeleteFailureInfo, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CreateMultipartUploadResult:
     """A new multipart upload.
 
@@ -614,7 +609,7 @@ class CreateMultipartUploadResult:
     upload_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PartInfo:
     """A part of a multipart upload.
 
@@ -635,7 +630,7 @@ class PartInfo:
     headers: Mapping[str, str] | None = field(default=None, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListPartsResult:
     """A page of a listing of parts.
 
@@ -650,7 +645,7 @@ class ListPartsResult:
     next_part_number_marker: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MultipartUploadInfo:
     """An open multipart upload of a listing.
 
@@ -665,7 +660,7 @@ class MultipartUploadInfo:
     initiated: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OpenUpload:
     """A multipart upload that is neither completed nor aborted, and its parts in sum.
 
@@ -686,7 +681,7 @@ class OpenUpload:
     parts: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListMultipartUploadsResult:
     """A page of a listing of multipart uploads.
 
@@ -705,7 +700,7 @@ class ListMultipartUploadsResult:
     next_upload_id_marker: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CompleteMultipartUploadResult:
     """Result of CompleteMultipartUpload.
 
@@ -718,7 +713,7 @@ class CompleteMultipartUploadResult:
     version_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UploadResult:
     """Result of an upload.
 
@@ -739,7 +734,7 @@ class UploadResult:
     parts: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DownloadResult:
     """Result of a download into a file.
 
@@ -758,7 +753,7 @@ class DownloadResult:
     version_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PresignedPost:
     """An HTML form by which others may upload: POST `fields`, then the file as `file`, to `url`.
 

@@ -40,7 +40,7 @@ class StatResult(NamedTuple):
 #: Methods and properties of pathlib.Path that an object store has nothing for.
 _UNSUPPORTED = (
     *("as_posix", "chmod", "cwd", "expanduser", "group", "hardlink_to", "home", "lchmod"),
-    *("owner", "readlink", "symlink_to"),
+    *("owner", "readlink", "symlink_to", "with_segments"),
 )
 
 
@@ -148,6 +148,16 @@ class S3Path:
     @property
     def drive(self) -> str:
         """Name of the bucket."""
+        return self.bucket
+
+    @property
+    def root(self) -> str:
+        """Empty: no part of a path is a root of its own."""
+        return ""
+
+    @property
+    def anchor(self) -> str:
+        """The bucket's name, as `drive`."""
         return self.bucket
 
     def as_uri(self) -> str:
@@ -281,6 +291,22 @@ class S3Path:
         return self.bucket == other.bucket and (
             not other.key or self.key == other.key or self.key.startswith(f"{other.key}/")
         )
+
+    def is_reserved(self) -> bool:
+        """Always False: S3 keeps no name for itself."""
+        return False
+
+    def full_match(self, pattern: str) -> bool:
+        """Check whether the whole path matches a pattern.
+
+        Args:
+            pattern: Pattern of the bucket's name and the key, with or without `s3://`; `**` is any number of
+                parts.
+
+        Returns:
+            bool: True where all parts match.
+        """
+        return _matches(list(self.parts), pattern.removeprefix("s3://").split("/"))
 
     def match(self, pattern: str) -> bool:
         """Check whether the last parts match a pattern.

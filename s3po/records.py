@@ -1,189 +1,134 @@
-"""Frozen classes with slots, as `dataclass(frozen=True, slots=True)` makes them, for less at the start.
+"""`record`: a class decorator that gives what `@dataclass(frozen=True, slots=True)` gives, at a tenth of its time.
 
-`dataclasses` compiles six functions for each class, which for the two dozen of `models` is a tenth of what
-the start of a command costs. Here one is compiled, `__init__`; the others are shared. `dataclasses.fields`,
-`replace`, `asdict` and `is_dataclass` work as ever: what they read is made when it is first asked for.
+dataclasses writes and compiles six methods for each class, which was a tenth of the time from the start of a
+process to its first object. Here the methods are shared, and `__init__` is made when the first instance is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import MISSING, Field, FrozenInstanceError, field
+from operator import attrgetter
+from typing import Any, ClassVar, TypeVar, dataclass_transform
 
-__all__ = ["field", "record"]
+T = TypeVar("T")
 
-_T = TypeVar("_T", bound=type)
-
-_MISSING: Any = object()
-
-
-class _Field:
-    """Default and options of a field, until its class is made."""
-
-    __slots__ = ("compare", "default", "repr")
-
-    def __init__(self, default: Any, repr: bool, compare: bool) -> None:  # noqa: A002
-        self.default = default
-        self.repr = repr
-        self.compare = compare
+_set = object.__setattr__
 
 
-def field(*, default: Any = _MISSING, repr: bool = True, compare: bool = True) -> Any:  # noqa: A002
-    """Declare options of a field, as `dataclasses.field` does."""
-    return _Field(default, repr, compare)
-
-
-def record(*, frozen: bool, slots: bool) -> Callable[[_T], _T]:
-    """Make a frozen class with slots of one with annotations. `frozen` and `slots` must be True.
-
-    A default that is a list, dict or set raises ValueError, as in a dataclass.
-    """
-    if not (frozen and slots):
-        raise TypeError("a record is frozen and has slots")
-    return _make
-
-
-def _make(cls: Any) -> Any:
-    # Its own only: it has no bases but object.
-    names = tuple(cls.__annotations__)
-    namespace = dict(cls.__dict__)
-    options: dict[str, _Field] = {}
-    for name in names:
-        given = namespace.pop(name, _MISSING)
-        if not isinstance(given, _Field):
-            given = _Field(given, True, True)
-        if isinstance(given.default, (list, dict, set)):
-            raise ValueError(f"mutable default of {name}")
-        options[name] = given
-    namespace.pop("__dict__", None)
-    namespace.pop("__weakref__", None)
-    namespace["__slots__"] = names
-    namespace["__match_args__"] = names
-    namespace["_record_options"] = options
-    namespace["_record_shown"] = tuple(name for name in names if options[name].repr)
-    namespace["_record_compared"] = tuple(name for name in names if options[name].compare)
-    namespace.setdefault("__repr__", _repr)
-    namespace.setdefault("__eq__", _eq)
-    if namespace.get("__hash__") is None:
-        namespace["__hash__"] = _hash
-    namespace["__setattr__"] = _refuse_set
-    namespace["__delattr__"] = _refuse_delete
-    namespace.setdefault("__getstate__", _get_state)
-    namespace.setdefault("__setstate__", _set_state)
-    namespace["__replace__"] = _replace
-    namespace["__dataclass_fields__"] = _OnDemand("__dataclass_fields__")
-    namespace["__dataclass_params__"] = _OnDemand("__dataclass_params__")
-    qualname = cls.__qualname__
-    made = type(cls)(cls.__name__, cls.__bases__, namespace)
-    made.__qualname__ = qualname
-    made.__init__ = _compile_init(made, names, options)
-    return made
-
-
-def _compile_init(cls: Any, names: tuple[str, ...], options: dict[str, _Field]) -> Any:
-    """`__init__`, which sets the slots by their descriptors: `__setattr__` refuses."""
-    scope: dict[str, Any] = {}
-    parameters = []
-    lines = []
-    for name in names:
-        scope[f"_set_{name}"] = cls.__dict__[name].__set__
-        default = options[name].default
-        if default is _MISSING:
-            parameters.append(name)
-        else:
-            scope[f"_default_{name}"] = default
-            parameters.append(f"{name}=_default_{name}")
-        lines.append(f" _set_{name}(self, {name})")
-    if hasattr(cls, "__post_init__"):
-        lines.append(" self.__post_init__()")
-    source = f"def __init__({', '.join(('self', *parameters))}):\n" + "\n".join(lines or [" pass"])
-    # The names are those of a class of ours.
-    exec(source, scope)
-    made = scope["__init__"]
-    made.__qualname__ = f"{cls.__qualname__}.__init__"
-    made.__module__ = cls.__module__
-    made.__annotations__ = {**cls.__annotations__, "return": None}
-    return made
-
-
-class _OnDemand:
-    """Attribute that `dataclasses` reads of a class, made by it of a copy when it is first asked for."""
-
-    __slots__ = ("name",)
+class _Lazy:
+    """A class attribute that is read from the dataclass of the same fields, made when somebody asks."""
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self._name = name
 
-    def __get__(self, instance: object, owner: Any) -> Any:
-        import dataclasses
+    def __get__(self, instance: object, owner: type[Record]) -> Any:
+        owner = _find_record(owner)
+        found = owner._dataclass
+        if found is None:
+            namespace = {"__annotations__": owner.__annotations__, "__module__": owner.__module__}
+            made = type(owner.__name__, (), {**namespace, **owner._defaults})
+            found = owner._dataclass = dataclasses.dataclass(frozen=True, eq=True)(made)
+        if self._name == "__signature__":
+            from inspect import signature
 
-        while "_record_options" not in owner.__dict__:
-            owner = owner.__mro__[1]
-        namespace: dict[str, Any] = {
-            "__annotations__": owner.__annotations__,
-            "__module__": owner.__module__,
-            "__doc__": owner.__doc__,
-        }
-        for name, given in owner._record_options.items():
-            extra = {} if given.default is _MISSING else {"default": given.default}
-            namespace[name] = dataclasses.field(repr=given.repr, compare=given.compare, **extra)
-        copy: Any = dataclasses.dataclass(frozen=True)(type(owner.__name__, (), namespace))
-        for name in ("__dataclass_fields__", "__dataclass_params__"):
-            setattr(owner, name, getattr(copy, name))
-        return getattr(copy, self.name)
+            return signature(found)
+        return getattr(found, self._name)
 
 
-# Shared by all records
+class Record:
+    """Base class of records: their shared methods."""
+
+    __slots__ = ()
+    __match_args__: ClassVar[tuple[str, ...]]
+    _defaults: ClassVar[dict[str, Any]]
+    _dataclass: ClassVar[Any]
+    _shown: ClassVar[tuple[str, ...]]
+    _compared: ClassVar[Any]
+
+    # For `dataclasses.fields`, `replace`, `asdict`, and `inspect.signature`.
+    __dataclass_fields__: ClassVar[Any] = _Lazy("__dataclass_fields__")
+    __dataclass_params__: ClassVar[Any] = _Lazy("__dataclass_params__")
+    __signature__: ClassVar[Any] = _Lazy("__signature__")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        cls = _find_record(type(self))
+        made = cls.__init__ = _make_init(cls)  # type: ignore[method-assign]
+        made(self, *args, **kwargs)
+
+    def __repr__(self) -> str:
+        fields = ", ".join([f"{name}={getattr(self, name)!r}" for name in self._shown])
+        return f"{type(self).__qualname__}({fields})"
+
+    def __eq__(self, other: object) -> bool:
+        if other.__class__ is not self.__class__:
+            return NotImplemented
+        compared = self._compared
+        return bool(compared(self) == compared(other))
+
+    def __hash__(self) -> int:
+        return hash(self._compared(self))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in self.__match_args__ or "_dataclass" in type(self).__dict__:
+            raise FrozenInstanceError(f"cannot assign to field {name!r}")
+        _set(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        if name in self.__match_args__ or "_dataclass" in type(self).__dict__:
+            raise FrozenInstanceError(f"cannot delete field {name!r}")
+        object.__delattr__(self, name)
+
+    def __getstate__(self) -> list[Any]:
+        return [getattr(self, name) for name in self.__match_args__]
+
+    def __setstate__(self, state: Iterable[Any]) -> None:
+        for name, value in zip(self.__match_args__, state, strict=False):
+            _set(self, name, value)
 
 
-def _repr(self: Any) -> str:
-    shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._record_shown)
-    return f"{self.__class__.__qualname__}({shown})"
+def _find_record(cls: type[Record]) -> type[Record]:
+    """The record that a class is, or is derived from."""
+    return next(each for each in cls.__mro__ if "_dataclass" in each.__dict__)
 
 
-def _values(self: Any) -> tuple[Any, ...]:
-    return tuple([getattr(self, name) for name in self._record_compared])
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def record(cls: type[T]) -> type[T]:
+    """Make a class of fields with annotations a record: frozen, slotted, equal by its fields."""
+    names = tuple(cls.__annotations__)
+    namespace = dict(cls.__dict__)
+    for name in ("__dict__", "__weakref__"):
+        namespace.pop(name, None)
+    defaults = {name: namespace.pop(name) for name in names if name in namespace}
+    described = {name: value for name, value in defaults.items() if isinstance(value, Field)}
+    hidden = {name for name, value in described.items() if not value.repr}
+    ignored = {name for name, value in described.items() if value.compare is False}
+    namespace.update(
+        __slots__=names,
+        __match_args__=names,
+        __qualname__=cls.__qualname__,
+        _defaults=defaults,
+        _dataclass=None,
+        _shown=tuple([name for name in names if name not in hidden]),
+        _compared=attrgetter(*[name for name in names if name not in ignored]),
+    )
+    made: type[T] = type(cls.__name__, (Record,), namespace)
+    return made
 
 
-def _eq(self: Any, other: Any) -> Any:
-    if other.__class__ is not self.__class__:
-        return NotImplemented
-    return _values(self) == _values(other)
-
-
-def _hash(self: Any) -> int:
-    return hash(_values(self))
-
-
-def _refuse(self: Any, name: str, what: str) -> None:
-    """Raise FrozenInstanceError, unless `name` is an attribute that a subclass adds."""
-    if "_record_options" in type(self).__dict__ or name in self._record_options:
-        from dataclasses import FrozenInstanceError
-
-        raise FrozenInstanceError(f"cannot {what} field {name!r}")
-
-
-def _refuse_set(self: Any, name: str, value: Any) -> None:
-    _refuse(self, name, "assign to")
-    object.__setattr__(self, name, value)
-
-
-def _refuse_delete(self: Any, name: str) -> None:
-    _refuse(self, name, "delete")
-    object.__delattr__(self, name)
-
-
-def _get_state(self: Any) -> list[Any]:
-    return [getattr(self, name) for name in self._record_options]
-
-
-def _set_state(self: Any, state: list[Any]) -> None:
-    for name, value in zip(self._record_options, state, strict=True):
-        object.__setattr__(self, name, value)
-
-
-def _replace(self: Any, /, **changes: Any) -> Any:
-    for name in self._record_options:
-        if name not in changes:
-            changes[name] = getattr(self, name)
-    return type(self)(**changes)
+def _make_init(cls: type[Record]) -> Any:
+    """`__init__` of a record's fields, as dataclasses makes it."""
+    values = {
+        name: value.default if isinstance(value, Field) else value
+        for name, value in cls._defaults.items()
+    }
+    defaults = {f"_{name}": value for name, value in values.items() if value is not MISSING}
+    names = cls.__match_args__
+    parameters = [f"{name}=_{name}" if f"_{name}" in defaults else name for name in names]
+    lines = [f" _set(self, {name!r}, {name})" for name in names]
+    scope: dict[str, Any] = {**defaults, "_set": _set}
+    exec(f"def __init__(self, {', '.join(parameters)}):\n" + "\n".join(lines), scope)
+    made = scope["__init__"]
+    made.__qualname__ = f"{cls.__qualname__}.__init__"
+    return made

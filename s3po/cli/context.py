@@ -127,16 +127,26 @@ class Context:
         if getattr(given, "part_size", None):
             # Of ranges that are downloaded; uploads get theirs with each call.
             settings["part_size"] = given.part_size
+        keywords: dict[str, Any] = {
+            "profile_name": given.profile,
+            "region_name": given.region,
+            "endpoint_url": given.endpoint_url,
+            "anonymous": given.anonymous,
+        }
         try:
-            return Connection(
-                profile_name=given.profile,
-                region_name=given.region,
-                endpoint_url=given.endpoint_url,
-                anonymous=given.anonymous,
-                config=Config(**settings),
-            )
+            keywords["config"] = Config(**settings)
+            connection = Connection(**keywords)
         except ConfigError as error:
             raise UsageError(str(error)) from None
+        if getattr(given, "cluster", None) is None:
+            return connection
+        # Workers get what was given to a connection: the store that is named here, not one of their own.
+        endpoint = connection.client.endpoint
+        keywords["region_name"] = endpoint.region
+        if not endpoint.is_aws:
+            keywords["endpoint_url"] = endpoint.url
+        connection.close()
+        return Connection(**keywords)
 
     def batch(self, poolsize: int) -> Batch:
         """A batch that raises no errors of its calls; on a cluster where --cluster names one.

@@ -13,7 +13,9 @@ _HEAD = """\
 `s3po`, which is `python -m s3po`. This page is made by `python -m s3po.cli.docs`.
 
 Results go to stdout, one a line; errors and progress to stderr. Exit codes: 0; 1 where something failed (the rest is
-done); 2 for a wrong command line; 130 after Ctrl-C. Credentials and settings that no option gives come from AWS's
+done); 2 for a wrong command line; 130 after Ctrl-C and 143 after SIGTERM, within a second: uploads that are under way are
+aborted, with `--resume` they stay for the next run. Control characters of names are escaped (`\\n`, `\\x1b`) but in `--json`.
+Credentials and settings that no option gives come from AWS's
 environment variables and files.
 """
 
@@ -32,12 +34,21 @@ _POLICY = """\
 | a loop of symbolic links, a special file, a name that is not UTF-8 | passed over; a line, exit 1 |
 | a file or folder that vanishes or cannot be read | a line, exit 1 |
 | a file that changes while it is sent | that upload fails; a line, exit 1 |
+| a move whose source cannot be deleted | a line that says so, exit 1; both are there |
+| files that s3po has not finished (`.NAME.s3po-part`, `.s3po-....part`, `.NAME.s3po-upload`) | no part of a tree: neither sent nor deleted |
+| stdout or stdin closed | `cat`, `cp ... -`, `pipe`, `cp - ...`: exit 1; else results are lost |
 | a listing that fails, or is not sorted | the command ends, exit 1; nothing is deleted |
 | what was passed over in the source | is not deleted at the target, nor is anything below it |
 
 `sync` transfers what is missing, has another size, or is older at the target, by whole seconds. A download gets the time
-of its object. Deletions begin when both listings have ended well; until then their keys are in a temporary file.
+of its object. Deletions begin when both listings have ended well; until then their keys are in a temporary file, if they are many.
 Memory is bounded by the largest single folder, not by the tree or the bucket.
+
+## Several processes
+
+`--workers N` forks N processes, which list all and share out the keys; `run --workers N` hands out lines as they become
+free. One more process writes their lines whole, adds up counts and exit codes, and ends them with Ctrl-C. `--cluster`
+gives copies, moves and deletions within a store to a Dask cluster (docs/cluster.md); listings stay here.
 """
 
 

@@ -174,7 +174,7 @@ def format_overview(version: str) -> str:
     lines += map(_format_option, GLOBAL_OPTIONS)
     lines += [
         "",
-        "Exit codes: 0; 1 where something failed; 2 for a wrong command line; 130 after Ctrl-C.",
+        "Exit codes: 0; 1 where something failed; 2 for a wrong command line; 130 after Ctrl-C; 143 after SIGTERM.",
         "Other programs: python -m s3po.mock, python -m s3po.slim.",
     ]
     return "\n".join(lines) + "\n"

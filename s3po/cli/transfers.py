@@ -7,10 +7,11 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from s3po.cli.context import Context
+from s3po.cli.context import Context, describe
 from s3po.cli.errors import UsageError
 from s3po.cli.uri import Location
 from s3po.cli.walk import TargetFolder, UnsafePath
+from s3po.errors import S3poError
 
 if TYPE_CHECKING:
     from s3po.batch import Batch
@@ -109,6 +110,15 @@ class Transfers:
 
         return {"progress": progress}, end
 
+    def _keep_source(self, source: str, target: str, error: Exception, size: int) -> None:
+        """Tell of a move that has come half of its way."""
+        self.context.unexpect(size)
+        self.context.fail(
+            "move",
+            f"{source} to {target}",
+            f"it is copied, but the source could not be deleted: {describe(error)}",
+        )
+
     def _fail(self, verb: str, place: str, error: Exception, size: int) -> None:
         self.context.unexpect(size)
         self.context.fail_by(verb, place, error)
@@ -139,7 +149,11 @@ class Transfers:
         def done(_: object) -> None:
             end()
             if self.moving:
-                os.unlink(path)
+                try:
+                    os.unlink(path)
+                except OSError as error:
+                    self._keep_source(path, place, error, size)
+                    return
             self._say("upload", path, place, size, why)
 
         def failed(error: Exception) -> None:
@@ -200,7 +214,11 @@ class Transfers:
             if time is not None:
                 os.utime(path, (time, time))
             if self.moving:
-                connection.delete(source.bucket, source.key)
+                try:
+                    connection.delete(source.bucket, source.key)
+                except S3poError as error:
+                    self._keep_source(place, path, error, size)
+                    return
             self._say("download", place, path, size, why)
 
         def failed(error: Exception) -> None:

@@ -185,8 +185,14 @@ class TargetFolder:
 
 
 def folds_case(folder: str) -> bool:
-    """True where the file system of `folder` takes names that differ in case for one."""
+    """True where the file system of `folder` takes names that differ in case for one.
+
+    A folder that takes no new files is not tried, for none can come to lie over another.
+    """
     import tempfile
 
-    with tempfile.NamedTemporaryFile(prefix=".s3po-Case-", dir=folder) as file:
-        return os.path.exists(os.path.join(folder, os.path.basename(file.name).swapcase()))
+    try:
+        with tempfile.NamedTemporaryFile(prefix=".s3po-Case-", dir=folder) as file:
+            return os.path.exists(os.path.join(folder, os.path.basename(file.name).swapcase()))
+    except OSError:
+        return False

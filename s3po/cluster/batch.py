@@ -15,6 +15,7 @@ from s3po.batch.scheduler import BatchConnection
 from s3po.cluster.scheduler import ClusterScheduler
 from s3po.cluster.worker import Function, map_prefix
 from s3po.errors import ConfigError
+from s3po.messages import SecretBytes
 from s3po.stats import BatchStats
 
 #: Keys that one task of `delete_many` deletes.
@@ -84,7 +85,7 @@ class ClusterBatch(Batch):
         if getattr(cluster, "asynchronous", False):
             raise ConfigError("cluster must be a Client that is not asynchronous")
         try:
-            self._settings = pickle.dumps(connection)
+            self._settings: bytes = SecretBytes(pickle.dumps(connection))
         except Exception as error:
             raise ConfigError(
                 f"the settings of this connection cannot be sent to workers: {error}"

@@ -8,6 +8,8 @@ import pickle
 import queue
 import threading
 import uuid
+import zlib
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -28,6 +30,7 @@ from s3po.errors import (
     S3poError,
 )
 from s3po.forks import in_forked_child
+from s3po.messages import SecretBytes
 from s3po.models import CopyObjectResult, HeadObjectResult, UploadResult
 
 #: Calls of a task: few at first, so that all workers have some, then more.
@@ -35,6 +38,10 @@ _FIRST_CALLS = 50
 _MAX_CALLS = 500
 #: Downloads into memory of a task: their bytes come back at once.
 _MAX_DOWNLOADS = 50
+#: Calls of delete_many of a task: each has a thousand keys.
+_MAX_DELETES = 10
+#: Bytes that go out between two times at which the cluster's scheduler forgets the messages that it had.
+_FORGET_INTERVAL = 64 * 1024 * 1024
 #: Bytes of a task; Dask warns of more than 10 MiB.
 _MAX_BYTES = 4 * 1024 * 1024
 #: Tasks under way for each thread of the cluster.
@@ -87,6 +94,7 @@ class ClusterScheduler(Scheduler):
         "_numbers",
         "_parts",
         "_poolsize",
+        "_sent",
         "_settings",
         "_size",
         "_tasks",
@@ -117,6 +125,8 @@ class ClusterScheduler(Scheduler):
         #: The calls of the next task, pickled, by their number.
         self._blobs: dict[int, bytes] = {}
         self._size = 0
+        #: Bytes of tasks since the cluster's scheduler was last asked to forget them.
+        self._sent = 0
         self._function: Callable[..., Any] | None = None
         self._max_calls = _FIRST_CALLS
         #: Numbers of calls: a handle may have several.
@@ -133,6 +143,7 @@ class ClusterScheduler(Scheduler):
 
     def close(self) -> None:
         super().close()
+        self._forget_messages(0)
         self._tasks.clear()
         self._blobs = {}
 
@@ -247,7 +258,7 @@ class ClusterScheduler(Scheduler):
             self._send()
         self._calls = number = self._calls + 1
         try:
-            blob = pickle.dumps(Call(number, target.name, args, dict(kwargs)))
+            blob = SecretBytes(pickle.dumps(Call(number, target.name, args, dict(kwargs))))
         except Exception as error:
             raise ConfigError(
                 f"the arguments of {target.name} cannot be sent to a worker: {error}"
@@ -259,6 +270,8 @@ class ClusterScheduler(Scheduler):
         limit = self._max_calls
         if target.name == "download" and (len(args) < 3 or args[2] is None):
             limit = min(limit, _MAX_DOWNLOADS)
+        elif target.name == "delete_many":
+            limit = min(limit, _MAX_DELETES)
         if len(self._blobs) >= limit or self._size >= _MAX_BYTES or function is not None:
             self._send_when_full(function is not None)
 
@@ -290,11 +303,16 @@ class ClusterScheduler(Scheduler):
                 self.stats.started += 1
         task = _Task(key, None, blobs, time())
         self._tasks[key] = task
+        # Calls are much alike, and each process that a task passes keeps it in memory for a while.
+        # Dask logs the arguments of tasks that fail.
+        payload = SecretBytes(
+            zlib.compress(pickle.dumps([bytes(each) for each in blobs.values()]), 1)
+        )
         try:
             task.future = self._client.submit(
                 run_task,
                 self._settings,
-                pickle.dumps(list(blobs.values())),
+                payload,
                 self._poolsize,
                 self._function,
                 key=key,
@@ -304,6 +322,19 @@ class ClusterScheduler(Scheduler):
         except Exception as error:
             del self._tasks[key]
             self._fail_task(task, S3poError(f"the cluster takes no tasks: {error}"))
+            return
+        self._forget_messages(len(payload))
+
+    def _forget_messages(self, size: int) -> None:
+        """Empty the logs in which Dask keeps its last thousand messages: up to 4 GiB, if they carry data."""
+        log = getattr(getattr(self._client, "scheduler_comm", None), "recent_message_log", None)
+        if isinstance(log, deque):
+            log.clear()
+        self._sent += size
+        if self._sent >= _FORGET_INTERVAL:
+            self._sent = 0
+            with suppress(Exception):
+                self._client.run_on_scheduler(_clear_logs)
 
     # Outcomes
 
@@ -617,3 +648,9 @@ def _count_starts(key: str, dask_scheduler: Any = None) -> int:
         if entry[0] == key and entry[2] == "processing":
             count += 1
     return count
+
+
+def _clear_logs(dask_scheduler: Any = None) -> None:
+    """Empty the logs of the messages to workers; runs in the scheduler's process."""
+    for comm in dask_scheduler.stream_comms.values():
+        comm.recent_message_log.clear()

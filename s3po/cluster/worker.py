@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import threading
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -77,11 +78,11 @@ def connection_of(settings: bytes) -> Any:
 def run_task(
     settings: bytes, payload: bytes, poolsize: int, function: Callable[..., Any] | None = None
 ) -> bytes:
-    """Perform the pickled calls as a local batch; returns a pickled TaskResult.
+    """Perform the calls, pickled and compressed, as a local batch; returns a pickled TaskResult.
 
     Called by Dask, perhaps again where a worker has died.
     """
-    calls: list[Call] = [pickle.loads(each) for each in pickle.loads(payload)]
+    calls: list[Call] = [pickle.loads(each) for each in pickle.loads(zlib.decompress(payload))]
     connection = connection_of(settings)
     result = TaskResult()
     is_cancelled = _cancellation()

@@ -33,8 +33,9 @@ but not aws-chunked), signatures of version 4A, RestoreObject's SELECT.
 
 An error of the mock itself is a 500 InternalError, with its traceback in the server's log.
 
-Directory buckets (`name--use1-az4--x-s3`) have CreateSession, ListDirectoryBuckets and RenameObject;
-otherwise they behave as other buckets. RestoreObject restores at once.
+Directory buckets (`name--use1-az4--x-s3`) have CreateSession, ListDirectoryBuckets and RenameObject,
+and are listed in no order of names, by ListObjectsV2 only, with prefixes that end in `/`; otherwise they
+behave as other buckets. RestoreObject restores at once.
 
 Stored, checked and returned, but without effect: lifecycles (`x-amz-expiration` tells when an object
 would expire; none does), websites, logging, notifications (their destinations are not checked),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from bisect import bisect_left, bisect_right
 from urllib.parse import quote
 
+from s3po.mock import directories
 from s3po.mock.acl import owner_xml
 from s3po.mock.answers import Answer, S3Failure, xml_answer
 from s3po.mock.dates import iso_time
@@ -122,7 +124,68 @@ def _scan(
     return found, None
 
 
+def _is_directory(bucket: Bucket) -> bool:
+    return bucket.name.endswith(directories.SUFFIX)
+
+
+def _check_directory(request: Request) -> None:
+    """The limits of listings of a directory bucket.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+    """
+    query = request.query
+    for name, wrong in (
+        ("prefix", not f"/{query.get('prefix', '')}".endswith("/")),
+        ("delimiter", query.get("delimiter", "") not in ("", "/")),
+        ("start-after", "start-after" in query),
+    ):
+        if wrong:
+            raise S3Failure(
+                "InvalidArgument",
+                f"This value of {name} is not supported for directory buckets",
+                ArgumentName=name,
+                ArgumentValue=query[name],
+            )
+
+
+def _refuse_directory(request: Request) -> None:
+    if _is_directory(request.bucket):
+        raise S3Failure("MethodNotAllowed", Method=request.method, ResourceType="BUCKET")
+
+
+def _place(name: str) -> str:
+    """The place of a name in the listings of directory buckets, which are in no order of names."""
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _scan_directory(
+    bucket: Bucket, prefix: str, delimiter: str, after: str, most: int
+) -> tuple[list[Version | str], str | None]:
+    """As `_scan`, in the order of a directory bucket; uploads under way have common prefixes, too."""
+    named: dict[str, Version | str] = {}
+    names = [
+        *((key, bucket.versions[key][-1]) for key in bucket.keys),
+        *((each.key, None) for each in bucket.uploads.values()),
+    ]
+    for key, version in names:
+        if not key.startswith(prefix):
+            continue
+        cut = key.find(delimiter, len(prefix)) if delimiter else -1
+        if cut >= 0:
+            common = key[: cut + len(delimiter)]
+            named[common] = common
+        elif version is not None:
+            named[key] = version
+    order = sorted(named, key=_place)
+    if after:
+        order = [name for name in order if _place(name) > _place(after)]
+    shown = order[:most]
+    more = len(order) > len(shown) and bool(shown)
+    return [named[name] for name in shown], shown[-1] if more else None
+
+
 def list_objects(request: Request) -> Answer:
+    _refuse_directory(request)
     bucket = request.bucket
     query = request.query
     encode = _Encoder(request)
@@ -205,7 +268,10 @@ def list_objects_v2(request: Request) -> Answer:
             ArgumentName="continuation-token",
         )
     after = _read_token(token) if token is not None else start_after or ""
-    found, following = _scan(bucket, prefix, delimiter, after, most)
+    if _is_directory(bucket):
+        _check_directory(request)
+    scan = _scan_directory if _is_directory(bucket) else _scan
+    found, following = scan(bucket, prefix, delimiter, after, most)
     return _render(
         bucket,
         encode,
@@ -223,6 +289,7 @@ def list_objects_v2(request: Request) -> Answer:
 
 
 def list_object_versions(request: Request) -> Answer:
+    _refuse_directory(request)
     bucket = request.bucket
     query = request.query
     encode = _Encoder(request)
@@ -312,6 +379,8 @@ def list_object_versions(request: Request) -> Answer:
 
 def list_multipart_uploads(request: Request) -> Answer:
     bucket = request.bucket
+    if _is_directory(bucket):
+        _check_directory(request)
     query = request.query
     encode = _Encoder(request)
     most = _read_most(request, "max-uploads")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 from collections.abc import Container, ItemsView, Iterable, Mapping
@@ -40,6 +41,19 @@ _RESERVED = frozenset(
 #: Names a checksum, and must not come without it
 #: (https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html).
 _CHECKSUM_NAMES = ("x-amz-checksum-algorithm", "x-amz-sdk-checksum-algorithm")
+
+#: Checksums that S3 takes, and the length of each in bytes.
+CHECKSUM_SIZES = {
+    **checksums.ALGORITHMS,
+    "sha512": 64,
+    "md5": 16,
+    "xxhash64": 8,
+    "xxhash3": 8,
+    "xxhash128": 16,
+}
+_NO_CHECKSUMS = frozenset(
+    {"x-amz-checksum-algorithm", "x-amz-checksum-mode", "x-amz-checksum-type"}
+)
 
 #: With one of these a request that is performed twice may fail the second time.
 _CONDITIONS = ("if-match", "if-none-match", "if-unmodified-since", "if-modified-since")
@@ -147,6 +161,27 @@ def add_checksum(headers: dict[str, str], body: BytesLike | Body, algorithm: str
     headers[f"x-amz-checksum-{algorithm}"] = checksums.encode(digest)
 
 
+def check_checksums(headers: Mapping[str, str]) -> None:
+    """Raise ConfigError for a checksum of an algorithm that S3 does not know, or that cannot be one of it.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
+    """
+    for name, value in headers.items():
+        if not name.startswith("x-amz-checksum-") or name in _NO_CHECKSUMS:
+            continue
+        size = CHECKSUM_SIZES.get(name[15:])
+        if size is None:
+            raise ConfigError(
+                f"the header {name}: S3 knows no such checksum, but {', '.join(CHECKSUM_SIZES)}"
+            )
+        try:
+            found = len(base64.b64decode(value, validate=True))
+        except ValueError:
+            found = -1
+        if found != size:
+            raise ConfigError(f"the header {name} must be {size} bytes in base64, not {value!a}")
+
+
 def check_checksum_headers(headers: dict[str, str]) -> dict[str, str]:
     """Raise ConfigError for a checksum that is named but not given: S3 refuses it after the whole upload."""
     for name in _CHECKSUM_NAMES:
@@ -156,6 +191,8 @@ def check_checksum_headers(headers: dict[str, str]) -> dict[str, str]:
                 f"the header {name} names {algorithm}, but there is no header "
                 f"x-amz-checksum-{algorithm.lower()} with the checksum itself, in base64"
             )
+    if any(name.startswith("x-amz-checksum-") for name in headers):
+        check_checksums(headers)
     if "aws-chunked" in headers.get("content-encoding", ""):
         raise ConfigError("content-encoding aws-chunked needs a body in chunks, which is not sent")
     return headers

@@ -371,7 +371,7 @@ _MARK = "S3poEntries"
     _set_checksum_algorithms,
     _set_checksum_type,
     _set_restore,
-) = (ObjectInfo.__dict__[field].__set__ for field in ObjectInfo.__slots__)
+) = (ObjectInfo.__dict__[field].__set__ for field in ObjectInfo.__match_args__)
 
 _algorithms = re.compile("<ChecksumAlgorithm>([A-Z0-9]+)").findall
 

@@ -9,12 +9,12 @@ from typing import Any, Protocol
 from s3po.config import MAX_OBJECT_SIZE, MiB
 from s3po.endpoint import check_bucket, check_key
 from s3po.errors import ConfigError, OutcomeUnknown, S3Error, S3poError, TransferError
-from s3po.messages import BytesLike, Request
-from s3po.models import CopyObjectResult, GetObjectResult, HeadObjectResult
+from s3po.messages import Request
+from s3po.models import CopyObjectResult, HeadObjectResult
 from s3po.rest import Client, codec
 from s3po.rest.checks import is_unknown_request
 from s3po.rest.objects import copy_source
-from s3po.transfer.body import PinnedObject, ResumableBody, get_first
+from s3po.transfer.body import PinnedObject, get_first
 from s3po.transfer.headers import (
     build_tagging,
     carried_headers,
@@ -26,12 +26,11 @@ from s3po.transfer.headers import (
     take_checksum,
 )
 from s3po.transfer.outcome import Expected, is_unknown, known_size, resolve
-from s3po.transfer.plan import iter_ranges, part_size_for, usual_part_size
-from s3po.transfer.source import Progress, StreamSource
+from s3po.transfer.plan import iter_ranges, part_size_for
+from s3po.transfer.relay import relay
+from s3po.transfer.source import Progress
 from s3po.transfer.tasks import TaskGroup
-from s3po.transfer.upload import MultipartUpload, guard_progress, upload_stream
-from s3po.transfer.verify import find_verifier
-from s3po.transport.hubs import yield_to_loop
+from s3po.transfer.upload import MultipartUpload, guard_progress
 
 #: The store copies without us: fewer, larger parts are fewer requests.
 _COPY_PART_SIZE = 256 * MiB
@@ -283,14 +282,17 @@ class _Copy:
         return result
 
     def stream(self, source_client: Client, progress: Progress | None) -> CopyObjectResult:
-        """Read from one connection and write to the other: once, in order, verified before it is complete."""
+        """Read from one connection and write to the other, each byte once; verified before it is complete."""
         client = self._client
         given = dict(self._headers)
         if_match = given.pop("x-amz-copy-source-if-match", None)
         check_bucket(self._bucket)
         check_key(self._key)
         deadline = client.deadline
-        reader = source_client if deadline is None else source_client.bind(deadline=deadline)
+        # The answer stays open while parts go up: of a call's own requests it must be none.
+        reader = source_client.unbind(limiter=True)
+        if deadline is not None:
+            reader = reader.bind(deadline=deadline)
         found, headers = get_first(
             reader,
             self._source_bucket,
@@ -324,11 +326,7 @@ class _Copy:
                 checksum=self._checksum,
                 progress=progress,
             )
-            config = client.config
-            usual = usual_part_size(config.part_size, client.endpoint.provider)
-            done = upload_stream(
-                upload, _source_of(pinned, found), usual, config.multipart_threshold
-            )
+            done = relay(upload, pinned, found)
         finally:
             found.body.close()
         return CopyObjectResult(etag=done.etag, version_id=done.version_id)
@@ -402,41 +400,3 @@ class _Copy:
             tag.findtext("Key"): tag.findtext("Value")
             for tag in (tags.findall("Tag") if tags is not None else ())
         }
-
-
-def _source_of(pinned: PinnedObject, found: GetObjectResult) -> StreamSource:
-    """The bytes of an object, from its first answer on; the last are given when all are verified."""
-    verifier = find_verifier(
-        pinned.client, pinned.bucket, pinned.key, found, pinned.version_id, pinned.headers
-    )
-    hasher = None if verifier is None else verifier.new()
-    body: ResumableBody | None = None if pinned.size is None else pinned.body_of(found)
-
-    def check() -> None:
-        if verifier is not None:
-            verifier.check(hasher, operation="copy", bucket=pinned.bucket, key=pinned.key)
-
-    def read(count: int) -> BytesLike:
-        if body is None:
-            chunk = found.body.read(count)
-            if hasher is not None:
-                hasher.update(chunk)
-            if not chunk:
-                check()
-            return chunk
-        size = pinned.size or 0
-        buffer = bytearray(min(count, size - body.position))
-        if not buffer:
-            return buffer
-        view = memoryview(buffer)
-        while view:
-            got = body.readinto(view)
-            if hasher is not None:
-                hasher.update(view[:got])
-            view = view[got:]
-            yield_to_loop()
-        if body.position == size:
-            check()
-        return buffer
-
-    return StreamSource(read, size=pinned.size, close=None if body is None else body.close)

@@ -14,8 +14,10 @@ from s3po.checksums import ALGORITHMS
 from s3po.errors import ConfigError
 from s3po.messages import SecretStr
 from s3po.rest.checks import (
+    CHECKSUM_SIZES,
     add_headers,
     add_metadata,
+    check_checksums,
     check_text,
     check_value,
     etag_condition,
@@ -155,8 +157,9 @@ def take_checksum(headers: dict[str, str], checksum: object) -> str | None:
 
 
 def take_digests(headers: dict[str, str]) -> dict[str, str]:
-    """The caller's own checksums of the whole object, which are taken out."""
-    names = [f"x-amz-checksum-{algorithm}" for algorithm in ALGORITHMS]
+    """The caller's own checksums of the whole object, which are taken out. ConfigError where one is none."""
+    check_checksums(headers)
+    names = [f"x-amz-checksum-{algorithm}" for algorithm in CHECKSUM_SIZES]
     return {name: headers.pop(name) for name in (*names, "content-md5") if name in headers}
 
 

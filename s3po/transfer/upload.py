@@ -192,9 +192,9 @@ def upload_stream(
     if len(first) < step and len(first) < threshold:
         return upload.put(first, len(first))
     config = upload.client.config
-    quota = _PartQuota(upload.client.limiter)
+    quota = PartQuota(upload.client.limiter)
     try:
-        with upload, TaskGroup(config.max_concurrency) as group:
+        with upload, TaskGroup(concurrency_for(step, usual, config.max_concurrency)) as group:
             chunk = first
             del first
             extra = False
@@ -221,7 +221,7 @@ def upload_stream(
         quota.close()
 
 
-class _PartQuota:
+class PartQuota:
     """Parts of a stream in memory beyond its first, within the limits of a batch."""
 
     __slots__ = ("_acquired", "_limiter")
@@ -408,7 +408,7 @@ class MultipartUpload:
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
         """
         named = [name[15:] for name in self._whole_digests if name.startswith("x-amz-checksum-")]
-        if self._checksum is None and len(named) == 1:
+        if self._checksum is None and len(named) == 1 and named[0] in checksums.ALGORITHMS:
             self._checksum = named[0]
         algorithm = self._checksum
         if algorithm is None:

@@ -122,8 +122,8 @@ def parse_head(data: str) -> tuple[int, dict[str, str], bool]:
     used again, of a head without its closing empty line. Raises MalformedResponse."""
     lines = data.split("\r\n")
     status, keep = _parse_status_line(lines[0])
-    breaks = len(lines) - 1
-    if data.count("\n") != breaks or data.count("\r") != breaks or "\0" in data:
+    text = "".join(lines)
+    if "\n" in text or "\r" in text or "\0" in text:
         raise MalformedResponse("the answer's head has a stray line break or NUL", status=status)
     headers: dict[str, str] = {}
     del lines[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import subprocess
 import sys
@@ -240,3 +241,58 @@ def test_unfinished_downloads_are_no_part_of_a_tree(
     store.delete("bucket", "a")
     assert run("sync", "--delete", "s3://bucket", tmp_path).code == 0
     assert sorted(read(tmp_path)) == sorted(names)
+
+
+COMPARISONS = ([], ["--size-only"], ["--exact-timestamps"], ["--checksum"])
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    source=TREES,
+    target=TREES,
+    way=st.sampled_from(["up", "down", "within"]),
+    compare=st.sampled_from(COMPARISONS),
+    delete=st.booleans(),
+    exclude=st.sampled_from([None, "*a*", "B*", "*/*"]),
+)
+def test_a_second_sync_does_nothing_whatever_the_options(
+    run: Run,
+    store: Connection,
+    source: dict[str, bytes],
+    target: dict[str, bytes],
+    way: str,
+    compare: list[str],
+    delete: bool,
+    exclude: str | None,
+) -> None:
+    def kept(tree: dict[str, bytes]) -> set[str]:
+        return {key for key in tree if exclude is None or not fnmatch.fnmatchcase(key, exclude)}
+
+    if way == "down" and not is_tree({**source, **target}):
+        return
+    for bucket, tree in (("bucket", source), ("other", target)):
+        store.delete_many(bucket, [each.key for each in store.list(bucket)])
+        for key, data in tree.items():
+            store.upload(bucket, key, data)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        fill(folder, {"up": source, "down": target, "within": {}}[way])
+        places = {
+            "up": (name, "s3://other"),
+            "down": ("s3://bucket", name),
+            "within": ("s3://bucket", "s3://other"),
+        }
+        words = ["sync", *places[way], *compare, *(["--delete"] if delete else [])]
+        words += ["--exclude", exclude] if exclude is not None else []
+        done = run(*words)
+        assert done.code == 0, done.err
+        found = read(folder) if way == "down" else stored(store, "other")
+        expected = kept(source) if delete else kept(source) | kept(target)
+        assert kept(found) == expected
+        # What is excluded is neither copied nor deleted.
+        assert set(found) - kept(found) == set(target) - kept(target)
+        if compare == ["--checksum"]:
+            assert all(found[key] == source[key] for key in kept(source))
+        assert run(*words) == (0, "", "")

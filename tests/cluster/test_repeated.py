@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -170,3 +173,56 @@ def test_a_task_that_fails_fails_its_calls(
     assert type(batch.failures[0].exception) is kind
     assert batch.stats.failed == 2
     assert batch.stats.done == 0
+
+
+class LoggingClient(Client):
+    """Keeps the messages that it sends, as Dask's does."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        super().__init__(error=error)
+        self.scheduler_comm = SimpleNamespace(recent_message_log=deque(maxlen=1000))
+        self.longest = 0
+        self.sizes: list[int] = []
+        self.asked = 0
+
+    def submit(self, function: Any, *args: Any, key: str, pure: bool) -> Future:
+        log = self.scheduler_comm.recent_message_log
+        log.append(args)
+        self.longest = max(self.longest, len(log))
+        self.sizes.append(len(args[1]))
+        return super().submit(function, *args, key=key, pure=pure)
+
+    def run_on_scheduler(self, function: Any, key: str = "") -> object:
+        comm = SimpleNamespace(recent_message_log=deque([b"x"]))
+        function(dask_scheduler=SimpleNamespace(stream_comms={"worker": comm}))
+        assert not comm.recent_message_log
+        self.asked += 1
+        return None
+
+
+def test_messages_of_tasks_are_not_kept(conn: s3po.Connection, bucket: str) -> None:
+    client = LoggingClient(s3po.S3poError("not performed"))
+    data = random.Random(1).randbytes(3 * 1024 * 1024)
+    with conn.batch(cluster=client, raise_errors=False) as batch:
+        for number in range(50):
+            batch.upload(bucket, f"{number % 3}", data)
+    assert client.longest == 1
+    assert not client.scheduler_comm.recent_message_log
+    # Of 150 MiB, the scheduler was told twice to forget what it had.
+    assert client.asked == 2
+
+
+def test_a_task_is_small_where_its_calls_are_alike(conn: s3po.Connection, bucket: str) -> None:
+    client = LoggingClient()
+    with conn.batch(cluster=client) as batch:
+        for number in range(400):
+            batch.exists(bucket, f"a/rather/long/prefix/of/all/keys/{number:07}")
+    assert sum(client.sizes) < 400 * 40
+
+
+def test_deletes_are_shared_out(conn: s3po.Connection, bucket: str) -> None:
+    client = LoggingClient()
+    with conn.batch(cluster=client) as batch:
+        handle = batch.delete_many(bucket, (f"{number}" for number in range(12_000)))
+    assert handle.get() == 12_000
+    assert len(client.sizes) == 2

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
-from pathlib import PurePosixPath
+import sys
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -177,3 +178,103 @@ def test_what_s3_does_not_have(offline: s3po.Connection) -> None:
         path / "/b"
     with pytest.raises(ValueError, match="invalid"):
         path.with_suffix("txt")
+
+
+#: The public names of pathlib.Path in Python 3.11, 3.12 and 3.13.
+PATHLIB_NAMES = [
+    "absolute",
+    "anchor",
+    "as_posix",
+    "as_uri",
+    "chmod",
+    "cwd",
+    "drive",
+    "exists",
+    "expanduser",
+    "from_uri",
+    "full_match",
+    "glob",
+    "group",
+    "hardlink_to",
+    "home",
+    "is_absolute",
+    "is_block_device",
+    "is_char_device",
+    "is_dir",
+    "is_fifo",
+    "is_file",
+    "is_junction",
+    "is_mount",
+    "is_relative_to",
+    "is_reserved",
+    "is_socket",
+    "is_symlink",
+    "iterdir",
+    "joinpath",
+    "lchmod",
+    "lstat",
+    "match",
+    "mkdir",
+    "name",
+    "open",
+    "owner",
+    "parent",
+    "parents",
+    "parser",
+    "parts",
+    "read_bytes",
+    "read_text",
+    "readlink",
+    "relative_to",
+    "rename",
+    "replace",
+    "resolve",
+    "rglob",
+    "rmdir",
+    "root",
+    "samefile",
+    "stat",
+    "stem",
+    "suffix",
+    "suffixes",
+    "symlink_to",
+    "touch",
+    "unlink",
+    "walk",
+    "with_name",
+    "with_segments",
+    "with_stem",
+    "with_suffix",
+    "write_bytes",
+    "write_text",
+]
+#: Names of which S3Path has nothing: the module of os that splits paths; a name that 3.12 has removed.
+NO_NAMES = {"parser", "link_to"}
+UNSUPPORTED = [
+    *("as_posix", "chmod", "cwd", "expanduser", "group", "hardlink_to", "home", "lchmod"),
+    *("owner", "readlink", "symlink_to", "with_segments"),
+]
+
+
+def test_the_names_are_those_of_pathlib() -> None:
+    assert {name for name in PATHLIB_NAMES if not hasattr(S3Path, name)} == {"parser"}
+    if sys.version_info[:2] <= (3, 13):
+        ours = {name for name in dir(Path) if not name.startswith("_")}
+        assert {name for name in ours if not hasattr(S3Path, name)} <= NO_NAMES
+
+
+@pytest.mark.parametrize("name", UNSUPPORTED)
+def test_what_makes_no_sense_on_a_store_says_so(offline: s3po.Connection, name: str) -> None:
+    path = offline.path("s3://bucket/a")
+    with pytest.raises(UnsupportedOperation, match=f"{name} has no equivalent"):
+        getattr(path, name)("x")
+
+
+def test_whole_paths_are_matched(offline: s3po.Connection) -> None:
+    path = offline.path("s3://bucket/a/b/c.txt")
+    for pattern in ("bucket/a/b/*.txt", "s3://bucket/**/c.txt", "bucket/**", "*/a/b/c.txt"):
+        assert path.full_match(pattern)
+    for pattern in ("c.txt", "bucket/*/c.txt", "bucket/a", "a/**"):
+        assert not path.full_match(pattern)
+    assert (path.root, path.drive, path.anchor) == ("", "bucket", "bucket")
+    assert not path.is_reserved()

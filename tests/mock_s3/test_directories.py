@@ -9,6 +9,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+import s3po
 from s3po.mock import MockS3
 
 BUCKET = "base--use1-az4--x-s3"
@@ -191,3 +192,65 @@ def test_an_object_is_put_under_another_key(client: Any) -> None:
     client.put_object(Bucket="plain", Key="b", Body=b"x", **customer)
     with pytest.raises(ClientError, match="InvalidRequest"):
         client.update_object_encryption(Bucket="plain", Key="b", ObjectEncryption=wanted)
+
+
+def test_a_directory_bucket_is_listed_in_no_order_of_names(client: Any, mock: Any) -> None:
+    mock.create_bucket(BUCKET)
+    keys = [f"{folder}/{number}" for folder in "abc" for number in range(5)]
+    for key in [*keys, "top"]:
+        client.put_object(Bucket=BUCKET, Key=key, Body=b"x")
+    client.create_multipart_upload(Bucket=BUCKET, Key="under-way/key")
+    pages = client.get_paginator("list_objects_v2").paginate(
+        Bucket=BUCKET, PaginationConfig={"PageSize": 3}
+    )
+    found = [each["Key"] for page in pages for each in page["Contents"]]
+    assert sorted(found) == sorted([*keys, "top"])
+    assert found != sorted(found)
+    below = client.list_objects_v2(Bucket=BUCKET, Prefix="a/", Delimiter="/")
+    assert {each["Key"] for each in below["Contents"]} == {f"a/{number}" for number in range(5)}
+    top = client.list_objects_v2(Bucket=BUCKET, Delimiter="/")
+    assert {each["Prefix"] for each in top["CommonPrefixes"]} == {"a/", "b/", "c/", "under-way/"}
+    assert [each["Key"] for each in top["Contents"]] == ["top"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "options", "code"),
+    [
+        ("list_objects_v2", {"Prefix": "a"}, "InvalidArgument"),
+        ("list_objects_v2", {"Delimiter": "-"}, "InvalidArgument"),
+        ("list_objects_v2", {"StartAfter": "a"}, "InvalidArgument"),
+        ("list_multipart_uploads", {"Prefix": "a"}, "InvalidArgument"),
+        ("list_objects", {}, "MethodNotAllowed"),
+        ("list_object_versions", {}, "MethodNotAllowed"),
+    ],
+    ids=["prefix", "delimiter", "start-after", "uploads", "v1", "versions"],
+)
+def test_what_listings_of_a_directory_bucket_refuse(
+    client: Any, mock: Any, operation: str, options: dict[str, str], code: str
+) -> None:
+    mock.create_bucket(BUCKET)
+    with pytest.raises(ClientError) as caught:
+        getattr(client, operation)(Bucket=BUCKET, **options)
+    assert caught.value.response["Error"]["Code"] == code
+
+
+def test_a_connection_lists_directory_buckets_and_what_is_in_them() -> None:
+    with s3po.Connection("access", "secret") as conn, conn.mock() as mock:
+        for name in (BUCKET, "other--use1-az4--x-s3", "plain"):
+            mock.app.create_bucket(name)
+        assert [each.name for each in conn.list_buckets()] == ["plain"]
+        assert [each.name for each in conn.list_buckets(directory=True)] == [
+            BUCKET,
+            "other--use1-az4--x-s3",
+        ]
+        assert [each.name for each in conn.list_buckets("other", directory=True)] == [
+            "other--use1-az4--x-s3"
+        ]
+        keys = {f"{folder}/{number}" for folder in "ab" for number in range(4)}
+        for key in keys:
+            conn.upload(BUCKET, key, b"x")
+        assert {each.key for each in conn.list(BUCKET)} == keys
+        assert {each.key for each in conn.list(BUCKET, "a/")} == {f"a/{n}" for n in range(4)}
+        assert {each.key for each in conn.list(BUCKET, parallel=4)} == keys
+        assert set(conn.list_prefixes(BUCKET)) == {"a/", "b/"}
+        assert conn.delete_prefix(BUCKET, "a/") == 4

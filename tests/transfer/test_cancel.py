@@ -66,6 +66,36 @@ CALLS = {
 }
 
 
+def write(size: int) -> Callable[[Any, Path], Any]:
+    def act(on: Any, _: Path) -> None:
+        with on.open("bucket", "new", "wb") as file:
+            file.write(bytes(size))
+
+    return act
+
+
+def read(mode: str, size: int) -> Callable[[Any, Path], Any]:
+    def act(on: Any, _: Path) -> Any:
+        with on.open(
+            "bucket", "large", mode, **({"errors": "replace"} if mode == "r" else {})
+        ) as file:
+            return file.read(size)
+
+    return act
+
+
+#: Those that are no verbs of a batch.
+STREAMS = {
+    "open to write": Call("PutObject", write(5)),
+    "open to write parts": Call("UploadPart", write(len(LARGE)), 3),
+    "open to read": Call("GetObject", read("rb", 5)),
+    "open to read text": Call("GetObject", read("r", -1)),
+    "list": Call("ListObjectsV2", lambda on, _: list(on.list("bucket"))),
+    "list_uploads": Call("ListMultipartUploads", lambda on, _: list(on.list_uploads("bucket"))),
+    "abort_uploads": Call("ListMultipartUploads", lambda on, _: on.abort_uploads("bucket")),
+}
+
+
 @pytest.fixture
 def mock(tmp_path: Path) -> Iterator[connection.Mock]:
     conn = connect(state_dir=tmp_path / "state")
@@ -156,11 +186,11 @@ def check_nothing_is_left(mock: connection.Mock, call: Call, path: Path, began: 
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("verb", CALLS)
+@pytest.mark.parametrize("verb", [*CALLS, *STREAMS])
 def test_an_interrupted_call_leaves_nothing_behind(
     mock: connection.Mock, tmp_path: Path, verb: str, way: str
 ) -> None:
-    call = CALLS[verb]
+    call = CALLS.get(verb) or STREAMS[verb]
     mock.faults.add(call.stalled, rate=1.0, action=Stall(60.0))
     mock.requests.clear()
     began = WAYS[way](

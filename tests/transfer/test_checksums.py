@@ -354,3 +354,52 @@ def test_crcs_of_the_extra_are_those_of_plain_python() -> None:
         for form in (data, bytearray(data), memoryview(data)[7:], b""):
             assert step(form, 0) == plain(form)
         assert step(data[777:], step(data[:777], 0)) == plain(data)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("x-amz-checksum-foo", "AAAAAA==", "no such checksum"),
+        ("x-amz-checksum-", "AAAAAA==", "no such checksum"),
+        ("x-amz-checksum-crc32", "AAAA", "4 bytes in base64"),
+        ("x-amz-checksum-crc32", "no base64", "4 bytes in base64"),
+        ("X-Amz-Checksum-SHA512", "AAAAAA==", "64 bytes in base64"),
+    ],
+    ids=["unknown", "empty", "short", "no base64", "sha512"],
+)
+def test_a_checksum_that_is_none_is_told_before_anything_is_sent(
+    conn: s3po.Connection, tmp_path: Path, name: str, value: str, said: str
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(LARGE)
+    headers = {name: value}
+
+    def write() -> None:
+        conn.open("bucket", "key", "wb", headers=headers).close()
+
+    before = requests_of(conn).count()
+    for act in (
+        lambda: conn.upload("bucket", "key", SMALL, headers=headers),
+        lambda: conn.upload("bucket", "key", LARGE, headers=headers),
+        lambda: conn.upload("bucket", "key", iter([SMALL]), headers=headers),
+        lambda: conn.upload_file("bucket", "key", path, headers=headers),
+        lambda: conn.upload_file("bucket", "key", path, headers=headers, resume=True),
+        lambda: conn.conn.put_object("bucket", "key", SMALL, headers=headers),
+        lambda: conn.conn.upload_part("bucket", "key", "id", 1, SMALL, headers=headers),
+        write,
+    ):
+        with pytest.raises(s3po.ConfigError, match=said):
+            act()
+    assert requests_of(conn).count() == before
+
+
+def test_newer_checksums_of_the_callers_own_go_with_one_put_and_not_with_parts(
+    conn: s3po.Connection,
+) -> None:
+    value = base64.b64encode(hashlib.sha512(SMALL).digest()).decode()
+    headers = {"x-amz-checksum-sha512": value}
+    conn.upload("bucket", "key", SMALL, headers=headers)
+    sent = [each for each in requests_of(conn) if each.operation == "PutObject"][-1]
+    assert sums(sent)["x-amz-checksum-sha512"] == value
+    with pytest.raises(s3po.ConfigError, match="cannot be given x-amz-checksum-sha512"):
+        conn.upload("bucket", "key", LARGE, headers=headers)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import s3po
+from s3po.cluster.worker import Function
 from s3po.errors import ConfigError, IntegrityError, TransferError
 from s3po.mock import CorruptBody, CutBody, Error
 from s3po.transfer.copy import copy
@@ -64,7 +65,9 @@ def test_a_copy_between_stores_carries_all(
     assert (head.content_type, head.metadata) == ("text/x", {"who": "me"})
     assert head.cache_control == "no-store"
     assert conn.tags("bucket", "b") == {"a": "1 2"}
-    assert source_mock.requests.by_operation() == {"GetObject": 1, "GetObjectTagging": 1}
+    asked = source_mock.requests.by_operation()
+    assert asked.pop("GetObject") <= max(1, -(-len(data) // (5 * MiB)))
+    assert asked == {"GetObjectTagging": 1}
     assert mock.requests.count("CopyObject") == 0
 
 
@@ -136,7 +139,8 @@ def test_wrong_bytes_are_not_stored(conn: s3po.Connection, other: Any, data: byt
         config=s3po.Config(response_checksum_validation="when_supported"),
     )
     with source.mock(app=source_mock.app):
-        source_mock.faults.add("GetObject", action=CorruptBody())
+        # The first answer's end is not read where ranges give it.
+        source_mock.faults.add("GetObject", times=99, action=CorruptBody())
         with pytest.raises(IntegrityError):
             conn.copy("bucket", "b", source=source, source_bucket="elsewhere", source_key="a")
     assert not conn.exists("bucket", "b")
@@ -194,6 +198,79 @@ def test_copies_between_stores_in_a_batch(conn: s3po.Connection, other: Any) -> 
     assert [each.size for each in conn.list("bucket")] == [1, 1, len(LARGE), 1, 1]
 
 
+@pytest.mark.parametrize("pool", [None, 1, 4], ids=["alone", "batch of 1", "batch of 4"])
+def test_a_large_copy_between_stores_reads_parallel_ranges(
+    conn: s3po.Connection, mock: Any, other: Any, pool: int | None
+) -> None:
+    source, source_mock = other
+    data = os.urandom(31 * MiB)
+    # A checksum of the whole that combines, and an ETag that is no MD5 of it.
+    source.upload("elsewhere", "a", data, checksum="crc32")
+    source_mock.requests.clear()
+    moved: list[int] = []
+    options: dict[str, Any] = {
+        "source": source,
+        "source_bucket": "elsewhere",
+        "source_key": "a",
+        "progress": moved.append,
+    }
+    if pool is None:
+        conn.copy("bucket", "b", **options)
+    else:
+        with conn.batch(pool) as batch:
+            batch.copy("bucket", "b", **options)
+    assert conn.download("bucket", "b") == data
+    assert sum(moved) == len(data)
+    asked = [each.headers.get("range") for each in source_mock.requests if each.method == "GET"]
+    # The first answer, which is of all, gives the parts that no range was asked for.
+    assert asked.count(None) == 1
+    ranges = [each for each in asked if each is not None]
+    assert len(ranges) == len(set(ranges))
+    assert (len(ranges) > 1) == (pool != 1)
+    assert mock.requests.count("UploadPart") == 7
+
+
+def test_a_range_of_a_copy_that_breaks_is_resumed(conn: s3po.Connection, other: Any) -> None:
+    source, source_mock = other
+    data = os.urandom(21 * MiB)
+    source.upload("elsewhere", "a", data, checksum="crc32")
+    source_mock.faults.add("GetObject", action=CutBody(MiB), after=1)
+    conn.copy("bucket", "b", source=source, source_bucket="elsewhere", source_key="a")
+    source_mock.faults.assert_all_used()
+    assert conn.download("bucket", "b") == data
+
+
+def test_wrong_bytes_of_a_range_are_not_stored(conn: s3po.Connection, other: Any) -> None:
+    source, source_mock = other
+    source.upload("elsewhere", "a", os.urandom(21 * MiB), checksum="crc32")
+    source = s3po.Connection(
+        "other-access",
+        "other-secret",
+        config=s3po.Config(response_checksum_validation="when_supported"),
+    )
+    with source.mock(app=source_mock.app):
+        source_mock.faults.add("GetObject", action=CorruptBody(), after=1)
+        with pytest.raises(IntegrityError):
+            conn.copy("bucket", "b", source=source, source_bucket="elsewhere", source_key="a")
+        source_mock.faults.assert_all_used()
+    assert not conn.exists("bucket", "b")
+    assert not conn.conn.list_multipart_uploads("bucket").uploads
+
+
+def test_a_source_that_changes_amid_a_copy_is_told(conn: s3po.Connection, other: Any) -> None:
+    source, source_mock = other
+    source.upload("elsewhere", "a", os.urandom(21 * MiB), checksum="crc32")
+    source_mock.faults.add(
+        "GetObject",
+        action=Error(412, "PreconditionFailed"),
+        after=1,
+    )
+    with pytest.raises(TransferError, match="changed while it was read"):
+        conn.copy("bucket", "b", source=source, source_bucket="elsewhere", source_key="a")
+    assert not conn.exists("bucket", "b")
+    assert not conn.conn.list_multipart_uploads("bucket").uploads
+
+
 # Stores without UploadPartCopy
 
 
@@ -225,6 +302,33 @@ def test_a_store_without_upload_part_copy(
     # It is known now.
     large_copy(conn, mock)
     assert mock.requests.count("UploadPartCopy") == asked
+
+
+@pytest.mark.parametrize("pool", [1, 3])
+def test_a_batch_with_a_store_without_upload_part_copy(
+    conn: s3po.Connection, mock: Any, pool: int
+) -> None:
+    conn.upload("bucket", "a", LARGE, checksum="crc32")
+    mock.faults.add("UploadPartCopy", times=99, action=Error(501, "NotImplemented"))
+
+    def work(connection: s3po.Connection, key: str) -> None:
+        copy(
+            connection.client,
+            "bucket",
+            key,
+            "bucket",
+            "a",
+            max_single=MiB,
+            part_size=5 * MiB,
+            progress=lambda _: None,
+        )
+
+    with conn.batch(pool) as batch:
+        for number in range(3):
+            batch._scheduler.submit(
+                Function("copy", work), "bucket", None, (f"b{number}",), {}, None, None
+            )
+    assert {conn.head("bucket", f"b{number}").size for number in range(3)} == {len(LARGE)}
 
 
 def test_a_refusal_of_another_kind_is_told(conn: s3po.Connection, mock: Any) -> None:

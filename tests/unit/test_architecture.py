@@ -26,7 +26,6 @@ LAYERS = {
         (
             "errors",
             "messages",
-            "records",
             "models",
             "config",
             "stats",
@@ -35,6 +34,7 @@ LAYERS = {
             "xml",
             "forks",
             "providers",
+            "records",
         ),
         0,
     ),

@@ -1,126 +1,128 @@
-"""Records beside the dataclasses that they stand for."""
+"""`record` gives what `dataclass(frozen=True, slots=True)` gives."""
+
+from __future__ import annotations
 
 import copy
 import dataclasses
 import inspect
 import pickle
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from s3po import models, records
-
-RECORDS = sorted(
-    (
-        each
-        for each in vars(models).values()
-        if isinstance(each, type) and hasattr(each, "_record_shown")
-    ),
-    key=lambda each: each.__name__,
-)
+from s3po import models
+from s3po.records import Record, record
 
 
-def twin_of(cls):
-    """Make the class as `dataclasses` makes it."""
-    namespace = {"__annotations__": cls.__annotations__, "__module__": cls.__module__}
-    for name, given in cls._record_options.items():
-        extra = {} if given.default is records._MISSING else {"default": given.default}
-        namespace[name] = dataclasses.field(repr=given.repr, compare=given.compare, **extra)
-    return dataclasses.dataclass(frozen=True, slots=True)(type(cls.__name__, (), namespace))
+@record
+class Point:
+    """A point."""
+
+    x: int
+    label: str = "here"
+    secret: str = field(default="s", repr=False)
+    note: str | None = field(default=None, compare=False)
 
 
-def values_of(cls):
-    return {name: f"value of {name}" for name in cls._record_options}
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A point."""
+
+    x: int
+    label: str = "here"
+    secret: str = field(default="s", repr=False)
+    note: str | None = field(default=None, compare=False)
 
 
-def test_the_models_are_records():
-    assert models.ObjectInfo in RECORDS
-    assert len(RECORDS) > 20
+ARGUMENTS = [((1,), {}), ((1, "a", "b", "c"), {}), ((), {"x": 2, "note": "n"})]
 
 
-@pytest.mark.parametrize("cls", RECORDS, ids=lambda cls: cls.__name__)
-class TestLikeDataclasses:
-    def test_signature_and_fields(self, cls):
-        twin = twin_of(cls)
-        assert inspect.signature(cls) == inspect.signature(twin)
-        assert cls.__match_args__ == twin.__match_args__
-        assert cls.__slots__ == twin.__slots__
-        assert dataclasses.is_dataclass(cls)
-        found = [
-            (each.name, each.default, each.repr, each.compare) for each in dataclasses.fields(cls)
-        ]
-        due = [
-            (each.name, each.default, each.repr, each.compare) for each in dataclasses.fields(twin)
-        ]
-        assert found == due
+@pytest.mark.parametrize(("args", "kwargs"), ARGUMENTS, ids=["defaults", "positional", "keywords"])
+def test_instances_are_those_of_a_dataclass(args, kwargs):
+    point, reference = Point(*args, **kwargs), Reference(*args, **kwargs)
+    assert repr(point) == repr(reference).replace("Reference", "Point")
+    assert hash(point) == hash(reference)
+    assert dataclasses.asdict(point) == dataclasses.asdict(reference)
+    assert dataclasses.astuple(point) == dataclasses.astuple(reference)
+    assert point.__getstate__() == reference.__getstate__()
+    assert point == Point(*args, **kwargs)
+    other: object = reference
+    assert point != other
+    for copied in (copy.copy(point), copy.deepcopy(point), pickle.loads(pickle.dumps(point))):
+        assert copied == point
+        assert copied.note == point.note
 
-    def test_repr_equality_and_hash(self, cls):
-        twin, values = twin_of(cls), values_of(cls)
-        one = cls(**values)
-        if "__repr__" not in inspect.getsource(cls):
-            assert repr(one) == repr(twin(**values))
-        assert one == cls(*values.values())
-        assert hash(one) == hash(twin(**values))
-        assert one != twin(**values)
-        for name, given in cls._record_options.items():
-            assert (one == cls(**{**values, name: "another"})) is not given.compare
 
-    def test_defaults(self, cls):
-        twin = twin_of(cls)
-        due = [
-            each.name for each in dataclasses.fields(twin) if each.default is dataclasses.MISSING
-        ]
-        one, other = (each(**dict.fromkeys(due, "given")) for each in (cls, twin))
-        assert dataclasses.asdict(one) == dataclasses.asdict(other)
-        if due:
-            with pytest.raises(TypeError, match=due[0]):
-                cls()
-        with pytest.raises(TypeError, match="unknown"):
-            cls(**dict.fromkeys(due, "given"), unknown=1)
+def test_classes_are_those_of_a_dataclass():
+    one: Any = Point
+    other: Any = Reference
+    assert dataclasses.is_dataclass(Point)
+    assert inspect.signature(Point) == inspect.signature(Reference)
+    assert one.__match_args__ == other.__match_args__
+    assert one.__slots__ == other.__slots__
+    assert Point.__doc__ == Reference.__doc__
+    shown = [
+        (each.name, each.default, each.repr, each.compare) for each in dataclasses.fields(Point)
+    ]
+    wanted = dataclasses.fields(Reference)
+    assert shown == [(each.name, each.default, each.repr, each.compare) for each in wanted]
 
-    def test_it_is_frozen(self, cls):
-        one = cls(**values_of(cls))
-        name = next(iter(cls._record_options))
+
+@pytest.mark.parametrize("kind", [Point, Reference], ids=["record", "dataclass"])
+def test_replaced_fields_are_new_instances(kind):
+    point = kind(1)
+    assert dataclasses.replace(point, label="there") == kind(1, "there")
+    assert point.label == "here"
+    with pytest.raises(TypeError):
+        dataclasses.replace(point, y=1)
+
+
+@pytest.mark.parametrize("kind", [Point, Reference], ids=["record", "dataclass"])
+def test_instances_are_frozen(kind):
+    point = kind(1)
+    for change in (
+        lambda: setattr(point, "x", 2),
+        lambda: delattr(point, "x"),
+        lambda: setattr(point, "note", "n"),
+    ):
         with pytest.raises(dataclasses.FrozenInstanceError):
-            setattr(one, name, "another")
-        with pytest.raises(dataclasses.FrozenInstanceError):
-            delattr(one, name)
-        with pytest.raises(dataclasses.FrozenInstanceError):
-            one.unknown = 1
-        assert not hasattr(one, "__dict__")
-
-    def test_copies(self, cls):
-        one = cls(**values_of(cls))
-        assert pickle.loads(pickle.dumps(one)) == one
-        assert copy.deepcopy(one) == one
-        name = next(iter(cls._record_options))
-        changed = dataclasses.replace(one, **{name: "another"})
-        assert getattr(changed, name) == "another"
-        assert dataclasses.asdict(changed) == {**values_of(cls), name: "another"}
-        assert one.__replace__(**{name: "another"}) == changed
+            change()
+    assert not hasattr(point, "__dict__")
 
 
-def test_a_subclass_may_add_attributes():
-    class Named(models.BucketInfo):
+@pytest.mark.parametrize("kind", [Point, Reference], ids=["record", "dataclass"])
+def test_wrong_arguments_are_type_errors(kind):
+    for arguments in ((), (1, 2, 3, 4, 5)):
+        with pytest.raises(TypeError, match=r"__init__\(\)"):
+            kind(*arguments)
+    with pytest.raises(TypeError, match="'y'"):
+        kind(1, y=2)
+
+
+def test_a_class_derived_from_a_record_may_have_attributes_of_its_own():
+    class Derived(Point):
+        def __init__(self, x: int) -> None:
+            super().__init__(x)
+            self.own = x + 1
+
+    class Fresh(Point):
         pass
 
-    one: Any = Named("bucket")
-    one.extra = 1
-    assert one.extra == 1
-    del one.extra
+    assert Derived(1).own == 2
+    assert Derived(1).x == 1
+    assert Fresh(3).x == 3
     with pytest.raises(dataclasses.FrozenInstanceError):
-        one.name = "another"
-    assert [each.name for each in dataclasses.fields(Named)] == ["name", "creation_date", "region"]
+        Derived(1).x = 5  # type: ignore[misc]
+    assert [each.name for each in dataclasses.fields(Derived)] == list(Point.__match_args__)
 
 
-def test_a_mutable_default_is_refused():
-    with pytest.raises(ValueError, match="mutable default of items"):
-
-        @records.record(frozen=True, slots=True)
-        class Broken:
-            items: list[int] = []
-
-
-def test_what_is_no_record_is_refused():
-    with pytest.raises(TypeError, match="frozen"):
-        records.record(frozen=False, slots=True)
+def test_the_models_are_records_whose_dataclass_can_be_made():
+    found = [
+        each
+        for each in vars(models).values()
+        if isinstance(each, type) and issubclass(each, Record)
+    ]
+    assert len(found) > 20
+    for each in found:
+        assert dataclasses.fields(each)

@@ -8,6 +8,8 @@ import logging
 import os
 import pickle
 import re
+import subprocess
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -321,3 +323,219 @@ def test_a_killed_greenlet_tells_nothing(emitted: Emitted) -> None:
         mock.faults.clear()
     assert "timeout" in emitted.texts
     assert not emitted.leaking()
+
+
+# Pickles
+
+
+def test_a_pickle_holds_no_secret_but_those_that_were_given(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What was found in the environment and in files is found again where it is loaded."""
+    files = tmp_path / "credentials"
+    files.write_text(
+        f"[files]\naws_access_key_id = a\naws_secret_access_key = {SECRET}\naws_session_token = {TOKEN}\n"
+    )
+    url = f"http://user:{PROXY_PASSWORD}@127.0.0.1:1"
+    monkeypatch.setenv("HTTP_PROXY", url)
+    monkeypatch.setenv("HTTPS_PROXY", url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", TOKEN)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(files))
+    for options in ({}, {"profile_name": "files"}, {"config": s3po.Config(max_attempts=1)}):
+        given: dict[str, Any] = options
+        with s3po.Connection(region_name="us-east-1", **given) as conn:
+            # As they are in use.
+            found = conn.conn._provider.get()
+            assert found is not None
+            assert found.secret_key == SECRET
+            for value in (conn, conn.config, conn.path("s3://bucket/key")):
+                assert not leaks(pickle.dumps(value).decode("latin-1")), type(value).__name__
+    given_config = s3po.Config(proxies={"http": url})
+    with s3po.Connection(
+        "AKIDEXAMPLE", SECRET, region_name="us-east-1", config=given_config
+    ) as conn:
+        assert leaks(pickle.dumps(conn).decode("latin-1")) == ["secret key", "proxy password"]
+
+
+# What is built on it
+
+
+def test_no_secret_comes_out_of_the_command_line(tmp_path: Path) -> None:
+    """Programs of their own, at the level that says most, with what succeeds and what fails."""
+    source = tmp_path / "source"
+    source.write_bytes(b"howdy")
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "a").write_bytes(b"a")
+    app = MockS3({"AKIDEXAMPLE": SECRET}, buckets=("bucket",))
+    url = f"http://user:{PROXY_PASSWORD}@127.0.0.1:1"
+    found = []
+    with app.serve() as server:
+        environment = {
+            **os.environ,
+            "AWS_ENDPOINT_URL_S3": server.url,
+            "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_REGION": "us-east-1",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "HTTPS_PROXY": url,
+            "NO_PROXY": "127.0.0.1",
+        }
+        script = (
+            "import sys\n"
+            "from s3po.cli.main import main\n"
+            "for line in sys.stdin:\n"
+            "    try:\n"
+            "        main(line.split())\n"
+            "    except SystemExit:\n"
+            "        pass\n"
+        )
+        commands = [
+            f"--debug cp {source} s3://bucket/key",
+            "--debug cat s3://bucket/key",
+            "--debug ls s3://bucket/",
+            f"--debug sync {tmp_path / 'tree'} s3://bucket/tree/",
+            "--debug cp s3://bucket/missing /dev/null",
+            "--debug head s3://bucket/key",
+            "--debug ls s3://no-such-bucket/",
+            "--debug rm s3://bucket/key",
+        ]
+        for more in ({}, {"AWS_ENDPOINT_URL_S3": "https://store.example", "NO_PROXY": ""}):
+            # The second time by a proxy that is not there; a few commands are enough.
+            lines = commands if not more else commands[-1:]
+            done = subprocess.run(
+                [sys.executable, "-c", script],
+                input="\n".join(lines),
+                env={**environment, **more, "AWS_MAX_ATTEMPTS": "1"},
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+            assert done.stderr
+            found += [f"stdout: {name}" for name in leaks(done.stdout)]
+            found += [f"stderr: {name}" for name in leaks(done.stderr)]
+    assert app.requests.count("PutObject") == 2
+    assert not found
+
+
+def test_no_secret_comes_out_of_the_filesystem(emitted: Emitted, tmp_path: Path) -> None:
+    pytest.importorskip("fsspec")
+    from s3po.fs import S3FileSystem
+
+    app = MockS3({"AKIDEXAMPLE": SECRET}, buckets=("bucket",))
+    with app.serve() as server:
+        fs = S3FileSystem(
+            key="AKIDEXAMPLE", secret=SECRET, endpoint_url=server.url, skip_instance_cache=True
+        )
+        emitted.add("repr", repr(fs))
+        emitted.add("str", str(fs))
+        app.faults.add("GetObject", rate=0.5, action=faults.Error(403, "AccessDenied"))
+
+        def write() -> None:
+            with fs.open("bucket/key", "wb") as file:
+                emitted.add("file", repr(file))
+                file.write(b"howdy")
+
+        for place, action in {
+            "write": write,
+            "read": lambda: fs.cat("bucket/key"),
+            "read of nothing": lambda: fs.cat("bucket/missing"),
+            "read again": lambda: fs.cat_file("bucket/key"),
+            "get": lambda: fs.get("bucket/key", str(tmp_path / "got")),
+            "list": lambda: fs.ls("bucket", detail=True),
+            "denied": lambda: fs.ls("no-such-bucket"),
+        }.items():
+            attempt(emitted, place, action)
+        fs.connection.close()
+    assert not emitted.leaking()
+
+
+class Future:
+    """Of a task that was performed when it was given."""
+
+    status = "finished"
+
+    def __init__(self, key: str, value: Any) -> None:
+        self.key = key
+        self._value = value
+
+    def result(self) -> Any:
+        return self._value
+
+    def release(self) -> None:
+        pass
+
+    def add_done_callback(self, callback: Callable[[Any], object]) -> None:
+        callback(self)
+
+
+class Cluster:
+    """As `dask.distributed.Client`: it logs what it was given, as Dask does of tasks that fail."""
+
+    status = "running"
+
+    def __init__(self, emitted: Emitted) -> None:
+        self._emitted = emitted
+
+    def nthreads(self) -> dict[str, int]:
+        return {"worker": 1}
+
+    def submit(self, function: Callable[..., Any], *arguments: Any, key: str, pure: bool) -> Future:
+        self._emitted.add("a task's arguments", repr(arguments))
+        self._emitted.add("a task's options", repr((function, key, pure)))
+        return Future(key, function(*arguments))
+
+    def cancel(self, *_: object, **__: object) -> None:
+        pass
+
+
+def test_no_secret_comes_out_of_a_cluster(emitted: Emitted) -> None:
+    from s3po.cluster import ClusterBatch
+
+    app = MockS3({"AKIDEXAMPLE": SECRET}, buckets=("bucket",))
+    with (
+        app.serve() as server,
+        s3po.Connection(
+            "AKIDEXAMPLE",
+            SECRET,
+            region_name="us-east-1",
+            endpoint_url=server.url,
+            config=config(proxies={}),
+        ) as conn,
+    ):
+        batch = ClusterBatch(conn, Cluster(emitted), 2, raise_errors=False)
+        with batch:
+            handles: list[Any] = [
+                batch.upload("bucket", "key", b"howdy", sse_customer_key=CUSTOMER_KEY),
+                batch.download("bucket", "missing"),
+            ]
+        emitted.add("batch", repr(batch))
+        emitted.add("handles", repr(handles))
+        for handle in handles:
+            if handle.exception is not None:
+                emitted.add_error("failure", handle.exception)
+    assert "a task's arguments" in emitted.texts
+    assert app.requests.count("PutObject") == 1
+    assert not emitted.leaking()
+
+
+def test_all_secret_headers_are_left_out_of_the_mocks_log() -> None:
+    from s3po.log import is_secret
+
+    app = MockS3({"AKIDEXAMPLE": SECRET}, buckets=("bucket",))
+    names = {
+        "x-amz-s3session-token": TOKEN,
+        "cookie": TOKEN,
+        "proxy-authorization": f"Basic {PROXY_PASSWORD}",
+        "x-amz-copy-source-server-side-encryption-customer-key": CUSTOMER_KEY.decode(),
+    }
+    with app.serve() as server:
+        requests.get(f"{server.url}/bucket/key?X-Amz-Security-Token={TOKEN}", headers=names)
+        (record,) = app.requests
+    for name in names:
+        assert is_secret(name)
+        assert record.headers[name] == "..."
+    assert not leaks(repr((record.headers, record.query)))

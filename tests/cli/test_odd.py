@@ -1,0 +1,147 @@
+"""Odd streams, names, folders and files, as users of a shell meet them."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s3po import Connection, MockS3
+from tests.cli.conftest import Run
+
+PROGRAM = [sys.executable, "-m", "s3po"]
+
+
+def start(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*PROGRAM, *map(str, words)],
+        capture_output="stdout" not in options, text=True, timeout=60, check=False, **options,
+    )  # fmt: skip
+
+
+def close(*descriptors: int) -> Callable[[], None]:
+    def before() -> None:
+        for each in descriptors:
+            os.close(each)
+
+    return before
+
+
+def test_control_characters_of_names_are_escaped(run: Run, store: Connection) -> None:
+    store.upload("bucket", "a\nb\x1b[31m", "1")
+    assert run("ls", "-r", "s3://bucket").out.endswith("a\\nb\\x1b[31m\n")
+    assert '"a\\nb\\u001b[31m"' in run("ls", "--json", "s3://bucket").out
+    done = run("cp", "-r", "s3://bucket", "/dev/null/x")
+    assert len(done.err.splitlines()) == 1
+    assert "\x1b" not in done.err
+
+
+def test_what_would_be_lost_in_a_closed_stream_is_an_error(
+    store: Connection, tmp_path: Path
+) -> None:
+    store.upload("bucket", "a", "1")
+    (tmp_path / "f").write_text("1")
+    for words in (["cat", "s3://bucket/a"], ["cp", "s3://bucket/a", "-"]):
+        done = start(*words, preexec_fn=close(1))
+        assert (done.returncode, "stdout is closed" in done.stderr) == (1, True)
+    done = start("pipe", "s3://bucket/b", preexec_fn=close(0))
+    assert (done.returncode, "stdin is closed" in done.stderr) == (1, True)
+    assert not store.exists("bucket", "b")
+    # Transfers are done, and no socket or file takes the number of a stream.
+    done = start("cp", tmp_path / "f", "s3://bucket/f", preexec_fn=close(0, 1, 2))
+    assert done.returncode == 0
+    assert store.download("bucket", "f") == b"1"
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("words", [["--version"], ["ls"], ["ls", "--help"]], ids=" ".join)
+def test_a_full_stdout_is_a_failure_without_a_traceback(words: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        done = start(*words, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_leaves_nothing_half(store: Connection, tmp_path: Path) -> None:
+    store.upload("bucket", "big", b"." * (3 << 20))
+    store.upload("bucket", "small", "1")
+    done = start(
+        "cp", "-r", "s3://bucket", tmp_path,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)),
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "File too large" in done.stderr
+    assert [each.name for each in tmp_path.iterdir()] == ["small"]
+
+
+class Meddler(MockS3):
+    """A store during whose answers to PUT something happens to the files."""
+
+    meddle: Callable[[str], object]
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] == "PUT":
+            self.meddle(environ["PATH_INFO"])
+        return super().__call__(environ, start_response)
+
+
+class TestFilesThatChange:
+    @pytest.fixture
+    def app(self) -> MockS3:
+        return Meddler(buckets=["bucket", "other"])
+
+    def test_those_that_vanish_are_lines_and_the_rest_is_done(
+        self, run: Run, store: Connection, app: Meddler, tmp_path: Path
+    ) -> None:
+        for name in "abcd":
+            (tmp_path / name).write_text(name)
+        app.meddle = lambda path: path.endswith("/a") and (tmp_path / "c").unlink()
+        done = run("sync", "-c", "1", tmp_path, "s3://bucket")
+        assert done.code == 1
+        assert [line.split()[1] for line in done.lines] == [f"{tmp_path}/{each}" for each in "abd"]
+        assert done.err.count("No such file or directory") == 1
+        assert [each.key for each in store.list("bucket")] == ["a", "b", "d"]
+
+    def test_one_that_changes_amid_its_upload_is_not_stored(
+        self, run: Run, store: Connection, app: Meddler, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "big"
+        path.write_bytes(b"." * (16 << 20))
+
+        def meddle(_: str) -> None:
+            path.write_bytes(b"!" * (16 << 20))
+            os.utime(path, (1000, 1000))
+
+        app.meddle = meddle
+        done = run("cp", "-c", "1", "--part-size", "5MiB", path, "s3://bucket/")
+        assert done.code == 1
+        assert len(done.err.splitlines()) == 1
+        assert list(store.list("bucket")) == []
+        assert list(store.list_uploads("bucket")) == []
+
+
+def test_a_move_whose_source_stays_says_so(
+    run: Run, store: Connection, app: MockS3, tmp_path: Path
+) -> None:
+    from s3po.mock import faults
+
+    store.upload("bucket", "a", "1")
+    app.faults.add("DeleteObject", action=faults.Error(403, "AccessDenied"))
+    done = run("mv", "s3://bucket/a", tmp_path)
+    assert done.code == 1
+    assert "it is copied, but the source could not be deleted" in done.err
+    assert (tmp_path / "a").read_text() == "1"
+    assert store.exists("bucket", "a")
+
+
+def test_hints_and_refusals(run: Run) -> None:
+    assert "did you mean s3://bucket?" in run("ls", "s3:/bucket").err
+    assert run("presign", "--expires", "8d", "s3://bucket/a").code == 2
+    assert run("cat", "--range", "5-2", "s3://bucket/a").code == 2
