@@ -26,7 +26,6 @@ LAYERS = {
         (
             "errors",
             "messages",
-            "records",
             "models",
             "config",
             "stats",
