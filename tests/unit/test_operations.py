@@ -25,6 +25,9 @@ from tests.support import s3_model
 MODEL = ServiceModel(s3_model.load(), "s3")
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 NAMES = sorted(OPERATIONS)
+if not set(NAMES) <= set(MODEL.operation_names):
+    # The oldest botocore that s3po takes signs as the newest does, but its model has fewer operations.
+    pytest.skip("the model of this botocore is older than the table", allow_module_level=True)
 
 
 def snake(name: str) -> str:
