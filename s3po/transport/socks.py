@@ -61,12 +61,16 @@ class _SOCKSMixin(ConnectionMixin):
                 proxy_password=options["password"],
                 socket_options=self.socket_options,
             )
-        except socks.ProxyError as error:
+        except OSError as error:
+            failure = error
             # PySocks wraps its own errors too.
-            cause = error.socket_err if isinstance(error.socket_err, OSError) else error
-            if isinstance(cause, socks.SOCKS5AuthError):
-                raise LoginRefused(str(cause)) from None
-            raise cause from None
+            if isinstance(error, socks.ProxyError) and isinstance(error.socket_err, OSError):
+                failure = error.socket_err
+            if isinstance(failure, socks.SOCKS5AuthError):
+                failure = LoginRefused(str(failure))
+        # Raised anew: frames of PySocks have the password among their locals.
+        failure.__cause__ = failure.__context__ = None
+        raise failure.with_traceback(None)
 
 
 class _SOCKSConnection(_SOCKSMixin, GeventHTTPConnection):  # type: ignore[misc]

@@ -47,6 +47,9 @@ def leaks(text: str) -> list[str]:
     return found
 
 
+PACKAGE = f"{Path(s3po.__file__).parent}{os.sep}"
+
+
 class Emitted:
     """All texts that came out, by where they came from."""
 
@@ -75,7 +78,7 @@ class Emitted:
                 continue
             left += [found.__cause__, found.__context__]
             for frame in found.stack:
-                own = "/s3po/" in frame.filename
+                own = frame.filename.startswith(PACKAGE)
                 for name, value in (frame.locals or {}).items():
                     # What the caller gave has no wrapper that hides it.
                     if own and name not in ("environ", "sse_customer_key"):
