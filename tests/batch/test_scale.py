@@ -195,7 +195,13 @@ def break_mock(mock: Any) -> None:
     mock.faults.add("CompleteMultipartUpload", times=1, action=LostAnswer())
 
 
-@pytest.mark.parametrize("serve", [False, True], ids=["in process", "served"])
+@pytest.mark.parametrize(
+    "serve",
+    [
+        pytest.param(False, id="in process"),
+        pytest.param(True, id="served", marks=pytest.mark.exhaustive),
+    ],
+)
 def test_each_key_is_accounted_for_once(make_connection: Any, tmp_path: Path, serve: bool) -> None:
     conn = make_connection(max_attempts=2, retry_max=0.002)
     with conn, conn.mock(serve=serve) as mock:
@@ -336,6 +342,7 @@ print(resident() - first, batch.stats.started)
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
 def test_memory_does_not_grow_with_the_number_of_calls() -> None:
     done = subprocess.run(

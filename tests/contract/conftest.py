@@ -27,7 +27,7 @@ KiB = 1024
 MiB = 1024 * KiB
 
 REAL_BUCKET = os.environ.get("S3PO_TEST_BUCKET")
-STORES = ["moto", "in process", "served"]
+STORES: list[Any] = ["moto", "in process", pytest.param("served", marks=pytest.mark.exhaustive)]
 if os.environ.get("S3PO_TEST_ENDPOINT"):
     STORES.append("real")
 

@@ -28,7 +28,13 @@ def served_options(served_mock: Any) -> dict[str, Any]:
     return {"key": "served-key", "secret": "served-secret", "endpoint_url": served_mock.url}
 
 
-@pytest.fixture(params=[pytest.param("moto", marks=pytest.mark.exhaustive), "in process", "served"])
+@pytest.fixture(
+    params=[
+        "in process",
+        pytest.param("moto", marks=pytest.mark.exhaustive),
+        pytest.param("served", marks=pytest.mark.exhaustive),
+    ]
+)
 def fs(request: pytest.FixtureRequest) -> Iterator[S3FileSystem]:
     from s3po.fs import S3FileSystem
 

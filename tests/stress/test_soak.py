@@ -7,11 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.stress.soak import slope
 
 ROOT = Path(__file__).parent.parent.parent
 
 
+@pytest.mark.exhaustive
 def test_nothing_grows(tmp_path: Path) -> None:
     svg = tmp_path / "soak.svg"
     done = subprocess.run(

@@ -13,6 +13,7 @@ import pytest
 
 from s3po import connection
 from s3po.mock import Stall
+from tests.support.matrix import alternate
 from tests.transfer.conftest import connect
 
 MiB = 1024 * 1024
@@ -185,8 +186,7 @@ def check_nothing_is_left(mock: connection.Mock, call: Call, path: Path, began: 
     assert len(conn.download("bucket", "after")) == len(LARGE)
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("verb", [*CALLS, *STREAMS])
+@pytest.mark.parametrize(("way", "verb"), alternate(list(WAYS), [*CALLS, *STREAMS]))
 def test_an_interrupted_call_leaves_nothing_behind(
     mock: connection.Mock, tmp_path: Path, verb: str, way: str
 ) -> None:

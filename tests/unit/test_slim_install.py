@@ -85,6 +85,7 @@ def weight(folder: Path) -> int:
     return sum(each.lstat().st_blocks * 512 for each in [folder, *folder.rglob("*")])
 
 
+@pytest.mark.exhaustive
 def test_a_slim_environment_does_all_the_work(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
