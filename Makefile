@@ -17,7 +17,7 @@ STAMP = $(VENV)/.stamp-$(HASH)
 
 help:
 	@echo 'make demo          the whole way on real files: batch, multipart, faults, presigned URL'
-	@echo 'make test          lint, types, all tests'
+	@echo 'make test          lint, types, tests'
 	@echo 'make test-exhaustive  the combinations that make test leaves out'
 	@echo 'make coverage      all tests with branch coverage, which slows them by half'
 	@echo 'make lint          ruff and mypy only, over the package, tests, examples, benchmarks'

@@ -66,7 +66,6 @@ class Socket:
     __slots__ = (
         "__weakref__",
         "_hub",
-        "_is_prolonged",
         "_poll",
         "_timer",
         "_timer_seconds",
@@ -99,8 +98,6 @@ class Socket:
         #: Seconds waited for a body since the rate was last looked at, and the bytes that came or went.
         self._waited: float | None = None
         self._waited_bytes = 0
-        #: A wait goes on after its timeout.
-        self._is_prolonged = False
         #: That of the process that opened it; see `s3po.forks`.
         self.generation = fork_generation()
         self._hub: Any = None
@@ -134,8 +131,11 @@ class Socket:
         self._waited = 0.0 if on and self.min_rate else None
         self._waited_bytes = 0
 
-    def wait(self, events: int) -> None:
-        """Wait until the socket is ready for one of `events`. TimeoutError."""
+    def wait(self, events: int, *, prolonged: bool = False) -> None:
+        """Wait until the socket is ready for one of `events`. TimeoutError.
+
+        It goes on after its timeout while what was sent is on its way, unless `prolonged`: then it does so already.
+        """
         if self._waited is not None:
             self._wait_for_body(events, self._waited)
             return
@@ -151,6 +151,8 @@ class Socket:
             try:
                 self._wait_in_poll(events, seconds)
             except TimeoutError:
+                if prolonged:
+                    raise
                 self._wait_while_sending(events)
         else:
             if hub is not self._hub:
@@ -173,6 +175,8 @@ class Socket:
                     hub.wait(watcher)
                 except TimeoutError:
                     if not in_forked_child(self.generation):
+                        if prolonged:
+                            raise
                         self._wait_while_sending(events)
                 finally:
                     timer.stop()
@@ -186,8 +190,6 @@ class Socket:
         timeout: the peer cannot answer before it has them, and the kernel takes no more before a third of
         its buffer is free.
         """
-        if self._is_prolonged:
-            raise TimeoutError("timed out")
         before = -1
         while True:
             queued, acknowledged = _send_queue(self.native)
@@ -200,13 +202,10 @@ class Socket:
             if acknowledged > seconds if before < 0 else queued >= before:
                 raise TimeoutError("timed out")
             before = queued
-            self._is_prolonged = True
             try:
-                self.wait(events)
+                self.wait(events, prolonged=True)
             except TimeoutError:
                 continue
-            finally:
-                self._is_prolonged = False
             return
 
     def _wait_in_poll(self, events: int, seconds: float | None) -> None:
