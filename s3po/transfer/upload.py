@@ -112,7 +112,8 @@ def upload(
         etag = result.etag
         if client.config.check_etags and _md5(data, usedforsecurity=False).hexdigest() != etag:
             result = _check_put(client, bucket, key, data, headers, result)
-        return UploadResult(bucket, key, result.etag, len(data), result.version_id)
+            etag = result.etag
+        return UploadResult(bucket, key, etag, len(data), result.version_id)
 
     check_bucket(bucket)
     check_key(key)
