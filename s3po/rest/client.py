@@ -516,13 +516,15 @@ class Client(
                     url,
                     headers,
                     credentials,
-                    payload_hash=_EMPTY_HASH if body is None else self._hash(body, origin.scheme),
+                    payload_hash=self._hash(body, origin.scheme) if body else _EMPTY_HASH,
                     now=self._clock() + learned.skew,
                 )
             stats = self.stats
             stats.requests += 1
             if body is not None:
-                stats.bytes_sent += request_length(request.method, body) or 0
+                stats.bytes_sent += (
+                    len(body) if type(body) is bytes else request_length(request.method, body) or 0
+                )
             debug = _is_enabled(_DEBUG)
             prepared = PreparedRequest(request.method, url, headers, body, request.max_body)
             if debug:
@@ -576,8 +578,6 @@ class Client(
     def _hash(self, body: BytesLike | Body, scheme: str) -> str:
         """Hash of the body for the signature, or its placeholder."""
         signing = self.config.payload_signing
-        if not body:
-            return _EMPTY_HASH
         if signing is None:
             signing = scheme == "http"
             if signing and not isinstance(body, _BYTES) and not body.rewindable:

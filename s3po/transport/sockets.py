@@ -13,7 +13,8 @@ import select
 import socket as _socket
 import sys
 import termios
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -101,8 +102,8 @@ class Socket:
         #: That of the process that opened it; see `s3po.forks`.
         self.generation = fork_generation()
         self._hub: Any = None
-        #: By events: of the hub's loop.
-        self._watchers: dict[int, Any] = {}
+        #: By events: watcher of the hub's loop, and what ends a wait for it.
+        self._watchers: dict[int, tuple[Any, Callable[[], None]]] = {}
         self._timer: Any = None
         self._timer_seconds = -1.0
         self._poll: Any = None
@@ -159,9 +160,11 @@ class Socket:
                 self._forget_hub()
                 self._hub = hub
             try:
-                watcher = self._watchers[events]
+                watcher, expire = self._watchers[events]
             except KeyError:
-                watcher = self._watchers[events] = hub.loop.io(self.native.fileno(), events)
+                watcher = hub.loop.io(self.native.fileno(), events)
+                expire = partial(_expire, hub, watcher)
+                self._watchers[events] = watcher, expire
             if seconds is None:
                 hub.wait(watcher)
             else:
@@ -170,7 +173,7 @@ class Socket:
                     self._timer = hub.loop.timer(seconds, seconds)
                     self._timer_seconds = seconds
                 timer = self._timer
-                timer.again(_expire, hub, watcher)
+                timer.again(expire)
                 try:
                     hub.wait(watcher)
                 except TimeoutError:
@@ -254,7 +257,7 @@ class Socket:
     def close(self) -> None:
         if self._hub is not None:
             if self._hub is get_hub_if_exists() and self._hub.loop is not None:
-                for watcher in self._watchers.values():
+                for watcher, _ in self._watchers.values():
                     watcher.close()
                 if self._timer is not None:
                     self._timer.close()
