@@ -166,7 +166,7 @@ class Signer:
 
 def _load_botocore() -> None:
     """Import botocore's signers. That takes tens of milliseconds, in which no greenlet would run."""
-    if "s3po.sigv4.auth" not in sys.modules and "s3po.transport.hubs" in sys.modules:
+    if "s3po.transport.hubs" in sys.modules:
         from s3po.transport.hubs import import_in_thread
 
         import_in_thread("s3po.sigv4.auth")
