@@ -7,7 +7,6 @@ import os
 import weakref
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 import urllib3.exceptions
@@ -41,7 +40,7 @@ from s3po.transport.connection import build_request
 from s3po.transport.managers import direct_manager, proxy_manager
 from s3po.transport.messages import PreparedRequest, complete, to_lean
 from s3po.transport.pools import MAX_POOLS, Connections, Pool
-from s3po.transport.settings import proxies_for, proxy_for, verify_of
+from s3po.transport.settings import parse_origin, proxies_for, proxy_for, verify_of
 from s3po.transport.tls import TLSContext, build_context
 
 #: As requests has it: programs that replace it (to fake requests) are to see ours too.
@@ -191,7 +190,7 @@ class GeventAdapter(HTTPAdapter):
 
     def _pool_for(self, origin: str, verify: Any, cert: Any, proxies: Any) -> Pool:
         config = self._config
-        scheme, host, port = _parse_origin(origin)
+        scheme, host, port = parse_origin(origin)
         tls = (
             verify_of(config) if verify is None else verify,
             config.cert if cert is None else cert,
@@ -250,20 +249,6 @@ class GeventAdapter(HTTPAdapter):
 
 def _is_https(url: str | None) -> bool:
     return url is not None and url[:6].lower() == "https:"
-
-
-def _parse_origin(origin: str) -> tuple[str, str, int]:
-    parts = urlsplit(origin)
-    scheme = parts.scheme
-    if scheme not in ("http", "https"):
-        raise ConfigError(f"not a scheme to send over: {scheme!r}")
-    try:
-        port = parts.port or (443 if scheme == "https" else 80)
-    except ValueError as error:
-        raise ConfigError(f"not a URL to send to: {error}") from None
-    if not parts.hostname:
-        raise ConfigError("the URL names no host")
-    return scheme, parts.hostname, port
 
 
 def _timeouts(timeout: Any, config: Config) -> tuple[Any, Any]:
