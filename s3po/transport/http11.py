@@ -188,7 +188,7 @@ def _lower(name: str) -> str:
 
 
 @lru_cache(maxsize=_LINE_CACHE)
-def _parse_length(text: str) -> int:
+def parse_length(text: str) -> int:
     """The value of content-length; -1 where it is broken. The same length twice is one length."""
     parts = {part.strip() for part in text.split(",")}
     length = parts.pop()
@@ -203,7 +203,7 @@ def body_length(method: str, status: int, headers: dict[str, str]) -> int | None
     length = headers.get("content-length")
     size = None
     if length is not None:
-        size = _parse_length(length)
+        size = parse_length(length)
         if size < 0:
             raise MalformedResponse("the answer's content-length is broken", status=status)
         if "," in length:
