@@ -466,9 +466,7 @@ class MultipartUpload:
         expected = Expected(
             etag=md5_of(body) if rewindable else None,
             size=size,
-            metadata={
-                name[11:]: value for name, value in sent.items() if name.startswith("x-amz-meta-")
-            },
+            metadata=self._metadata(),
             write_id=self._write_id,
         )
         if not unknown:
@@ -484,6 +482,14 @@ class MultipartUpload:
             operation="upload",
             headers=self._part_headers,
         )
+
+    def _metadata(self) -> dict[str, str]:
+        """User metadata that the object is to have."""
+        return {
+            name[11:]: value
+            for name, value in self._headers.items()
+            if name.startswith("x-amz-meta-")
+        }
 
     def _digest_of(self, body: BytesLike | Body) -> bytes:
         assert self._checksum is not None
@@ -619,7 +625,15 @@ class MultipartUpload:
         if self._checksum_type == "FULL_OBJECT":
             headers["x-amz-checksum-type"] = "FULL_OBJECT"
             headers.update(self._whole_checksum(parts))
-        expected = Expected(etag=multipart_etag(parts), size=size, write_id=self._write_id)
+        expected = Expected(
+            etag=multipart_etag(parts),
+            size=size,
+            metadata=self._metadata(),
+            write_id=self._write_id,
+            since=self.client._clock(),
+            upload_id=self.upload_id,
+            upload_headers=self._upload_headers,
+        )
         found: Any
         try:
             found = self._complete(parts, headers)
@@ -687,8 +701,6 @@ class MultipartUpload:
                 error,
                 operation="upload",
                 headers=self._part_headers,
-                upload_id=self.upload_id,
-                upload_headers=self._upload_headers,
                 repeat=lambda: self._complete(parts, headers),
             )
         except (OutcomeUnknown, PreconditionFailed):
