@@ -172,7 +172,7 @@ def known_size(head: HeadObjectResult) -> int | None:
 
 
 class _Look:
-    """What the store shows once of a write whose answer was lost.
+    """Look at what a write whose answer was lost has left.
 
     Attributes:
         head: The object's head, where it certainly is what was written; else None.
@@ -222,7 +222,7 @@ class _Look:
     def _look_for_upload(
         client: Client, bucket: str, key: str, expected: Expected
     ) -> tuple[bool | None, str]:
-        """Whether the upload is open, None where it is not known; and that in words."""
+        """Return True where the upload is open, None where that is not known; and that in words."""
         upload_id = expected.upload_id
         if upload_id is None:
             return None, ""

@@ -447,7 +447,7 @@ class MultipartUpload:
                 bucket, key, check_body(body), dict(check_checksum_headers(sent))
             )
         except S3poError as error:
-            found = self._find_put(body, size, sent, error) if conditional else None
+            found = self._find_put(body, size, error) if conditional else None
             if found is None:
                 raise
             return UploadResult(bucket, key, found.etag, size, found.version_id)
@@ -456,7 +456,7 @@ class MultipartUpload:
         return UploadResult(bucket, key, result.etag, size, result.version_id)
 
     def _find_put(
-        self, body: BytesLike | Body, size: int, sent: Mapping[str, str], error: S3poError
+        self, body: BytesLike | Body, size: int, error: S3poError
     ) -> HeadObjectResult | None:
         """Head of the object that a conditional PUT stored though it failed; None where it stored none."""
         unknown = is_unknown(error)

@@ -35,9 +35,12 @@ FAULTS = (
     "corrupt upload",
     "corrupt download",
     "black hole",
+    "late write",
 )
 #: Longer than the client of the program waits.
 _BLACK_HOLE = 6.0
+#: Seconds that a late write waits once its client has gone.
+_LATE = 2.0
 
 
 class Broken(Exception):
@@ -221,6 +224,12 @@ class Proxy:
             self.counts[fault] += 1
             gevent.sleep(_BLACK_HOLE)
             raise Broken
+        if fault == "late write" and method in (b"PUT", b"POST", b"DELETE"):
+            self.counts[fault] += 1
+            until = time.monotonic() + _BLACK_HOLE
+            while not has_left(sock) and time.monotonic() < until:
+                gevent.sleep(0.02)
+            gevent.sleep(self.random.random() * _LATE)
         if fault == "corrupt upload":
             self.counts[fault] += 1
             body = flip(body, self.random.randrange(length))
