@@ -278,14 +278,10 @@ class ResumableUpload(MultipartUpload):
         expected = Expected(
             etag=multipart_etag(parts),
             size=self._size,
-            metadata={
-                name[11:]: value
-                for name, value in self._headers.items()
-                if name.startswith("x-amz-meta-")
-            },
+            metadata=self._metadata(),
             write_id=self._write_id,
         )
-        if not expected.matches(head):
+        if not expected.matches(head, self.client._clock()):
             return None
         self._source.check()
         if self.progress is not None:

@@ -448,7 +448,7 @@ class MultipartUpload:
                 bucket, key, check_body(body), dict(check_checksum_headers(sent))
             )
         except S3poError as error:
-            found = self._find_put(body, size, sent, error) if conditional else None
+            found = self._find_put(body, size, error) if conditional else None
             if found is None:
                 raise
             return UploadResult(bucket, key, found.etag, size, found.version_id)
@@ -457,7 +457,7 @@ class MultipartUpload:
         return UploadResult(bucket, key, result.etag, size, result.version_id)
 
     def _find_put(
-        self, body: BytesLike | Body, size: int, sent: Mapping[str, str], error: S3poError
+        self, body: BytesLike | Body, size: int, error: S3poError
     ) -> HeadObjectResult | None:
         """Head of the object that a conditional PUT stored though it failed; None where it stored none."""
         unknown = is_unknown(error)
@@ -467,9 +467,7 @@ class MultipartUpload:
         expected = Expected(
             etag=md5_of(body) if rewindable else None,
             size=size,
-            metadata={
-                name[11:]: value for name, value in sent.items() if name.startswith("x-amz-meta-")
-            },
+            metadata=self._metadata(),
             write_id=self._write_id,
         )
         if not unknown:
@@ -485,6 +483,14 @@ class MultipartUpload:
             operation="upload",
             headers=self._part_headers,
         )
+
+    def _metadata(self) -> dict[str, str]:
+        """User metadata that the object is to have."""
+        return {
+            name[11:]: value
+            for name, value in self._headers.items()
+            if name.startswith("x-amz-meta-")
+        }
 
     def _digest_of(self, body: BytesLike | Body) -> bytes:
         assert self._checksum is not None
@@ -620,7 +626,15 @@ class MultipartUpload:
         if self._checksum_type == "FULL_OBJECT":
             headers["x-amz-checksum-type"] = "FULL_OBJECT"
             headers.update(self._whole_checksum(parts))
-        expected = Expected(etag=multipart_etag(parts), size=size, write_id=self._write_id)
+        expected = Expected(
+            etag=multipart_etag(parts),
+            size=size,
+            metadata=self._metadata(),
+            write_id=self._write_id,
+            since=self.client._clock(),
+            upload_id=self.upload_id,
+            upload_headers=self._upload_headers,
+        )
         found: Any
         try:
             found = self._complete(parts, headers)
@@ -688,8 +702,6 @@ class MultipartUpload:
                 error,
                 operation="upload",
                 headers=self._part_headers,
-                upload_id=self.upload_id,
-                upload_headers=self._upload_headers,
                 repeat=lambda: self._complete(parts, headers),
             )
         except (OutcomeUnknown, PreconditionFailed):
