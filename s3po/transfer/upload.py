@@ -66,6 +66,7 @@ from s3po.transfer.source import (
     ViewBody,
     encode,
     open_source,
+    read_small_file,
 )
 from s3po.transfer.tasks import TaskGroup, stay_in_process
 from s3po.transfer.verify import is_md5, may_be_md5
@@ -98,6 +99,11 @@ def upload(
     threshold = client.config.multipart_threshold
     if type(data) is str and encoding is None:
         data = encode(data, None)
+    elif type(data) is not bytes and isinstance(data, os.PathLike):
+        # Without a descriptor that is kept for the request, and a look at it before each use.
+        content = read_small_file(data)
+        if content is not None:
+            data = content
     if (
         type(data) is bytes
         and (headers is None or is_plain(headers))
