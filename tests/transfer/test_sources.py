@@ -361,3 +361,25 @@ def test_a_file_that_grows_leaves_the_object_as_it_was(
     with pytest.raises(IntegrityError, match="grew"):
         conn.upload("bucket", "key", path, progress=grow)
     assert conn.download("bucket", "key") == b"old"
+
+
+def test_a_pipe_that_breaks_is_told_by_its_error_alone(
+    conn: s3po.Connection, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It is read in a native thread, which has nothing to print."""
+
+    class Broken:
+        def __init__(self, fd: int) -> None:
+            self.fileno = lambda: fd
+
+        def read(self, _: int) -> bytes:
+            raise OSError(5, "broken")
+
+    read_fd, write_fd = os.pipe()
+    try:
+        with pytest.raises(OSError, match="broken"):
+            conn.upload("bucket", "key", Broken(read_fd))
+    finally:
+        os.close(read_fd)
+        os.close(write_fd)
+    assert capfd.readouterr().err == ""
