@@ -816,7 +816,7 @@ def run_seed(
     greenlets: int = 24,
     patience: float = 3600.0,
     verbose: bool = False,
-    resumes: int = 2,
+    resumes: int = 1,
     log: Path | None = None,
     out: Callable[[str], object] = print,
 ) -> bool:
@@ -908,7 +908,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--resumes",
         type=int,
-        default=2,
+        default=1,
         help="weight of interrupted transfers with resume=True; others have 2 (multiparts) to 22 (downloads)",
     )
     parser.add_argument(
