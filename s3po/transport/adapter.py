@@ -39,7 +39,7 @@ from s3po.errors import (
 )
 from s3po.transport.connection import build_request
 from s3po.transport.managers import direct_manager, proxy_manager
-from s3po.transport.messages import PreparedRequest, complete, to_lean
+from s3po.transport.messages import CallTimeouts, PreparedRequest, complete, to_lean
 from s3po.transport.pools import MAX_POOLS, Connections, Pool
 from s3po.transport.settings import proxies_for, proxy_for, verify_of
 from s3po.transport.tls import TLSContext, build_context
@@ -125,7 +125,15 @@ class GeventAdapter(HTTPAdapter):
         else:
             connect_timeout, read_timeout = timeout
         return pool.exchange(
-            head, body, length, method, stream, connect_timeout, read_timeout, max_body
+            head,
+            body,
+            length,
+            method,
+            stream,
+            connect_timeout,
+            read_timeout,
+            max_body,
+            timeout.end if type(timeout) is CallTimeouts else None,
         )
 
     def _send_foreign(

@@ -435,6 +435,7 @@ class ConnectionMixin:
         if self.sock is None:
             self.connect()
         self.sock.settimeout(self.timeout)
+        self.base_socket.end = None
         self._options = {
             "preload_content": preload_content,
             "decode_content": decode_content,

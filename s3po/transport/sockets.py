@@ -60,7 +60,8 @@ class TooSlow(TimeoutError):
 class Socket:
     """A connected socket: `recv_now` and `send_now` raise BlockingIOError where `wait` would wait.
 
-    A wait lasts at most `timeout` seconds (None: no limit), and not beyond `deadline` (of `monotonic`).
+    A wait lasts at most `timeout` seconds (None: no limit), and not beyond `deadline` and `end` (of `monotonic`):
+    those of what is being received, and of the call that it is for.
     """
 
     __slots__ = (
@@ -74,6 +75,7 @@ class Socket:
         "_watchers",
         "bytes_since_wait",
         "deadline",
+        "end",
         "generation",
         "min_rate",
         "native",
@@ -91,6 +93,7 @@ class Socket:
         self.send_now = native.send
         self.timeout = timeout
         self.deadline: float | None = None
+        self.end: float | None = None
         #: Bytes moved since the last wait.
         self.bytes_since_wait = 0
         #: Bytes a second that a body must come or go by, seen over `_RATE_WINDOW`; 0 for any.
@@ -141,8 +144,8 @@ class Socket:
             return
         self.bytes_since_wait = 0
         seconds = self.timeout
-        if self.deadline is not None:
-            left = self.deadline - monotonic()
+        if self.deadline is not None or self.end is not None:
+            left = self._left()
             if left <= 0:
                 raise TimeoutError("timed out")
             seconds = left if seconds is None else min(left, seconds)
@@ -183,6 +186,14 @@ class Socket:
         if in_forked_child(self.generation):
             suspend_copy()
 
+    def _left(self) -> float:
+        """Seconds until `deadline` or `end`, of which there is one at least."""
+        deadline, end = self.deadline, self.end
+        if deadline is None or (end is not None and end < deadline):
+            deadline = end
+        assert deadline is not None
+        return deadline - monotonic()
+
     def _wait_while_sending(self, events: int) -> None:
         """After a timeout: go on waiting while what was sent is on its way. TimeoutError.
 
@@ -193,7 +204,7 @@ class Socket:
         before = -1
         while True:
             queued, acknowledged = _send_queue(self.native)
-            is_late = self.deadline is not None and monotonic() >= self.deadline
+            is_late = (self.deadline is not None or self.end is not None) and self._left() <= 0
             seconds = self.timeout
             if not queued or is_late or seconds is None:
                 raise TimeoutError("timed out")
