@@ -18,8 +18,9 @@ def in_thread(run: Callable[[], T]) -> T:
         return run()
     from gevent.hub import get_hub
 
-    result: T = get_hub().threadpool.apply(run)
-    return result
+    from s3po.transport.hubs import call_in_thread
+
+    return call_in_thread(get_hub().threadpool, run)
 
 
 def terminal_prompt() -> Callable[[str], str] | None:

@@ -43,7 +43,7 @@ from s3po.retry import Backoff, Retries, RetryPolicy, is_throttling, is_unreacha
 from s3po.sigv4 import UNSIGNED_PAYLOAD, Signer, payload_hash
 from s3po.stats import Stats
 from s3po.transport.bodies import request_length
-from s3po.transport.messages import PreparedRequest, Response
+from s3po.transport.messages import CallTimeouts, PreparedRequest, Response
 from s3po.transport.session import S3Session
 
 if TYPE_CHECKING:
@@ -567,13 +567,13 @@ class Client(
             return self._session_of(request.bucket)
         return self._provider
 
-    def _timeout_until(self, deadline: float) -> tuple[float, float]:
-        """The timeouts of one attempt: none of them reaches beyond the deadline."""
+    def _timeout_until(self, deadline: float) -> CallTimeouts:
+        """The timeouts of one attempt: none of them reaches beyond the deadline, nor do all its waits."""
         left = deadline - self._retry.clock()
         if left <= 0:
             raise TransportTimeout("the time was over before anything was sent", request_sent=False)
         connect, read = self._timeout
-        return min(connect, left), min(read, left)
+        return CallTimeouts(min(connect, left), min(read, left), time.monotonic() + left)
 
     def _hash(self, body: BytesLike | Body, scheme: str) -> str:
         """Hash of the body for the signature, or its placeholder."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from s3po.config import KiB, MiB
 from s3po.errors import (
+    DeadlineExceeded,
     IncompleteBody,
     IntegrityError,
     InvalidRange,
@@ -277,6 +278,13 @@ class PinnedObject:
             f"of {found.headers.get('content-length', 'an unknown number of')} bytes"
         )
 
+    def late(self, position: int) -> DeadlineExceeded:
+        error = DeadlineExceeded(
+            f"the time that the call may take is over; bytes came up to {position} of {self.stop}"
+        )
+        error.add_context(operation=self._operation, bucket=self.bucket, key=self.key)
+        return error
+
     def error(self, message: str) -> TransferError:
         return TransferError(message).add_context(
             operation=self._operation, bucket=self.bucket, key=self.key
@@ -318,7 +326,12 @@ class ResumableBody:
 
     def readinto(self, buffer: memoryview) -> int:
         """Read at least one byte into `buffer`; TransferError where the rest cannot be had."""
+        client = self._object.client
         while True:
+            if client.deadline is not None and client.now() >= client.deadline:
+                # Bytes that come without a pause, or a few at a time, would keep it going.
+                self.close()
+                raise self._object.late(self.position)
             response = self._response
             try:
                 if response is None:

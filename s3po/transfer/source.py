@@ -18,7 +18,7 @@ from s3po.config import KiB
 from s3po.errors import ConfigError, IntegrityError
 from s3po.messages import Body, BytesLike
 from s3po.transfer.plan import check_size
-from s3po.transport.hubs import can_start_threads, keep_hub
+from s3po.transport.hubs import call_in_thread, can_start_threads, keep_hub
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -584,7 +584,7 @@ class _ThreadedReader:
 
     def read(self, size: int) -> Any:
         self._reading = True
-        chunk = self._pool.apply(self._read, (min(size, _CHUNK),))
+        chunk = call_in_thread(self._pool, self._read, min(size, _CHUNK))
         # Not where that was left by an exception: the thread may wait on.
         self._reading = False
         return chunk

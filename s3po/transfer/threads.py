@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import gevent
 
-from s3po.transport.hubs import can_start_threads
+from s3po.transport.hubs import call_in_thread, can_start_threads
 
 _T = TypeVar("_T")
 
@@ -16,5 +16,4 @@ def run_in_thread(function: Callable[[], _T]) -> _T:
     """Run a call in gevent's pool of native threads while other greenlets go on; here where no thread can start."""
     if not can_start_threads():
         return function()
-    result: _T = gevent.get_hub().threadpool.apply(function)
-    return result
+    return call_in_thread(gevent.get_hub().threadpool, function)

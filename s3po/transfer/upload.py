@@ -16,6 +16,7 @@ from s3po.config import check_part_size
 from s3po.endpoint import DIRECTORY_BUCKET_SUFFIX, check_bucket, check_key
 from s3po.errors import (
     ConfigError,
+    DeadlineExceeded,
     IntegrityError,
     NoSuchUpload,
     OutcomeUnknown,
@@ -70,6 +71,7 @@ from s3po.transfer.source import (
 )
 from s3po.transfer.tasks import TaskGroup, stay_in_process
 from s3po.transfer.verify import is_md5, may_be_md5
+from s3po.transport.hubs import keep_hub
 
 _log = log.logger("transfer")
 _md5 = hashlib.md5
@@ -195,7 +197,7 @@ def upload_stream(
     """Upload a source that can be read once, in order."""
     size = source.size
     step = usual if size is None else part_size_for(size, usual, upload.client.endpoint.provider)
-    first = source.read(step)
+    first = _read_in_time(upload, source, step)
     if len(first) < step and len(first) < threshold:
         return upload.put(first, len(first))
     config = upload.client.config
@@ -221,11 +223,27 @@ def upload_stream(
                 extra = group.busy and quota.acquire()
                 if group.busy and not extra and quota.bounded:
                     group.wait_for_all()
-                chunk = source.read(step)
+                chunk = _read_in_time(upload, source, step)
             group.wait_for_all()
             return upload.complete()
     finally:
         quota.close()
+
+
+def _read_in_time(upload: MultipartUpload, source: StreamSource, size: int) -> BytesLike:
+    """Read from a source that may wait, as a pipe does; DeadlineExceeded where the call's time is over."""
+    client = upload.client
+    if client.deadline is None:
+        return source.read(size)
+    left = client.deadline - client.now()
+    if left > 0:
+        keep_hub()
+        with gevent.Timeout(left, False):
+            return source.read(size)
+    raise DeadlineExceeded(
+        "the time that the call may take is over; the source has not given its bytes",
+        request_sent=False,
+    ).add_context(operation="upload", bucket=upload._bucket, key=upload._key)
 
 
 class PartQuota:

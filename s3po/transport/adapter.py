@@ -38,7 +38,7 @@ from s3po.errors import (
 )
 from s3po.transport.connection import build_request
 from s3po.transport.managers import direct_manager, proxy_manager
-from s3po.transport.messages import PreparedRequest, complete, to_lean
+from s3po.transport.messages import CallTimeouts, PreparedRequest, complete, to_lean
 from s3po.transport.pools import MAX_POOLS, Connections, Pool
 from s3po.transport.settings import parse_origin, proxies_for, proxy_for, verify_of
 from s3po.transport.tls import TLSContext, build_context
@@ -108,9 +108,14 @@ class GeventAdapter(HTTPAdapter):
         target = url if pool.forwards else url[end:]
         method: str = request.method  # type: ignore[assignment]
         head, length = build_request(method, target, request.lower_headers, body, pool.proxy_lines)
-        if type(timeout) is not tuple:
+        call_end = None
+        if type(timeout) is CallTimeouts:
+            call_end = timeout.end
+        elif type(timeout) is not tuple:
             timeout = _timeouts(timeout, self._config)
-        return pool.exchange(head, body, length, method, stream, timeout, request.max_body)
+        return pool.exchange(
+            head, body, length, method, stream, timeout, request.max_body, call_end
+        )
 
     def _send_foreign(
         self,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import gevent
 
@@ -19,12 +20,15 @@ from gevent.lock import Semaphore
 from gevent.monkey import get_original, is_module_patched
 
 __all__ = [
+    "call_in_thread",
     "can_start_threads",
     "get_hub_if_exists",
     "import_in_thread",
     "keep_hub",
     "yield_to_loop",
 ]
+
+_T = TypeVar("_T")
 
 #: Native, also where gevent has patched them.
 _local = get_original("_thread", "_local")
@@ -95,6 +99,31 @@ def can_start_threads() -> bool:
     return threading.main_thread().is_alive()
 
 
+def call_in_thread(pool: Any, function: Callable[..., _T], *arguments: Any) -> _T:
+    """Return the result of a call in a native thread of gevent's pool, or raise its error here alone.
+
+    gevent would print the error, too, with its traceback; also that of a call whose greenlet was killed
+    meanwhile, and closed the file that it is about.
+    """
+    result, error = pool.apply(_outcome, (function, *arguments))
+    if error is not None:
+        try:
+            raise error
+        finally:
+            # The error's traceback holds this frame.
+            del error
+    return cast(_T, result)
+
+
+def _outcome(
+    function: Callable[..., _T], *arguments: Any
+) -> tuple[_T | None, BaseException | None]:
+    try:
+        return function(*arguments), None
+    except BaseException as error:
+        return None, error
+
+
 class _Imports:
     """Imports in other threads, and forks, one at a time.
 
@@ -154,7 +183,7 @@ def import_in_thread(name: str) -> None:
             _imports = _Imports()
         with _import_lock():
             if name not in _imported:
-                hub.threadpool.apply(_imports.load, (name,))
+                call_in_thread(hub.threadpool, _imports.load, name)
     _imported.add(name)
 
 

@@ -26,6 +26,21 @@ MAX_BODY = 1 << 62
 _MAX_ERROR_BODY = 1024 * 1024
 
 
+class CallTimeouts(tuple[float, float]):
+    """Connect and read timeout of an exchange, as requests has them, and when its call must have ended.
+
+    Attributes:
+        end: Time of `monotonic` beyond which none of its waits lasts.
+    """
+
+    end: float
+
+    def __new__(cls, connect: float, read: float, end: float) -> Self:
+        made = super().__new__(cls, (connect, read))
+        made.end = end
+        return made
+
+
 class PreparedRequest(requests.PreparedRequest):
     """An exact request: what is signed is what is sent.
 

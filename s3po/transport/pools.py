@@ -173,19 +173,20 @@ class Pool:
         stream: bool,
         timeout: tuple[float | None, float | None],
         max_body: int,
+        end: float | None = None,
     ) -> Response:
         """Send a request and receive its response, or the response's head.
 
         `body` is what `send_request` of a connection takes. With `stream` the body of a response below
         300 is left on the connection, unless all of it came with its head. Otherwise it is read: at
-        most `max_body` bytes of it, and 1 MiB of an error's.
+        most `max_body` bytes of it, and 1 MiB of an error's. No wait lasts beyond `end` (of `monotonic`).
         """
         connect_timeout, read_timeout = timeout
         connection = self._acquire(connect_timeout, read_timeout)
         exchanges = connection.exchanges
         answered = complete = False
         try:
-            connection.sock.settimeout(read_timeout)
+            connection.sock.settimeout(read_timeout, end)
             try:
                 complete = connection.send_request(head, body, length)
             except OSError as error:

@@ -62,7 +62,8 @@ class TooSlow(TimeoutError):
 class Socket:
     """A connected socket: `recv_now` and `send_now` raise BlockingIOError where `wait` would wait.
 
-    A wait lasts at most `timeout` seconds (None: no limit), and not beyond `deadline` (of `monotonic`).
+    A wait lasts at most `timeout` seconds (None: no limit), and not beyond `deadline` and `end` (of `monotonic`):
+    those of what is being received, and of the call that it is for.
     """
 
     __slots__ = (
@@ -76,6 +77,7 @@ class Socket:
         "_watchers",
         "bytes_since_wait",
         "deadline",
+        "end",
         "generation",
         "min_rate",
         "native",
@@ -93,6 +95,7 @@ class Socket:
         self.send_now = native.send
         self.timeout = timeout
         self.deadline: float | None = None
+        self.end: float | None = None
         #: Bytes moved since the last wait.
         self.bytes_since_wait = 0
         #: Bytes a second that a body must come or go by, seen over `_RATE_WINDOW`; 0 for any.
@@ -144,8 +147,8 @@ class Socket:
             return
         self.bytes_since_wait = 0
         seconds = self.timeout if limit is None else limit
-        if self.deadline is not None:
-            left = self.deadline - monotonic()
+        if self.deadline is not None or self.end is not None:
+            left = self._left()
             if left <= 0:
                 raise TimeoutError("timed out")
             seconds = left if seconds is None else min(left, seconds)
@@ -188,6 +191,14 @@ class Socket:
         if in_forked_child(self.generation):
             suspend_copy()
 
+    def _left(self) -> float:
+        """Seconds until `deadline` or `end`, of which there is one at least."""
+        deadline, end = self.deadline, self.end
+        if deadline is None or (end is not None and end < deadline):
+            deadline = end
+        assert deadline is not None
+        return deadline - monotonic()
+
     def _wait_while_sending(self, events: int) -> None:
         """After a timeout: go on waiting while what was sent is on its way. TimeoutError.
 
@@ -198,7 +209,7 @@ class Socket:
         before = -1
         while True:
             queued, acknowledged = _send_queue(self.native)
-            is_late = self.deadline is not None and monotonic() >= self.deadline
+            is_late = (self.deadline is not None or self.end is not None) and self._left() <= 0
             limit = self.timeout
             if limit is None or is_late or before == 0:
                 raise TimeoutError("timed out")
@@ -255,8 +266,9 @@ class Socket:
 
     # What urllib3 asks of a socket
 
-    def settimeout(self, value: float | None) -> None:
+    def settimeout(self, value: float | None, end: float | None = None) -> None:
         self.timeout = value
+        self.end = end
 
     def fileno(self) -> int:
         number: int = self.native.fileno()

@@ -17,7 +17,7 @@ from s3po.transport.connection import (
     GeventHTTPSConnection,
     LoginRefused,
 )
-from s3po.transport.hubs import get_hub_if_exists
+from s3po.transport.hubs import call_in_thread, get_hub_if_exists
 from s3po.transport.pools import GeventHTTPConnectionPool, GeventHTTPSConnectionPool
 from s3po.transport.sockets import Socket, native_socket
 
@@ -35,17 +35,8 @@ class _SOCKSMixin(ConnectionMixin):
         if waits or get_hub_if_exists() is None:
             made = self._negotiate()
         else:
-            made = gevent.get_hub().threadpool.apply(self._try_to_negotiate)
-            if isinstance(made, OSError):
-                raise made
+            made = call_in_thread(gevent.get_hub().threadpool, self._negotiate)
         return Socket(native_socket(fileno=made.detach()), self.timeout)
-
-    def _try_to_negotiate(self) -> Any:
-        # Not raised: gevent would print it, with its traceback.
-        try:
-            return self._negotiate()
-        except OSError as error:
-            return error
 
     def _negotiate(self) -> Any:
         options = self._socks_options

@@ -526,7 +526,7 @@ def test_keys_that_cannot_be_right(home: Path, lines: str, said: str) -> None:
 )
 @pytest.mark.parametrize("named", ["x", None])
 def test_what_a_profile_names_and_cannot_be_had(
-    home: Path, line: str, said: str, named: str | None
+    home: Path, line: str, said: str, named: str | None, capfd: pytest.CaptureFixture[str]
 ) -> None:
     section = "[profile x]" if named else "[default]"
     write(home, config=f"{section}\n{line}\nregion = eu-west-1\n")
@@ -536,6 +536,8 @@ def test_what_a_profile_names_and_cannot_be_had(
     assert message.startswith(f"profile {named or 'default'!r} of ~/.aws/config")
     assert said in message
     assert "hush2" not in message
+    # Nor does the thread that ran a program print what it met there.
+    assert capfd.readouterr() == ("", "")
     # Region and endpoint can be had all the same.
     assert resolve_settings(named).region == "eu-west-1"
 

@@ -14,6 +14,7 @@ its own, behind a TCP proxy (`tests/stress/proxy.py`) that is late, resets, cuts
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import math
@@ -34,6 +35,7 @@ import gevent
 
 import s3po
 from s3po.mock import MockS3, faults
+from s3po.transfer.source import Progress
 from tests.stress.ledger import ABSENT, LateWrite, Ledger, fingerprint
 from tests.stress.resources import files_below, measure, settle
 
@@ -265,6 +267,56 @@ PLACES: dict[str, Callable[[int, float, Path | None], Any]] = {
 }
 
 
+class Stop(Exception):
+    """Raised by a caller's own progress."""
+
+
+#: Returned by a call that was interrupted.
+INTERRUPTED = object()
+
+#: Calls of one transfer with resume=True, of which the last ones are let be.
+_CALLS = 12
+_LET_BE = 6
+
+
+def interrupted(
+    rng: random.Random, call: Callable[[Progress | None], object], longest: list[float]
+) -> object:
+    """What the call returns, or INTERRUPTED: by a kill, a timeout, Ctrl-C, or an exception of its progress."""
+    way: Any = rng.choice((gevent.GreenletExit, KeyboardInterrupt, gevent.Timeout, Stop))
+    delay = rng.random() ** 2 * 0.5
+    left = rng.randrange(1, 14)
+
+    def progress(_: int) -> None:
+        nonlocal left
+        left -= 1
+        if left <= 0:
+            raise Stop
+
+    def run() -> object:
+        try:
+            if way is gevent.Timeout:
+                with gevent.Timeout(delay):
+                    return call(None)
+            return call(progress if way is Stop else None)
+        except (gevent.GreenletExit, KeyboardInterrupt, gevent.Timeout, Stop):
+            return INTERRUPTED
+        except s3po.S3poError as error:
+            return error
+
+    job = gevent.spawn(run)
+    if way in (gevent.GreenletExit, KeyboardInterrupt):
+        job.join(delay)
+        began = time.monotonic()
+        job.kill(way)
+        longest[0] = max(longest[0], time.monotonic() - began)
+    found = job.get()
+    if isinstance(found, s3po.S3poError):
+        raise found
+    # Killed before it began, or while it ended.
+    return INTERRUPTED if isinstance(found, gevent.GreenletExit) else found
+
+
 class Outcome:
     """What came of an operation: whether it returned, what it returned or raised, and when."""
 
@@ -309,6 +361,8 @@ class Worker:
             (self.delete_many, 2),
             (self.list, 4),
             (self.batch, 3),
+            (self.resume_upload, self.run.resumes),
+            (self.resume_download, self.run.resumes),
         ]
 
     def work(self) -> None:
@@ -390,7 +444,7 @@ class Worker:
 
     def put_large(self) -> None:
         key = self.key()
-        data = self.random.randbytes(1000) * (PART // 1000 + self.random.randrange(1, 1500))
+        data = self.large()
         if self.random.random() < 0.5:
             self.store("multipart", key, data, lambda: self.conn.upload(BUCKET, key, data))
             return
@@ -400,6 +454,9 @@ class Worker:
                 file.write(data)
 
         self.store("multipart", key, data, action)
+
+    def large(self) -> bytes:
+        return self.random.randbytes(1000) * (PART // 1000 + self.random.randrange(1, 1500))
 
     def put_once(self) -> None:
         # Of its own: by its bytes alone it cannot be told from another writer's of the same.
@@ -546,6 +603,77 @@ class Worker:
             outcome = self.attempt("batch download", self.missing(got.get)).since(start)
             self.fetched(key, outcome)
 
+    # Transfers that are interrupted, and go on
+
+    def calls(self, name: str, call: Callable[[Progress | None], object]) -> Iterator[Outcome]:
+        """Outcomes of one call after the other until one returns."""
+        for number in range(_CALLS):
+            if number < _CALLS - _LET_BE:
+                outcome = self.attempt(
+                    name, lambda: interrupted(self.random, call, self.run.longest)
+                )
+            else:
+                outcome = self.attempt(name, lambda: call(None))
+            if outcome.found is INTERRUPTED:
+                self.run.interrupted += 1
+                outcome.done = False
+            yield outcome
+            if outcome.done:
+                return
+
+    def resume_upload(self) -> None:
+        key, data = self.key(), self.large()
+        path = self.folder / "source"
+        path.write_bytes(data)
+        done = False
+        for outcome in self.calls(
+            "resume_upload",
+            lambda progress: self.conn.upload_file(
+                BUCKET, key, path, resume=True, progress=progress
+            ),
+        ):
+            self.stored(key, self.ledger.register(data, PART), outcome)
+            done = outcome.done
+            if not done and self.random.random() < 0.15:
+                data = self.large()
+                path.write_bytes(data)
+            elif not done and self.random.random() < 0.1:
+                self.put_to(key)
+        if done:
+            self.run.given_up.discard((key, path))
+        else:
+            self.run.given_up.add((key, path))
+            self.run.drop_uploads(key)
+
+    def put_to(self, key: str) -> None:
+        data = self.data()
+        self.store("put", key, data, lambda: self.conn.upload(BUCKET, key, data))
+
+    def resume_download(self) -> None:
+        key = self.key()
+        path = self.folder / "resumed"
+
+        def put() -> None:
+            data = self.large()
+            self.store("multipart", key, data, lambda: self.conn.upload(BUCKET, key, data))
+
+        def call(progress: Progress | None) -> bytes | None:
+            try:
+                self.conn.download_file(BUCKET, key, path, resume=True, progress=progress)
+            except s3po.NoSuchKey:
+                return None
+            return path.read_bytes()
+
+        put()
+        for outcome in self.calls("resume_download", call):
+            self.fetched(key, outcome)
+            if not outcome.done and self.random.random() < 0.15:
+                put()
+        # Of the last one if it gave up.
+        for each in (path, self.folder / ".resumed.s3po-part"):
+            if each is path or not outcome.done:
+                each.unlink(missing_ok=True)
+
 
 class Run:
     """One seed against one store."""
@@ -558,9 +686,18 @@ class Run:
         greenlets: int,
         folder: Path,
         verbose: bool,
+        resumes: int,
     ) -> None:
         self.place = place
-        self.conn = place.connect()
+        self.states = folder / "states"
+        self.conn = place.connect(state_dir=self.states)
+        #: Weight of transfers with resume=True.
+        self.resumes = resumes
+        #: Uploads that no call has ended, whose states may be there still.
+        self.given_up: set[tuple[str, Path]] = set()
+        #: Calls that were interrupted, and the longest that one took to end, in seconds.
+        self.interrupted = 0
+        self.longest = [0.0]
         self.ledger = Ledger()
         self.counts: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
@@ -573,6 +710,8 @@ class Run:
         self.told = 0
         #: Those that nobody could know.
         self.hidden = 0
+        #: Those that were begun by calls that were interrupted before they knew it.
+        self.unnamed = 0
         rng = random.Random(seed)
         self.ranges = [rng.randbytes(size) for size in (1000, 70_000, 2 * PART)]
         self._plain = place.connect(plain=True)
@@ -592,6 +731,13 @@ class Run:
             self.ledger.wrote(f"{BUCKET}/{key}", ABSENT, start, time.monotonic())
             return
         raise RuntimeError("no delete succeeds")
+
+    def drop_uploads(self, key: str) -> None:
+        """Abort what is left of an upload that no call goes on with any more."""
+        for upload in list(self._plain.list_uploads(BUCKET, prefix=key)):
+            if upload.key == key:
+                with contextlib.suppress(s3po.NoSuchUpload):
+                    self._plain.conn.abort_multipart_upload(BUCKET, key, upload.upload_id)
 
     def take(self) -> bool:
         self._left -= 1
@@ -623,8 +769,10 @@ class Run:
         }
         self.ledger.compare(found, start, time.monotonic())
         self.ledger.judge(self.place.late)
-        told = "\n".join(self.named)
+        # Who was told to go on has done so.
+        told = "\n".join(each for each in self.named if "left open: resume=True" not in each)
         unknown = []
+        begun = self.interrupted
         for bucket in (BUCKET, RANGES):
             marker: tuple[str | None, str | None] = (None, None)
             while True:
@@ -637,6 +785,10 @@ class Run:
                     elif (path := f"/{bucket}/{upload.key}") in self.place.hidden:
                         self.place.hidden.remove(path)
                         self.hidden += 1
+                    elif begun and not page_of_parts(conn, bucket, upload):
+                        # A call was interrupted before the answer that names it.
+                        begun -= 1
+                        self.unnamed += 1
                     else:
                         about = [each for each in self.named if f"{upload.key} " in f"{each} "]
                         unknown.append(f"{upload.key} {upload.upload_id} {about}")
@@ -650,6 +802,11 @@ class Run:
         self._plain.close()
 
 
+def page_of_parts(conn: s3po.Connection, bucket: str, upload: Any) -> tuple[Any, ...]:
+    """The first parts of an upload."""
+    return tuple(conn.conn.list_parts(bucket, upload.key, upload.upload_id).parts)
+
+
 def run_seed(
     store: str,
     seed: int,
@@ -659,6 +816,7 @@ def run_seed(
     greenlets: int = 24,
     patience: float = 3600.0,
     verbose: bool = False,
+    resumes: int = 1,
     log: Path | None = None,
     out: Callable[[str], object] = print,
 ) -> bool:
@@ -674,7 +832,7 @@ def run_seed(
         folder = Path(name)
         gevent.get_hub().threadpool.kill()
         before = measure()
-        run = Run(place, seed, operations, greenlets, folder, verbose)
+        run = Run(place, seed, operations, greenlets, folder, verbose, resumes)
         try:
             with gevent.Timeout(patience, RuntimeError(f"not done after {patience:g} s")):
                 run.work()
@@ -686,10 +844,17 @@ def run_seed(
         finally:
             run.close()
             logger.removeHandler(warnings)
-        files = {path for path in files_below(folder) if path.name not in ("source", "target")}
+        states = len(files_below(run.states)) - len(run.given_up)
+        leaked += ["state of an upload"] * max(0, states)
+        files = {
+            path
+            for path in files_below(folder)
+            if path.name not in ("source", "target") and run.states not in path.parents
+        }
         leaked += [f"file {path.name}" for path in files]
         counts, reasons, unexpected = run.counts, run.reasons, run.unexpected
         broken, ledger = run.ledger.broken, run.ledger
+        stopped, longest, unnamed = run.interrupted, run.longest[0], run.unnamed
         told, hidden, late = run.told, run.hidden, len(place.late)
         del run
         leaked += [f"{count} {kind}" for kind, count in settle(before).items()]
@@ -705,6 +870,10 @@ def run_seed(
         out(f"  {told} uploads left open, as their errors say")
     if hidden:
         out(f"  {hidden} uploads left open whose beginning was not answered and is not dated")
+    if stopped:
+        out(f"  {stopped} calls interrupted; to end took them {longest:.2f} s at most")
+    if unnamed:
+        out(f"  {unnamed} empty uploads left open whose beginning was interrupted")
     if late:
         out(
             f"  {late} writes that the store performed after they were given up: "
@@ -737,6 +906,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--greenlets", type=int, default=24)
     parser.add_argument("--verbose", action="store_true", help="show each failure")
     parser.add_argument(
+        "--resumes",
+        type=int,
+        default=1,
+        help="weight of interrupted transfers with resume=True; others have 2 (multiparts) to 22 (downloads)",
+    )
+    parser.add_argument(
         "--log", type=Path, help="file for the writes that the proxy met, as JSON lines"
     )
     options = parser.parse_args(arguments)
@@ -754,6 +929,7 @@ def main(arguments: list[str] | None = None) -> int:
                 greenlets=options.greenlets,
                 verbose=options.verbose,
                 log=options.log,
+                resumes=options.resumes,
             )
     return 0 if good else 1
 

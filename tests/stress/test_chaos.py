@@ -28,6 +28,22 @@ def test_nothing_is_lost_corrupt_or_leaked(store: str, operations: int) -> None:
     assert any(line.endswith(" retries") and not line.startswith("  0") for line in said)
 
 
+def test_interrupted_transfers_go_on() -> None:
+    said: list[str] = []
+    good = chaos.run_seed(
+        "mock",
+        20_260_001,
+        operations=30,
+        rates=(0.03, 0.03),
+        greenlets=6,
+        patience=240.0,
+        resumes=100,
+        out=said.append,
+    )
+    assert good, "\n".join(said)
+    assert any(" calls interrupted; " in line for line in said)
+
+
 def judged(ledger: Ledger, *late: LateWrite) -> list[tuple[str, str]]:
     ledger.judge(late)
     return sorted(each[:2] for each in ledger.broken)

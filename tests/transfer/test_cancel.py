@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -281,3 +283,34 @@ def test_an_interrupted_download_for_resume_keeps_what_it_has(
     conn.download_file("bucket", "large", target, resume=True)
     assert mock.requests.count("GetObject") == 2
     assert target.read_bytes() == LARGE
+
+
+def test_what_a_killed_download_still_syncs_in_a_thread_fails_in_silence(
+    mock: connection.Mock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """The thread cannot be stopped, and the file is closed before it is done."""
+    entered, go_on, done = (threading.Event() for _ in range(3))
+
+    def sync(fd: int) -> None:
+        entered.set()
+        go_on.wait(30)
+        try:
+            os.fsync(fd)
+        finally:
+            done.set()
+
+    monkeypatch.setattr(os, "fdatasync", sync)
+    greenlet = gevent.spawn(
+        mock.connection.download_file, "bucket", "large", tmp_path / "file", resume=True
+    )
+    wait_until(entered.is_set)
+    greenlet.kill()
+    assert isinstance(greenlet.value, gevent.GreenletExit)
+    go_on.set()
+    wait_until(done.is_set)
+    gevent.get_hub().threadpool.join()
+    gevent.sleep(0.01)
+    assert capfd.readouterr().err == ""

@@ -468,3 +468,25 @@ def test_a_pipe_that_was_read_in_part_is_uploaded_from_there(conn) -> None:
 def _write_all(descriptor: int, data: bytes) -> None:
     with open(descriptor, "wb") as file:
         file.write(data)
+
+
+def test_a_pipe_that_breaks_is_told_by_its_error_alone(
+    conn: s3po.Connection, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It is read in a native thread, which has nothing to print."""
+
+    class Broken:
+        def __init__(self, fd: int) -> None:
+            self.fileno = lambda: fd
+
+        def read(self, _: int) -> bytes:
+            raise OSError(5, "broken")
+
+    read_fd, write_fd = os.pipe()
+    try:
+        with pytest.raises(OSError, match="broken"):
+            conn.upload("bucket", "key", Broken(read_fd))
+    finally:
+        os.close(read_fd)
+        os.close(write_fd)
+    assert capfd.readouterr().err == ""

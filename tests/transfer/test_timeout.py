@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 import s3po
 from s3po import connection
-from s3po.mock import Error, Stall
+from s3po.mock import Error, Stall, Trickle
 from tests.transfer.conftest import connect
 
 MiB = 1024 * 1024
@@ -132,3 +133,91 @@ def test_the_source_of_a_copy_between_connections_is_bound_too(patient: connecti
             patient.connection.copy("bucket", "new", source_key="source", source=other, timeout=0.2)
         assert time.monotonic() - began < 20
         assert "time that the call may take" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["silent", "stopped"])
+def test_a_pipe_that_gives_nothing_is_left_when_the_time_is_over(kind: str) -> None:
+    conn = connect()
+    read_fd, write_fd = os.pipe()
+    with conn, conn.mock() as mock, os.fdopen(read_fd, "rb", buffering=0) as pipe:
+        try:
+            conn.conn.create_bucket("bucket")
+            if kind == "stopped":
+                os.write(write_fd, bytes(60_000))
+            began = time.monotonic()
+            with pytest.raises(s3po.DeadlineExceeded):
+                conn.upload("bucket", "key", pipe, timeout=0.3)
+            assert time.monotonic() - began < 20
+            assert mock.requests.count("PutObject") == 0
+        finally:
+            os.close(write_fd)
+
+
+def test_a_pipe_that_stops_between_parts_leaves_no_upload() -> None:
+    conn = connect()
+    read_fd, write_fd = os.pipe()
+    size = 5 * MiB + 1
+
+    def feed() -> None:
+        left = size
+        while left:
+            left -= os.write(write_fd, bytes(min(left, 60_000)))
+
+    feeder = threading.Thread(target=feed, daemon=True)
+    with conn, conn.mock() as mock, os.fdopen(read_fd, "rb", buffering=0) as pipe:
+        try:
+            conn.conn.create_bucket("bucket")
+            feeder.start()
+            with pytest.raises(s3po.DeadlineExceeded):
+                conn.upload("bucket", "key", pipe, timeout=3)
+            assert mock.requests.count("UploadPart") == 1
+            assert not conn.conn.list_multipart_uploads("bucket").uploads
+        finally:
+            os.close(write_fd)
+
+
+TRICKLED: dict[str, tuple[str, Callable[..., Any]]] = {
+    "download": ("GetObject", CALLS["download"]),
+    "download_file": (
+        "GetObject",
+        lambda conn, path, **more: conn.download_file("bucket", "key", path, **more),
+    ),
+    "download_file(resume=True)": (
+        "GetObject",
+        lambda conn, path, **more: conn.download_file("bucket", "key", path, resume=True, **more),
+    ),
+    "delete_prefix": ("ListObjectsV2", CALLS["delete_prefix"]),
+    "tags": ("GetObjectTagging", CALLS["tags"]),
+}
+
+
+@pytest.mark.parametrize("verb", TRICKLED)
+def test_a_store_that_trickles_is_left_when_the_time_is_over(verb: str, tmp_path: Path) -> None:
+    """Each wait is short; together they would last for minutes."""
+    operation, call = TRICKLED[verb]
+    conn = connect(max_attempts=100, read_timeout=60.0)
+    with conn, conn.mock(serve=True) as mock:
+        conn.conn.create_bucket("bucket")
+        conn.upload("bucket", "key", LARGE)
+        mock.faults.add(operation, action=Trickle(1, 0.02), rate=1.0)
+        began = time.monotonic()
+        with pytest.raises((s3po.DeadlineExceeded, s3po.TransferError)) as caught:
+            call(conn, *([tmp_path / "file"] if "file" in verb else []), timeout=0.3)
+        assert time.monotonic() - began < 20
+        assert isinstance(caught.value, s3po.DeadlineExceeded) or isinstance(
+            caught.value.__cause__, s3po.DeadlineExceeded
+        )
+        mock.faults.clear()
+        assert conn.download("bucket", "key", timeout=60) == LARGE
+
+
+def test_bytes_that_never_pause_are_left_when_the_time_is_over() -> None:
+    """No wait at all, for there is always more to read."""
+    conn = connect()
+    with conn, conn.mock():
+        conn.conn.create_bucket("bucket")
+        conn.upload("bucket", "key", LARGE)
+        with pytest.raises(s3po.DeadlineExceeded):
+            conn.download(
+                "bucket", "key", timeout=0.3, progress=lambda _: time.sleep(0.1), range=(0, 9 * MiB)
+            )
