@@ -25,7 +25,10 @@ def run(context: Context, given: argparse.Namespace) -> int:
     *sources, target = given.paths
     if not sources:
         raise UsageError(f"{context.command} needs a source and a target")
-    if "-" in given.paths:
+    if target == "/dev/stdout":
+        # What is there has no lines in between.
+        target = "-"
+    if "-" in (*sources, target):
         return _stream(context, given, sources, target)
     read_options(given)
     remote = [is_s3(each) for each in sources]
