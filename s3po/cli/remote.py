@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING
 from s3po.cli.uri import Location, compile_pattern, fixed_prefix, has_wildcard
 
 if TYPE_CHECKING:
+    from s3po.cli.context import Context
     from s3po.connection import Connection
     from s3po.models import ObjectInfo
+
+
+#: Reason why an object is not copied.
+IN_SOURCE = "its target lies in the source: it would replace what is still to be copied"
 
 
 def as_folder(key: str) -> str:
@@ -33,3 +38,39 @@ def iter_objects(
         return prefix[: prefix.rfind("/") + 1], found
     prefix = as_folder(key) if folder else key
     return prefix, connection.list(bucket, prefix)
+
+
+class Overlap:
+    """Source and target prefixes of copies in one bucket, of which one may lie in the other.
+
+    A listing of the source goes on while copies are made. One that finds them takes them for sources, and
+    never ends; one that finds a source replaced copies something else.
+    """
+
+    def __init__(self, context: Context, source: Location, target: Location | None) -> None:
+        self._context = context
+        self._source = source
+        self._told = False
+        #: Prefix of the target, if it lies in the source.
+        self._below: str | None = None
+        #: True where the source lies in the target.
+        self._above = False
+        if target is not None and source.bucket == target.bucket and source.key != target.key:
+            self._above = source.key.startswith(target.key)
+            if target.key.startswith(source.key):
+                self._below = target.key
+
+    def is_target(self, key: str) -> bool:
+        """Return True for a key below the target, where that lies in the source: it is no source."""
+        return self._below is not None and key.startswith(self._below)
+
+    def tell(self) -> None:
+        """Tell, once, that what is below the target is passed over."""
+        if not self._told:
+            self._told = True
+            place = f"s3://{self._source.bucket}/{self._below}"
+            self._context.fail("skipped", place, "the target lies in the source", count=False)
+
+    def is_source(self, key: str) -> bool:
+        """Return True for a key of the target that lies in the source, where sources are replaced."""
+        return self._above and key.startswith(self._source.key)

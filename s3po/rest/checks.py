@@ -122,7 +122,7 @@ def check_body(body: object) -> BytesLike | Body:
     return body  # type: ignore[return-value]
 
 
-def _items(name: str, given: Mapping[str, str]) -> ItemsView[str, str]:
+def items_of(name: str, given: Mapping[str, str]) -> ItemsView[str, str]:
     items = getattr(given, "items", None)
     if not callable(items):
         raise ConfigError(f"{name} must be a mapping, not {type(given).__name__}")
@@ -137,12 +137,16 @@ def add_headers(
 ) -> dict[str, str]:
     """`headers` with the caller's own, names in lower case."""
     if extra is not None:
-        for name, value in _items("headers", extra):
+        seen: set[str] = set()
+        for name, value in items_of("headers", extra):
             if not isinstance(name, str) or _is_token(name) is None:
                 raise ConfigError(f"not a header name: {name!r}")
             lower = name.lower()
             if lower in reserved:
                 raise ConfigError(f"the header {lower} cannot be set")
+            if lower in seen:
+                raise ConfigError(f"the header {lower} is given twice")
+            seen.add(lower)
             headers[lower] = check_value(f"header {lower}", value)
     return headers
 
@@ -202,10 +206,15 @@ def add_metadata(headers: dict[str, str], metadata: Mapping[str, str] | None) ->
     """`x-amz-meta-` headers."""
     if metadata is None:
         return
-    for name, value in _items("metadata", metadata):
+    seen: set[str] = set()
+    for name, value in items_of("metadata", metadata):
         if not isinstance(name, str) or _is_token(name) is None:
             raise ConfigError(f"not a name of metadata: {name!r}")
-        headers["x-amz-meta-" + name.lower()] = check_value(f"metadata {name!r}", value)
+        lower = name.lower()
+        if lower in seen:
+            raise ConfigError(f"metadata {lower!r} is given twice: case makes no difference")
+        seen.add(lower)
+        headers["x-amz-meta-" + lower] = check_value(f"metadata {name!r}", value)
 
 
 def add_object_headers(

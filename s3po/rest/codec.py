@@ -542,7 +542,8 @@ def _listing(
     page = ListObjectsResult(objects, prefixes, True)
     if v2:
         token = root.findtext("NextContinuationToken")
-        if not token and not (root.find("Marker") is not None and last_name(page)):
+        old = root.find("Marker") is not None or root.find("KeyCount") is None
+        if not token and not (old and last_name(page)):
             token = root.required("NextContinuationToken")
         # None where it is an answer of version 1, by which the listing goes on.
         return ListObjectsResult(objects, prefixes, True, token or None)

@@ -15,6 +15,7 @@ from s3po.rest.checks import (
     check_name,
     check_query,
     check_text,
+    items_of,
     version_query,
 )
 from s3po.rest.sender import Sender
@@ -28,6 +29,20 @@ METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE")
 
 #: Seven days, the most that SigV4 allows.
 MAX_EXPIRES = 7 * 24 * 3600
+
+#: What a signature consists of, in URLs and in forms.
+_SIGNED_BY = frozenset(
+    {
+        "x-amz-algorithm",
+        "x-amz-credential",
+        "x-amz-date",
+        "x-amz-expires",
+        "x-amz-security-token",
+        "x-amz-signature",
+        "x-amz-signedheaders",
+    }
+)
+_OWN_FIELDS = frozenset({"key", "policy", "file"})
 
 
 class PresignOperations(Sender):
@@ -97,6 +112,9 @@ class PresignOperations(Sender):
         if key is not None:
             check_key(key)
         query = check_query(query)
+        for name, _ in query:
+            if name.lower() in _SIGNED_BY:
+                raise ConfigError(f"the query parameter {name} is the signature's own")
         credentials, region, now, expires = self._presigning(bucket, expires)
         url, origin = self.endpoint.resolve(bucket, key, query, region=region)
         return Signer(origin.signing_region, origin.signing_service).presign(
@@ -142,9 +160,14 @@ class PresignOperations(Sender):
         """
         check_bucket(bucket)
         check_key(key)
+        if isinstance(conditions, str) or not isinstance(conditions, Iterable):
+            raise ConfigError(f"conditions must be a sequence of conditions, not {conditions!r}")
+        conditions = tuple(conditions)
         for condition in conditions:
             if not isinstance(condition, Mapping) and (
-                isinstance(condition, str) or len(condition) != 3
+                isinstance(condition, (str, bytes))
+                or not isinstance(condition, Sequence)
+                or len(condition) != 3
             ):
                 raise ConfigError(
                     "a condition is a mapping, or three values such as "
@@ -152,8 +175,11 @@ class PresignOperations(Sender):
                 )
         given = {
             check_text("a field's name", name): check_name(f"field {name!r}", value)
-            for name, value in (fields or {}).items()
+            for name, value in items_of("fields", fields or {})
         }
+        for name in given:
+            if name.lower() in _SIGNED_BY or name.lower() in _OWN_FIELDS:
+                raise ConfigError(f"the field {name} is the form's own")
         credentials, region, now, expires = self._presigning(bucket, expires)
         stem = key.removesuffix("${filename}")
         policy: list[Condition] = [

@@ -12,6 +12,7 @@ import fcntl
 import inspect
 import io
 import os
+import re
 import stat
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
@@ -416,11 +417,19 @@ def copy_into(path: str, target: str) -> None:
 
 
 def make_folders(folder: str) -> list[str]:
-    """Make a folder and those above it; returns those that were made, the innermost last."""
+    """Make a folder and those above it; returns those that were made, the innermost last.
+
+    ConfigError for a home folder's ~, of which one would be made here.
+    """
     missing = []
     while folder and not os.path.isdir(folder):
         missing.append(folder)
         folder = os.path.dirname(folder)
+    if missing and not folder and missing[-1].startswith("~"):
+        # open() expands none either, and has no such folder.
+        raise ConfigError(
+            f"there is no folder {missing[-1]!r} here, and no ~ is expanded: os.path.expanduser does that"
+        )
     made: list[str] = []
     try:
         for each in reversed(missing):
@@ -448,12 +457,17 @@ def remove_folders(folders: list[str]) -> None:
 
 
 class OpenedSink(WriterSink):
-    """Path that is no regular file (a FIFO, a terminal, /dev/null): opened, written in order, closed."""
+    """Path that is no regular file (a FIFO, a terminal, /dev/null): opened, written in order, closed.
+
+    So is /dev/stdout, whatever it is: in a file it goes on where the descriptor stands.
+    """
 
     __slots__ = ()
 
     def __init__(self, path: str) -> None:
-        super().__init__(open(path, "wb", buffering=0))  # noqa: SIM115 - closed below
+        descriptor = _descriptor_of(path)
+        opened = path if descriptor is None else os.dup(descriptor)
+        super().__init__(open(opened, "wb", buffering=0))  # noqa: SIM115 - closed below
 
     def finish(self, size: int) -> None:  # noqa: ARG002
         self._file.close()
@@ -476,8 +490,24 @@ def path_of(path: object) -> str:
     return text
 
 
+#: Names of a process's open files, which are not to be replaced by a rename.
+_DESCRIPTOR = re.compile(r"/dev/(?:stdout|stderr|fd/(\d+))|/proc/(?:self|thread-self)/fd/(\d+)")
+
+
+def _descriptor_of(path: str) -> int | None:
+    found = _DESCRIPTOR.fullmatch(path)
+    if found is None:
+        return None
+    return int(found[1] or found[2] or (2 if path.endswith("err") else 1))
+
+
 def check_target(path: str) -> bool:
-    """Return True where a regular file can be written at `path`, False for a FIFO or device; else OSError."""
+    """Return True where a regular file can be written at `path`; else OSError.
+
+    False for a FIFO, a device, or what is open already.
+    """
+    if _descriptor_of(path) is not None:
+        return False
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:

@@ -307,9 +307,10 @@ class StreamSource(Source):
         chunk = self._read(size)
         if chunk is None:
             raise ConfigError("the source is in non-blocking mode and has no bytes at the moment")
-        if isinstance(chunk, (bytes, bytearray)):
+        if isinstance(chunk, bytes):
             return chunk
-        return as_bytes(chunk, "the source must give bytes")
+        # Copied: many readers fill one buffer again and again, and parts wait here until they are sent.
+        return bytes(as_bytes(chunk, "the source must give bytes"))
 
     def close(self) -> None:
         if self._close is not None:

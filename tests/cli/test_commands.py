@@ -315,3 +315,75 @@ def test_failures_are_lines_and_the_rest_is_done(
     assert keys(store) == ["a", "c"]
     assert [json.loads(line)["target"] for line in done.err.splitlines()] == [f"{tmp_path}/b"]
     assert len(done.lines) == 2
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("command", ["cp", "mv", "sync"])
+def test_a_target_below_its_source_is_no_source(
+    run: Run, store: Connection, command: str, workers: str
+) -> None:
+    # More than a page, so that the listing goes on after the first copies.
+    names = [f"a{number}" for number in range(1010)]
+    with store.batch(20) as batch:
+        for name in [*names, "z/old"]:
+            batch.upload("bucket", name, name)
+    words = [command, "-q", "--workers", workers, "s3://bucket/", "s3://bucket/z/"]
+    if command != "sync":
+        words.insert(1, "-r")
+    done = run(*words)
+    assert done.code == 0
+    assert done.err == "s3po: skipped s3://bucket/z/: the target lies in the source\n"
+    moved = [f"z/{name}" for name in names] + ["z/old"]
+    assert keys(store) == sorted(moved if command == "mv" else names + moved)
+    if command == "sync":
+        # As it is told by what is there: nothing to do.
+        words[1] = "--delete"
+        done = run(*words)
+        assert (done.code, done.lines) == (0, ["delete: s3://bucket/z/old"])
+
+
+@pytest.mark.parametrize("command", ["cp", "mv", "sync"])
+def test_a_source_below_its_target_is_not_replaced(
+    run: Run, store: Connection, command: str
+) -> None:
+    for key in ("a/a/x", "a/x", "b"):
+        store.upload("bucket", key, key)
+    option = "--delete" if command == "sync" else "-r"
+    done = run(command, option, "s3://bucket/a/", "s3://bucket/")
+    assert done.code == 1
+    assert done.err.startswith(f"s3po: {command} s3://bucket/a/a/x: its target lies in the source")
+    assert store.download("bucket", "x") == b"a/x"
+    assert store.download("bucket", "a/a/x") == b"a/a/x"
+    kept = {"cp": ["a/a/x", "a/x", "b", "x"], "mv": ["a/a/x", "b", "x"]}
+    assert keys(store) == kept.get(command, ["a/a/x", "a/x", "x"])
+
+
+@pytest.mark.parametrize("workers", ["1", "3"])
+@pytest.mark.parametrize("command", ["cp", "mv"])
+def test_sources_of_one_name_do_not_replace_each_other(
+    run: Run, store: Connection, tmp_path: Path, command: str, workers: str
+) -> None:
+    write(tmp_path, "1/x", "2/x", "2/y")
+    done = run(
+        command,
+        "--workers",
+        workers,
+        tmp_path / "1/x",
+        tmp_path / "2/x",
+        tmp_path / "2/y",
+        "s3://bucket/",
+    )
+    assert done.code == 1
+    assert f"{tmp_path}/2/x: another source has the same name" in done.err
+    assert store.download("bucket", "x") == b"1/x"
+    assert keys(store) == ["x", "y"]
+    assert (tmp_path / "2/x").exists()
+    done = run(command, "-r", "--workers", workers, tmp_path / "1", tmp_path / "2", "s3://other/")
+    assert done.code == (1 if command == "cp" else 0)
+
+    for key in ("1/x", "2/x"):
+        store.upload("bucket", key, key)
+    done = run(command, "s3://bucket/1/x", "s3://bucket/2/x", f"{tmp_path}/down/")
+    assert done.code == 1
+    assert (tmp_path / "down/x").read_text() == "1/x"
+    assert store.exists("bucket", "2/x")

@@ -136,6 +136,18 @@ def test_a_closed_pipe_is_quiet(store: Connection) -> None:
 
 
 @pytest.mark.usefixtures("store")
+def test_dev_stdout_gets_the_object_alone(store: Connection, tmp_path: Path) -> None:
+    store.upload("bucket", "a", "howdy\n")
+    log = tmp_path / "log"
+    log.write_text("before\n")
+    with log.open("a") as out:
+        words = ["cp", "s3://bucket/a", "/dev/stdout"]
+        done = subprocess.run([*PROGRAM, *words], stdout=out, timeout=60, check=False)
+    assert done.returncode == 0
+    assert log.read_text() == "before\nhowdy\n"
+    assert os.listdir(tmp_path) == ["log"]
+
+
 def test_ctrl_c_ends_with_130_and_counts(store: Connection) -> None:
     reader, writer = os.pipe()
     with subprocess.Popen(

@@ -142,3 +142,53 @@ def test_names_as_long_as_the_file_system_takes(conn: s3po.Connection, tmp_path:
         conn.download_file("bucket", "small", tmp_path / name)
         assert (tmp_path / name).read_bytes() == SMALL
     assert len(os.listdir(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("name", ["small", "large"])
+@pytest.mark.parametrize("path", ["/dev/fd/{}", "/proc/self/fd/{}"])
+def test_an_open_file_goes_on_where_it_stands(
+    conn: s3po.Connection, tmp_path: Path, path: str, name: str
+) -> None:
+    with open(tmp_path / "log", "w+b", buffering=0) as file:
+        file.write(b"before ")
+        target = path.format(file.fileno())
+        if not os.path.exists(target):
+            pytest.skip(f"no {target} here")
+        conn.download_file("bucket", name, target)
+        file.write(b" after")
+        with pytest.raises(s3po.ConfigError, match="regular files"):
+            conn.download_file("bucket", name, target, resume=True)
+    data = SMALL if name == "small" else LARGE
+    assert (tmp_path / "log").read_bytes() == b"before " + data + b" after"
+    assert os.listdir(tmp_path) == ["log"]
+
+
+def test_stdout_in_a_file_keeps_what_is_before_and_after(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], conn: s3po.Connection
+) -> None:
+    # What capfd makes of stdout is a regular file.
+    os.write(1, b"before ")
+    conn.download_file("bucket", "small", "/dev/stdout")
+    conn.download("bucket", "small", Path("/dev/stderr"))
+    os.write(1, b" after")
+    assert capfd.readouterr() == ("before new after", "new")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("options", [{}, {"resume": True}], ids=["whole", "resume"])
+def test_no_folder_is_made_of_a_tilde(
+    conn: s3po.Connection,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path in ("~/down", "~/a/down", "~user/down"):
+        with pytest.raises(s3po.ConfigError, match="expanduser"):
+            conn.download_file("bucket", "small", path, **options)
+    assert os.listdir(tmp_path) == []
+    os.mkdir("~")
+    conn.download_file("bucket", "small", "~/down", **options)
+    assert os.listdir("~") == ["down"]
+    conn.download_file("bucket", "small", "a/~/down", **options)
+    assert os.listdir("a") == ["~"]

@@ -245,6 +245,34 @@ class Reader:
         return self._file.read(min(size, 100_000) if size >= 0 else 100_000)
 
 
+class OneBuffer:
+    """A reader that gives a view of the same buffer each time, and an iterator of such views."""
+
+    def __init__(self, data: bytes) -> None:
+        self._file = io.BytesIO(data)
+        self._buffer = bytearray(99_991)
+
+    def read(self, size: int = -1) -> memoryview:
+        view = memoryview(self._buffer)[: size if size >= 0 else None]
+        return view[: self._file.readinto(view)]
+
+    def __next__(self) -> memoryview:
+        view = self.read()
+        if not view:
+            raise StopIteration
+        return view
+
+    def __iter__(self) -> Iterator[memoryview]:
+        return self
+
+
+def refilled(data: bytes) -> Iterator[bytearray]:
+    chunk = bytearray()
+    for start in range(0, len(data), 99_991):
+        chunk[:] = data[start : start + 99_991]
+        yield chunk
+
+
 SOURCES: dict[str, Make] = {
     "bytes": plain(bytes),
     "bytearray": plain(bytearray),
@@ -273,6 +301,9 @@ SOURCES: dict[str, Make] = {
     "mmap": from_mmap,
     "SpooledTemporaryFile": from_spooled,
     "read only": plain(Reader),
+    "one buffer": plain(OneBuffer),
+    "views of one buffer": plain(lambda data: (view for view in OneBuffer(data))),
+    "a bytearray that is filled again": plain(lambda data: refilled(data)),
 }
 
 

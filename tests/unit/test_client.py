@@ -865,6 +865,8 @@ def refused() -> Iterator[Any]:
     yield lambda c: c.put_object("b", "k", b"", metadata={"a": "b\n"})
     yield lambda c: c.put_object("b", "k", b"", metadata={"a": " b"})
     yield lambda c: c.put_object("b", "k", b"", metadata={"a": 1})
+    yield lambda c: c.put_object("b", "k", b"", metadata={"a": "1", "A": "2"})
+    yield lambda c: c.put_object("b", "k", b"", headers={"x-a": "1", "X-A": "2"})
     yield lambda c: c.put_object("b", "k", b"", if_match="")
     yield lambda c: c.put_object("b", "k", b"", storage_class="A\nB")
     yield lambda c: c.put_object("b", "k", b"", headers={"Content-Length": "3"})

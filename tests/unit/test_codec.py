@@ -290,7 +290,12 @@ def test_the_next_page_of_v2_must_be_named() -> None:
     named = page(entry(), CUT + "<NextContinuationToken>1/+=</NextContinuationToken>")
     assert codec.parse_list_objects_v2(answer(named)).next_token == "1/+="
     with pytest.raises(MalformedResponse, match="NextContinuationToken"):
-        codec.parse_list_objects_v2(answer(page(entry(), CUT)))
+        codec.parse_list_objects_v2(answer(page(entry(), CUT + "<KeyCount>1</KeyCount>")))
+    # An answer of version 1, by whose last name the listing goes on.
+    first = codec.parse_list_objects_v2(answer(page(entry(), CUT)))
+    assert (first.is_truncated, first.next_token) == (True, None)
+    with pytest.raises(MalformedResponse, match="NextContinuationToken"):
+        codec.parse_list_objects_v2(answer(page("", CUT)))
     # A last page need not say that it is.
     last = codec.parse_list_objects_v2(answer(page(entry(), "")))
     assert (len(last.objects), last.is_truncated) == (1, False)

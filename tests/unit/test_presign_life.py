@@ -51,3 +51,31 @@ def test_nothing_is_said_where_they_live_longer(seconds: float | None) -> None:
 def test_credentials_that_have_ended_sign_nothing() -> None:
     with pytest.raises(CredentialsError):
         connect(-5).presign("GET", "bucket", "key")
+
+
+@pytest.mark.parametrize("name", ["X-Amz-Expires", "x-amz-signature", "X-Amz-Security-Token"])
+def test_what_a_signature_is_made_of_cannot_be_given(name: str) -> None:
+    conn = s3po.Connection("key", "secret")
+    for query in ({name: "5"}, [("versionId", "1"), (name, "5")]):
+        with pytest.raises(s3po.ConfigError, match=name):
+            conn.presign("GET", "bucket", "key", query=query)
+    with pytest.raises(s3po.ConfigError, match=name):
+        conn.presign_post("bucket", "key", fields={name: "5"})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"fields": {"Key": "other"}},
+        {"fields": {"policy": "x"}},
+        {"fields": [("acl", "private")]},
+        {"conditions": [5]},
+        {"conditions": "text"},
+        {"conditions": 5},
+        {"conditions": [["starts-with", "$key"]]},
+    ],
+    ids=str,
+)
+def test_forms_that_cannot_be_signed(options: dict[str, Any]) -> None:
+    with pytest.raises(s3po.ConfigError):
+        s3po.Connection("key", "secret").presign_post("bucket", "key", **options)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from s3po.cli.ahead import read_ahead
 from s3po.cli.context import Context
 from s3po.cli.errors import UsageError
-from s3po.cli.remote import as_folder, iter_objects
+from s3po.cli.remote import IN_SOURCE, Overlap, as_folder, iter_objects
 from s3po.cli.transfers import Transfers, read_customer_headers, read_options
 from s3po.cli.uri import Location, has_wildcard, is_s3, make_filter, parse_location
 from s3po.cli.walk import TargetFolder, walk
@@ -24,7 +25,10 @@ def run(context: Context, given: argparse.Namespace) -> int:
     *sources, target = given.paths
     if not sources:
         raise UsageError(f"{context.command} needs a source and a target")
-    if "-" in given.paths:
+    if target == "/dev/stdout":
+        # What is there has no lines in between.
+        target = "-"
+    if "-" in (*sources, target):
         return _stream(context, given, sources, target)
     read_options(given)
     remote = [is_s3(each) for each in sources]
@@ -130,11 +134,26 @@ class _Copying:
 
     def items(self, sources: list[str]) -> Iterator[_Item]:
         """Files and objects that are this process's."""
-        for source in sources:
-            if is_s3(source):
-                yield from self._objects(parse_location(source))
+        found = chain.from_iterable(
+            self._objects(parse_location(each)) if is_s3(each) else self._files(each)
+            for each in sources
+        )
+        if len(sources) == 1 and (is_s3(sources[0]) or not has_wildcard(sources[0])):
+            yield from found
+            return
+        # Hashes: the names may be many.
+        seen: set[int] = set()
+        for item in found:
+            before = len(seen)
+            seen.add(hash(item.name))
+            if len(seen) > before:
+                yield item
             else:
-                yield from self._files(source)
+                self.context.fail(
+                    self.context.command,
+                    str(item.source),
+                    f"another source has the same name at the target: {item.name}",
+                )
 
     def start(self, item: _Item) -> None:
         if not isinstance(item.source, Location):
@@ -152,6 +171,7 @@ class _Copying:
             )
             start = len(prefix)
             found = False
+            overlap = Overlap(self.context, Location(source.bucket, prefix), self.remote)
             for info in objects:
                 found = True
                 key = info.key
@@ -159,16 +179,26 @@ class _Copying:
                 # A directory marker is no file; copied within the store it is an object as any other.
                 if self.remote is None and key.endswith("/") and not info.size:
                     continue
-                if not self.share.has(key):
+                if overlap.is_target(key):
+                    if self.share.number == 0 and (self.included is None or self.included(name)):
+                        overlap.tell()
+                    continue
+                # By its name at the target, which sources may have in common.
+                if not self.share.has(name):
                     continue
                 if self.included is not None and not self.included(name):
+                    continue
+                if self.remote is not None and overlap.is_source(self.remote.key + name):
+                    self.context.fail(
+                        self.context.command, f"s3://{source.bucket}/{key}", IN_SOURCE
+                    )
                     continue
                 yield _Item(Location(source.bucket, key), name, info.size, _time_of(info))
             if not found and self.share.number == 0:
                 self.context.fail(self.context.command, str(source), "there is no such object")
             return
         name = source.key.rpartition("/")[2]
-        if not self.share.has(source.key):
+        if not self.share.has(name):
             return
         if self.included is not None and not self.included(name):
             return

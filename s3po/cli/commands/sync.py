@@ -6,14 +6,14 @@ import argparse
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import md5
 from typing import IO, NamedTuple, cast
 
 from s3po.cli.ahead import read_ahead
 from s3po.cli.context import Context
 from s3po.cli.errors import UsageError
-from s3po.cli.remote import as_folder
+from s3po.cli.remote import IN_SOURCE, Overlap, as_folder
 from s3po.cli.transfers import Transfers, read_options
 from s3po.cli.uri import Location, is_s3, make_filter, parse_location
 from s3po.cli.walk import TargetFolder, walk
@@ -182,10 +182,21 @@ class _Syncing:
     def _differences(self, share: Share) -> Iterator[tuple[Entry, str]]:
         """Entries to transfer, and why; keys that the source has not are written down."""
         included = make_filter(self.given.filters)
+        overlap = None
+        if self.source.remote is not None and self.target.remote is not None:
+            overlap = Overlap(self.context, self.source.remote, self.target.remote)
         collect = self.given.delete and share.number == 0
-        for entry, there in merge(self.source.entries(share), self.target.entries(share)):
+        sources = self.source.entries(share)
+        if overlap is not None:
+            sources = self._without_target(sources, overlap, included, share)
+        for entry, there in merge(sources, self.target.entries(share)):
             key = entry.key if entry is not None else there.key if there is not None else ""
             if included is not None and not included(key):
+                continue
+            if overlap is not None and overlap.is_source(self.target.location(key).key):
+                # Nor is a source deleted as what the target has too much.
+                if entry is not None and share.has(key):
+                    self.context.fail("sync", str(self.source.location(key)), IN_SOURCE)
                 continue
             if entry is None:
                 if collect:
@@ -200,6 +211,19 @@ class _Syncing:
                 continue
             if why:
                 yield entry, why
+
+    def _without_target(
+        self,
+        entries: Iterable[Entry],
+        overlap: Overlap,
+        included: Callable[[str], bool] | None,
+        share: Share,
+    ) -> Iterator[Entry]:
+        for entry in entries:
+            if not overlap.is_target(self.source.location(entry.key).key):
+                yield entry
+            elif share.number == 0 and (included is None or included(entry.key)):
+                overlap.tell()
 
     def start(self, transfers: Transfers, entry: Entry, why: str) -> None:
         source, target = self.source, self.target
