@@ -60,6 +60,8 @@ class Context:
         self.command = command
         self.given = given
         self.json: bool = given.json
+        #: True where each result is lines of text.
+        self.plain: bool = not (given.json or given.quiet)
         self._failures = 0
         self.objects = 0
         self.bytes = 0
