@@ -228,6 +228,20 @@ class Context:
             sys.stdout.flush()
             sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
 
+    def lines(self, texts: list[str]) -> None:
+        """Lines on stdout, written at once: where it is not buffered, each write is a system call."""
+        text = "\n".join(texts)
+        # Nearly always: no line is looked at by itself then.
+        if text.count("\n") + 1 == len(texts) and text.replace("\n", "").isprintable():
+            try:
+                sys.stdout.write(text + "\n")
+            except UnicodeEncodeError:
+                pass
+            else:
+                return
+        for each in texts:
+            self.line(each)
+
     def warn(self, text: str) -> None:
         """A line on stderr that is no failure."""
         self._error_line(json.dumps({"warning": text}) if self.json else f"s3po: {text}")
