@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 _BAR_SECONDS = 0.1
 _LINE_SECONDS = 10.0
 
+#: Requests at once of all lines of a `run`, and of each at least.
+_LINES_REQUESTS = 200
+_LINE_REQUESTS = 4
+
 #: Options upon which a connection depends.
 _SETTINGS = (
     "endpoint_url",
@@ -54,12 +58,18 @@ class Context:
         *,
         connections: dict[tuple[object, ...], Connection] | None = None,
         parent: Context | None = None,
+        line: int | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """`connections` are kept between the commands of one `run`, whose own context is `parent`."""
+        """`connections` are kept between the commands of one `run`, whose own context is `parent`.
+
+        `line` is the number of its line there.
+        """
         self.command = command
         self.given = given
         self.json: bool = given.json
+        #: True where each result is lines of text.
+        self.plain: bool = not (given.json or given.quiet)
         self._failures = 0
         self.objects = 0
         self.bytes = 0
@@ -77,6 +87,9 @@ class Context:
         #: The last counts of other processes, and of lines of `run`.
         self._others: dict[int, dict[str, int]] = {}
         self._parent = parent
+        self._line = line
+        #: Of `run`.
+        self.lines_under_way = 0
         #: Other processes that work for this.
         self.processes: list[int] = []
         #: Those of the lines of `run`, of which this is a line or which this is.
@@ -97,7 +110,10 @@ class Context:
             else:
                 settings = tuple(getattr(self.given, name, None) for name in _SETTINGS)
                 if settings not in self._shared:
-                    self._shared[settings] = self._connect()
+                    made = self._connect()
+                    # Another line may have made it meanwhile.
+                    if self._shared.setdefault(settings, made) is not made:
+                        made.close()
                 self._connection = self._shared[settings]
         return self._connection
 
@@ -156,6 +172,10 @@ class Context:
         from s3po.errors import ConfigError
 
         cluster = getattr(self.given, "cluster", None)
+        if self._parent is not None:
+            # Lines that are performed at once share what is good for one store.
+            most = _LINES_REQUESTS // max(1, self._parent.lines_under_way)
+            poolsize = min(poolsize, max(_LINE_REQUESTS, most))
         try:
             return self.connection.batch(poolsize, raise_errors=False, cluster=cluster)
         except ConfigError as error:
@@ -228,6 +248,20 @@ class Context:
             sys.stdout.flush()
             sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
 
+    def lines(self, texts: list[str]) -> None:
+        """Lines on stdout, written at once: where it is not buffered, each write is a system call."""
+        text = "\n".join(texts)
+        # Nearly always: no line is looked at by itself then.
+        if text.count("\n") + 1 == len(texts) and text.replace("\n", "").isprintable():
+            try:
+                sys.stdout.write(text + "\n")
+            except UnicodeEncodeError:
+                pass
+            else:
+                return
+        for each in texts:
+            self.line(each)
+
     def warn(self, text: str) -> None:
         """A line on stderr that is no failure."""
         self._error_line(json.dumps({"warning": text}) if self.json else f"s3po: {text}")
@@ -239,11 +273,21 @@ class Context:
         if count:
             self._failures += 1
         if self.json:
-            text = json.dumps({"error": reason + hint, "operation": operation, "target": place})
+            fields: dict[str, Any] = {} if self._line is None else {"line": self._line}
+            fields |= {"error": reason + hint, "operation": operation, "target": place}
+            text = json.dumps(fields)
         else:
-            text = f"s3po: {operation} {place}: {reason}{hint}".replace(" : ", ": ")
+            line = "" if self._line is None else f"line {self._line}: "
+            text = f"s3po: {line}{operation} {place}: {reason}{hint}".replace(" : ", ": ")
             text = _NOT_TEXT.sub(_escape, text)
         self._error_line(text)
+
+    def fail_line(self, number: int, reason: str) -> None:
+        """A line on stderr about a line of `run` that is no command."""
+        self._failures += 1
+        fields = {"line": number, "error": reason, "operation": "run"}
+        text = _NOT_TEXT.sub(_escape, f"s3po: run line {number}: {reason}")
+        self._error_line(json.dumps(fields) if self.json else text)
 
     def fail_by(self, operation: str, place: str, error: BaseException) -> None:
         """A line on stderr about an exception."""

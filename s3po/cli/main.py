@@ -61,10 +61,12 @@ def run(
     connections: dict[tuple[object, ...], Connection] | None = None,
     parent: Context | None = None,
     interrupts: Interrupts | None = None,
+    line: int | None = None,
 ) -> int:
     """Run a command line, on `connections` where they are given, which stay open.
 
-    `parent` is the context of a `run` whose line it is. Raises UsageError where it cannot be right.
+    `parent` is the context of a `run` of whose lines it is one, `line` its number. Raises UsageError where
+    it cannot be right.
     """
     from s3po.cli.parser import format_command, format_overview, parse, split_command
 
@@ -93,7 +95,7 @@ def run(
     from s3po.cli.context import Context
 
     module = import_module(f"s3po.cli.commands.{command.module or command.name}")
-    context = Context(command.name, given, connections=connections, parent=parent)
+    context = Context(command.name, given, connections=connections, parent=parent, line=line)
     if interrupts is not None:
         interrupts.at_end = context.give_up
     code = 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any, NoReturn
 
 from s3po.cli.errors import UsageError
@@ -124,6 +125,12 @@ def _add(parser: argparse.ArgumentParser, option: Option) -> None:
     parser.add_argument(*option.flags, **extra)
 
 
+@cache
+def _parser_of(name: str) -> argparse.ArgumentParser:
+    """Made once for all lines of a `run`."""
+    return build_parser(COMMANDS[name])
+
+
 def parse(name: str, words: Sequence[str]) -> tuple[Command, argparse.Namespace]:
     """The command and its arguments. Raises UsageError, with a hint."""
     command = COMMANDS.get(name)
@@ -131,8 +138,7 @@ def parse(name: str, words: Sequence[str]) -> tuple[Command, argparse.Namespace]
         raise UsageError(f"there is no command {name!r}{suggest(name, COMMANDS)}")
     if "-h" in words or "--help" in words:
         return command, argparse.Namespace(help=True)
-    parser = build_parser(command)
-    known, rest = parser.parse_known_intermixed_args(words)
+    known, rest = _parser_of(name).parse_known_intermixed_args(words)
     if rest:
         flags = [flag for each in (*GLOBAL_OPTIONS, *command.options) for flag in each.flags]
         unknown = rest[0].partition("=")[0]

@@ -361,16 +361,26 @@ COMMANDS = {
         ),
         Command(
             "run",
-            "run commands of a file, one a line, in one process",
+            "run commands of a file, one a line, many at once",
             (_positional("file", "a file, or - for stdin", "?"),),
-            (_WORKERS,),
+            (
+                Option(
+                    ("-c", "--concurrency"),
+                    "lines at once in each process (default: 50)",
+                    "count",
+                    "N",
+                    default=50,
+                ),
+                _WORKERS,
+            ),
             (
                 ("s3po run commands.txt", "lines such as: cp a s3://bucket/a"),
                 ("printf 'rm s3://bucket/%s\\n' a b | s3po run -", "from stdin"),
             ),
             "Words are split as a POSIX shell splits them; empty lines and those with # are passed over. "
-            "All lines are run, in their order; with --workers several at once, in no order. The exit code is 1 "
-            "where one failed.",
+            "All lines are run, many at once and in no order; one after the other with --concurrency 1. Lines that "
+            "use stdin or write objects to stdout have them alone. Errors begin with the number of their line; the "
+            "exit code is 1 where one failed.",
         ),
         Command(
             "mock",

@@ -72,31 +72,38 @@ class Transfers:
         self._preserve: bool = given.preserve_mtime
         self._options = read_options(given)
         self._customer_headers = read_customer_headers(given)
-        self._resume: dict[str, Any] = {"resume": True} if given.resume else {}
         self._customer = {
             name: value for name, value in self._options.items() if name == "sse_customer_key"
         }
+        resume: dict[str, Any] = {"resume": True} if given.resume else {}
+        self._all_options = {**self._options, **resume}
+        self._download_options = {**self._customer, **resume}
 
-    def _say(self, verb: str, source: str, target: str, size: int, why: str) -> None:
+    def _say(self, verb: str, source: str, target: str, size: int) -> None:
+        """Tell of one that is done."""
         context = self.context
-        if not self._dry:
-            context.count(size)
+        context.count(size)
+        if self.moving:
+            verb = "move"
+        if context.plain:
+            context.line(f"{verb}: {source} to {target}")
+        else:
+            context.result("", operation=verb, source=source, target=target, size=size)
+
+    def _say_dry(self, verb: str, source: str, target: str, size: int, why: str) -> None:
         verb = "move" if self.moving else verb
-        start = "(dry run) " if self._dry else ""
-        end = f" ({why})" if self._dry and why else ""
-        context.result(
-            f"{start}{verb}: {source} to {target}{end}",
+        self.context.result(
+            f"(dry run) {verb}: {source} to {target}" + (f" ({why})" if why else ""),
             operation=verb,
             source=source,
             target=target,
             size=size,
-            **({"dry_run": True, "reason": why} if self._dry else {}),
+            dry_run=True,
+            reason=why,
         )
 
-    def _large(self, size: int) -> tuple[dict[str, Any], Callable[[], object]]:
-        """Options that show the progress of a large transfer, and what takes it back at its end."""
-        if size < _LARGE or not self.context.shows_progress:
-            return {}, _nothing
+    def _follow(self) -> tuple[Callable[[int], object], Callable[[], object]]:
+        """The progress of a large transfer, and what takes it back at its end."""
         context = self.context
         moved = 0
 
@@ -108,7 +115,7 @@ class Transfers:
         def end() -> None:
             context.moving -= moved
 
-        return {"progress": progress}, end
+        return progress, end
 
     def _keep_source(self, source: str, target: str, error: Exception, size: int) -> None:
         """Tell of a move that has come half of its way."""
@@ -135,31 +142,35 @@ class Transfers:
     ) -> None:
         place = str(target)
         if self._dry:
-            self._say("upload", path, place, size, why)
+            self._say_dry("upload", path, place, size, why)
             return
-        options = self._options
+        options = self._all_options
         if self._preserve:
             metadata = {**options.get("metadata", {}), _MTIME: repr(mtime)}
             options = {**options, "metadata": metadata}
         if no_clobber:
             options = {**options, "if_none_match": "*"}
-
-        progress, end = self._large(size)
+        end = None
+        if size >= _LARGE and self.context.shows_progress:
+            progress, end = self._follow()
+            options = {**options, "progress": progress}
 
         def done(_: object) -> None:
-            end()
+            if end is not None:
+                end()
             if self.moving:
                 try:
                     os.unlink(path)
                 except OSError as error:
                     self._keep_source(path, place, error, size)
                     return
-            self._say("upload", path, place, size, why)
+            self._say("upload", path, place, size)
 
         def failed(error: Exception) -> None:
             from s3po.errors import PreconditionFailed
 
-            end()
+            if end is not None:
+                end()
             if no_clobber and isinstance(error, PreconditionFailed):
                 self.context.unexpect(size)
             else:
@@ -172,8 +183,6 @@ class Transfers:
             callback=done,
             errback=failed,
             **options,
-            **progress,
-            **self._resume,
         )
 
     def download(
@@ -190,17 +199,22 @@ class Transfers:
         place = str(source)
         try:
             if self._dry:
-                self._say("download", place, folder.path_of(name), size, why)
+                self._say_dry("download", place, folder.path_of(name), size, why)
                 return
             path = folder.prepare(name)
         except (UnsafePath, OSError) as error:
             self._fail("download", place, error, size)
             return
         connection = self.context.connection
-        progress, end = self._large(size)
+        options = self._download_options
+        end = None
+        if size >= _LARGE and self.context.shows_progress:
+            progress, end = self._follow()
+            options = {**options, "progress": progress}
 
         def done(_: object) -> None:
-            end()
+            if end is not None:
+                end()
             folder.release(path)
             time = mtime
             if self._preserve:
@@ -219,10 +233,11 @@ class Transfers:
                 except S3poError as error:
                     self._keep_source(place, path, error, size)
                     return
-            self._say("download", place, path, size, why)
+            self._say("download", place, path, size)
 
         def failed(error: Exception) -> None:
-            end()
+            if end is not None:
+                end()
             folder.release(path)
             self._fail("download", place, error, size)
 
@@ -232,9 +247,7 @@ class Transfers:
             path,
             callback=done,
             errback=failed,
-            **self._customer,
-            **progress,
-            **self._resume,
+            **options,
         )
 
     def copy(self, source: Location, target: Location, *, size: int, why: str = "") -> None:
@@ -244,11 +257,11 @@ class Transfers:
             self.context.fail("move", start, "source and target are the same object")
             return
         if self._dry:
-            self._say("copy", start, end, size, why)
+            self._say_dry("copy", start, end, size, why)
             return
 
         def done(_: object) -> None:
-            self._say("copy", start, end, size, why)
+            self._say("copy", start, end, size)
 
         verb = "move" if self.moving else "copy"
         call = self.batch.move if self.moving else self.batch.copy
@@ -264,7 +277,3 @@ class Transfers:
             errback=lambda error: self._fail(verb, f"{start} to {end}", error, size),
             **options,
         )
-
-
-def _nothing() -> None:
-    pass

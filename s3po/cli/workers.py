@@ -59,16 +59,15 @@ def run_shares(context: Context, count: int, work: Callable[[Share], Any]) -> li
 
 
 def run_tasks(
-    context: Context, count: int, tasks: Iterator[Any], perform: Callable[[Any], object]
+    context: Context, count: int, tasks: Iterator[Any], perform: Callable[[Iterator[Any]], object]
 ) -> bool:
-    """Call `perform` for each of `tasks`, JSON's values, in `count` processes, as each becomes free.
+    """Call `perform` in `count` processes with an iterator of `tasks`, JSON's values, of which each has its own.
 
     Returns False where a process did not come to its end.
     """
 
     def body(_: Share, receive: Callable[[], Any]) -> None:
-        while (task := receive()) is not None:
-            perform(task)
+        perform(iter(receive, None))
 
     return _Crew(context, tasks).run(count, body) is not None
 
@@ -255,8 +254,12 @@ def _run_member(
         tasks: BinaryIO = os.fdopen(task_reader, "rb")
 
         def receive() -> Any:
+            from gevent.socket import wait_read
+
             sys.stdout.flush()
             send_frame(writer, b"N", b"")
+            # What is under way goes on meanwhile.
+            wait_read(task_reader)
             line = tasks.readline()
             return json.loads(line) if line else None
 

@@ -543,6 +543,21 @@ def test_lines_of_run_are_shared_out(store: Connection, tmp_path: Path) -> None:
     assert keys(store) == sorted(names)
 
 
+@covers("run", options="-c --concurrency")
+@pytest.mark.parametrize("flag", ["-c", "--concurrency"])
+def test_lines_of_run_one_after_the_other(run: Run, tmp_path: Path, flag: str) -> None:
+    lines = tmp_path / "lines"
+    names = [f"f{number}" for number in range(10)]
+    lines.write_text(
+        "".join(f"cp {lines} s3://bucket/{each}\n" for each in names) + "rb s3://bucket\n"
+    )
+    done = run("run", flag, "1", lines)
+    assert [line.rpartition("/")[2] for line in done.lines] == names
+    assert done.code == 1
+    assert "s3po: line 11: rb s3://bucket: " in done.err
+    assert "BucketNotEmpty" in done.err
+
+
 # Global options
 
 #: A line of each command that connects, which succeeds twice.

@@ -213,6 +213,9 @@ class _Copying:
 
     def _copy(self, item: _Item, source: Location, remote: Location) -> None:
         target = Location(remote.bucket, remote.key + item.name)
+        if not self.conditional:
+            self.transfers.copy(source, target, size=item.size, why="asked for")
+            return
         self._where_needed(
             target, item, lambda why: self.transfers.copy(source, target, size=item.size, why=why)
         )
@@ -245,9 +248,6 @@ class _Copying:
 
     def _where_needed(self, target: Location, item: _Item, start: Callable[[str], None]) -> None:
         """Start a transfer to an object, if the conditions allow it."""
-        if not self.conditional:
-            start("asked for")
-            return
 
         def decide(there: HeadObjectResult) -> None:
             why = self._reason(there.size, _time_of(there), item.size, item.mtime)
@@ -295,9 +295,11 @@ class _Copying:
                 if share.number == 0:
                     context.fail(context.command, source, "it is a folder (-r copies all below it)")
                 return
-            for file in walk(source, follow=self.given.follow_symlinks, on_skip=self._skipped):
-                if share.has(file.key) and (included is None or included(file.key)):
-                    yield _Item(file.path, file.key, file.size, file.mtime)
+            for key, path, size, mtime in walk(
+                source, follow=self.given.follow_symlinks, on_skip=self._skipped
+            ):
+                if share.has(key) and (included is None or included(key)):
+                    yield _Item(path, key, size, mtime)
             return
         name = os.path.basename(source)
         if not share.has(name) or not (included is None or included(name)):
@@ -316,6 +318,9 @@ class _Copying:
     def _upload(self, item: _Item, path: str) -> None:
         assert self.remote is not None
         target = Location(self.remote.bucket, self.remote.key + item.name)
+        if not self.conditional:
+            self.transfers.upload(path, target, size=item.size, mtime=item.mtime, why="asked for")
+            return
         # The store itself refuses to overwrite, and is asked nothing before.
         atomic = self.given.no_clobber and not self.given.dry_run
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from s3po.cli.context import Context, format_size, format_time
-from s3po.cli.remote import iter_objects
-from s3po.cli.uri import has_wildcard, parse_location
+from s3po.cli.uri import Location, compile_pattern, fixed_prefix, has_wildcard, parse_location
+
+if TYPE_CHECKING:
+    from s3po.models import ObjectInfo
 
 
 def run(context: Context, given: argparse.Namespace) -> int:
@@ -40,26 +44,26 @@ def run(context: Context, given: argparse.Namespace) -> int:
                 last_modified=version.last_modified,
             )
     elif given.recursive or pattern:
-        if pattern:
-            _, objects = iter_objects(connection, location, raw=False)
-        else:
-            objects = connection.list(location.bucket, location.key, parallel=given.parallel)
-        plain = not (given.json or given.human_readable or given.quiet)
-        line = context.line
-        for info in objects:
-            count += 1
-            total += info.size
+        plain = context.plain and not given.human_readable
+        for page in _pages(context, given, location, pattern=pattern):
+            count += len(page)
+            total += sum([info.size for info in page])
             if plain:
-                line(f"{str(info.last_modified)[:19]} {info.size:>10} {info.key}")
+                context.lines(
+                    [f"{str(info.last_modified)[:19]} {info.size:>10} {info.key}" for info in page]
+                )
             else:
-                _show(context, given, info.key, info.size, info)
+                for info in page:
+                    _show(context, given, info.key, info.size, info)
         found = count > 0
     else:
-        for page in connection.conn.iter_pages(location.bucket, prefix=location.key, delimiter="/"):
-            for prefix in page.common_prefixes:
+        for level in connection.conn.iter_pages(
+            location.bucket, prefix=location.key, delimiter="/"
+        ):
+            for prefix in level.common_prefixes:
                 found = True
                 context.result(f"{'PRE':>30} {prefix}", prefix=prefix)
-            for info in page.objects:
+            for info in level.objects:
                 count += 1
                 total += info.size
                 _show(context, given, info.key, info.size, info)
@@ -70,6 +74,24 @@ def run(context: Context, given: argparse.Namespace) -> int:
     if not found and location.key:
         context.fail("ls", str(location), "there is no such object")
     return 0
+
+
+def _pages(
+    context: Context, given: argparse.Namespace, location: Location, *, pattern: bool
+) -> Iterator[Sequence[ObjectInfo]]:
+    """The objects below a prefix or of a pattern, many at a time."""
+    connection = context.connection
+    bucket, key = location
+    if pattern:
+        matches = compile_pattern(key)
+        for page in connection.conn.iter_pages(bucket, prefix=fixed_prefix(key)):
+            yield [each for each in page.objects if matches(each.key)]
+    elif given.parallel == 1:
+        for page in connection.conn.iter_pages(bucket, prefix=key):
+            yield page.objects
+    else:
+        for each in connection.list(bucket, key, parallel=given.parallel):
+            yield (each,)
 
 
 def _show(context: Context, given: argparse.Namespace, key: str, size: int, info: object) -> None:

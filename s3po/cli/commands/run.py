@@ -1,10 +1,14 @@
-"""`run`: the commands of a file."""
+"""`run`: the commands of a file, many at once."""
 
 from __future__ import annotations
 
 import argparse
+import codecs
+import os
 import shlex
+import stat
 import sys
+from collections.abc import Iterable, Iterator
 from typing import IO, TYPE_CHECKING
 
 from s3po.cli.context import Context
@@ -20,22 +24,17 @@ def run(context: Context, given: argparse.Namespace) -> int:
     context.share_connections(connections)
     # Settings that cannot be right are refused before any line is run.
     context.connection  # noqa: B018
-    inherited = _inherited(given)
+    lines = _Lines(context, connections, _inherited(given), given.concurrency)
     context.start_progress()
-
-    def perform(task: tuple[int, str]) -> None:
-        _run_line(context, connections, inherited, *task)
-
     file: IO[str] = sys.stdin
     if given.file not in (None, "-"):
         file = open(given.file, encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
     try:
         if given.workers > 1:
-            if not run_tasks(context, given.workers, enumerate(file, 1), perform):
+            if not run_tasks(context, given.workers, enumerate(file, 1), lines.perform):
                 context.add_failure()
         else:
-            for task in enumerate(file, 1):
-                perform(task)
+            lines.perform(enumerate(_read_lines(file), 1))
     finally:
         if file is not sys.stdin:
             file.close()
@@ -44,29 +43,102 @@ def run(context: Context, given: argparse.Namespace) -> int:
     return 0
 
 
-def _run_line(
-    context: Context,
-    connections: dict[tuple[object, ...], Connection],
-    inherited: list[str],
-    number: int,
-    line: str,
-) -> None:
-    from s3po.cli.main import run as run_words
-
+def _read_lines(file: IO[str]) -> Iterator[str]:
+    """The lines of a file; other lines are performed while the next one of a pipe or terminal is waited for."""
     try:
-        words = shlex.split(line, comments=True)
-        if not words:
-            return
-        if words[0] in ("run", "mock"):
-            raise UsageError(f"{words[0]} cannot be a line of run")
-        code = run_words([*words, *inherited], connections, context)
-    except (UsageError, ValueError) as error:
-        context.fail("run", f"line {number}", str(error))
+        fd = file.fileno()
+        waits = not stat.S_ISREG(os.fstat(fd).st_mode)
+    except (OSError, ValueError):
+        waits = False
+    if not waits:
+        yield from file
         return
-    if code == 130:
-        raise KeyboardInterrupt
-    if code:
-        context.add_failure()
+    from gevent.socket import wait_read
+
+    decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
+    rest = ""
+    while True:
+        wait_read(fd)
+        data = os.read(fd, 1 << 16)
+        *lines, rest = (rest + decode(data, not data)).split("\n")
+        yield from lines
+        if not data:
+            break
+    if rest:
+        yield rest
+
+
+class _Lines:
+    """Performs lines, `most` at once."""
+
+    def __init__(
+        self,
+        context: Context,
+        connections: dict[tuple[object, ...], Connection],
+        inherited: list[str],
+        most: int,
+    ) -> None:
+        self._context = context
+        self._connections = connections
+        self._inherited = inherited
+        self._most = most
+        #: The first error of a line that is the program's own.
+        self._error: BaseException | None = None
+
+    def perform(self, lines: Iterable[tuple[int, str]]) -> None:
+        """Perform numbered lines. Raises KeyboardInterrupt, after those under way have ended."""
+        from gevent.pool import Pool
+
+        pool = Pool(self._most)
+        try:
+            for number, line in lines:
+                words = self._split(number, line)
+                if not words:
+                    continue
+                # What reads stdin or writes bytes to stdout has these for itself.
+                alone = self._most == 1 or words[0] in ("cat", "pipe") or "-" in words
+                if alone:
+                    pool.join()
+                    self._perform(number, words)
+                else:
+                    pool.spawn(self._perform, number, words)
+                if self._error is not None:
+                    break
+            pool.join()
+        finally:
+            # They abort what is under way.
+            pool.kill()
+        if self._error is not None:
+            raise self._error
+
+    def _split(self, number: int, line: str) -> list[str]:
+        """The words of a line; none where it is empty, or wrong, which is told."""
+        try:
+            words = shlex.split(line, comments=True)
+            if words and words[0] in ("run", "mock"):
+                raise UsageError(f"{words[0]} cannot be a line of run")
+        except (UsageError, ValueError) as error:
+            self._context.fail_line(number, str(error))
+            return []
+        return words
+
+    def _perform(self, number: int, words: list[str]) -> None:
+        from s3po.cli.main import run as run_words
+
+        context = self._context
+        context.lines_under_way += 1
+        try:
+            code = run_words([*words, *self._inherited], self._connections, context, line=number)
+            if code == 130:
+                raise KeyboardInterrupt
+            if code:
+                context.add_failure()
+        except (UsageError, ValueError) as error:
+            context.fail_line(number, str(error))
+        except (Exception, KeyboardInterrupt) as error:
+            self._error = self._error or error
+        finally:
+            context.lines_under_way -= 1
 
 
 def _inherited(given: argparse.Namespace) -> list[str]:

@@ -1,0 +1,100 @@
+"""`run`: many lines at once in one process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from s3po import Connection, MockS3
+from s3po.mock import faults
+from tests.cli.conftest import Run
+
+PROGRAM = [sys.executable, "-m", "s3po", "run"]
+
+
+def start(*words: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*PROGRAM, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        bufsize=0, env={**os.environ, "PYTHONUNBUFFERED": "1"}, process_group=0,
+    )  # fmt: skip
+
+
+def write_lines(process: subprocess.Popen[bytes], text: str) -> None:
+    assert process.stdin is not None
+    process.stdin.write(text.encode())
+
+
+def test_lines_go_on_while_another_hangs_and_while_stdin_waits(
+    store: Connection, app: MockS3, tmp_path: Path
+) -> None:
+    store.upload("bucket", "there", b"bytes")
+    app.faults.add("PutObject", action=faults.Stall(3600), rate=1.0)
+    (tmp_path / "file").write_bytes(b"never stored")
+    with start("-c", "4") as process:
+        killer = threading.Timer(60, process.kill)
+        killer.start()
+        try:
+            assert process.stdout is not None
+            # Half a line comes, then the rest of it.
+            write_lines(process, f"cp {tmp_path}/file s3://bucket/hangs\nls s3://buck")
+            write_lines(process, "et/there\n")
+            assert process.stdout.readline().endswith(b" there\n")
+            write_lines(process, "presign s3://bucket/é\n")
+            assert b"/bucket/%C3%A9?" in process.stdout.readline()
+            os.killpg(process.pid, signal.SIGINT)
+            _, errors = process.communicate(timeout=30)
+        finally:
+            killer.cancel()
+            process.kill()
+    assert process.returncode == 130
+    assert b"interrupted: " in errors
+
+
+def test_errors_have_the_numbers_of_their_lines(run: Run, tmp_path: Path) -> None:
+    lines = tmp_path / "lines"
+    lines.write_text(
+        "# a comment\nhead s3://bucket/none\n\nnope\ncp 'open quote\nrun other\nls --jsn\n"
+        f"cp {lines} s3://bucket/there\n"
+        f"rm -r s3://absent-bucket/\n"
+        f"cp {tmp_path}/absent s3://bucket/x\n"
+    )
+    done = run("run", lines)
+    assert done.code == 1
+    assert [line for line in done.lines if "upload" in line] == [
+        f"upload: {lines} to s3://bucket/there"
+    ]
+    assert sorted(int(each.split("line ")[1].partition(":")[0]) for each in done.err.splitlines()) == [
+        2, 4, 5, 6, 7, 9, 10,
+    ]  # fmt: skip
+    done = run("run", "--json", lines)
+    errors: list[dict[str, Any]] = [json.loads(each) for each in done.err.splitlines()]
+    assert sorted(each["line"] for each in errors) == [2, 4, 5, 6, 7, 9, 10]
+    assert [json.loads(each)["target"] for each in done.lines] == ["s3://bucket/there"]
+
+
+def test_bytes_on_stdout_are_not_mixed_with_other_lines(
+    run: Run, store: Connection, tmp_path: Path
+) -> None:
+    store.upload("bucket", "big", b"x" * 3_000_000 + b"\n")
+    lines = tmp_path / "lines"
+    lines.write_text(f"cp {lines} s3://bucket/1\ncat s3://bucket/big\nls s3://bucket/big\n" * 3)
+    done = run("run", lines)
+    assert done.code == 0
+    assert done.lines.count("x" * 3_000_000) == 3
+    assert len(done.lines) == 9
+
+
+def test_counts_are_those_of_all_lines(run: Run, store: Connection, tmp_path: Path) -> None:
+    lines = tmp_path / "lines"
+    lines.write_text("".join(f"cp {lines} s3://bucket/{each}\n" for each in range(120)))
+    done = run("run", "--stat", lines)
+    assert done.code == 0
+    assert "120 objects" in done.err
+    assert "120 requests" in done.err
+    assert len(list(store.list("bucket"))) == 120
