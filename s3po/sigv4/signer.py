@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from s3po.errors import ConfigError
 from s3po.models import Credentials
+from s3po.postponed import postpone
 
 if TYPE_CHECKING:
     from s3po.sigv4.auth import HeaderAuth, SigningKey
@@ -164,7 +165,11 @@ class Signer:
 
 def _load_botocore() -> None:
     """Import botocore's signers. That takes tens of milliseconds, in which no greenlet would run."""
-    if "s3po.sigv4.auth" not in sys.modules and "s3po.transport.hubs" in sys.modules:
+    if "s3po.sigv4.auth" in sys.modules:
+        return
+    # botocore.utils has it for dates that are text.
+    postpone("dateutil.parser")
+    if "s3po.transport.hubs" in sys.modules:
         from s3po.transport.hubs import import_in_thread
 
         import_in_thread("s3po.sigv4.auth")
