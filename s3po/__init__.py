@@ -17,10 +17,12 @@
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING, Any
+# Type checkers know the name; importing typing takes longer than all else that is here.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from s3po.batch import Batch, Handle
     from s3po.config import Config, GiB, KiB, MiB
     from s3po.connection import Connection, Mock
@@ -79,9 +81,6 @@ if TYPE_CHECKING:
     from s3po.stats import BatchStats, Stats
 
 __version__ = "1.0.0rc1"
-
-# A library leaves it to its host whether and where anything is logged.
-logging.getLogger("s3po").addHandler(logging.NullHandler())
 
 #: Module -> its public names: imported when it is first asked for, so that `import s3po` costs next to
 #: nothing and opens nothing.

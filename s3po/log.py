@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 
+# A library leaves it to its host whether and where anything is logged.
+logging.getLogger("s3po").addHandler(logging.NullHandler())
+
 _SECRET_NAMES = frozenset(
     {
         "authorization",

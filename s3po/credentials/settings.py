@@ -10,7 +10,7 @@ import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from s3po import log
@@ -18,6 +18,7 @@ from s3po.config import MAX_PART_SIZE, MAX_PUT_SIZE, MIN_PART_SIZE, SETTINGS, Se
 from s3po.credentials.arguments import check_profile_name
 from s3po.credentials.shared import CONFIG, CREDENTIALS, File, locate, profile_of, read
 from s3po.errors import ConfigError
+from s3po.records import record
 
 if TYPE_CHECKING:
     from s3po.credentials.ini import Section
@@ -32,7 +33,7 @@ _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 _BOUNDS = {"part_size": (MIN_PART_SIZE, MAX_PART_SIZE), "multipart_threshold": (1, MAX_PUT_SIZE)}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Settings:
     """Settings from outside of the program; None for those not set."""
 

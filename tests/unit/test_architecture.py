@@ -33,6 +33,7 @@ LAYERS = {
             "checksums",
             "xml",
             "forks",
+            "postponed",
             "providers",
             "records",
         ),
