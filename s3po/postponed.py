@@ -1,6 +1,6 @@
 """`postpone`: modules of other packages that are executed when something of them is used for the first time.
 
-requests, urllib3 and botocore import some modules for what s3po does not do: charset detection, HTTP/2, dates
+requests, urllib3 and botocore import some modules for what s3po does not do: charset detection, IDNA, HTTP/2, dates
 as text. These were a seventh of the time from the start of a process to its first object. What stands in
 `sys.modules` until then is the module itself, by its own name, spec and loader, as with
 `importlib.util.LazyLoader`; nothing of it was executed, and the first attribute that it lacks executes it.
@@ -23,6 +23,7 @@ from typing import Any
 _SUBMODULES: dict[str, dict[str, str]] = {
     "charset_normalizer": {"__version__": "version"},
     "dateutil.parser": {},
+    "idna": {},
     "urllib3.http2": {"probe": ""},
 }
 _lock = threading.RLock()
