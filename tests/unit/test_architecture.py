@@ -33,6 +33,7 @@ LAYERS = {
             "checksums",
             "xml",
             "forks",
+            "patterns",
             "postponed",
             "providers",
             "records",
