@@ -1,23 +1,23 @@
 """s3po: an S3 client that knows just a few tricks, and does them well.
 
-::
+```python
+import s3po
 
-    import s3po
+conn = s3po.Connection()
+conn.upload("bucket", "key", "howdy")
+conn.download("bucket", "key", encoding="utf-8")
 
-    conn = s3po.Connection()
-    conn.upload("bucket", "key", "howdy")
-    conn.download("bucket", "key", encoding="utf-8")
-
-    with conn.batch(50) as batch:
-        for name in names:
-            batch.download_file("bucket", name, name)
+with conn.batch(50) as batch:
+    for name in names:
+        batch.download_file("bucket", name, name)
+```
 
 `Connection` is where to begin. Everything that is raised on purpose is an `S3poError`.
 """
 
 from __future__ import annotations
 
-# Type checkers know the name; importing typing takes longer than all else that is here.
+# Type checkers take it for true by its name; `typing` itself is a tenth of the time of a start.
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from typing import Any
 
 
 class Pattern:
-    """A regular expression with the methods of `re.Pattern`. Compiling takes up to a millisecond; most processes need few.
-
+    """A regular expression with the methods of `re.Pattern`. Compiling one takes up to a millisecond.
 
     After the first use its methods are those of the compiled one.
     """
