@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import Field, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from s3po.errors import ConfigError
 from s3po.providers import provider_named
+from s3po.records import record
 
 if TYPE_CHECKING:
     from s3po.models import RequestInfo, RetryInfo
@@ -45,7 +47,7 @@ class _Recorder:
         return self
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Config(_Recorder):
     """Settings of a Connection. Sizes are bytes, times are seconds.
 
@@ -160,9 +162,8 @@ class Config(_Recorder):
         passed = self._passed
         if "_given" in passed:
             # `dataclasses.replace` passes every field: those that it leaves at the default are not meant.
-            defaults = _defaults()
             given = self._given | {
-                name for name, default in defaults.items() if getattr(self, name) != default
+                name for name, default in _defaults().items() if getattr(self, name) != default
             }
         else:
             given = passed
@@ -293,18 +294,30 @@ class Config(_Recorder):
         if not values:
             return self
         try:
-            return replace(self, **values)
+            return self._with(values)
         except ConfigError:
             for name, value in values.items():
                 try:
-                    replace(self, **{name: value})
+                    self._with({name: value})
                 except ConfigError as error:
                     raise ConfigError(f"{found[name][1]}: {error}") from None
             raise
 
+    def _with(self, values: dict[str, Any]) -> Config:
+        """A copy with other values, as `dataclasses.replace` makes it."""
+        all_values = {name: getattr(self, name) for name in (*_defaults(), "_given")}
+        return Config(**{**all_values, **values})
 
+
+@cache
 def _defaults() -> dict[str, Any]:
-    return {each.name: each.default for each in fields(Config) if each.name != "_given"}
+    """Defaults of all settings, by their names."""
+    config: Any = Config
+    return {
+        name: default.default if isinstance(default, Field) else default
+        for name, default in config._defaults.items()
+        if name != "_given"
+    }
 
 
 def _is_number(value: object) -> bool:
@@ -328,7 +341,7 @@ def check_part_size(part_size: int) -> None:
         raise ConfigError(f"part_size must be 5 MiB to 5 GiB, not {part_size} bytes")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Setting:
     """A setting, and the names by which it is read from the environment and the profile.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -11,10 +12,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TextIO, TypeVar, cast, overload
 from urllib.parse import quote
 
-# What is used in threads is loaded here: in a program that gevent has patched, imports in several threads
-# at once can fail.
-from s3po.batch import Batch
-from s3po.batch.verbs import adopt_signatures
+# What calls of its methods use in threads is loaded here: in a program that gevent has patched, imports in
+# several threads at once can fail.
 from s3po.config import Config
 from s3po.credentials import make_context, resolve_provider, resolve_settings
 from s3po.endpoint import DIRECTORY_BUCKET_SUFFIX, Endpoint, check_bucket, check_key
@@ -67,6 +66,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from s3po.auth import S3Auth
+    from s3po.batch import Batch
     from s3po.cluster import ClusterBatch
     from s3po.file import BinaryReader, BinaryWriter, TextReader, TextWriter
     from s3po.mock import Faults, MockS3, Requests, Server
@@ -2176,6 +2176,7 @@ class Connection:
             ConfigError: An argument is wrong, or the extra is missing.
         """
         if cluster is not None:
+            _load_batch()
             from s3po.cluster import ClusterBatch
 
             return ClusterBatch(
@@ -2186,7 +2187,9 @@ class Connection:
                 collect=collect,
                 progress=progress,
             )
-        return Batch(self, poolsize, raise_errors=raise_errors, collect=collect, progress=progress)
+        return _load_batch()(
+            self, poolsize, raise_errors=raise_errors, collect=collect, progress=progress
+        )
 
     def mock(self, *, serve: bool = False, app: MockS3 | None = None) -> Mock:
         """Make a mock of S3 in memory that takes the place of the store, for tests.
@@ -2509,5 +2512,26 @@ def _remake(cls: type[Connection], arguments: dict[str, Any]) -> Connection:
     return cls(**arguments)
 
 
-# The verbs of Batch take their arguments from here.
-adopt_signatures(Connection)
+def _load_batch() -> type[Batch]:
+    """Import Batch; its verbs take signatures and docstrings from Connection's methods."""
+    global _batch
+    with _loading:
+        if _batch is None:
+            from s3po.batch import Batch
+            from s3po.batch.verbs import adopt_signatures
+
+            adopt_signatures(Connection)
+            _batch = Batch
+    return _batch
+
+
+_batch: type[Batch] | None = None
+_loading = threading.Lock()
+
+# Not for type checkers, to whom it would make every name one of ours.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name == "Batch":
+            return _load_batch()
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -30,8 +30,9 @@ from __future__ import annotations
 
 import errno as _errno
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Self
+
+from s3po.records import record
 
 __all__ = [
     "AccessDenied",
@@ -409,7 +410,7 @@ class Cancelled(S3poError):
     """A call of a batch was cancelled, by itself or with all of the batch."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Failure:
     """A call of a batch that failed.
 

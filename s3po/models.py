@@ -5,13 +5,13 @@ ETags are without quotes, times are aware datetimes in UTC, sizes are bytes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, Self
 
 from s3po.errors import MalformedResponse, S3poError
+from s3po.patterns import Pattern
 from s3po.records import record
 
 
@@ -44,12 +44,12 @@ def parse_http_date(text: str) -> datetime | None:
         return None
 
 
-_parse_restore = re.compile(r'ongoing-request="(true|false)"(?:, *expiry-date="([^"]*)")?').match
+_restore = Pattern(r'ongoing-request="(true|false)"(?:, *expiry-date="([^"]*)")?')
 
 
 def parse_restore(text: str) -> RestoreInfo | None:
     """Parse `x-amz-restore`: `ongoing-request="false", expiry-date="Fri, 21 Dec 2012 00:00:00 GMT"`."""
-    found = _parse_restore(text)
+    found = _restore.match(text)
     if found is None:
         return None
     return RestoreInfo(found[1] == "true", parse_http_date(found[2] or ""))

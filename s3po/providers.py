@@ -8,17 +8,18 @@ fact that is not known stays at its default, which is what is safe with a store 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from s3po.errors import ConfigError
+from s3po.records import record
 
 _MiB = 1024 * 1024
 _GiB = 1024 * _MiB
 
 
-# Compared by identity, as there is one of each: that halves the time to make the class.
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+# Compared by identity, as there is one of each.
+@record(kw_only=True, eq=False)
 class Provider:
     """Facts about one store. Sizes are bytes.
 

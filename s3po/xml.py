@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from xml.parsers import expat
 
 from s3po.errors import ConfigError, MalformedResponse
+from s3po.patterns import Pattern
 
 __all__ = ["Node", "can_carry", "document", "element", "escape", "excerpt", "is_plain", "parse"]
 
@@ -31,7 +32,7 @@ _MAX_TOLERATED = 16 * 1024 * 1024
 
 # What XML 1.0 has no way to write, not even as a reference: https://www.w3.org/TR/xml/#charsets
 _ILLEGAL = "\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff"
-_illegal = re.compile(f"[{_ILLEGAL}]")
+_illegal = Pattern(f"[{_ILLEGAL}]")
 
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
@@ -170,7 +171,7 @@ def _build(content: bytes | str) -> Node:
     return top.children[0]
 
 
-_reference = re.compile(r"&#(?:x([0-9A-Fa-f]{1,6})|([0-9]{1,7}));")
+_reference = Pattern(r"&#(?:x([0-9A-Fa-f]{1,6})|([0-9]{1,7}));")
 
 
 def _build_tolerantly(content: bytes) -> Node:
@@ -182,7 +183,7 @@ def _build_tolerantly(content: bytes) -> Node:
         raise ValueError("no XML")
     text = content.decode("utf-8")
     whole = len(text)
-    if _declares_encoding(text):
+    if _declares_encoding.match(text):
         # It is UTF-8, whatever it says, and a str has no encoding.
         text = text.partition("?>")[2].lstrip()
     present = set(text)
@@ -211,7 +212,7 @@ def _build_tolerantly(content: bytes) -> Node:
 
 
 # Bounded, as it looks for the end of what may not be there.
-_declares_encoding = re.compile(r"<\?xml\s[^>]{0,200}\?>").match
+_declares_encoding = Pattern(r"<\?xml\s[^>]{0,200}\?>")
 
 
 def _point(found: re.Match[str]) -> int | None:
@@ -243,7 +244,7 @@ _REFERENCES = {
 
 
 # One search, as nearly all text is plain.
-_special = re.compile(f'[{_ILLEGAL}&<>"\r\n\t]').search
+_special = Pattern(f'[{_ILLEGAL}&<>"\r\n\t]')
 
 
 def escape(text: str) -> str:
@@ -261,7 +262,7 @@ def escape(text: str) -> str:
 
 def is_plain(text: str) -> bool:
     """Return True if `text` needs no escaping."""
-    return _special(text) is None
+    return _special.search(text) is None
 
 
 def document(root: str, *children: str) -> bytes:

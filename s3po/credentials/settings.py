@@ -10,7 +10,7 @@ import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from s3po import log
@@ -18,6 +18,8 @@ from s3po.config import MAX_PART_SIZE, MAX_PUT_SIZE, MIN_PART_SIZE, SETTINGS, Se
 from s3po.credentials.arguments import check_profile_name
 from s3po.credentials.shared import CONFIG, CREDENTIALS, File, locate, profile_of, read
 from s3po.errors import ConfigError
+from s3po.patterns import Pattern
+from s3po.records import record
 
 if TYPE_CHECKING:
     from s3po.credentials.ini import Section
@@ -25,14 +27,14 @@ if TYPE_CHECKING:
 _log = log.logger("credentials")
 
 _by_name = {each.name: each for each in SETTINGS}
-_is_size = re.compile(r"([0-9]{1,18})\s*(?:([kmgt])i?b|b)?", re.IGNORECASE).fullmatch
+_size = Pattern(r"([0-9]{1,18})\s*(?:([kmgt])i?b|b)?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 
 #: A file may say what another tool can do, and S3 cannot.
 _BOUNDS = {"part_size": (MIN_PART_SIZE, MAX_PART_SIZE), "multipart_threshold": (1, MAX_PUT_SIZE)}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Settings:
     """Settings from outside of the program; None for those not set."""
 
@@ -206,7 +208,7 @@ def _convert(setting: Setting, value: str, origin: str) -> Any:
             return number
         raise ConfigError(f"{origin} must be a number of seconds, not {_shown(value)}")
     if kind == "size":
-        match = _is_size(value)
+        match = _size.fullmatch(value)
         if match is None:
             raise ConfigError(
                 f"{origin} must be a size such as 8388608 or 8MB, not {_shown(value)}"

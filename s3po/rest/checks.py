@@ -12,10 +12,11 @@ from s3po import checksums
 from s3po.config import MAX_PARTS, MAX_PUT_SIZE
 from s3po.errors import ConfigError, S3Error
 from s3po.messages import Body, BytesLike, Query
+from s3po.patterns import Pattern
 from s3po.sigv4 import hash_body
 
 # https://www.rfc-editor.org/rfc/rfc9110#name-tokens
-_is_token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
+_token = Pattern(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _is_value = re.compile(r"[\t\x20-\x7e]*").fullmatch
 
 #: Made from the body and the connection: another value would break the message or its signature.
@@ -139,7 +140,7 @@ def add_headers(
     if extra is not None:
         seen: set[str] = set()
         for name, value in items_of("headers", extra):
-            if not isinstance(name, str) or _is_token(name) is None:
+            if not isinstance(name, str) or _token.fullmatch(name) is None:
                 raise ConfigError(f"not a header name: {name!r}")
             lower = name.lower()
             if lower in reserved:
@@ -208,7 +209,7 @@ def add_metadata(headers: dict[str, str], metadata: Mapping[str, str] | None) ->
         return
     seen: set[str] = set()
     for name, value in items_of("metadata", metadata):
-        if not isinstance(name, str) or _is_token(name) is None:
+        if not isinstance(name, str) or _token.fullmatch(name) is None:
             raise ConfigError(f"not a name of metadata: {name!r}")
         lower = name.lower()
         if lower in seen:

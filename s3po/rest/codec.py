@@ -38,6 +38,7 @@ from s3po.models import (
     parse_http_date,
     unquote_etag,
 )
+from s3po.patterns import Pattern
 from s3po.transport.http11 import parse_length
 from s3po.transport.messages import Response
 from s3po.xml import Node, can_carry, document, element, excerpt, is_plain, parse
@@ -374,7 +375,7 @@ _MARK = "S3poEntries"
     _set_restore,
 ) = (ObjectInfo.__dict__[field].__set__ for field in ObjectInfo.__match_args__)
 
-_algorithms = re.compile("<ChecksumAlgorithm>([A-Z0-9]+)").findall
+_algorithms = Pattern("<ChecksumAlgorithm>([A-Z0-9]+)")
 
 
 def parse_list_objects(
@@ -425,7 +426,7 @@ def _object_infos(
     )
     # Nearly all objects of a page have the same.
     algorithms = {
-        text: tuple(name.lower() for name in _algorithms(text)) if text else ()
+        text: tuple(name.lower() for name in _algorithms.findall(text)) if text else ()
         for text in set(sums)
     }
     types = {text: text or None for text in set(kinds)}
@@ -597,7 +598,7 @@ def parse_head_object(response: Response) -> HeadObjectResult:
     return HeadObjectResult(response.lower_headers)
 
 
-_is_content_range = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})").fullmatch
+_content_range = Pattern(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})")
 
 
 def _check_object(headers: Mapping[str, str]) -> None:
@@ -612,7 +613,7 @@ def parse_get_object(response: Response) -> GetObjectResult:
     content_range = headers.get("content-range")
     if response.status_code == 206 or content_range is not None:
         # A proxy that asks for ranges by itself may say so though it gives all.
-        found = _is_content_range(content_range or "")
+        found = _content_range.fullmatch(content_range or "")
         if found is None or int(found[1]) or int(found[2]) + 1 != int(found[3]):
             raise MalformedResponse("a part of an object where all of it was asked for")
         _check_length_of_range(headers, found)
@@ -632,7 +633,7 @@ def parse_get_range(response: Response) -> GetObjectResult:
         if response.status_code == 206:
             raise MalformedResponse("a part of an object that does not say which part it is")
     else:
-        found = _is_content_range(content_range)
+        found = _content_range.fullmatch(content_range)
         if found is None or not int(found[1]) <= int(found[2]) < int(found[3]):
             raise MalformedResponse(f"not a range: {content_range[:80]!a}")
         _check_length_of_range(headers, found)

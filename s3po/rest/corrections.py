@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from base64 import b64encode
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from s3po.endpoint import region_of_host
 from s3po.errors import S3Error
 from s3po.messages import Request
 from s3po.models import parse_http_date
+from s3po.patterns import Pattern
 from s3po.rest.sessions import Sessions
 from s3po.sigv4 import Signer, hash_body
 
@@ -39,8 +39,8 @@ _TOLERATED_SKEW = 240.0
 _EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
 
 # "the region 'us-east-1' is wrong; expecting 'eu-central-1'"
-_expected_region = re.compile(r"expecting '([a-z0-9-]+)'").search
-_is_region = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?").fullmatch
+_expected_region = Pattern(r"expecting '([a-z0-9-]+)'")
+_region = Pattern(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 
 
 class Learned:
@@ -180,9 +180,9 @@ def _named_region(error: S3Error) -> str | None:
             if region:
                 break
         else:
-            found = _expected_region(error.message)
+            found = _expected_region.search(error.message)
             region = found[1] if found is not None else None
-    return region if region and _is_region(region) else None
+    return region if region and _region.fullmatch(region) else None
 
 
 def add_digest(headers: dict[str, str], request: Request) -> None:

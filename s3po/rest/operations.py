@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import uuid
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
@@ -380,7 +379,10 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_{self.title}.html"""
         if self.title == "ListObjectVersions" and "EncodingType" not in parameters:
             query.append(("encoding-type", "url"))
         if self.title == "RenameObject":
-            sent.setdefault("x-amz-client-token", str(uuid.uuid4()))
+            # uuid looks at the platform when it is imported.
+            from uuid import uuid4
+
+            sent.setdefault("x-amz-client-token", str(uuid4()))
         if body is not None:
             self._add_checksum(sent, body, bucket, parameters.get("ChecksumAlgorithm"))
         add_headers(sent, headers)

@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
-from s3po.rest.operations import TableOperation
+from collections.abc import Callable
+from typing import Any
+
 from s3po.rest.sender import Sender
+
+
+class TableMethod:
+    """A method that is a row of the table, which is loaded when the method is looked up for the first time."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._operation: Any = None
+
+    def __get__(self, client: Sender | None, owner: type) -> Callable[..., dict[str, Any]]:
+        operation = self._operation
+        if operation is None:
+            from s3po.rest.operations import TableOperation
+
+            operation = self._operation = TableOperation(self._title)
+        found: Callable[..., dict[str, Any]] = operation.__get__(client, owner)
+        return found
 
 
 class TableOperations(Sender):
@@ -16,109 +35,109 @@ class TableOperations(Sender):
 
     __slots__ = ()
 
-    create_bucket_metadata_configuration = TableOperation("CreateBucketMetadataConfiguration")
-    create_bucket_metadata_table_configuration = TableOperation(
+    create_bucket_metadata_configuration = TableMethod("CreateBucketMetadataConfiguration")
+    create_bucket_metadata_table_configuration = TableMethod(
         "CreateBucketMetadataTableConfiguration"
     )
-    create_session = TableOperation("CreateSession")
-    delete_bucket_analytics_configuration = TableOperation("DeleteBucketAnalyticsConfiguration")
-    delete_bucket_cors = TableOperation("DeleteBucketCors")
-    delete_bucket_encryption = TableOperation("DeleteBucketEncryption")
-    delete_bucket_intelligent_tiering_configuration = TableOperation(
+    create_session = TableMethod("CreateSession")
+    delete_bucket_analytics_configuration = TableMethod("DeleteBucketAnalyticsConfiguration")
+    delete_bucket_cors = TableMethod("DeleteBucketCors")
+    delete_bucket_encryption = TableMethod("DeleteBucketEncryption")
+    delete_bucket_intelligent_tiering_configuration = TableMethod(
         "DeleteBucketIntelligentTieringConfiguration"
     )
-    delete_bucket_inventory_configuration = TableOperation("DeleteBucketInventoryConfiguration")
-    delete_bucket_lifecycle = TableOperation("DeleteBucketLifecycle")
-    delete_bucket_metadata_configuration = TableOperation("DeleteBucketMetadataConfiguration")
-    delete_bucket_metadata_table_configuration = TableOperation(
+    delete_bucket_inventory_configuration = TableMethod("DeleteBucketInventoryConfiguration")
+    delete_bucket_lifecycle = TableMethod("DeleteBucketLifecycle")
+    delete_bucket_metadata_configuration = TableMethod("DeleteBucketMetadataConfiguration")
+    delete_bucket_metadata_table_configuration = TableMethod(
         "DeleteBucketMetadataTableConfiguration"
     )
-    delete_bucket_metrics_configuration = TableOperation("DeleteBucketMetricsConfiguration")
-    delete_bucket_ownership_controls = TableOperation("DeleteBucketOwnershipControls")
-    delete_bucket_policy = TableOperation("DeleteBucketPolicy")
-    delete_bucket_replication = TableOperation("DeleteBucketReplication")
-    delete_bucket_tagging = TableOperation("DeleteBucketTagging")
-    delete_bucket_website = TableOperation("DeleteBucketWebsite")
-    delete_object_annotation = TableOperation("DeleteObjectAnnotation")
-    delete_object_tagging = TableOperation("DeleteObjectTagging")
-    delete_public_access_block = TableOperation("DeletePublicAccessBlock")
-    get_bucket_abac = TableOperation("GetBucketAbac")
-    get_bucket_accelerate_configuration = TableOperation("GetBucketAccelerateConfiguration")
-    get_bucket_acl = TableOperation("GetBucketAcl")
-    get_bucket_analytics_configuration = TableOperation("GetBucketAnalyticsConfiguration")
-    get_bucket_cors = TableOperation("GetBucketCors")
-    get_bucket_encryption = TableOperation("GetBucketEncryption")
-    get_bucket_intelligent_tiering_configuration = TableOperation(
+    delete_bucket_metrics_configuration = TableMethod("DeleteBucketMetricsConfiguration")
+    delete_bucket_ownership_controls = TableMethod("DeleteBucketOwnershipControls")
+    delete_bucket_policy = TableMethod("DeleteBucketPolicy")
+    delete_bucket_replication = TableMethod("DeleteBucketReplication")
+    delete_bucket_tagging = TableMethod("DeleteBucketTagging")
+    delete_bucket_website = TableMethod("DeleteBucketWebsite")
+    delete_object_annotation = TableMethod("DeleteObjectAnnotation")
+    delete_object_tagging = TableMethod("DeleteObjectTagging")
+    delete_public_access_block = TableMethod("DeletePublicAccessBlock")
+    get_bucket_abac = TableMethod("GetBucketAbac")
+    get_bucket_accelerate_configuration = TableMethod("GetBucketAccelerateConfiguration")
+    get_bucket_acl = TableMethod("GetBucketAcl")
+    get_bucket_analytics_configuration = TableMethod("GetBucketAnalyticsConfiguration")
+    get_bucket_cors = TableMethod("GetBucketCors")
+    get_bucket_encryption = TableMethod("GetBucketEncryption")
+    get_bucket_intelligent_tiering_configuration = TableMethod(
         "GetBucketIntelligentTieringConfiguration"
     )
-    get_bucket_inventory_configuration = TableOperation("GetBucketInventoryConfiguration")
-    get_bucket_lifecycle_configuration = TableOperation("GetBucketLifecycleConfiguration")
-    get_bucket_logging = TableOperation("GetBucketLogging")
-    get_bucket_metadata_configuration = TableOperation("GetBucketMetadataConfiguration")
-    get_bucket_metadata_table_configuration = TableOperation("GetBucketMetadataTableConfiguration")
-    get_bucket_metrics_configuration = TableOperation("GetBucketMetricsConfiguration")
-    get_bucket_notification_configuration = TableOperation("GetBucketNotificationConfiguration")
-    get_bucket_ownership_controls = TableOperation("GetBucketOwnershipControls")
-    get_bucket_policy = TableOperation("GetBucketPolicy")
-    get_bucket_policy_status = TableOperation("GetBucketPolicyStatus")
-    get_bucket_replication = TableOperation("GetBucketReplication")
-    get_bucket_request_payment = TableOperation("GetBucketRequestPayment")
-    get_bucket_tagging = TableOperation("GetBucketTagging")
-    get_bucket_versioning = TableOperation("GetBucketVersioning")
-    get_bucket_website = TableOperation("GetBucketWebsite")
-    get_object_acl = TableOperation("GetObjectAcl")
-    get_object_annotation = TableOperation("GetObjectAnnotation")
-    get_object_attributes = TableOperation("GetObjectAttributes")
-    get_object_legal_hold = TableOperation("GetObjectLegalHold")
-    get_object_lock_configuration = TableOperation("GetObjectLockConfiguration")
-    get_object_retention = TableOperation("GetObjectRetention")
-    get_object_tagging = TableOperation("GetObjectTagging")
-    get_public_access_block = TableOperation("GetPublicAccessBlock")
-    list_bucket_analytics_configurations = TableOperation("ListBucketAnalyticsConfigurations")
-    list_bucket_intelligent_tiering_configurations = TableOperation(
+    get_bucket_inventory_configuration = TableMethod("GetBucketInventoryConfiguration")
+    get_bucket_lifecycle_configuration = TableMethod("GetBucketLifecycleConfiguration")
+    get_bucket_logging = TableMethod("GetBucketLogging")
+    get_bucket_metadata_configuration = TableMethod("GetBucketMetadataConfiguration")
+    get_bucket_metadata_table_configuration = TableMethod("GetBucketMetadataTableConfiguration")
+    get_bucket_metrics_configuration = TableMethod("GetBucketMetricsConfiguration")
+    get_bucket_notification_configuration = TableMethod("GetBucketNotificationConfiguration")
+    get_bucket_ownership_controls = TableMethod("GetBucketOwnershipControls")
+    get_bucket_policy = TableMethod("GetBucketPolicy")
+    get_bucket_policy_status = TableMethod("GetBucketPolicyStatus")
+    get_bucket_replication = TableMethod("GetBucketReplication")
+    get_bucket_request_payment = TableMethod("GetBucketRequestPayment")
+    get_bucket_tagging = TableMethod("GetBucketTagging")
+    get_bucket_versioning = TableMethod("GetBucketVersioning")
+    get_bucket_website = TableMethod("GetBucketWebsite")
+    get_object_acl = TableMethod("GetObjectAcl")
+    get_object_annotation = TableMethod("GetObjectAnnotation")
+    get_object_attributes = TableMethod("GetObjectAttributes")
+    get_object_legal_hold = TableMethod("GetObjectLegalHold")
+    get_object_lock_configuration = TableMethod("GetObjectLockConfiguration")
+    get_object_retention = TableMethod("GetObjectRetention")
+    get_object_tagging = TableMethod("GetObjectTagging")
+    get_public_access_block = TableMethod("GetPublicAccessBlock")
+    list_bucket_analytics_configurations = TableMethod("ListBucketAnalyticsConfigurations")
+    list_bucket_intelligent_tiering_configurations = TableMethod(
         "ListBucketIntelligentTieringConfigurations"
     )
-    list_bucket_inventory_configurations = TableOperation("ListBucketInventoryConfigurations")
-    list_bucket_metrics_configurations = TableOperation("ListBucketMetricsConfigurations")
-    list_object_annotations = TableOperation("ListObjectAnnotations")
-    list_object_versions = TableOperation("ListObjectVersions")
-    put_bucket_abac = TableOperation("PutBucketAbac")
-    put_bucket_accelerate_configuration = TableOperation("PutBucketAccelerateConfiguration")
-    put_bucket_acl = TableOperation("PutBucketAcl")
-    put_bucket_analytics_configuration = TableOperation("PutBucketAnalyticsConfiguration")
-    put_bucket_cors = TableOperation("PutBucketCors")
-    put_bucket_encryption = TableOperation("PutBucketEncryption")
-    put_bucket_intelligent_tiering_configuration = TableOperation(
+    list_bucket_inventory_configurations = TableMethod("ListBucketInventoryConfigurations")
+    list_bucket_metrics_configurations = TableMethod("ListBucketMetricsConfigurations")
+    list_object_annotations = TableMethod("ListObjectAnnotations")
+    list_object_versions = TableMethod("ListObjectVersions")
+    put_bucket_abac = TableMethod("PutBucketAbac")
+    put_bucket_accelerate_configuration = TableMethod("PutBucketAccelerateConfiguration")
+    put_bucket_acl = TableMethod("PutBucketAcl")
+    put_bucket_analytics_configuration = TableMethod("PutBucketAnalyticsConfiguration")
+    put_bucket_cors = TableMethod("PutBucketCors")
+    put_bucket_encryption = TableMethod("PutBucketEncryption")
+    put_bucket_intelligent_tiering_configuration = TableMethod(
         "PutBucketIntelligentTieringConfiguration"
     )
-    put_bucket_inventory_configuration = TableOperation("PutBucketInventoryConfiguration")
-    put_bucket_lifecycle_configuration = TableOperation("PutBucketLifecycleConfiguration")
-    put_bucket_logging = TableOperation("PutBucketLogging")
-    put_bucket_metrics_configuration = TableOperation("PutBucketMetricsConfiguration")
-    put_bucket_notification_configuration = TableOperation("PutBucketNotificationConfiguration")
-    put_bucket_ownership_controls = TableOperation("PutBucketOwnershipControls")
-    put_bucket_policy = TableOperation("PutBucketPolicy")
-    put_bucket_replication = TableOperation("PutBucketReplication")
-    put_bucket_request_payment = TableOperation("PutBucketRequestPayment")
-    put_bucket_tagging = TableOperation("PutBucketTagging")
-    put_bucket_versioning = TableOperation("PutBucketVersioning")
-    put_bucket_website = TableOperation("PutBucketWebsite")
-    put_object_acl = TableOperation("PutObjectAcl")
-    put_object_annotation = TableOperation("PutObjectAnnotation")
-    put_object_legal_hold = TableOperation("PutObjectLegalHold")
-    put_object_lock_configuration = TableOperation("PutObjectLockConfiguration")
-    put_object_retention = TableOperation("PutObjectRetention")
-    put_object_tagging = TableOperation("PutObjectTagging")
-    put_public_access_block = TableOperation("PutPublicAccessBlock")
-    rename_object = TableOperation("RenameObject")
-    restore_object = TableOperation("RestoreObject")
-    update_bucket_metadata_annotation_table_configuration = TableOperation(
+    put_bucket_inventory_configuration = TableMethod("PutBucketInventoryConfiguration")
+    put_bucket_lifecycle_configuration = TableMethod("PutBucketLifecycleConfiguration")
+    put_bucket_logging = TableMethod("PutBucketLogging")
+    put_bucket_metrics_configuration = TableMethod("PutBucketMetricsConfiguration")
+    put_bucket_notification_configuration = TableMethod("PutBucketNotificationConfiguration")
+    put_bucket_ownership_controls = TableMethod("PutBucketOwnershipControls")
+    put_bucket_policy = TableMethod("PutBucketPolicy")
+    put_bucket_replication = TableMethod("PutBucketReplication")
+    put_bucket_request_payment = TableMethod("PutBucketRequestPayment")
+    put_bucket_tagging = TableMethod("PutBucketTagging")
+    put_bucket_versioning = TableMethod("PutBucketVersioning")
+    put_bucket_website = TableMethod("PutBucketWebsite")
+    put_object_acl = TableMethod("PutObjectAcl")
+    put_object_annotation = TableMethod("PutObjectAnnotation")
+    put_object_legal_hold = TableMethod("PutObjectLegalHold")
+    put_object_lock_configuration = TableMethod("PutObjectLockConfiguration")
+    put_object_retention = TableMethod("PutObjectRetention")
+    put_object_tagging = TableMethod("PutObjectTagging")
+    put_public_access_block = TableMethod("PutPublicAccessBlock")
+    rename_object = TableMethod("RenameObject")
+    restore_object = TableMethod("RestoreObject")
+    update_bucket_metadata_annotation_table_configuration = TableMethod(
         "UpdateBucketMetadataAnnotationTableConfiguration"
     )
-    update_bucket_metadata_inventory_table_configuration = TableOperation(
+    update_bucket_metadata_inventory_table_configuration = TableMethod(
         "UpdateBucketMetadataInventoryTableConfiguration"
     )
-    update_bucket_metadata_journal_table_configuration = TableOperation(
+    update_bucket_metadata_journal_table_configuration = TableMethod(
         "UpdateBucketMetadataJournalTableConfiguration"
     )
-    update_object_encryption = TableOperation("UpdateObjectEncryption")
+    update_object_encryption = TableMethod("UpdateObjectEncryption")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from s3po.postponed import postpone
+
 if TYPE_CHECKING:
     from s3po.transport.adapter import GeventAdapter
     from s3po.transport.messages import PreparedRequest, Response
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from s3po.transport.wsgi import WSGIAdapter
 
 __all__ = ["GeventAdapter", "PreparedRequest", "Response", "S3Session", "WSGIAdapter"]
+
+# requests imports a detector of charsets and IDNA, and urllib3 its HTTP/2, which looks for versions of packages.
+postpone("charset_normalizer", "idna", "urllib3.http2")
 
 _MODULES = {
     "GeventAdapter": "adapter",

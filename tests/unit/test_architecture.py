@@ -33,6 +33,8 @@ LAYERS = {
             "checksums",
             "xml",
             "forks",
+            "patterns",
+            "postponed",
             "providers",
             "records",
         ),

@@ -126,3 +126,51 @@ def test_the_models_are_records_whose_dataclass_can_be_made():
     assert len(found) > 20
     for each in found:
         assert dataclasses.fields(each)
+
+
+@record(kw_only=True, eq=False)
+class Named:
+    """A thing with names."""
+
+    name: str
+    sizes: dict[str, int] = field(default_factory=dict)
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if self.count < 0:
+            raise ValueError("count")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NamedReference:
+    """A thing with names."""
+
+    name: str
+    sizes: dict[str, int] = field(default_factory=dict)
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if self.count < 0:
+            raise ValueError("count")
+
+
+@pytest.mark.parametrize("kind", [Named, NamedReference], ids=["record", "dataclass"])
+def test_arguments_of_the_decorator_are_those_of_dataclass(kind: Any) -> None:
+    one, other = kind(name="a"), kind(name="a")
+    assert one.sizes == {}
+    assert one.sizes is not other.sizes
+    assert one != other
+    assert len({one, other, one}) == 2
+    with pytest.raises(TypeError, match="positional"):
+        kind("a")
+    with pytest.raises(TypeError, match="'nme'"):
+        kind(nme="a")
+    with pytest.raises(ValueError, match="count"):
+        dataclasses.replace(one, count=-1)
+    assert dataclasses.replace(one, count=2).count == 2
+    assert kind.__match_args__ == ()
+    assert inspect.signature(kind) == inspect.signature(NamedReference)
+    copied = pickle.loads(pickle.dumps(one))
+    assert (copied.name, copied.sizes, copied.count) == ("a", {}, 1)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        one.count = 2
