@@ -1,16 +1,16 @@
 """s3po: an S3 client that knows just a few tricks, and does them well.
 
-::
+```python
+import s3po
 
-    import s3po
+conn = s3po.Connection()
+conn.upload("bucket", "key", "howdy")
+conn.download("bucket", "key", encoding="utf-8")
 
-    conn = s3po.Connection()
-    conn.upload("bucket", "key", "howdy")
-    conn.download("bucket", "key", encoding="utf-8")
-
-    with conn.batch(50) as batch:
-        for name in names:
-            batch.download_file("bucket", name, name)
+with conn.batch(50) as batch:
+    for name in names:
+        batch.download_file("bucket", name, name)
+```
 
 `Connection` is where to begin. Everything that is raised on purpose is an `S3poError`.
 """

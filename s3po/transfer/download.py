@@ -49,9 +49,11 @@ def download(
     if file is not None:
         check_bucket(bucket)
         check_key(key)
-    progress = guard_progress(progress)
-    _check_part(range, part_number)
-    generation = fork_generation()
+    if progress is not None:
+        progress = guard_progress(progress)
+    if part_number is not None:
+        _check_part(range, part_number)
+    generation = 0 if file is None else fork_generation()
     place = sink = None
     if file is None:
         # Not even asked: isinstance with an abstract class takes its time.
