@@ -68,3 +68,15 @@ def write_all(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
+
+
+def wait_readable(fd: int) -> None:
+    """Wait for bytes of a pipe or terminal, or its end; other greenlets run meanwhile."""
+    from gevent import get_hub
+
+    hub = get_hub()
+    watcher = hub.loop.io(fd, 1)
+    try:
+        hub.wait(watcher)
+    finally:
+        watcher.close()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 from zlib import crc32
 
 from s3po.cli.errors import UsageError
-from s3po.cli.frames import HEAD, FrameStream, Reporter, send_frame, write_all
+from s3po.cli.frames import HEAD, FrameStream, Reporter, send_frame, wait_readable, write_all
 from s3po.cli.signals import Interrupts
 
 if TYPE_CHECKING:
@@ -254,12 +254,10 @@ def _run_member(
         tasks: BinaryIO = os.fdopen(task_reader, "rb")
 
         def receive() -> Any:
-            from gevent.socket import wait_read
-
             sys.stdout.flush()
             send_frame(writer, b"N", b"")
             # What is under way goes on meanwhile.
-            wait_read(task_reader)
+            wait_readable(task_reader)
             line = tasks.readline()
             return json.loads(line) if line else None
 

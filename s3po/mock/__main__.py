@@ -24,6 +24,7 @@ def _account(text: str) -> Account:
 
 def read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
+        allow_abbrev=False,
         prog="python -m s3po.mock",
         description="Serve an S3 that lives in memory. Without keys any key is taken.",
     )

@@ -17,7 +17,7 @@ import s3po
 from s3po import Connection
 from s3po.cli.docs import build_page
 from s3po.cli.main import main
-from s3po.cli.table import COMMANDS
+from s3po.cli.table import COMMANDS, GLOBAL_OPTIONS
 from tests.cli.conftest import Run
 
 PROGRAM = [sys.executable, "-m", "s3po"]
@@ -199,3 +199,51 @@ def test_completion(run: Run, store: Connection) -> None:
 
 def test_the_console_script_is_named() -> None:
     assert '"s3po = s3po.cli.main:main"' in (ROOT / "setup.py").read_text("utf-8")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize(
+    "words",
+    [[], ["--json"], ["--quiet"], ["--region", "x", "--debug", "--stat"], ["--endpoint-url", "nonsense"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_script_of_completion_is_the_same_whatever_the_global_options(
+    run: Run, shell: str, words: list[str]
+) -> None:
+    plain = run("completion", shell)
+    for line in (
+        [*words, "completion", shell],
+        ["completion", *words, shell],
+        ["completion", shell, *words],
+    ):
+        done = run(*line)
+        assert (done.code, done.out) == (0, plain.out)
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_mock_takes_its_own_options_and_not_those_of_the_store(place: str) -> None:
+    for option in GLOBAL_OPTIONS:
+        flag = option.flags[-1]
+        if flag in ("--region", "--help"):
+            continue
+        words = [flag] if option.kind == "flag" else [flag, (option.choices or ("1",))[0]]
+        line = [*words, "mock"] if place == "before" else ["mock", *words]
+        with pytest.raises(SystemExit) as caught:
+            main(line)
+        assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_mock_is_served_until_it_is_told_to_end(place: str) -> None:
+    options = ["--region", "eu-west-1"]
+    line = ["mock", "--port", "0", "--bucket", "served"]
+    line = [*options, *line] if place == "before" else [*line, *options]
+    with subprocess.Popen([*PROGRAM, *line], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[-1]
+        try:
+            with s3po.Connection("key", "secret", endpoint_url=url) as connection:
+                assert connection.head_bucket("served").region == "eu-west-1"
+        finally:
+            process.terminate()
+        assert process.wait(30) == 0

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING
 
 from s3po.cli.context import Context
 from s3po.cli.errors import UsageError
+from s3po.cli.frames import wait_readable
 from s3po.cli.workers import run_tasks
 
 if TYPE_CHECKING:
@@ -53,12 +54,10 @@ def _read_lines(file: IO[str]) -> Iterator[str]:
     if not waits:
         yield from file
         return
-    from gevent.socket import wait_read
-
     decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
     rest = ""
     while True:
-        wait_read(fd)
+        wait_readable(fd)
         data = os.read(fd, 1 << 16)
         *lines, rest = (rest + decode(data, not data)).split("\n")
         yield from lines
