@@ -1,12 +1,15 @@
 """`postpone`: modules of other packages that are executed when something of them is used for the first time.
 
-requests, urllib3 and botocore import some modules for what s3po does not do: charset detection, IDNA, HTTP/2, dates
-as text. These were a seventh of the time from the start of a process to its first object. What stands in
+requests and urllib3 import two packages for what s3po does not do, charset detection and HTTP/2: some 4 MiB of memory
+at the first object. What stands in
 `sys.modules` until then is the module itself, by its own name, spec and loader, as with
 `importlib.util.LazyLoader`; nothing of it was executed, and the first attribute that it lacks executes it.
 
 That class is not used for two reasons: before Python 3.12 two threads could execute a module at once, and it
 executes a package for the sake of a submodule or of the version, for which requests and urllib3 ask.
+
+Only packages are here whose modules do not look into their package while they are imported: a thread that imports
+one of them must not wait for another that executes the package and wants that module.
 """
 
 from __future__ import annotations
@@ -22,8 +25,6 @@ from typing import Any
 #: By name of a module, those attributes that submodules have: "" is the submodule itself.
 _SUBMODULES: dict[str, dict[str, str]] = {
     "charset_normalizer": {"__version__": "version"},
-    "dateutil.parser": {},
-    "idna": {},
     "urllib3.http2": {"probe": ""},
 }
 _lock = threading.RLock()

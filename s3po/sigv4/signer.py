@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from s3po.errors import ConfigError
 from s3po.models import Credentials
-from s3po.postponed import postpone
 
 if TYPE_CHECKING:
     from s3po.sigv4.auth import HeaderAuth, SigningKey
@@ -167,9 +166,6 @@ class Signer:
 
 def _load_botocore() -> None:
     """Import botocore's signers. That takes tens of milliseconds, in which no greenlet would run."""
-    if "s3po.sigv4.auth" not in sys.modules:
-        # botocore.utils has it for dates that are text.
-        postpone("dateutil.parser")
     if "s3po.transport.hubs" in sys.modules:
         from s3po.transport.hubs import import_in_thread
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["GeventAdapter", "PreparedRequest", "Response", "S3Session", "WSGIAdapter"]
 
 # requests imports a detector of charsets and IDNA, and urllib3 its HTTP/2, which looks for versions of packages.
-postpone("charset_normalizer", "idna", "urllib3.http2")
+postpone("charset_normalizer", "urllib3.http2")
 
 _MODULES = {
     "GeventAdapter": "adapter",
