@@ -33,7 +33,7 @@ _POLICY = """\
 | a symbolic link in the source folder | passed over with a line, exit 0; followed with `--follow-symlinks` |
 | a loop of symbolic links, a special file, a name that is not UTF-8 | passed over; a line, exit 1 |
 | a file or folder that vanishes or cannot be read | a line, exit 1 |
-| a file that changes while it is sent | that upload fails; a line, exit 1 |
+| a file that changes while it is sent | that upload fails; a line, exit 1; one of at most 256 KiB is stored as it was read at once |
 | a move whose source cannot be deleted | a line that says so, exit 1; both are there |
 | files that s3po has not finished (`.NAME.s3po-part`, `.s3po-....part`, `.NAME.s3po-upload`) | no part of a tree: neither sent nor deleted |
 | stdout or stdin closed | `cat`, `cp ... -`, `pipe`, `cp - ...`: exit 1; else results are lost |

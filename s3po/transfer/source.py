@@ -410,6 +410,36 @@ def _open_path(path: os.PathLike[Any], size: int | None) -> Source:
         raise
 
 
+def read_small_file(path: os.PathLike[Any]) -> bytes | None:
+    """Read a regular file of at most 256 KiB, as it is at one moment.
+
+    Returns None for all else, and where it changes meanwhile or cannot be read: `open_source` says why.
+    """
+    try:
+        before = os.stat(path)
+        if not stat.S_ISREG(before.st_mode) or not 0 < before.st_size <= _CHUNK:
+            return None
+        # O_NONBLOCK, for it may be a FIFO by now.
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (OSError, ValueError):
+        return None
+    try:
+        # One byte more than there is tells whether it grew.
+        content = os.read(fd, before.st_size + 1)
+        after = os.fstat(fd)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    unchanged = (
+        len(content) == before.st_size
+        and after.st_size == before.st_size
+        and after.st_mtime_ns == before.st_mtime_ns
+        and os.path.samestat(before, after)
+    )
+    return content if unchanged else None
+
+
 def _open_file(file: Any, encoding: str | None, size: int | None) -> Source:
     if getattr(file, "closed", False):
         raise ConfigError("the file is closed")

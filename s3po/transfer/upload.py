@@ -67,6 +67,7 @@ from s3po.transfer.source import (
     ViewBody,
     encode,
     open_source,
+    read_small_file,
 )
 from s3po.transfer.tasks import TaskGroup, stay_in_process
 from s3po.transfer.verify import is_md5, may_be_md5
@@ -100,6 +101,11 @@ def upload(
     threshold = client.config.multipart_threshold
     if type(data) is str and encoding is None:
         data = encode(data, None)
+    elif type(data) is not bytes and isinstance(data, os.PathLike):
+        # Without a descriptor that is kept for the request, and a look at it before each use.
+        content = read_small_file(data)
+        if content is not None:
+            data = content
     if (
         type(data) is bytes
         and (headers is None or is_plain(headers))
@@ -114,7 +120,8 @@ def upload(
         etag = result.etag
         if client.config.check_etags and _md5(data, usedforsecurity=False).hexdigest() != etag:
             result = _check_put(client, bucket, key, data, headers, result)
-        return UploadResult(bucket, key, result.etag, len(data), result.version_id)
+            etag = result.etag
+        return UploadResult(bucket, key, etag, len(data), result.version_id)
 
     check_bucket(bucket)
     check_key(key)
@@ -369,6 +376,7 @@ class MultipartUpload:
         "_part_headers",
         "_part_sums",
         "_plain_etags",
+        "_since",
         "_upload_headers",
         "_whole_digests",
         "_write_id",
@@ -410,6 +418,9 @@ class MultipartUpload:
         self._part_headers = headers_of_part(sent) or None
         self._upload_headers = headers_of_upload(sent) or None
         self.upload_id = ""
+        #: Client's time before which the object cannot be dated: that of its upload's beginning
+        #: (https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html); None where not known.
+        self._since: float | None = client._clock()
         self._numbers = 0
         #: Whether the parts' ETags are MD5s of their bytes, as far as the answers tell.
         self._plain_etags = True
@@ -648,7 +659,7 @@ class MultipartUpload:
             size=size,
             metadata=self._metadata(),
             write_id=self._write_id,
-            since=self.client._clock(),
+            since=self._since,
             upload_id=self.upload_id,
             upload_headers=self._upload_headers,
         )

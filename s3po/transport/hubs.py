@@ -16,6 +16,7 @@ import gevent.threadpool
 from gevent._hub_local import get_hub_if_exists
 from gevent.exceptions import HubDestroyed, LoopExit
 from gevent.hub import get_hub
+from gevent.lock import Semaphore
 from gevent.monkey import get_original, is_module_patched
 
 __all__ = [
@@ -155,22 +156,37 @@ class _Imports:
 
 
 _imports: _Imports | None = None
+#: Names of modules whose import is complete. In `sys.modules` they are from its beginning.
+_imported: set[str] = set()
 
 
 def import_in_thread(name: str) -> None:
     """Import a module while other greenlets of this thread go on; at once where there can be none.
 
-    In programs that gevent has patched, modules are imported at once: imports in several threads can
-    fail there.
+    Greenlets that need it meanwhile wait for one thread. In programs that gevent has patched, modules are
+    imported at once: imports in several threads can fail there.
     """
     global _imports
+    if name in _imported:
+        return
     hub = get_hub_if_exists()
     if hub is None or is_module_patched("threading") or not can_start_threads():
         import_module(name)
     else:
         if _imports is None:
             _imports = _Imports()
-        call_in_thread(hub.threadpool, _imports.load, name)
+        with _import_lock():
+            if name not in _imported:
+                call_in_thread(hub.threadpool, _imports.load, name)
+    _imported.add(name)
+
+
+def _import_lock() -> Semaphore:
+    """The lock of imports among the greenlets of this native thread."""
+    lock: Semaphore | None = getattr(_threads, "import_lock", None)
+    if lock is None:
+        lock = _threads.import_lock = Semaphore()
+    return lock
 
 
 def keep_hub() -> None:

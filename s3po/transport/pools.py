@@ -24,6 +24,7 @@ from s3po.errors import (
     TransportError,
     TransportTimeout,
 )
+from s3po.transport.bodies import RawBody
 from s3po.transport.connection import (
     BodyFailed,
     GeventHTTPConnection,
@@ -33,9 +34,9 @@ from s3po.transport.connection import (
     TunnelRefused,
     open_body,
 )
-from s3po.transport.http11 import is_tls_error, reason
+from s3po.transport.http11 import body_length, is_tls_error, reason
 from s3po.transport.hubs import get_hub_if_exists
-from s3po.transport.messages import Response, make_response
+from s3po.transport.messages import CallTimeouts, Response, make_response
 from s3po.transport.sockets import TooSlow
 
 # In good time: where no file can be opened any more, nothing can be imported.
@@ -170,23 +171,23 @@ class Pool:
         length: int,
         method: str,
         stream: bool,
-        connect_timeout: float | None,
-        read_timeout: float | None,
+        timeout: tuple[float | None, float | None] | CallTimeouts,
         max_body: int,
-        end: float | None = None,
     ) -> Response:
         """Send a request and receive its response, or the response's head.
 
         `body` is what `send_request` of a connection takes. With `stream` the body of a response below
         300 is left on the connection, unless all of it came with its head. Otherwise it is read: at
-        most `max_body` bytes of it, and 1 MiB of an error's. No wait lasts beyond `end` (of `monotonic`).
+        most `max_body` bytes of it, and 1 MiB of an error's. No wait lasts beyond the end of
+        the call, where `timeout` has one.
         """
+        connect_timeout, read_timeout = timeout
         connection = self._acquire(connect_timeout, read_timeout)
         exchanges = connection.exchanges
         answered = complete = False
         try:
             connection.sock.settimeout(read_timeout)
-            connection.base_socket.end = end
+            connection.base_socket.end = timeout.end if type(timeout) is CallTimeouts else None
             try:
                 complete = connection.send_request(head, body, length)
             except OSError as error:
@@ -207,7 +208,13 @@ class Pool:
                         f"{self.peer} answered {status} before the body was sent"
                     )
             connection.exchanges = exchanges + 1
-            received = open_body(self, connection, method, status, headers, keep, rest)
+            size = body_length(method, status, headers)
+            if size is not None and 0 <= size <= len(rest):
+                # More bytes than that belong to no response of ours.
+                self.release(connection, keep and size == len(rest))
+                received: RawBody | None = None
+            else:
+                received = open_body(self, connection, size, headers, keep, rest)
         except BodyFailed as failed:
             connection.close()
             raise failed.error from None
@@ -232,10 +239,13 @@ class Pool:
             connection.close()
             raise
         if status == 407 and self.proxy is not None:
-            received.close()
+            if received is not None:
+                received.close()
             raise ProxyError(
                 f"the proxy {self.proxy.host}:{self.proxy.port} asks for a user and a password (407)"
             )
+        if received is None:
+            return Response(status, headers, rest if size == len(rest) else rest[:size])
         return make_response(status, headers, received, stream, max_body)
 
     def timeout_message(self, connection: Any, awaited: str, error: BaseException) -> str:

@@ -345,14 +345,67 @@ def test_an_asynchronous_reader_is_told_before_anything_is_sent(conn: s3po.Conne
         conn.upload("bucket", "key", Reader())  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("size", ["one byte", "below the threshold"])
+def test_a_small_file_is_stored_as_it_was_at_one_moment(
+    conn: s3po.Connection, tmp_path: Path
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"one")
+
+    def grow(_: int) -> None:
+        path.write_bytes(b"another")
+
+    conn.upload("bucket", "key", path, progress=grow)
+    assert conn.download("bucket", "key") == b"one"
+    conn.upload("bucket", "key", path)
+    assert conn.download("bucket", "key") == b"another"
+
+
+@pytest.mark.parametrize(
+    "change", [b"one more", b"o", b"two", b""], ids=["grows", "shrinks", "equal", "empty"]
+)
+def test_a_small_file_that_changes_while_it_is_read_is_read_anew(
+    conn: s3po.Connection, tmp_path: Path, change: bytes
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"one")
+    os.utime(path, ns=(1, 1))
+
+    class Changing:
+        asked = 0
+
+        def __fspath__(self) -> str:
+            self.asked += 1
+            # After its size was asked for, before it is opened.
+            if self.asked == 2:
+                path.write_bytes(change)
+            return str(path)
+
+    conn.upload("bucket", "key", Changing())
+    assert conn.download("bucket", "key") == change
+
+
+def test_small_files_are_closed_before_they_are_sent(conn: s3po.Connection, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"small")
+    with open(os.devnull) as file:
+        free = file.fileno()
+    opened = []
+
+    def look(_: int) -> None:
+        with open(os.devnull) as file:
+            opened.append(file.fileno())
+
+    conn.upload("bucket", "key", path, progress=look)
+    assert opened == [free]
+
+
 def test_a_file_that_grows_leaves_the_object_as_it_was(
-    conn: s3po.Connection, tmp_path: Path, size: str
+    conn: s3po.Connection, tmp_path: Path
 ) -> None:
     """One PUT replaces what is there: it is stopped before its last byte."""
     conn.upload("bucket", "key", b"old")
     path = tmp_path / "file"
-    path.write_bytes(DATA[: SIZES[size]])
+    path.write_bytes(DATA[: SIZES["below the threshold"]])
 
     def grow(_: int) -> None:
         with open(path, "ab") as file:
