@@ -7,6 +7,8 @@ write, read, copy, list and delete, in keys of their own; a ledger has, by key, 
 the operations said. At the end, without faults, all that the store holds is compared with it, and nothing
 may be left open: uploads that nobody was told of, temporary files, sockets, greenlets, threads.
 
+Transfers with `resume=True` are interrupted, by kills, timeouts, Ctrl-C and exceptions, and called again.
+
 (a) `mock` is the mock over a socket, with each of its faults. (b) `moto` is a moto server in a process of
 its own, behind a TCP proxy (`tests/stress/proxy.py`) that is late, resets, cuts, corrupts and swallows.
 """
