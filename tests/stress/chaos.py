@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import gevent
+import gevent.event
 
 import s3po
 from s3po.mock import MockS3, faults
@@ -295,8 +296,11 @@ def interrupted(
         if left <= 0:
             raise Stop
 
+    started = gevent.event.Event()
+
     def run() -> object:
         try:
+            started.set()
             if way is gevent.Timeout:
                 with gevent.Timeout(delay):
                     return call(None)
@@ -308,6 +312,8 @@ def interrupted(
 
     job = gevent.spawn(run)
     if way in (gevent.GreenletExit, KeyboardInterrupt):
+        # Ctrl-C before its first step would end the program.
+        started.wait()
         job.join(delay)
         began = time.monotonic()
         job.kill(way)
