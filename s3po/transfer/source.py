@@ -531,6 +531,8 @@ def _stream(
     The parts that are on their way must not stand still while the next bytes are waited for.
     """
     if _may_wait(file) and can_start_threads():
+        if type(file) is io.BufferedReader and type(file.raw) is io.FileIO:
+            read = _read_beneath(file)
         threaded = _ThreadedReader(read, close)
         read, close = threaded.read, threaded.close
     return StreamSource(_encoder(read, encoding) if text else read, size=size, close=close)
@@ -543,6 +545,26 @@ def _may_wait(file: Any) -> bool:
         return False
     # gevent's own files and sockets let others run while they wait.
     return not stat.S_ISREG(mode) and not type(file).__module__.startswith("gevent")
+
+
+def _read_beneath(file: io.BufferedReader) -> Callable[[int], Any]:
+    """Make a `read` that is of the raw file once the buffer is empty.
+
+    A thread that waits in the buffered one holds its lock: Python aborts the process ("could not acquire lock
+    for <_io.BufferedReader name='<stdin>'>") where it ends meanwhile, as after Ctrl-C.
+    """
+    drained = False
+
+    def read(size: int) -> Any:
+        nonlocal drained
+        if drained:
+            return file.raw.read(size)
+        chunk = file.read1(size)
+        # It gives what is in the buffer, or else one read beneath it.
+        drained = len(chunk) < size
+        return chunk
+
+    return read
 
 
 class _ThreadedReader:

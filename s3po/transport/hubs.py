@@ -138,12 +138,13 @@ class _Imports:
             os.register_at_fork(
                 before=self._before_fork,
                 after_in_parent=self._after_fork,
-                after_in_child=self._after_fork,
+                after_in_child=self._after_fork_in_child,
             )
 
     def load(self, name: str) -> None:
         with self._lock:
             import_module(name)
+            _imported.add(name)
 
     def _before_fork(self) -> None:
         # Whoever forks amid an import of its own may be what the other thread waits for.
@@ -153,6 +154,11 @@ class _Imports:
         if self._held:
             self._held = False
             self._lock.release()
+
+    def _after_fork_in_child(self) -> None:
+        self._after_fork()
+        # A copied greenlet, which never runs again, may hold it.
+        _threads.import_lock = None
 
 
 _imports: _Imports | None = None

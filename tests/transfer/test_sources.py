@@ -11,6 +11,8 @@ import io
 import mmap
 import os
 import socket
+import subprocess
+import sys
 import tarfile
 import tempfile
 import threading
@@ -436,3 +438,55 @@ def test_a_pipe_that_breaks_is_told_by_its_error_alone(
         os.close(read_fd)
         os.close(write_fd)
     assert capfd.readouterr().err == ""
+
+
+CTRL_C_AT_A_SILENT_PIPE = """
+import os, signal, sys
+import gevent
+import s3po
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+conn = s3po.Connection("access", "secret", region_name="us-east-1")
+with conn, conn.mock():
+    conn.create_bucket("bucket")
+    assert sys.stdin.buffer.read(3) == b"abc"
+    gevent.spawn_later(0.3, os.kill, os.getpid(), signal.SIGINT)
+    try:
+        conn.upload("bucket", "key", sys.stdin.buffer)
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
+
+
+def test_the_interpreter_can_end_while_a_silent_pipe_is_read() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", CTRL_C_AT_A_SILENT_PIPE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write(b"abc" + bytes(100))
+        process.stdin.flush()
+        assert process.stdout is not None
+        assert process.stdout.read() == b"interrupted\n"
+        assert process.wait(30) == 0
+        assert process.stderr is not None
+        # gevent tells of the KeyboardInterrupt.
+        assert b"Fatal" not in process.stderr.read()
+
+
+def test_a_pipe_that_was_read_in_part_is_uploaded_from_there(conn) -> None:
+    reader, writer = os.pipe()
+    with open(reader, "rb") as file:
+        thread = threading.Thread(target=_write_all, args=(writer, bytes(range(256)) * 4000))
+        thread.start()
+        assert file.read(5) == bytes(range(5))
+        conn.upload("bucket", "key", file)
+        thread.join()
+    assert conn.download("bucket", "key") == (bytes(range(256)) * 4000)[5:]
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    with open(descriptor, "wb") as file:
+        file.write(data)
