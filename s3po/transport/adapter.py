@@ -108,14 +108,10 @@ class GeventAdapter(HTTPAdapter):
         target = url if pool.forwards else url[end:]
         method: str = request.method  # type: ignore[assignment]
         head, length = build_request(method, target, request.lower_headers, body, pool.proxy_lines)
-        call_end = None
-        if type(timeout) is CallTimeouts:
-            call_end = timeout.end
-        elif type(timeout) is not tuple:
+        kind = type(timeout)
+        if kind is not tuple and kind is not CallTimeouts:
             timeout = _timeouts(timeout, self._config)
-        return pool.exchange(
-            head, body, length, method, stream, timeout, request.max_body, call_end
-        )
+        return pool.exchange(head, body, length, method, stream, timeout, request.max_body)
 
     def _send_foreign(
         self,

@@ -36,7 +36,7 @@ from s3po.transport.connection import (
 )
 from s3po.transport.http11 import body_length, is_tls_error, reason
 from s3po.transport.hubs import get_hub_if_exists
-from s3po.transport.messages import Response, make_response
+from s3po.transport.messages import CallTimeouts, Response, make_response
 from s3po.transport.sockets import TooSlow
 
 # In good time: where no file can be opened any more, nothing can be imported.
@@ -171,22 +171,24 @@ class Pool:
         length: int,
         method: str,
         stream: bool,
-        timeout: tuple[float | None, float | None],
+        timeout: tuple[float | None, float | None] | CallTimeouts,
         max_body: int,
-        end: float | None = None,
     ) -> Response:
         """Send a request and receive its response, or the response's head.
 
         `body` is what `send_request` of a connection takes. With `stream` the body of a response below
         300 is left on the connection, unless all of it came with its head. Otherwise it is read: at
-        most `max_body` bytes of it, and 1 MiB of an error's. No wait lasts beyond `end` (of `monotonic`).
+        most `max_body` bytes of it, and 1 MiB of an error's. No wait lasts beyond the end of
+        the call, where `timeout` has one.
         """
         connect_timeout, read_timeout = timeout
         connection = self._acquire(connect_timeout, read_timeout)
         exchanges = connection.exchanges
         answered = complete = False
         try:
-            connection.sock.settimeout(read_timeout, end)
+            connection.sock.settimeout(
+                read_timeout, timeout.end if type(timeout) is CallTimeouts else None
+            )
             try:
                 complete = connection.send_request(head, body, length)
             except OSError as error:

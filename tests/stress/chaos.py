@@ -7,6 +7,8 @@ write, read, copy, list and delete, in keys of their own; a ledger has, by key, 
 the operations said. At the end, without faults, all that the store holds is compared with it, and nothing
 may be left open: uploads that nobody was told of, temporary files, sockets, greenlets, threads.
 
+Transfers with `resume=True` are interrupted, by kills, timeouts, Ctrl-C and exceptions, and called again.
+
 (a) `mock` is the mock over a socket, with each of its faults. (b) `moto` is a moto server in a process of
 its own, behind a TCP proxy (`tests/stress/proxy.py`) that is late, resets, cuts, corrupts and swallows.
 """
@@ -32,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import gevent
+import gevent.event
 
 import s3po
 from s3po.mock import MockS3, faults
@@ -293,8 +296,11 @@ def interrupted(
         if left <= 0:
             raise Stop
 
+    started = gevent.event.Event()
+
     def run() -> object:
         try:
+            started.set()
             if way is gevent.Timeout:
                 with gevent.Timeout(delay):
                     return call(None)
@@ -306,6 +312,8 @@ def interrupted(
 
     job = gevent.spawn(run)
     if way in (gevent.GreenletExit, KeyboardInterrupt):
+        # Ctrl-C before its first step would end the program.
+        started.wait()
         job.join(delay)
         began = time.monotonic()
         job.kill(way)

@@ -60,7 +60,7 @@ IF_INSTALLED = {
 #: Modules of the standard library that take their time, which nothing here needs.
 SLOW = {
     *("argparse", "asyncio", "concurrent.futures.process", "ctypes"),
-    *("decimal", "difflib", "http.server", "importlib.metadata", "multiprocessing", "optparse"),
+    *("difflib", "http.server", "importlib.metadata", "multiprocessing", "optparse"),
     *("pdb", "pydoc", "sqlite3", "tarfile", "unittest", "uuid", "xmlrpc"),
 }
 #: Modules of s3po that are imported when somebody uses them.
