@@ -141,11 +141,11 @@ class Connection:
         CredentialsError: The profile does not exist, or is broken.
 
     Example:
-        ::
-
-            conn = s3po.Connection()
-            conn.upload("bucket", "key", "howdy")
-            conn.download("bucket", "key", encoding="utf-8")
+        ```python
+        conn = s3po.Connection()
+        conn.upload("bucket", "key", "howdy")
+        conn.download("bucket", "key", encoding="utf-8")
+        ```
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/Welcome.html
     """
@@ -2098,10 +2098,10 @@ class Connection:
     def path(self, uri: str) -> S3Path:
         """Make a path as pathlib has them: of a bucket, an object, or a prefix.
 
-        ::
-
-            for path in conn.path("s3://bucket/logs").glob("*.txt"):
-                print(path.name, path.read_text())
+        ```python
+        for path in conn.path("s3://bucket/logs").glob("*.txt"):
+            print(path.name, path.read_text())
+        ```
 
         Sends nothing.
 
@@ -2152,11 +2152,11 @@ class Connection:
     ) -> Batch:
         """Make a batch: calls that run at once, at most `poolsize` requests of them in flight.
 
-        ::
-
-            with conn.batch(50) as batch:
-                for name in names:
-                    batch.download_file("bucket", name, name)
+        ```python
+        with conn.batch(50) as batch:
+            for name in names:
+                batch.download_file("bucket", name, name)
+        ```
 
         Args:
             poolsize: Number of requests in flight at most, 1 to 10,000.
@@ -2191,10 +2191,11 @@ class Connection:
     def mock(self, *, serve: bool = False, app: MockS3 | None = None) -> Mock:
         """Make a mock of S3 in memory that takes the place of the store, for tests.
 
-        ::
-
-            with conn.mock() as mock:
-                conn.upload("bucket", "key", "howdy")
+        ```python
+        with conn.mock() as mock:
+            conn.create_bucket("bucket")
+            conn.upload("bucket", "key", "howdy")
+        ```
 
         `mock.start()` and `mock.stop()` do the same for a `setUp` and `tearDown`. Mocks nest; each has a store
         of its own, which is gone when it stops.

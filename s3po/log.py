@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import logging
 
+# A library leaves it to its host whether and where anything is logged. Not in `s3po/__init__.py`: all modules
+# that log import this one, and `import s3po` is fast without `logging`.
+logging.getLogger("s3po").addHandler(logging.NullHandler())
+
 _SECRET_NAMES = frozenset(
     {
         "authorization",

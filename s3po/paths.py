@@ -47,12 +47,12 @@ _UNSUPPORTED = (
 class S3Path:
     """Path of a bucket, an object or a prefix: `conn.path("s3://bucket/prefix")`.
 
-    ::
-
-        logs = conn.path("s3://bucket/logs")
-        (logs / "today.txt").write_text("howdy")
-        for path in logs.glob("**/*.txt"):
-            print(path, path.stat().st_size)
+    ```python
+    logs = conn.path("s3://bucket/logs")
+    (logs / "today.txt").write_text("howdy")
+    for path in logs.glob("**/*.txt"):
+        print(path, path.stat().st_size)
+    ```
 
     Names and methods are those of `pathlib.Path`. A directory is a prefix up to a "/": it exists while it
     has objects, and `mkdir` sends nothing but for a bucket. Names are the parts between slashes as they

@@ -27,11 +27,11 @@ _STOP_SECONDS = 1.0
 class Batch(Verbs):
     """Many calls at once, at most `poolsize` requests of them in flight; `Connection.batch` makes one.
 
-    ::
-
-        with conn.batch(50) as batch:
-            for key in keys:
-                batch.download("bucket", key, callback=partial(process, key))
+    ```python
+    with conn.batch(50) as batch:
+        for key in keys:
+            batch.download("bucket", key, callback=partial(process, key))
+    ```
 
     The verbs are those of Connection: upload, upload_file, download, download_file, head, exists,
     delete, delete_many, delete_prefix, undelete, copy, move, rename, tags, set_tags, create_bucket,

@@ -426,9 +426,9 @@ class Verbs:
     ) -> Handle[Any]:
         """Call any method of the low-level client `conn.conn` in this batch, by its name.
 
-        ::
-
-            batch.call("abort_multipart_upload", "bucket", "key", upload_id=upload_id)
+        ```python
+        batch.call("abort_multipart_upload", "bucket", "key", upload_id=upload_id)
+        ```
 
         A body that is streamed belongs to the call: `get_object` reads it at once; with `stream=True` the
         callback has to read it, and it is closed when the callback returns.

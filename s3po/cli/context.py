@@ -193,7 +193,9 @@ class Context:
         """Bytes of stdin. Raises OSError where it was closed: that is not an empty file."""
         if "stdin" in CLOSED:
             raise OSError(errno.EBADF, "stdin is closed")
-        return sys.stdin.buffer
+        buffered = sys.stdin.buffer
+        # Nobody has read of it, and a thread that waits in it would hold its lock.
+        return getattr(buffered, "raw", buffered)
 
     def output(self) -> BinaryIO:
         """Bytes to stdout. Raises OSError where it was closed: they would be lost."""

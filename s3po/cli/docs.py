@@ -33,7 +33,7 @@ _POLICY = """\
 | a loop of symbolic links, a special file, a name that is not UTF-8 | passed over; a line, exit 1 |
 | a symbolic link or special file that `--exclude` leaves out | no line, exit 0 |
 | a file or folder that vanishes or cannot be read | a line, exit 1 |
-| a file that changes while it is sent | that upload fails; a line, exit 1 |
+| a file that changes while it is sent | that upload fails; a line, exit 1; one of at most 256 KiB is stored as it was read at once |
 | copies within a bucket, the target below the source | what is below the target is no source: passed over with a line, exit 0 |
 | the source below the target | what would replace a source is not copied; a line, exit 1. `sync --delete` deletes no source |
 | two files or objects of several sources with one name | the one that comes second is not copied; a line, exit 1 |

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import s3po
 
+# As in `s3po/__init__.py`: `typing` is not imported for it.
+TYPE_CHECKING = False
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from s3po.cli.context import Context
     from s3po.cli.signals import Interrupts
     from s3po.connection import Connection

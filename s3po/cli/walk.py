@@ -111,24 +111,40 @@ class UnsafePath(ValueError):
     """A key that may not become a file below the target."""
 
 
+#: Parts of a key that are no file's name.
+_NO_NAME = re.compile("(?:^|/)\\.{0,2}(?:/|\\Z)|[\0\ud800-\udfff]")
+#: Characters of a name that surely has no more bytes than file systems take.
+_SHORT = 63
+
+
 class TargetFolder:
     """The folder that downloads go to; nothing is written outside of it."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, *, folds: bool | None = None, most: int = 10_000) -> None:
+        """`folds` is True where its file system takes names that differ in case for one; None tries it.
+
+        `most` folders are kept in mind.
+        """
         self.root = root
-        self._folders: set[str] = set()
+        #: The root with a slash at its end.
+        self._base = os.path.join(root, "")
+        #: By the part of a key up to its last slash; True where the folder was made here, so that it has no
+        #: files but ours.
+        self._folders: dict[str, bool] = {}
         self._in_use: dict[str, str] = {}
-        self._folds: bool | None = None
+        self._folds = folds
+        self._most = most
 
     def path_of(self, key: str) -> str:
         """The file of a key. Raises UnsafePath for a key that cannot be a file's name here."""
-        parts = key.split("/")
-        for part in parts:
-            if part in ("", ".", ".."):
-                raise UnsafePath(f"{part!r} between its slashes cannot be a file's name")
-            if "\0" in part or len(part.encode()) > 255:
-                raise UnsafePath("it cannot be a file's name")
-        return os.path.join(self.root, *parts)
+        if _NO_NAME.search(key) is not None:
+            for part in key.split("/"):
+                if part in ("", ".", ".."):
+                    raise UnsafePath(f"{part!r} between its slashes cannot be a file's name")
+            raise UnsafePath("it cannot be a file's name")
+        if len(key) > _SHORT and max(len(part.encode()) for part in key.split("/")) > 255:
+            raise UnsafePath("it cannot be a file's name")
+        return self._base + key
 
     def prepare(self, key: str) -> str:
         """Make the folders of a key's file. Returns its path.
@@ -137,26 +153,12 @@ class TargetFolder:
         the name already in another case; OSError where a folder cannot be made.
         """
         path = self.path_of(key)
-        folder = self.root
-        if not self._folders:
-            os.makedirs(folder, exist_ok=True)
-            self._folders.add(folder)
-        *parents, name = key.split("/")
-        for part in parents:
-            self._check_case(folder, part)
-            folder = os.path.join(folder, part)
-            if folder in self._folders:
-                continue
-            try:
-                os.mkdir(folder)
-            except FileExistsError:
-                if os.path.islink(folder):
-                    raise UnsafePath(f"{folder} is a symbolic link") from None
-                if not os.path.isdir(folder):
-                    raise UnsafePath(f"{folder} is a file, and no folder") from None
-            if len(self._folders) > 10_000:
-                self._folders = {self.root}
-            self._folders.add(folder)
+        parent = key[: key.rfind("/") + 1]
+        is_new = self._folders.get(parent)
+        if is_new is None:
+            is_new = self._make(parent)
+        if is_new and not self._folds:
+            return path
         try:
             mode = os.lstat(path).st_mode
         except OSError:
@@ -166,10 +168,9 @@ class TargetFolder:
                 raise UnsafePath(f"{path} is a symbolic link")
             if stat.S_ISDIR(mode):
                 raise UnsafePath(f"{path} is a folder")
-        self._check_case(folder, name)
         if self._folds:
-            folded = path.casefold()
-            if self._in_use.setdefault(folded, path) != path:
+            self._check_case(os.path.dirname(path), os.path.basename(path))
+            if self._in_use.setdefault(path.casefold(), path) != path:
                 raise UnsafePath("another key has the same name in another case")
         return path
 
@@ -178,15 +179,49 @@ class TargetFolder:
         if self._folds:
             self._in_use.pop(path.casefold(), None)
 
+    def _make(self, parent: str) -> bool:
+        """Make a folder, and those above it. Returns True where it was not there."""
+        made = False
+        if not self._folders:
+            root = self.root or "."
+            made = not os.path.lexists(root)
+            os.makedirs(root, exist_ok=True)
+            if self._folds is None:
+                self._folds = folds_case(root)
+        if len(self._folders) >= self._most:
+            self._folders.clear()
+        above = ""
+        for part in parent.split("/")[:-1]:
+            folder = os.path.join(self.root, above)
+            above += part + "/"
+            known = self._folders.get(above)
+            if known is None:
+                self._check_case(folder, part)
+                known = self._folders[above] = _make_folder(os.path.join(folder, part))
+            made = known
+        self._folders[parent] = made
+        return made
+
     def _check_case(self, folder: str, name: str) -> None:
-        if self._folds is None:
-            self._folds = folds_case(self.root)
         if (
             self._folds
             and os.path.lexists(os.path.join(folder, name))
             and name not in os.listdir(folder)
         ):
             raise UnsafePath(f"{folder} has the same name in another case")
+
+
+def _make_folder(path: str) -> bool:
+    """Make a folder. Returns False where it is there; UnsafePath where something else is."""
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        if os.path.islink(path):
+            raise UnsafePath(f"{path} is a symbolic link") from None
+        if not os.path.isdir(path):
+            raise UnsafePath(f"{path} is a file, and no folder") from None
+        return False
+    return True
 
 
 def folds_case(folder: str) -> bool:

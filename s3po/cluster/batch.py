@@ -25,11 +25,11 @@ _KEYS_PER_CALL = 1000
 class ClusterBatch(Batch):
     """Many calls at once on a Dask cluster: `conn.batch(50, cluster=client)`.
 
-    ::
-
-        with conn.batch(50, cluster="tcp://scheduler:8786") as batch:
-            for info in conn.list("bucket", "old/"):
-                batch.move("bucket", f"new/{info.key[4:]}", source_key=info.key)
+    ```python
+    with conn.batch(50, cluster="tcp://scheduler:8786") as batch:
+        for info in conn.list("bucket", "old/"):
+            batch.move("bucket", f"new/{info.key[4:]}", source_key=info.key)
+    ```
 
     Verbs, handles, callbacks, `stats`, `progress`, `results` and the BatchError are those of `Batch`. A
     worker performs as many tasks at once as it has threads. Callbacks run in the thread of the batch,

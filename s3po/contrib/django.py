@@ -1,17 +1,17 @@
 """Storages of Django: media and static files on S3. Needs the extra `s3po[django]`.
 
-::
-
-    STORAGES = {
-        "default": {
-            "BACKEND": "s3po.contrib.django.S3Storage",
-            "OPTIONS": {"bucket": "media", "location": "uploads", "region_name": "eu-west-1"},
-        },
-        "staticfiles": {
-            "BACKEND": "s3po.contrib.django.S3ManifestStaticStorage",
-            "OPTIONS": {"bucket": "static", "querystring_auth": False},
-        },
-    }
+```python
+STORAGES = {
+    "default": {
+        "BACKEND": "s3po.contrib.django.S3Storage",
+        "OPTIONS": {"bucket": "media", "location": "uploads", "region_name": "eu-west-1"},
+    },
+    "staticfiles": {
+        "BACKEND": "s3po.contrib.django.S3ManifestStaticStorage",
+        "OPTIONS": {"bucket": "static", "querystring_auth": False},
+    },
+}
+```
 """
 
 from __future__ import annotations

@@ -1,28 +1,28 @@
 """Credentials, region and endpoint: sources, and the provider that asks them.
 
-::
-
-    chain.py          the Provider protocol; the chain that asks one source after the other, and refreshes
-    flight.py         one greenlet asks while the others wait or go on
-    context.py        services for the sources: requests, signatures, the time
-    arguments.py      keys that are given to the Connection
-    given.py          providers that are given to the Connection
-    environment.py    AWS_ACCESS_KEY_ID and its kin
-    files.py          ~/.aws/credentials and ~/.aws/config: keys, roles, and what else a profile names
-    shared.py         where these files are, which profile is meant, what they hold
-    ini.py            how their text is read
-    sts.py            roles, and web identities
-    sso.py            IAM Identity Center
-    login.py          sessions of `aws login`; p256.py signs its proof of possession
-    process.py        programs that print credentials
-    container.py      ECS, EKS Pod Identity
-    instance.py       EC2
-    hosts.py          where AWS's services are
-    cache.py          token files of the AWS tools
-    answers.py        credentials in JSON, times, other people's messages
-    http.py           requests over s3po's transport
-    threads.py        programs and users are waited for in a thread
-    settings.py       settings, from the environment and from the same files
+```text
+chain.py          the Provider protocol; the chain that asks one source after the other, and refreshes
+flight.py         one greenlet asks while the others wait or go on
+context.py        services for the sources: requests, signatures, the time
+arguments.py      keys that are given to the Connection
+given.py          providers that are given to the Connection
+environment.py    AWS_ACCESS_KEY_ID and its kin
+files.py          ~/.aws/credentials and ~/.aws/config: keys, roles, and what else a profile names
+shared.py         where these files are, which profile is meant, what they hold
+ini.py            how their text is read
+sts.py            roles, and web identities
+sso.py            IAM Identity Center
+login.py          sessions of `aws login`; p256.py signs its proof of possession
+process.py        programs that print credentials
+container.py      ECS, EKS Pod Identity
+instance.py       EC2
+hosts.py          where AWS's services are
+cache.py          token files of the AWS tools
+answers.py        credentials in JSON, times, other people's messages
+http.py           requests over s3po's transport
+threads.py        programs and users are waited for in a thread
+settings.py       settings, from the environment and from the same files
+```
 
 https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
 """

@@ -55,11 +55,12 @@ class SessionFetch:
                 **headers,
             },
             body or None,
+            max_body=_MOST,
         )
         session = self._session(direct)
         timeouts = min(timeout, self._config.connect_timeout), timeout
         try:
-            response = session.send(request, timeout=timeouts, max_body=_MOST)
+            response = session.send(request, timeout=timeouts)
             return response.status_code, response.lower_headers, response.content
         except ConfigError as error:
             raise CredentialsError(error.message) from None

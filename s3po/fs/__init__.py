@@ -3,11 +3,11 @@
 fsspec finds it by an entry point under the protocol `s3po`. `register()` makes it the filesystem of
 `s3://` as well, in place of s3fs.
 
-::
+```python
+import pandas as pd
 
-    import pandas as pd
-
-    pd.read_parquet("s3po://bucket/data", storage_options={"endpoint_url": "http://localhost:9000"})
+pd.read_parquet("s3po://bucket/data", storage_options={"endpoint_url": "http://localhost:9000"})
+```
 
 Needs the extra `s3po[fsspec]`.
 """

@@ -1,11 +1,11 @@
 """S3 in memory, for tests: a WSGI application, reached in process or over a socket.
 
-::
+```python
+from s3po.mock import MockS3
 
-    from s3po.mock import MockS3
-
-    with MockS3(credentials={"access": "secret"}).serve() as server:
-        ...  # any client of any language at server.url
+with MockS3(credentials={"access": "secret"}).serve() as server:
+    ...  # any client of any language at server.url
+```
 
 A form that is posted to `/` is a request to STS: AssumeRole, AssumeRoleWithWebIdentity and
 GetCallerIdentity. The keys that it issues are accepted, with their token, until they expire; roles

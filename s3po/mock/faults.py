@@ -391,10 +391,12 @@ class Faults:
     ) -> Fault:
         """Add a fault.
 
-        ::
+        ```python
+        from s3po.mock import Reset
 
-            mock.faults.add("PutObject", action="503 SlowDown", times=2)
-            mock.faults.add("UploadPart", part=3, action=Reset("amid"))
+        mock.faults.add("PutObject", action="503 SlowDown", times=2)
+        mock.faults.add("UploadPart", part=3, action=Reset("amid"))
+        ```
 
         Args:
             operation: Name of the operation in S3's words ("PutObject"), or "*" for any.

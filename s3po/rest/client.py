@@ -92,8 +92,8 @@ class Client(
     """
 
     __slots__ = (
-        "_agent",
         "_clock",
+        "_headers",
         "_learned",
         "_provider",
         "_retry",
@@ -140,10 +140,12 @@ class Client(
         self._sleep = sleep
         self._learned = Learned(Sessions(sleep=sleep, now=clock))
         extra = config.user_agent_extra.strip()
-        self._agent = (
+        agent = (
             f"s3po/{getattr(s3po, '__version__', '0')} python/{'.'.join(map(str, sys.version_info[:3]))}"
             + (f" {extra}" if extra else "")
         )
+        #: Of each request. Bytes come as they are stored: nothing between may compress them.
+        self._headers = {"host": "", "user-agent": agent, "accept-encoding": "identity"}
 
     def bind(
         self,
@@ -238,7 +240,7 @@ class Client(
             self._give_up_late(request, 0, started, None)
         attempts = 0
         retries: Retries | None = None
-        corrected: list[str] = []
+        corrected: list[str] | None = None
         regions = self._learned.regions
         rate = policy.rate
         generation = fork_generation()
@@ -285,8 +287,9 @@ class Client(
                 raise
 
             try:
-                if retries is None:
+                if retries is None or corrected is None:
                     retries = policy.start(self.connect_patience)
+                    corrected = []
                 delay = self._decide(
                     error,
                     request,
@@ -484,15 +487,10 @@ class Client(
                 url, origin = self.endpoint.resolve(
                     request.bucket, request.key, request.query, region=region
                 )
-            headers: dict[str, str] = SignedHeaders(
-                # Bytes come as they are stored: nothing between may compress them.
-                {
-                    "host": origin.host_header,
-                    "user-agent": self._agent,
-                    "accept-encoding": "identity",
-                    **request.headers,
-                }
-            )
+            headers: dict[str, str] = SignedHeaders(self._headers)
+            headers["host"] = origin.host_header
+            if request.headers:
+                headers.update(request.headers)
             body = request.body
             if body is not None and learned.digests and request.bucket in learned.digests:
                 add_digest(headers, request)
@@ -518,15 +516,17 @@ class Client(
                     url,
                     headers,
                     credentials,
-                    payload_hash=_EMPTY_HASH if body is None else self._hash(body, origin.scheme),
+                    payload_hash=self._hash(body, origin.scheme) if body else _EMPTY_HASH,
                     now=self._clock() + learned.skew,
                 )
             stats = self.stats
             stats.requests += 1
             if body is not None:
-                stats.bytes_sent += request_length(request.method, body) or 0
+                stats.bytes_sent += (
+                    len(body) if type(body) is bytes else request_length(request.method, body) or 0
+                )
             debug = _is_enabled(_DEBUG)
-            prepared = PreparedRequest(request.method, url, headers, body)
+            prepared = PreparedRequest(request.method, url, headers, body, request.max_body)
             if debug:
                 _log.debug("%s: %r", request.operation, prepared)
             if in_forked_child(generation):
@@ -538,7 +538,6 @@ class Client(
                 timeout=self._timeout
                 if request.deadline is None
                 else self._timeout_until(request.deadline),
-                max_body=request.max_body,
             )
             if response.stream is not None:
                 response.stream = CountedStream(response.stream, request, stats, limiter)
@@ -579,8 +578,6 @@ class Client(
     def _hash(self, body: BytesLike | Body, scheme: str) -> str:
         """Hash of the body for the signature, or its placeholder."""
         signing = self.config.payload_signing
-        if not body:
-            return _EMPTY_HASH
         if signing is None:
             signing = scheme == "http"
             if signing and not isinstance(body, _BYTES) and not body.rewindable:

@@ -38,6 +38,7 @@ from s3po.models import (
     parse_http_date,
     unquote_etag,
 )
+from s3po.transport.http11 import parse_length
 from s3po.transport.messages import Response
 from s3po.xml import Node, can_carry, document, element, excerpt, is_plain, parse
 
@@ -657,9 +658,10 @@ def _parse_length(headers: Mapping[str, str]) -> int | None:
     length = headers.get("content-length")
     if length is None:
         return None
-    if not (length.isdigit() and length.isascii() and len(length) < 20):
+    size = parse_length(length)
+    if size < 0 or "," in length:
         raise MalformedResponse(f"not a length: {length[:40]!a}")
-    return int(length)
+    return size
 
 
 def parse_copy_object(response: Response) -> CopyObjectResult:

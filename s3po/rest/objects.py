@@ -193,7 +193,7 @@ class ObjectOperations(Sender):
             query = _version_and_part(version_id, part_number)
         if headers is not None:
             add_headers(sent, headers)
-        result: GetObjectResult = self.send(
+        response = self.send(
             Request(
                 "get_object",
                 "GET",
@@ -208,7 +208,10 @@ class ObjectOperations(Sender):
                 # It is asked for: whatever its size.
                 max_body=ANY_SIZE,
             )
-        ).result
+        )
+        result: GetObjectResult = response.result
+        # It refers to the response: as a circle the body would stay until a garbage collection.
+        response.result = None
         return result
 
     def head_object(

@@ -66,7 +66,9 @@ class Signer:
         timestamp = _format(int(now))
         auth = self._header_auth or self._load()
         try:
-            key = self._signing_key(credentials, timestamp)
+            key = self._key
+            if key is None or key.day != timestamp[:8] or key.credentials is not credentials:
+                key = self._signing_key(credentials, timestamp)
             auth(method, url, headers, credentials, payload_hash, timestamp, key).sign()
         except UnicodeEncodeError:
             raise _no_text() from None
@@ -149,8 +151,8 @@ class Signer:
         if (
             key is None
             or key.day != timestamp[:8]
-            or key.secret_key != credentials.secret_key
-            or key.access_key != credentials.access_key
+            or key.credentials.secret_key != credentials.secret_key
+            or key.credentials.access_key != credentials.access_key
         ):
             from s3po.sigv4.auth import SigningKey
 
@@ -164,7 +166,7 @@ class Signer:
 
 def _load_botocore() -> None:
     """Import botocore's signers. That takes tens of milliseconds, in which no greenlet would run."""
-    if "s3po.sigv4.auth" not in sys.modules and "s3po.transport.hubs" in sys.modules:
+    if "s3po.transport.hubs" in sys.modules:
         from s3po.transport.hubs import import_in_thread
 
         import_in_thread("s3po.sigv4.auth")

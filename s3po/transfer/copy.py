@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Protocol
+from urllib.parse import parse_qsl
 
 from s3po.config import MAX_OBJECT_SIZE, MiB
 from s3po.endpoint import check_bucket, check_key
@@ -16,6 +17,7 @@ from s3po.rest.checks import is_unknown_request
 from s3po.rest.objects import copy_source
 from s3po.transfer.body import PinnedObject, get_first
 from s3po.transfer.headers import (
+    SYSTEM_HEADERS,
     build_tagging,
     carried_headers,
     headers_of_part,
@@ -231,12 +233,20 @@ class _Copy:
                 f"whether the store performed it is unknown: {error}",
                 seen=f"looking for the source failed: {failure}",
             ).add_context(operation="copy", bucket=self._bucket, key=self._key) from error
+        conditional = "if-none-match" in sent
+        kept = source.headers
+        if sent.get("x-amz-metadata-directive") == "REPLACE":
+            kept = sent
         expected = Expected(
             etag=source.etag or None,
             size=known_size(source) or 0,
-            seconds=client._clock() - started,
+            since=started,
+            metadata={
+                name[11:]: value for name, value in kept.items() if name.startswith("x-amz-meta-")
+            },
+            # Stores may write them otherwise: a copy over an object is made again then, but not this one.
+            headers=None if conditional else self._expected_headers(sent, kept, source),
         )
-        conditional = "if-none-match" in sent
         found: Any = resolve(
             client,
             self._bucket,
@@ -250,6 +260,23 @@ class _Copy:
         if isinstance(found, CopyObjectResult):
             return found
         return CopyObjectResult(found.etag, found.last_modified, found.version_id)
+
+    def _expected_headers(
+        self, sent: Mapping[str, str], kept: Mapping[str, str], source: HeadObjectResult
+    ) -> dict[str, str | None]:
+        """Headers of the copy's HEAD; the same bytes may have been there with others just before."""
+        expected: dict[str, str | None] = {
+            name: kept[name] for name in SYSTEM_HEADERS if name in kept
+        }
+        tags = source.headers.get("x-amz-tagging-count")
+        if "x-amz-tagging" in sent:
+            tags = str(len(parse_qsl(sent["x-amz-tagging"], keep_blank_values=True)))
+        expected["x-amz-tagging-count"] = None if tags == "0" else tags
+        if "x-amz-storage-class" in sent:
+            # HEAD is silent about this one.
+            given = sent["x-amz-storage-class"]
+            expected["x-amz-storage-class"] = None if given == "STANDARD" else given
+        return expected
 
     def _carried(self, head: HeadObjectResult) -> dict[str, str]:
         carried = carried_headers(self._headers, head.headers)

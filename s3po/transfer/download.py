@@ -49,8 +49,11 @@ def download(
     if file is not None:
         check_bucket(bucket)
         check_key(key)
-    progress = guard_progress(progress)
-    _check_part(range, part_number)
+    if progress is not None:
+        progress = guard_progress(progress)
+    if part_number is not None:
+        _check_part(range, part_number)
+    generation = 0 if file is None else fork_generation()
     place = sink = None
     if file is None:
         # Not even asked: isinstance with an abstract class takes its time.
@@ -72,19 +75,17 @@ def download(
             version_id=version_id,
             headers=headers,
         )
-        if sink is None:
-            if found.body.stream is None and range is None:
-                data = found.body.content
-                # Small and here already: only the comparison is left to do.
-                etag = found.headers.get("etag", "")[1:33]
-                if (
-                    not client.config.check_etags
-                    or _md5(data, usedforsecurity=False).hexdigest() != etag
-                ) and part_number is None:
-                    _verify(found, data, client, bucket, key, version_id, headers)
+        if found.body.stream is None and range is None and (sink is None or part_number is None):
+            data = found.body.content
+            if part_number is None:
+                _verify(found, data, client, bucket, key, version_id, headers)
+            if sink is None:
                 if progress is not None and data:
                     progress(len(data))
                 return data if encoding is None else data.decode(encoding)
+            _store(data, sink, progress, generation)
+            return DownloadResult(bucket, key, found.etag, len(data), found.version_id)
+        if sink is None:
             memory = MemorySink()
         source = PinnedObject(
             client,
@@ -132,6 +133,7 @@ def download_file(
     if headers is not None:
         check_headers(headers)
     _check_part(range, part_number)
+    generation = fork_generation()
     place = FilePlace(client)
     sink = place.open(lambda: open_path(path))
     try:
@@ -146,6 +148,11 @@ def download_file(
             version_id=version_id,
             headers=headers,
         )
+        if found.body.stream is None and range is None and part_number is None:
+            data = found.body.content
+            _verify(found, data, client, bucket, key, version_id, headers)
+            _store(data, sink, progress, generation)
+            return DownloadResult(bucket, key, found.etag, len(data), found.version_id)
         source = PinnedObject(
             client,
             bucket,
@@ -175,11 +182,28 @@ def _verify(
     version_id: str | None,
     headers: Mapping[str, str] | None,
 ) -> None:
+    """Compare a whole small object, which is in memory already; IntegrityError where it differs."""
+    if client.config.check_etags:
+        etag = found.headers.get("etag", "")[1:33]
+        if _md5(data, usedforsecurity=False).hexdigest() == etag:
+            return
     verifier = find_verifier(client, bucket, key, found, version_id, headers)
     if verifier is not None:
         hasher = verifier.new()
         hasher.update(data)
         verifier.check(hasher, operation="download", bucket=bucket, key=key)
+
+
+def _store(data: bytes, sink: Sink, progress: Progress | None, generation: int) -> None:
+    """Write a whole small object, which is in memory already."""
+    stay_in_process(generation)
+    size = len(data)
+    sink.begin(size)
+    if size:
+        sink.write(data)
+        if progress is not None:
+            progress(size)
+    sink.finish(size)
 
 
 def check_headers(headers: Mapping[str, str]) -> None:

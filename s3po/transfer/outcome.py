@@ -85,9 +85,29 @@ def is_suspect(error: S3poError) -> bool:
 
 
 class Expected:
-    """Properties of the object if the write was performed."""
+    """Properties of the object if the write was performed.
 
-    __slots__ = ("etag", "metadata", "seconds", "size", "write_id")
+    Args:
+        etag: ETag; None where it cannot be foretold.
+        size: Size in bytes.
+        metadata: User metadata; None: not compared.
+        write_id: ID of the write, which alone tells it from all others; None where it has none.
+        since: Client's time before which the object cannot have been made; None: not compared.
+        headers: Further headers of the object's HEAD; a value of None is one that is not there.
+        upload_id: ID of the multipart upload that becomes the object, and ends as it does.
+        upload_headers: Headers of requests about that upload.
+    """
+
+    __slots__ = (
+        "etag",
+        "headers",
+        "metadata",
+        "since",
+        "size",
+        "upload_headers",
+        "upload_id",
+        "write_id",
+    )
 
     def __init__(
         self,
@@ -96,19 +116,26 @@ class Expected:
         size: int,
         metadata: Mapping[str, str] | None = None,
         write_id: str | None = None,
-        seconds: float | None = None,
+        since: float | None = None,
+        headers: Mapping[str, str | None] | None = None,
+        upload_id: str | None = None,
+        upload_headers: Mapping[str, str] | None = None,
     ) -> None:
-        #: None where it cannot be foretold.
         self.etag = etag
         self.size = size
-        #: None: not compared.
         self.metadata = metadata
         self.write_id = write_id
-        #: How long ago it can have been made at most; None: not compared.
-        self.seconds = seconds
+        self.since = since
+        self.headers = headers
+        self.upload_id = upload_id
+        self.upload_headers = upload_headers
 
-    def matches(self, head: HeadObjectResult) -> bool:
-        """Return True where the store's object certainly is the one that was written."""
+    def matches(self, head: HeadObjectResult, now: float, *, ended: bool = False) -> bool:
+        """Return True where the store's object certainly is the one that was written.
+
+        `now` is the client's time after the HEAD; `ended` says that the upload is no more, which only
+        its completion or somebody's abort can have done.
+        """
         if known_size(head) != self.size:
             return False
         metadata = head.metadata
@@ -116,9 +143,13 @@ class Expected:
             return metadata.get(WRITE_ID) == self.write_id
         if self.etag is None or head.etag.lower() != self.etag.lower():
             return False
+        if ended:
+            return True
         if self.metadata is not None and metadata != self.metadata:
             return False
-        return self.seconds is None or _is_recent(head, self.seconds)
+        if any(head.headers.get(name) != value for name, value in (self.headers or {}).items()):
+            return False
+        return self.since is None or _is_recent(head, now - self.since)
 
 
 def _is_recent(head: HeadObjectResult, seconds: float) -> bool:
@@ -140,6 +171,71 @@ def known_size(head: HeadObjectResult) -> int | None:
         return None
 
 
+class _Look:
+    """Look at what a write whose answer was lost has left.
+
+    Attributes:
+        head: The object's head, where it certainly is what was written; else None.
+        performed: False where the write was not performed so far; None where that is not known.
+        final: True where no further look can tell more.
+        seen: What was seen, in words.
+        failure: Why the object could not be looked at; None where it could.
+    """
+
+    __slots__ = ("failure", "final", "head", "performed", "seen")
+
+    def __init__(
+        self,
+        client: Client,
+        bucket: str,
+        key: str,
+        expected: Expected,
+        headers: Mapping[str, str] | None,
+    ) -> None:
+        self.head: HeadObjectResult | None = None
+        self.performed: bool | None = None
+        self.final = False
+        self.failure: S3poError | None = None
+        # The upload first: what is open now had not become the object that is seen after it.
+        is_open, seen = self._look_for_upload(client, bucket, key, expected)
+        try:
+            head = client.head_object(bucket, key, headers=headers)
+            self.seen = f"the store has an object of ETag {head.etag!r}"
+            found = expected.matches(head, client._clock(), ended=is_open is False)
+            if found and (not is_open or expected.write_id is not None):
+                self.head = head
+            self.performed = False
+        except NotFound:
+            self.seen = "the store has no such object"
+            self.performed = False
+        except S3poError as failure:
+            self.seen = f"looking for the object failed: {failure}"
+            self.failure = failure
+            self.final = is_open is False and isinstance(failure, AccessDenied)
+        if is_open:
+            self.performed = False
+        elif expected.upload_id is not None:
+            self.performed = None
+        self.seen += seen
+
+    @staticmethod
+    def _look_for_upload(
+        client: Client, bucket: str, key: str, expected: Expected
+    ) -> tuple[bool | None, str]:
+        """Return True where the upload is open, None where that is not known; and that in words."""
+        upload_id = expected.upload_id
+        if upload_id is None:
+            return None, ""
+        try:
+            client.list_parts(bucket, key, upload_id, max_parts=1, headers=expected.upload_headers)
+        except NoSuchUpload:
+            # Completed, or aborted by somebody else.
+            return False, ", and no upload of that id"
+        except S3poError as failure:
+            return None, f", and looking for the upload failed: {failure}"
+        return True, ", and the upload is still open"
+
+
 def find_written_object(
     client: Client,
     bucket: str,
@@ -149,12 +245,10 @@ def find_written_object(
     headers: Mapping[str, str] | None,
 ) -> HeadObjectResult | None:
     """Look at the object once; return its head if it is what was written."""
-    try:
-        head = client.head_object(bucket, key, headers=headers)
-        return head if expected.matches(head) else None
-    except S3poError as failure:
-        error.add_note(f"looking for the object failed too: {failure}")
-        return None
+    look = _Look(client, bucket, key, expected, headers)
+    if look.failure is not None:
+        error.add_note(f"looking for the object failed too: {look.failure}")
+    return look.head
 
 
 def resolve(
@@ -166,8 +260,6 @@ def resolve(
     *,
     operation: str,
     headers: Mapping[str, str] | None = None,
-    upload_id: str | None = None,
-    upload_headers: Mapping[str, str] | None = None,
     repeat: Callable[[], _T] | None = None,
 ) -> HeadObjectResult | _T:
     """Look until it is known that the write was performed; return the object's head.
@@ -184,36 +276,13 @@ def resolve(
     while True:
         looks += 1
         same += 1
-        seen = ""
-        denied = False
-        performed: bool | None = None
-        try:
-            head = client.head_object(bucket, key, headers=headers)
-            if expected.matches(head):
-                return head
-            seen = f"the store has an object of ETag {head.etag!r}"
-            performed = False
-        except NotFound:
-            seen = "the store has no such object"
-            performed = False
-        except S3poError as failure:
-            seen = f"looking for the object failed: {failure}"
-            denied = isinstance(failure, AccessDenied)
-        if upload_id is not None:
-            try:
-                client.list_parts(bucket, key, upload_id, max_parts=1, headers=upload_headers)
-                seen += ", and the upload is still open"
-                performed = False
-            except NoSuchUpload:
-                # Completed, or aborted by somebody else.
-                seen += ", and no upload of that id"
-                performed = None
-                if denied:
-                    break
-            except S3poError as failure:
-                seen += f", and looking for the upload failed: {failure}"
-                performed = None
-        if repeat is not None and performed is False and same >= _LOOKS_BEFORE_REPEAT:
+        look = _Look(client, bucket, key, expected, headers)
+        if look.head is not None:
+            return look.head
+        seen = look.seen
+        if look.final:
+            break
+        if repeat is not None and look.performed is False and same >= _LOOKS_BEFORE_REPEAT:
             try:
                 return repeat()
             except S3poError as failure:
@@ -234,7 +303,9 @@ def resolve(
         least = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(looks, 20))
         client._sleep(min(left, max(least, min(_LONGEST_PAUSE, backoff.delay()))))
     unknown = OutcomeUnknown(
-        f"whether the store performed it is unknown: {error}", upload_id=upload_id, seen=seen
+        f"whether the store performed it is unknown: {error}",
+        upload_id=expected.upload_id,
+        seen=seen,
     ).add_context(operation=operation, bucket=bucket, key=key)
     _log.warning("%s", unknown)
     raise unknown from error

@@ -241,6 +241,7 @@ class ResumableUpload(MultipartUpload):
             self.forget()
             return True
         self.upload_id = upload_id
+        self._since = None
         # A completion may be under way still, of which nobody waits for the answer.
         self._completing = bool(found.get("completing"))
         _log.info("%s: going on with the upload %r", self.name, upload_id)
@@ -278,14 +279,10 @@ class ResumableUpload(MultipartUpload):
         expected = Expected(
             etag=multipart_etag(parts),
             size=self._size,
-            metadata={
-                name[11:]: value
-                for name, value in self._headers.items()
-                if name.startswith("x-amz-meta-")
-            },
+            metadata=self._metadata(),
             write_id=self._write_id,
         )
-        if not expected.matches(head):
+        if not expected.matches(head, self.client._clock()):
             return None
         self._source.check()
         if self.progress is not None:

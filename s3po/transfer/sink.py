@@ -276,15 +276,15 @@ class PathSink(Sink):
         self._generation = fork_generation()
         # Through a symbolic link, as open() would.
         self._target = path if is_new or not os.path.islink(path) else os.path.realpath(path)
-        folder = os.path.dirname(self._target)
-        self._temporary = os.path.join(folder, f".s3po-{os.urandom(8).hex()}.part")
+        start = self._target.rfind("/") + 1
+        self._temporary = f"{self._target[:start]}.s3po-{os.urandom(8).hex()}.part"
         self._written = 0
         self._folders: list[str] = []
         try:
             try:
                 self._fd = self._create()
             except FileNotFoundError:
-                self._folders = make_folders(folder)
+                self._folders = make_folders(os.path.dirname(self._target))
                 self._fd = self._create()
         except OSError as error:
             remove_folders(self._folders)

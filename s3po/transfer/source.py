@@ -411,6 +411,36 @@ def _open_path(path: os.PathLike[Any], size: int | None) -> Source:
         raise
 
 
+def read_small_file(path: os.PathLike[Any]) -> bytes | None:
+    """Read a regular file of at most 256 KiB, as it is at one moment.
+
+    Returns None for all else, and where it changes meanwhile or cannot be read: `open_source` says why.
+    """
+    try:
+        before = os.stat(path)
+        if not stat.S_ISREG(before.st_mode) or not 0 < before.st_size <= _CHUNK:
+            return None
+        # O_NONBLOCK, for it may be a FIFO by now.
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (OSError, ValueError):
+        return None
+    try:
+        # One byte more than there is tells whether it grew.
+        content = os.read(fd, before.st_size + 1)
+        after = os.fstat(fd)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    unchanged = (
+        len(content) == before.st_size
+        and after.st_size == before.st_size
+        and after.st_mtime_ns == before.st_mtime_ns
+        and os.path.samestat(before, after)
+    )
+    return content if unchanged else None
+
+
 def _open_file(file: Any, encoding: str | None, size: int | None) -> Source:
     if getattr(file, "closed", False):
         raise ConfigError("the file is closed")
@@ -502,6 +532,8 @@ def _stream(
     The parts that are on their way must not stand still while the next bytes are waited for.
     """
     if _may_wait(file) and can_start_threads():
+        if type(file) is io.BufferedReader and type(file.raw) is io.FileIO:
+            read = _read_beneath(file)
         threaded = _ThreadedReader(read, close)
         read, close = threaded.read, threaded.close
     return StreamSource(_encoder(read, encoding) if text else read, size=size, close=close)
@@ -514,6 +546,26 @@ def _may_wait(file: Any) -> bool:
         return False
     # gevent's own files and sockets let others run while they wait.
     return not stat.S_ISREG(mode) and not type(file).__module__.startswith("gevent")
+
+
+def _read_beneath(file: io.BufferedReader) -> Callable[[int], Any]:
+    """Make a `read` that is of the raw file once the buffer is empty.
+
+    A thread that waits in the buffered one holds its lock: Python aborts the process ("could not acquire lock
+    for <_io.BufferedReader name='<stdin>'>") where it ends meanwhile, as after Ctrl-C.
+    """
+    drained = False
+
+    def read(size: int) -> Any:
+        nonlocal drained
+        if drained:
+            return file.raw.read(size)
+        chunk = file.read1(size)
+        # It gives what is in the buffer, or else one read beneath it.
+        drained = len(chunk) < size
+        return chunk
+
+    return read
 
 
 class _ThreadedReader:

@@ -66,6 +66,7 @@ from s3po.transfer.source import (
     ViewBody,
     encode,
     open_source,
+    read_small_file,
 )
 from s3po.transfer.tasks import TaskGroup, stay_in_process
 from s3po.transfer.verify import is_md5, may_be_md5
@@ -98,6 +99,11 @@ def upload(
     threshold = client.config.multipart_threshold
     if type(data) is str and encoding is None:
         data = encode(data, None)
+    elif type(data) is not bytes and isinstance(data, os.PathLike):
+        # Without a descriptor that is kept for the request, and a look at it before each use.
+        content = read_small_file(data)
+        if content is not None:
+            data = content
     if (
         type(data) is bytes
         and (headers is None or is_plain(headers))
@@ -112,7 +118,8 @@ def upload(
         etag = result.etag
         if client.config.check_etags and _md5(data, usedforsecurity=False).hexdigest() != etag:
             result = _check_put(client, bucket, key, data, headers, result)
-        return UploadResult(bucket, key, result.etag, len(data), result.version_id)
+            etag = result.etag
+        return UploadResult(bucket, key, etag, len(data), result.version_id)
 
     check_bucket(bucket)
     check_key(key)
@@ -351,6 +358,7 @@ class MultipartUpload:
         "_part_headers",
         "_part_sums",
         "_plain_etags",
+        "_since",
         "_upload_headers",
         "_whole_digests",
         "_write_id",
@@ -392,6 +400,9 @@ class MultipartUpload:
         self._part_headers = headers_of_part(sent) or None
         self._upload_headers = headers_of_upload(sent) or None
         self.upload_id = ""
+        #: Client's time before which the object cannot be dated: that of its upload's beginning
+        #: (https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html); None where not known.
+        self._since: float | None = client._clock()
         self._numbers = 0
         #: Whether the parts' ETags are MD5s of their bytes, as far as the answers tell.
         self._plain_etags = True
@@ -447,7 +458,7 @@ class MultipartUpload:
                 bucket, key, check_body(body), dict(check_checksum_headers(sent))
             )
         except S3poError as error:
-            found = self._find_put(body, size, sent, error) if conditional else None
+            found = self._find_put(body, size, error) if conditional else None
             if found is None:
                 raise
             return UploadResult(bucket, key, found.etag, size, found.version_id)
@@ -456,7 +467,7 @@ class MultipartUpload:
         return UploadResult(bucket, key, result.etag, size, result.version_id)
 
     def _find_put(
-        self, body: BytesLike | Body, size: int, sent: Mapping[str, str], error: S3poError
+        self, body: BytesLike | Body, size: int, error: S3poError
     ) -> HeadObjectResult | None:
         """Head of the object that a conditional PUT stored though it failed; None where it stored none."""
         unknown = is_unknown(error)
@@ -466,9 +477,7 @@ class MultipartUpload:
         expected = Expected(
             etag=md5_of(body) if rewindable else None,
             size=size,
-            metadata={
-                name[11:]: value for name, value in sent.items() if name.startswith("x-amz-meta-")
-            },
+            metadata=self._metadata(),
             write_id=self._write_id,
         )
         if not unknown:
@@ -484,6 +493,14 @@ class MultipartUpload:
             operation="upload",
             headers=self._part_headers,
         )
+
+    def _metadata(self) -> dict[str, str]:
+        """User metadata that the object is to have."""
+        return {
+            name[11:]: value
+            for name, value in self._headers.items()
+            if name.startswith("x-amz-meta-")
+        }
 
     def _digest_of(self, body: BytesLike | Body) -> bytes:
         assert self._checksum is not None
@@ -619,7 +636,15 @@ class MultipartUpload:
         if self._checksum_type == "FULL_OBJECT":
             headers["x-amz-checksum-type"] = "FULL_OBJECT"
             headers.update(self._whole_checksum(parts))
-        expected = Expected(etag=multipart_etag(parts), size=size, write_id=self._write_id)
+        expected = Expected(
+            etag=multipart_etag(parts),
+            size=size,
+            metadata=self._metadata(),
+            write_id=self._write_id,
+            since=self._since,
+            upload_id=self.upload_id,
+            upload_headers=self._upload_headers,
+        )
         found: Any
         try:
             found = self._complete(parts, headers)
@@ -687,8 +712,6 @@ class MultipartUpload:
                 error,
                 operation="upload",
                 headers=self._part_headers,
-                upload_id=self.upload_id,
-                upload_headers=self._upload_headers,
                 repeat=lambda: self._complete(parts, headers),
             )
         except (OutcomeUnknown, PreconditionFailed):

@@ -7,7 +7,6 @@ import os
 import weakref
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 import urllib3.exceptions
@@ -41,21 +40,11 @@ from s3po.transport.connection import build_request
 from s3po.transport.managers import direct_manager, proxy_manager
 from s3po.transport.messages import PreparedRequest, complete, to_lean
 from s3po.transport.pools import MAX_POOLS, Connections, Pool
-from s3po.transport.settings import proxies_for, proxy_for, verify_of
+from s3po.transport.settings import parse_origin, proxies_for, proxy_for, verify_of
 from s3po.transport.tls import TLSContext, build_context
 
 #: As requests has it: programs that replace it (to fake requests) are to see ours too.
 _HTTP_ADAPTER_SEND = HTTPAdapter.send
-
-#: Bytes of a response's body that is read into memory unless the request says otherwise.
-MAX_BODY = 1 << 62
-
-
-class _Configured:
-    """In place of an argument that was not given: the Config's."""
-
-
-CONFIGURED: Any = _Configured()
 
 #: Every adapter, for the child of a fork.
 _adapters: weakref.WeakSet[GeventAdapter] = weakref.WeakSet()
@@ -92,14 +81,14 @@ class GeventAdapter(HTTPAdapter):
         self,
         request: requests.PreparedRequest,
         stream: bool = False,
-        timeout: Any = CONFIGURED,
-        verify: Any = CONFIGURED,
-        cert: Any = CONFIGURED,
-        proxies: Any = CONFIGURED,
-        max_body: int = MAX_BODY,
+        timeout: Any = None,
+        verify: Any = None,
+        cert: Any = None,
+        proxies: Any = None,
     ) -> requests.Response:
         """Send one request: no retry, no redirect, no cookie, no decoding.
 
+        For None there are the settings of the Config or the environment.
         Raises s3po's errors for s3po's own requests, and requests' for others.
         """
         if HTTPAdapter.send is not _HTTP_ADAPTER_SEND:
@@ -109,7 +98,7 @@ class GeventAdapter(HTTPAdapter):
         url: str = request.url  # type: ignore[assignment]
         end = url.find("/", 8)
         origin = url[:end]
-        if verify is CONFIGURED and proxies is CONFIGURED and cert is CONFIGURED:
+        if verify is None and proxies is None and cert is None:
             pool = self._pools.get(origin)
             if pool is None or pool.pool is None:
                 pool = self._open_pool(origin)
@@ -119,14 +108,9 @@ class GeventAdapter(HTTPAdapter):
         target = url if pool.forwards else url[end:]
         method: str = request.method  # type: ignore[assignment]
         head, length = build_request(method, target, request.lower_headers, body, pool.proxy_lines)
-        if timeout is CONFIGURED:
-            connect_timeout = self._config.connect_timeout
-            read_timeout = self._config.read_timeout
-        else:
-            connect_timeout, read_timeout = timeout
-        return pool.exchange(
-            head, body, length, method, stream, connect_timeout, read_timeout, max_body
-        )
+        if type(timeout) is not tuple:
+            timeout = _timeouts(timeout, self._config)
+        return pool.exchange(head, body, length, method, stream, timeout, request.max_body)
 
     def _send_foreign(
         self,
@@ -141,9 +125,7 @@ class GeventAdapter(HTTPAdapter):
         lean = to_lean(request)
         try:
             # Not `self.send`: a subclass that counts would count twice.
-            response = GeventAdapter.send(
-                self, lean, stream, _timeouts(timeout, self._config), verify, cert, proxies
-            )
+            response = GeventAdapter.send(self, lean, stream, timeout, verify, cert, proxies)
         except S3poError as error:
             raise _as_requests_error(error, request) from error
         if not stream:
@@ -165,9 +147,9 @@ class GeventAdapter(HTTPAdapter):
         settings: Any = {
             "stream": stream,
             "timeout": _timeouts(timeout, config),
-            "verify": verify_of(config) if verify is CONFIGURED else verify,
-            "cert": config.cert if cert is CONFIGURED else cert,
-            "proxies": proxies_for(url, config) if proxies is CONFIGURED else proxies,
+            "verify": verify_of(config) if verify is None else verify,
+            "cert": config.cert if cert is None else cert,
+            "proxies": proxies_for(url, config) if proxies is None else proxies,
         }
         if type(request) is not PreparedRequest:
             return HTTPAdapter.send(self, request, **settings)
@@ -203,17 +185,17 @@ class GeventAdapter(HTTPAdapter):
         if len(self._pools) >= MAX_POOLS:
             # The oldest goes; what is in use of it is closed when it comes back.
             self._pools.pop(next(iter(self._pools))).close()
-        pool = self._pools[origin] = self._pool_for(origin, CONFIGURED, CONFIGURED, CONFIGURED)
+        pool = self._pools[origin] = self._pool_for(origin, None, None, None)
         return pool
 
     def _pool_for(self, origin: str, verify: Any, cert: Any, proxies: Any) -> Pool:
         config = self._config
-        scheme, host, port = _parse_origin(origin)
+        scheme, host, port = parse_origin(origin)
         tls = (
-            verify_of(config) if verify is CONFIGURED or verify is None else verify,
-            config.cert if cert is CONFIGURED or cert is None else cert,
+            verify_of(config) if verify is None else verify,
+            config.cert if cert is None else cert,
         )
-        found = proxies_for(origin, config) if proxies is CONFIGURED else dict(proxies or {})
+        found = proxies_for(origin, config) if proxies is None else dict(proxies)
         proxy = proxy_for(origin, found)
         forwards = proxy is not None and scheme == "http" and proxy[:5].lower() != "socks"
         secure = scheme == "https" or (forwards and _is_https(proxy))
@@ -269,23 +251,9 @@ def _is_https(url: str | None) -> bool:
     return url is not None and url[:6].lower() == "https:"
 
 
-def _parse_origin(origin: str) -> tuple[str, str, int]:
-    parts = urlsplit(origin)
-    scheme = parts.scheme
-    if scheme not in ("http", "https"):
-        raise ConfigError(f"not a scheme to send over: {scheme!r}")
-    try:
-        port = parts.port or (443 if scheme == "https" else 80)
-    except ValueError as error:
-        raise ConfigError(f"not a URL to send to: {error}") from None
-    if not parts.hostname:
-        raise ConfigError("the URL names no host")
-    return scheme, parts.hostname, port
-
-
 def _timeouts(timeout: Any, config: Config) -> tuple[Any, Any]:
     """Connect and read timeout, in any of the forms that requests takes."""
-    if timeout is CONFIGURED or timeout is None:
+    if timeout is None:
         return config.connect_timeout, config.read_timeout
     if isinstance(timeout, tuple):
         connect, read = timeout

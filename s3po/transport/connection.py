@@ -463,7 +463,8 @@ class ConnectionMixin:
         options, self._options = self._options, {}
         self.sock.settimeout(self.timeout)
         status, headers, keep, rest = self.read_head()
-        body = open_body(_Unpooled(), self, options["request_method"], status, headers, keep, rest)
+        size = http11.body_length(options["request_method"], status, headers)
+        body = open_body(_Unpooled(), self, size, headers, keep, rest)
         # What is read has no chunks.
         headers.pop("transfer-encoding", None)
         return HTTPResponse(
@@ -505,14 +506,12 @@ def build_request(
 def open_body(
     pool: Any,
     connection: Any,
-    method: str,
-    status: int,
+    size: int | None,
     headers: dict[str, str],
     keep: bool,
     rest: bytes,
 ) -> RawBody:
-    """The body after a head, by the framing that the head says; `rest` came with the head."""
-    size = http11.body_length(method, status, headers)
+    """The body after a head, whose `body_length` is `size`; `rest` came with the head."""
     if size is None:
         return UntilCloseBody(pool, connection, rest)
     if size < 0:

@@ -19,17 +19,12 @@ MAX_INTERIM_RESPONSES = 100
 _BLANK = " \t"
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _METHODS = frozenset({"GET", "PUT", "HEAD", "POST", "DELETE"})
-# Header names come again and again; each is checked once. Bounded, for names may be data.
+# Names of headers, and whole lines of them, come again and again: each is checked once. Bounded, for they may
+# be data, and so are the heads whose lines are kept.
 _CACHE = 1024
-_lower: dict[str, str] = {}
-#: Headers whose lines come again and again, too, and what such lines say.
-_REPEATED = frozenset(
-    {
-        *("accept-ranges", "connection", "content-type", "server", "vary"),
-        *("x-amz-server-side-encryption", "x-amz-storage-class"),
-    }
-)
-_lines: dict[str, tuple[str, str]] = {}
+_LINE_CACHE = 256
+_MAX_CACHED_HEAD = 2048
+_MAX_CACHED_NAME = 128
 
 
 def _is_token(name: str) -> bool:
@@ -122,31 +117,15 @@ def parse_head(data: str) -> tuple[int, dict[str, str], bool]:
     used again, of a head without its closing empty line. Raises MalformedResponse."""
     lines = data.split("\r\n")
     status, keep = _parse_status_line(lines[0])
-    text = "".join(lines)
-    if "\n" in text or "\r" in text or "\0" in text:
-        raise MalformedResponse("the answer's head has a stray line break or NUL", status=status)
-    headers: dict[str, str] = {}
     del lines[0]
-    name = ""
-    for line in lines:
-        known = _lines.get(line)
-        if known is not None:
-            name, value = known
-        else:
-            raw, _, value = line.partition(":")
-            value = value.strip(_BLANK)
-            found = _lower.get(raw)
-            if found is not None:
-                name = found
-                if name in _REPEATED and len(_lines) < _CACHE and len(line) < 128:
-                    _lines[line] = name, value
-            elif line[:1] in (" ", "\t") and name:
-                # Obsolete folding: the line belongs to the one before.
-                headers[name] = f"{headers[name]} {line.strip(_BLANK)}".strip(_BLANK)
-                continue
-            else:
-                name = _new_name(raw, line, status)
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    parse = _parse_line if len(data) <= _MAX_CACHED_HEAD else _parse_line.__wrapped__
+    try:
+        headers = dict(map(parse, lines))
+    except MalformedResponse:
+        headers = {}
+    if len(headers) != len(lines):
+        # A name that is repeated, a line that belongs to the one before, or an error.
+        headers = _parse_lines(lines, status)
     connection = headers.get("connection")
     if connection is None or connection == "keep-alive":
         return status, headers, keep or connection is not None
@@ -170,13 +149,52 @@ def _parse_status_line(line: str) -> tuple[int, bool]:
     return int(code), version == "HTTP/1.1 "
 
 
-def _new_name(raw: str, line: str, status: int) -> str:
-    if len(raw) == len(line) or not _is_token(raw):
-        raise MalformedResponse(f"the answer has a broken header: {line[:40]!r}", status=status)
-    name = raw.lower()
-    if len(_lower) < _CACHE:
-        _lower[raw] = name
-    return name
+def _parse_lines(lines: list[str], status: int) -> dict[str, str]:
+    """Headers of all lines, one after the other."""
+    text = "".join(lines)
+    if "\n" in text or "\r" in text or "\0" in text:
+        raise MalformedResponse("the answer's head has a stray line break or NUL", status=status)
+    headers: dict[str, str] = {}
+    name = ""
+    for line in lines:
+        if line[:1] in (" ", "\t") and name:
+            # Obsolete folding.
+            headers[name] = f"{headers[name]} {line.strip(_BLANK)}".strip(_BLANK)
+            continue
+        try:
+            name, value = _parse_line.__wrapped__(line)
+        except MalformedResponse as error:
+            error.status = status
+            raise
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+@lru_cache(maxsize=_LINE_CACHE)
+def _parse_line(line: str) -> tuple[str, str]:
+    """Name, in lower case, and value of one header."""
+    raw, colon, value = line.partition(":")
+    if not colon or "\n" in line or "\r" in line or "\0" in line:
+        raise MalformedResponse(f"the answer has a broken header: {line[:40]!r}")
+    lower = _lower if len(raw) <= _MAX_CACHED_NAME else _lower.__wrapped__
+    return lower(raw), value.strip(_BLANK)
+
+
+@lru_cache(maxsize=_CACHE)
+def _lower(name: str) -> str:
+    if not _is_token(name):
+        raise MalformedResponse(f"the answer has a broken header: {name[:40]!r}")
+    return name.lower()
+
+
+@lru_cache(maxsize=_LINE_CACHE)
+def parse_length(text: str) -> int:
+    """The value of content-length; -1 where it is broken. The same length twice is one length."""
+    parts = {part.strip() for part in text.split(",")}
+    length = parts.pop()
+    if parts or not (length.isdigit() and length.isascii() and len(length) < 20):
+        return -1
+    return int(length)
 
 
 def body_length(method: str, status: int, headers: dict[str, str]) -> int | None:
@@ -185,14 +203,11 @@ def body_length(method: str, status: int, headers: dict[str, str]) -> int | None
     length = headers.get("content-length")
     size = None
     if length is not None:
-        if not (length.isdigit() and length.isascii() and len(length) < 20):
-            # The same length twice is one length.
-            parts = {part.strip() for part in length.split(",")}
-            length = parts.pop()
-            if parts or not (length.isdigit() and length.isascii() and len(length) < 20):
-                raise MalformedResponse("the answer's content-length is broken", status=status)
-            headers["content-length"] = length
-        size = int(length)
+        size = parse_length(length)
+        if size < 0:
+            raise MalformedResponse("the answer's content-length is broken", status=status)
+        if "," in length:
+            headers["content-length"] = str(size)
     if method == "HEAD" or status == 204 or status == 304 or status < 200:
         return 0
     if coding is not None and coding.lower() != "identity":

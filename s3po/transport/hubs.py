@@ -15,6 +15,7 @@ import gevent.threadpool
 from gevent._hub_local import get_hub_if_exists
 from gevent.exceptions import HubDestroyed, LoopExit
 from gevent.hub import get_hub
+from gevent.lock import Semaphore
 from gevent.monkey import get_original, is_module_patched
 
 __all__ = [
@@ -108,12 +109,13 @@ class _Imports:
             os.register_at_fork(
                 before=self._before_fork,
                 after_in_parent=self._after_fork,
-                after_in_child=self._after_fork,
+                after_in_child=self._after_fork_in_child,
             )
 
     def load(self, name: str) -> None:
         with self._lock:
             import_module(name)
+            _imported.add(name)
 
     def _before_fork(self) -> None:
         # Whoever forks amid an import of its own may be what the other thread waits for.
@@ -124,24 +126,44 @@ class _Imports:
             self._held = False
             self._lock.release()
 
+    def _after_fork_in_child(self) -> None:
+        self._after_fork()
+        # A copied greenlet, which never runs again, may hold it.
+        _threads.import_lock = None
+
 
 _imports: _Imports | None = None
+#: Names of modules whose import is complete. In `sys.modules` they are from its beginning.
+_imported: set[str] = set()
 
 
 def import_in_thread(name: str) -> None:
     """Import a module while other greenlets of this thread go on; at once where there can be none.
 
-    In programs that gevent has patched, modules are imported at once: imports in several threads can
-    fail there.
+    Greenlets that need it meanwhile wait for one thread. In programs that gevent has patched, modules are
+    imported at once: imports in several threads can fail there.
     """
     global _imports
+    if name in _imported:
+        return
     hub = get_hub_if_exists()
     if hub is None or is_module_patched("threading") or not can_start_threads():
         import_module(name)
     else:
         if _imports is None:
             _imports = _Imports()
-        hub.threadpool.apply(_imports.load, (name,))
+        with _import_lock():
+            if name not in _imported:
+                hub.threadpool.apply(_imports.load, (name,))
+    _imported.add(name)
+
+
+def _import_lock() -> Semaphore:
+    """The lock of imports among the greenlets of this native thread."""
+    lock: Semaphore | None = getattr(_threads, "import_lock", None)
+    if lock is None:
+        lock = _threads.import_lock = Semaphore()
+    return lock
 
 
 def keep_hub() -> None:

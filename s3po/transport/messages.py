@@ -20,6 +20,8 @@ from s3po.messages import BodyStream, BytesLike
 from s3po.transport.bodies import BytesBody, Chunks, RawBody, request_length, to_body
 
 _READ_CHUNK = 256 * 1024
+#: Bytes of a response's body that is read into memory unless the request says otherwise.
+MAX_BODY = 1 << 62
 #: Bytes of an error's body that are read.
 _MAX_ERROR_BODY = 1024 * 1024
 
@@ -33,6 +35,8 @@ class PreparedRequest(requests.PreparedRequest):
 
     _cookies: Any = None
     _body_position: Any = None
+    _shown: Any = None
+    _hooks: Any = None
 
     def __init__(
         self,
@@ -40,14 +44,15 @@ class PreparedRequest(requests.PreparedRequest):
         url: str,
         headers: dict[str, str],
         body: BytesLike | RequestBody | None = None,
+        max_body: int = MAX_BODY,
     ) -> None:
         self.method = method
         self.url = url
         #: Names in lower case. Not complete: the connection adds what the body's length demands.
         self._lower = headers
         self.body: Any = body
-        self._shown: Any = None
-        self._hooks: Any = None
+        #: Bytes of the response's body that are read into memory; more is a MalformedResponse.
+        self.max_body = max_body
 
     @property
     def lower_headers(self) -> dict[str, str]:
@@ -97,7 +102,7 @@ class PreparedRequest(requests.PreparedRequest):
 
     def copy(self) -> PreparedRequest:
         made = PreparedRequest(
-            self.method or "", self.url or "", dict(self.lower_headers), self.body
+            self.method or "", self.url or "", dict(self.lower_headers), self.body, self.max_body
         )
         made.hooks = {event: list(hooks) for event, hooks in self.hooks.items()}
         return made

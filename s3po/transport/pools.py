@@ -24,6 +24,7 @@ from s3po.errors import (
     TransportError,
     TransportTimeout,
 )
+from s3po.transport.bodies import RawBody
 from s3po.transport.connection import (
     BodyFailed,
     GeventHTTPConnection,
@@ -33,7 +34,7 @@ from s3po.transport.connection import (
     TunnelRefused,
     open_body,
 )
-from s3po.transport.http11 import is_tls_error, reason
+from s3po.transport.http11 import body_length, is_tls_error, reason
 from s3po.transport.hubs import get_hub_if_exists
 from s3po.transport.messages import Response, make_response
 from s3po.transport.sockets import TooSlow
@@ -170,8 +171,7 @@ class Pool:
         length: int,
         method: str,
         stream: bool,
-        connect_timeout: float | None,
-        read_timeout: float | None,
+        timeout: tuple[float | None, float | None],
         max_body: int,
     ) -> Response:
         """Send a request and receive its response, or the response's head.
@@ -180,6 +180,7 @@ class Pool:
         300 is left on the connection, unless all of it came with its head. Otherwise it is read: at
         most `max_body` bytes of it, and 1 MiB of an error's.
         """
+        connect_timeout, read_timeout = timeout
         connection = self._acquire(connect_timeout, read_timeout)
         exchanges = connection.exchanges
         answered = complete = False
@@ -205,7 +206,13 @@ class Pool:
                         f"{self.peer} answered {status} before the body was sent"
                     )
             connection.exchanges = exchanges + 1
-            received = open_body(self, connection, method, status, headers, keep, rest)
+            size = body_length(method, status, headers)
+            if size is not None and 0 <= size <= len(rest):
+                # More bytes than that belong to no response of ours.
+                self.release(connection, keep and size == len(rest))
+                received: RawBody | None = None
+            else:
+                received = open_body(self, connection, size, headers, keep, rest)
         except BodyFailed as failed:
             connection.close()
             raise failed.error from None
@@ -230,10 +237,13 @@ class Pool:
             connection.close()
             raise
         if status == 407 and self.proxy is not None:
-            received.close()
+            if received is not None:
+                received.close()
             raise ProxyError(
                 f"the proxy {self.proxy.host}:{self.proxy.port} asks for a user and a password (407)"
             )
+        if received is None:
+            return Response(status, headers, rest if size == len(rest) else rest[:size])
         return make_response(status, headers, received, stream, max_body)
 
     def timeout_message(self, connection: Any, awaited: str, error: BaseException) -> str:

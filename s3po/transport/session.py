@@ -13,7 +13,7 @@ from requests.hooks import dispatch_hook
 
 from s3po.config import Config
 from s3po.errors import ConfigError
-from s3po.transport.adapter import MAX_BODY, GeventAdapter, call_foreign
+from s3po.transport.adapter import GeventAdapter, call_foreign
 from s3po.transport.connection import build_request
 from s3po.transport.messages import PreparedRequest, Response, adopt, make_response
 from s3po.transport.settings import proxies_for, verify_of
@@ -22,6 +22,9 @@ from s3po.transport.wsgi import WSGIAdapter
 #: As requests has it: programs that replace it (to trace or to fake requests) are to see ours too, also those
 #: that did so before this module was loaded.
 _SESSION_SEND = unwrap(requests.Session.send)
+
+#: They take a lean request as it is.
+_OWN_ADAPTERS = frozenset({GeventAdapter, WSGIAdapter})
 
 
 class S3Session(requests.Session):
@@ -50,84 +53,82 @@ class S3Session(requests.Session):
     def send(self, request: PreparedRequest, **kwargs: Any) -> Response: ...
     @overload
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response: ...
-    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+    def send(  # type: ignore[misc]
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: Any = None,
+        cert: Any = None,
+        proxies: Any = None,
+        allow_redirects: bool = False,  # noqa: ARG002 - a signature is for one URL
+    ) -> requests.Response:
         """Send one request, through the adapter that is mounted for its URL.
 
-        `stream`, `timeout`, `verify`, `cert` and `proxies` are requests'. For a `PreparedRequest` of
-        s3po's own the response is a `Response` of s3po's, what is not HTTP or fails raises s3po's errors,
-        and `max_body` bounds the bytes of a body that is read into memory.
+        `stream`, `timeout`, `verify`, `cert` and `proxies` are requests'; for None there are those of the
+        Config or the environment. For a `PreparedRequest` of s3po's own the response is a `Response` of s3po's,
+        and what is not HTTP or fails raises s3po's errors.
         """
         if type(request) is not PreparedRequest:
-            kwargs = {**self._settings_for(request), **kwargs, "allow_redirects": False}
-            return super().send(request, **kwargs)
+            settings = self._settings(request, stream, timeout, verify, cert, proxies)
+            return super().send(request, allow_redirects=False, **settings)
         url: str = request.url  # type: ignore[assignment]
-        adapter = self._found.get(url[: url.find("/", 8)])
+        adapter: Any = self._found.get(url[: url.find("/", 8)])
         if adapter is None:
             adapter = self._find_adapter(url)
         if requests.Session.send is not _SESSION_SEND:
-            response = self._send_traced(request, adapter, kwargs)
-        elif adapter is self.adapter:
-            response = self.adapter.send(request, **kwargs)
+            # Instrumented. The body stays on its connection: s3po reads it.
+            settings = self._settings(request, True, timeout, verify, cert, proxies)
+            response = call_foreign(super().send, request, settings, adapter)
+        elif type(adapter) in _OWN_ADAPTERS:
+            response = adapter.send(request, stream, timeout, verify, cert, proxies)
         else:
-            response = self._send_through(adapter, request, kwargs)
+            # Built for its checks only: what cannot be sent is refused here as it is on the wire.
+            build_request(request.method or "", "/", request.lower_headers, request.body)
+            settings = self._settings(request, stream, timeout, verify, cert, proxies)
+            response = call_foreign(adapter.send, request, settings, adapter)
         if type(response) is not Response or request._hooks is not None or self.hooks["response"]:
-            response = self._finish(request, response, kwargs)
+            settings = self._settings(request, stream, timeout, verify, cert, proxies)
+            response = self._finish(request, response, settings)
         return response
 
-    def _settings_for(self, request: requests.PreparedRequest) -> dict[str, Any]:
-        """Settings of the Config and the environment, as requests passes them to adapters."""
+    def _settings(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool,
+        timeout: Any,
+        verify: Any,
+        cert: Any,
+        proxies: Any,
+    ) -> dict[str, Any]:
+        """Settings of a request as requests passes them to adapters and hooks."""
+        config = self.config
         return {
-            "stream": False,
-            "timeout": (self.config.connect_timeout, self.config.read_timeout),
-            "verify": verify_of(self.config),
-            "cert": self.config.cert,
-            "proxies": proxies_for(request.url or "", self.config),
+            "stream": stream,
+            "timeout": timeout or (config.connect_timeout, config.read_timeout),
+            "verify": verify_of(config) if verify is None else verify,
+            "cert": cert or config.cert,
+            "proxies": proxies_for(request.url or "", config) if proxies is None else proxies,
         }
 
-    def _send_through(
-        self, adapter: BaseAdapter, request: PreparedRequest, kwargs: dict[str, Any]
-    ) -> requests.Response:
-        """Send through an adapter that knows what requests gives it, and nothing else."""
-        if type(adapter) is WSGIAdapter:
-            return adapter.send(request, kwargs.get("stream", False))
-        # Built for its checks only: what cannot be sent is refused here as it is on the wire.
-        build_request(request.method or "", "/", request.lower_headers, request.body)
-        kwargs = {**self._settings_for(request), **kwargs}
-        kwargs.pop("max_body", None)
-        return call_foreign(adapter.send, request, kwargs, adapter)
-
-    def _send_traced(
-        self, request: PreparedRequest, adapter: BaseAdapter, kwargs: dict[str, Any]
-    ) -> requests.Response:
-        """Send by a replaced (instrumented) `requests.Session.send`."""
-        return self._call_foreign(super().send, request, kwargs, adapter)
-
-    def _call_foreign(
-        self, send: Any, request: PreparedRequest, kwargs: dict[str, Any], culprit: object
-    ) -> requests.Response:
-        kwargs = {**self._settings_for(request), **kwargs}
-        kwargs.pop("max_body", None)
-        # The body stays on its connection: s3po reads it.
-        kwargs["stream"] = True
-        return call_foreign(send, request, kwargs, culprit)
-
     def _finish(
-        self, request: PreparedRequest, response: requests.Response, kwargs: dict[str, Any]
+        self, request: PreparedRequest, response: requests.Response, settings: dict[str, Any]
     ) -> Response:
         """Let hooks see a response, and make it one of s3po's."""
-        stream = bool(kwargs.get("stream"))
+        stream: bool = settings["stream"]
         hooks = {"response": [*self.hooks["response"], *request.hooks["response"]]}
         if hooks["response"]:
             if response.request is None:
                 response.request = request
                 response.url = request.url or ""
             dispatch: Any = dispatch_hook
-            response = dispatch("response", hooks, response, **kwargs)
-        max_body = kwargs.get("max_body", MAX_BODY)
-        made = adopt(response, request.method or "", stream, max_body)
+            response = dispatch("response", hooks, response, **settings)
+        made = adopt(response, request.method or "", stream, request.max_body)
         body: Any = made.stream
         if body is not None and not (stream and made.status_code < 300):
-            made = make_response(made.status_code, made.lower_headers, body, False, max_body)
+            made = make_response(
+                made.status_code, made.lower_headers, body, False, request.max_body
+            )
         return made
 
     # Adapters
@@ -170,16 +171,16 @@ class S3Session(requests.Session):
         super().__setattr__(name, value)
 
     def _send_replaced(
-        self, send: Any, request: requests.PreparedRequest, **kwargs: Any
+        self, send: Any, request: requests.PreparedRequest, stream: bool = False, **kwargs: Any
     ) -> requests.Response:
         """Send by a replaced (instrumented) `send` of this session."""
         if type(request) is not PreparedRequest:
-            return send(request, **kwargs)  # type: ignore[no-any-return]
-        response = self._call_foreign(send, request, kwargs, self)
+            return send(request, stream=stream, **kwargs)  # type: ignore[no-any-return]
+        response = call_foreign(send, request, {"stream": True, **kwargs}, self)
         if type(response) is Response and response.stream is None:
             # Of this session's own `send`: hooks have seen it.
             return response
-        return self._finish(request, response, kwargs)
+        return self._finish(request, response, {"stream": stream, **kwargs})
 
     def _find_adapter(self, url: str) -> BaseAdapter:
         # Taken first: what is mounted from now on belongs into another.

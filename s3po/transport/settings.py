@@ -5,13 +5,31 @@ from __future__ import annotations
 import ipaddress
 import os
 import sys
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from s3po.config import Config
+from s3po.errors import ConfigError
 from s3po.messages import SecretStr
 
 _NO_BRACKETS = str.maketrans("", "", "[]")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@lru_cache(maxsize=64)
+def parse_origin(origin: str) -> tuple[str, str, int]:
+    """Scheme, host and port of a URL without its path; ConfigError where it cannot be sent to."""
+    parts = urlsplit(origin)
+    scheme = parts.scheme
+    if scheme not in ("http", "https"):
+        raise ConfigError(f"not a scheme to send over: {scheme!r}")
+    try:
+        port = parts.port or (443 if scheme == "https" else 80)
+    except ValueError as error:
+        raise ConfigError(f"not a URL to send to: {error}") from None
+    if not parts.hostname:
+        raise ConfigError("the URL names no host")
+    return scheme, parts.hostname, port
 
 
 def verify_of(config: Config) -> bool | str:

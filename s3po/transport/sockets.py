@@ -8,12 +8,14 @@ may be made in one thread and used in another, and a thread that only sends requ
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import select
 import socket as _socket
 import sys
 import termios
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -101,8 +103,8 @@ class Socket:
         #: That of the process that opened it; see `s3po.forks`.
         self.generation = fork_generation()
         self._hub: Any = None
-        #: By events: of the hub's loop.
-        self._watchers: dict[int, Any] = {}
+        #: By events: watcher of the hub's loop, and what ends a wait for it.
+        self._watchers: dict[int, tuple[Any, Callable[[], None]]] = {}
         self._timer: Any = None
         self._timer_seconds = -1.0
         self._poll: Any = None
@@ -131,16 +133,17 @@ class Socket:
         self._waited = 0.0 if on and self.min_rate else None
         self._waited_bytes = 0
 
-    def wait(self, events: int, *, prolonged: bool = False) -> None:
+    def wait(self, events: int, limit: float | None = None) -> None:
         """Wait until the socket is ready for one of `events`. TimeoutError.
 
-        It goes on after its timeout while what was sent is on its way, unless `prolonged`: then it does so already.
+        It goes on after its timeout while what was sent is on its way, but not beyond `limit` seconds where
+        that is given in the timeout's place.
         """
         if self._waited is not None:
             self._wait_for_body(events, self._waited)
             return
         self.bytes_since_wait = 0
-        seconds = self.timeout
+        seconds = self.timeout if limit is None else limit
         if self.deadline is not None:
             left = self.deadline - monotonic()
             if left <= 0:
@@ -151,7 +154,7 @@ class Socket:
             try:
                 self._wait_in_poll(events, seconds)
             except TimeoutError:
-                if prolonged:
+                if limit is not None:
                     raise
                 self._wait_while_sending(events)
         else:
@@ -159,9 +162,11 @@ class Socket:
                 self._forget_hub()
                 self._hub = hub
             try:
-                watcher = self._watchers[events]
+                watcher, expire = self._watchers[events]
             except KeyError:
-                watcher = self._watchers[events] = hub.loop.io(self.native.fileno(), events)
+                watcher = hub.loop.io(self.native.fileno(), events)
+                expire = partial(_expire, hub, watcher)
+                self._watchers[events] = watcher, expire
             if seconds is None:
                 hub.wait(watcher)
             else:
@@ -170,12 +175,12 @@ class Socket:
                     self._timer = hub.loop.timer(seconds, seconds)
                     self._timer_seconds = seconds
                 timer = self._timer
-                timer.again(_expire, hub, watcher)
+                timer.again(expire)
                 try:
                     hub.wait(watcher)
                 except TimeoutError:
                     if not in_forked_child(self.generation):
-                        if prolonged:
+                        if limit is not None:
                             raise
                         self._wait_while_sending(events)
                 finally:
@@ -188,22 +193,28 @@ class Socket:
 
         The kernel takes up to some MiB of a request at once. On a slow link they take longer than the
         timeout: the peer cannot answer before it has them, and the kernel takes no more before a third of
-        its buffer is free.
+        its buffer is free. Once it has all of them it has the timeout to answer.
         """
         before = -1
         while True:
             queued, acknowledged = _send_queue(self.native)
             is_late = self.deadline is not None and monotonic() >= self.deadline
-            seconds = self.timeout
-            if not queued or is_late or seconds is None:
+            limit = self.timeout
+            if limit is None or is_late or before == 0:
                 raise TimeoutError("timed out")
-            # At first there is no earlier figure; then an acknowledgement alone, as of a peer that reads
-            # nothing, is no progress.
-            if acknowledged > seconds if before < 0 else queued >= before:
+            if not queued:
+                limit -= acknowledged
+                is_late = limit <= 0
+            elif before < 0:
+                is_late = acknowledged > limit
+            else:
+                # An acknowledgement alone, as of a peer that reads nothing, is no progress.
+                is_late = queued >= before
+            if is_late:
                 raise TimeoutError("timed out")
             before = queued
             try:
-                self.wait(events, prolonged=True)
+                self.wait(events, limit)
             except TimeoutError:
                 continue
             return
@@ -254,7 +265,7 @@ class Socket:
     def close(self) -> None:
         if self._hub is not None:
             if self._hub is get_hub_if_exists() and self._hub.loop is not None:
-                for watcher in self._watchers.values():
+                for watcher, _ in self._watchers.values():
                     watcher.close()
                 if self._timer is not None:
                     self._timer.close()
@@ -276,17 +287,18 @@ class Socket:
 
 
 def _send_queue(native: Any) -> tuple[int, float]:
-    """Bytes that the peer has not acknowledged, and the seconds since it acknowledged any; 0 where not known.
+    """Bytes that the peer has not acknowledged, and the seconds since it acknowledged any; 0 and infinity where
+    that is not known.
 
     https://man7.org/linux/man-pages/man7/tcp.7.html (SIOCOUTQ, TCP_INFO)
     """
     if sys.platform != "linux":
-        return 0, 0.0
+        return 0, math.inf
     try:
         queue = fcntl.ioctl(native.fileno(), termios.TIOCOUTQ, bytes(4))
         info = native.getsockopt(_socket.IPPROTO_TCP, _socket.TCP_INFO, 60)
     except OSError:
-        return 0, 0.0
+        return 0, math.inf
     # tcpi_last_ack_recv of struct tcp_info, in milliseconds.
     return int.from_bytes(queue, sys.byteorder), int.from_bytes(info[56:60], sys.byteorder) / 1000
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
 from typing import Any
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 import requests
 from requests.adapters import BaseAdapter
@@ -17,11 +16,10 @@ from s3po.messages import Body, BytesLike, SignedHeaders
 from s3po.transport import http11
 from s3po.transport.bodies import Chunks, RawBody
 from s3po.transport.connection import build_request
-from s3po.transport.messages import Response, complete, to_lean
+from s3po.transport.messages import complete, make_response, to_lean
+from s3po.transport.settings import parse_origin
 
 WSGIApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes | memoryview]]
-
-_MAX_ERROR_BODY = 1024 * 1024
 
 
 class WSGIAdapter(BaseAdapter):
@@ -60,7 +58,7 @@ class WSGIAdapter(BaseAdapter):
             headers = SignedHeaders(headers)
             headers["content-length"] = str(length)
         source = _Input(body, length)
-        environ = build_environ(method, *_parse_origin(url[:end]), target, headers, source)
+        environ = build_environ(method, *parse_origin(url[:end]), target, headers, source)
         status, response_headers, chunks = self._call(environ)
         try:
             source.check()
@@ -68,17 +66,9 @@ class WSGIAdapter(BaseAdapter):
         except BaseException:
             chunks.close()
             raise
-        if method == "HEAD" or status in (204, 304):
-            reader.close()
-            response = Response(status, response_headers, b"")
-        elif stream and status < 300:
-            response = Response(status, response_headers, None, reader)
-        else:
-            try:
-                content = reader.read(-1 if status < 300 else _MAX_ERROR_BODY)
-            finally:
-                reader.close()
-            response = Response(status, response_headers, content)
+        response = make_response(
+            status, response_headers, reader, stream and reader.remaining != 0, lean.max_body
+        )
         return response if lean is request else complete(response, request, self)
 
     def _call(self, environ: dict[str, Any]) -> tuple[int, dict[str, str], _Chunks]:
@@ -118,16 +108,6 @@ class WSGIAdapter(BaseAdapter):
 
     def close(self) -> None:
         """There is nothing to close."""
-
-
-@lru_cache(maxsize=64)
-def _parse_origin(origin: str) -> tuple[str, str, int]:
-    parts = urlsplit(origin)
-    return (
-        parts.scheme,
-        parts.hostname or "",
-        parts.port or (443 if parts.scheme == "https" else 80),
-    )
 
 
 def build_environ(

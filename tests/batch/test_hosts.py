@@ -295,7 +295,7 @@ UNPATCHED = {
 import asyncio
 async def main():
     return await asyncio.gather(*(asyncio.to_thread(work) for _ in range(8)))
-assert len(asyncio.run(main())) == 8
+assert len(asyncio.run(main(), debug=False)) == 8
 """,
     "asyncio goes on in the meantime": """
 import asyncio
@@ -315,7 +315,7 @@ async def main():
     ticking = asyncio.create_task(tick())
     assert await asyncio.to_thread(use) == 1
     ticking.cancel()
-asyncio.run(main())
+asyncio.run(main(), debug=False)
 """,
     "threads of a pool": """
 from concurrent.futures import ThreadPoolExecutor

@@ -77,7 +77,8 @@ def test_uploads_under_way_are_aborted(
         code, out, err = end(process, number)
     assert code == (130 if number == signal.SIGINT else 143)
     assert out == ""
-    assert err.startswith("s3po: interrupted: 0 objects"), err
+    # Before it there may be lines of progress, on a slow machine.
+    assert "\ns3po: interrupted: 0 objects" in f"\n{err}", err
     assert len(err.splitlines()) == 1
     assert uploads(store) == []
 

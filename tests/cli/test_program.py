@@ -24,6 +24,20 @@ PROGRAM = [sys.executable, "-m", "s3po"]
 ROOT = Path(s3po.__file__).parent.parent
 
 
+def test_version_imports_next_to_nothing() -> None:
+    script = (
+        "import sys; known = set(sys.modules)\n"
+        "from s3po.cli.main import main\n"
+        "assert main(['--version']) == 0\n"
+        "more = set(sys.modules) - known - {'__future__'}\n"
+        "assert more == {'s3po', 's3po.cli', 's3po.cli.main'}, more"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_version_and_help_import_nothing_heavy() -> None:
     script = (
         "import sys; from s3po.cli.main import main\n"

@@ -195,7 +195,7 @@ assert who() == mine
 import asyncio
 async def main():
     return await asyncio.gather(*(asyncio.to_thread(who) for _ in range(20)))
-assert len(asyncio.run(main())) == 20
+assert len(asyncio.run(main(), debug=False)) == 20
 """,
 }
 

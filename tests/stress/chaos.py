@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
 import random
 import signal
 import subprocess
@@ -33,7 +34,7 @@ import gevent
 
 import s3po
 from s3po.mock import MockS3, faults
-from tests.stress.ledger import ABSENT, Ledger, fingerprint
+from tests.stress.ledger import ABSENT, LateWrite, Ledger, fingerprint
 from tests.stress.resources import files_below, measure, settle
 
 MiB = 1024 * 1024
@@ -103,8 +104,8 @@ class Place:
         self.plain_url = url
         #: Paths of uploads that were begun, whose answers were lost, and that the store does not let be found.
         self.hidden: list[str] = []
-        #: Paths of writes that were performed after they had been given up, and so after later ones.
-        self.late: list[str] = []
+        #: Writes that were performed after they had been given up, and so perhaps after later ones.
+        self.late: list[LateWrite] = []
 
     def connect(self, *, plain: bool = False, **settings: Any) -> s3po.Connection:
         access_key, secret_key = self.keys
@@ -172,7 +173,7 @@ class MockPlace(Place):
 
 
 @contextmanager
-def mock_place(seed: int, rate: float) -> Iterator[Place]:
+def mock_place(seed: int, rate: float, _: Path | None = None) -> Iterator[Place]:
     app = MockS3({"key": "secret"}, buckets=(BUCKET, RANGES), log_limit=1000)
     with app.serve() as server:
         yield MockPlace(server, seed, rate)
@@ -193,13 +194,21 @@ class ProxyPlace(Place):
         found = json.loads(output)
         # To moto all uploads are of 2010, so that none of them can be the one that was just begun.
         self.hidden = found["begun"]
-        self.late = found["late"]
+        self.late = [
+            LateWrite(
+                each["key"],
+                each["etag"],
+                each["sent"],
+                math.inf if each["answered"] is None else each["answered"],
+            )
+            for each in found["late"]
+        ]
         counts: dict[str, int] = found["counts"]
         return counts
 
 
 @contextmanager
-def moto_place(seed: int, rate: float) -> Iterator[Place]:
+def moto_place(seed: int, rate: float, log: Path | None = None) -> Iterator[Place]:
     program = (
         "from moto.server import ThreadedMotoServer as S\n"
         "import sys, threading, logging\n"
@@ -220,7 +229,15 @@ def moto_place(seed: int, rate: float) -> Iterator[Place]:
         store_port = int(moto.stdout.readline())
         urllib.request.urlopen(f"http://127.0.0.1:{store_port}/moto-api/").read()
         proxy = subprocess.Popen(
-            [sys.executable, "-m", "tests.stress.proxy", str(store_port), str(seed), str(rate)],
+            [
+                sys.executable,
+                "-m",
+                "tests.stress.proxy",
+                str(store_port),
+                str(seed),
+                str(rate),
+                *([] if log is None else [str(log)]),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -242,7 +259,25 @@ def moto_place(seed: int, rate: float) -> Iterator[Place]:
                         pipe.close()
 
 
-PLACES: dict[str, Callable[[int, float], Any]] = {"mock": mock_place, "moto": moto_place}
+PLACES: dict[str, Callable[[int, float, Path | None], Any]] = {
+    "mock": mock_place,
+    "moto": moto_place,
+}
+
+
+class Outcome:
+    """What came of an operation: whether it returned, what it returned or raised, and when."""
+
+    def __init__(self, done: bool, found: Any, start: float) -> None:
+        self.done = done
+        self.found = found
+        self.start = start
+        self.end = time.monotonic()
+
+    def since(self, start: float) -> Outcome:
+        """The same of an operation that began earlier."""
+        self.start = start
+        return self
 
 
 class Worker:
@@ -290,37 +325,38 @@ class Worker:
         size = self.random.choice((0, 1, 100, 1000, 5000, 20_000, 70_000))
         return self.random.randbytes(size)
 
-    def attempt(self, name: str, action: Callable[[], Any]) -> tuple[bool, Any]:
-        """Whether it returned, and what it returned or raised."""
+    def attempt(self, name: str, action: Callable[[], Any]) -> Outcome:
+        """Do it, and note when it began and what came of it."""
         self.run.counts[name] += 1
+        start = time.monotonic()
         try:
-            return True, action()
+            found = action()
         except s3po.S3poError as error:
             self.run.failed(name, error)
-            return False, error
+            return Outcome(False, error, start)
         except Exception as error:
             self.run.unexpected.append(f"{name}: {type(error).__name__}: {error}")
-            return False, error
+            return Outcome(False, error, start)
+        return Outcome(True, found, start)
 
-    def store(self, name: str, key: str, data: bytes, action: Callable[[], Any]) -> bool:
-        done, found = self.attempt(name, action)
-        content = fingerprint(data)
-        if done:
-            self.ledger.wrote(f"{BUCKET}/{key}", content)
-        else:
-            self.not_stored(key, content, found)
-        return done
+    def store(self, name: str, key: str, data: bytes, action: Callable[[], Any]) -> None:
+        content = self.ledger.register(data, PART)
+        self.stored(key, content, self.attempt(name, action))
 
-    def not_stored(self, key: str, content: str, error: Exception) -> None:
-        self.ledger.may_have_written(f"{BUCKET}/{key}", content)
-        if isinstance(error, s3po.IntegrityError):
+    def stored(self, key: str, content: str, outcome: Outcome) -> None:
+        note = self.ledger.wrote if outcome.done else self.ledger.may_have_written
+        note(f"{BUCKET}/{key}", content, outcome.start, outcome.end)
+        if isinstance(outcome.found, s3po.IntegrityError):
             # It says that what is stored is not what was sent.
             self.run.settle_key(key)
 
     def fetch(self, name: str, key: str, action: Callable[[], bytes | None]) -> None:
-        done, found = self.attempt(name, action)
-        if done:
-            self.ledger.saw(f"{BUCKET}/{key}", ABSENT if found is None else fingerprint(found))
+        self.fetched(key, self.attempt(name, action))
+
+    def fetched(self, key: str, outcome: Outcome) -> None:
+        if outcome.done:
+            content = ABSENT if outcome.found is None else fingerprint(outcome.found)
+            self.ledger.saw(f"{BUCKET}/{key}", content, outcome.start, outcome.end)
 
     # Writes
 
@@ -368,79 +404,68 @@ class Worker:
     def put_once(self) -> None:
         # Of its own: by its bytes alone it cannot be told from another writer's of the same.
         key, data = self.key(), self.random.randbytes(16) + self.data()
-        self.run.counts["put_once"] += 1
         name = f"{BUCKET}/{key}"
-        content = fingerprint(data)
-        try:
-            self.conn.upload(BUCKET, key, data, if_none_match="*")
-        except s3po.PreconditionFailed:
-            # There was something: ours, of a lost answer, where the condition held before.
-            if self.ledger.state(name) == {ABSENT}:
-                self.ledger.break_("lost", name, "a first write was said to have lost to nobody")
-            self.ledger.may_have_written(name, *(self.ledger.state(name) - {ABSENT}))
-        except s3po.S3poError as error:
-            self.run.failed("put_once", error)
-            self.not_stored(key, content, error)
+        content = self.ledger.register(data, PART)
+
+        def action() -> s3po.PreconditionFailed | None:
+            try:
+                self.conn.upload(BUCKET, key, data, if_none_match="*")
+            except s3po.PreconditionFailed as error:
+                return error
+            return None
+
+        outcome = self.attempt("put_once", action)
+        if not outcome.done:
+            self.stored(key, content, outcome)
+        elif outcome.found is None:
+            self.ledger.wrote_first(name, content, outcome.start, outcome.end)
+        elif "looking for the object failed" in str(getattr(outcome.found, "__notes__", "")):
+            # It says that it could not find out whose the object is.
+            self.ledger.may_have_written(name, content, outcome.start, outcome.end)
         else:
-            if ABSENT not in self.ledger.state(name):
-                self.ledger.break_("lost", name, "a conditional write replaced an object")
-            self.ledger.wrote(name, content)
+            self.ledger.lost_to_other(name, outcome.start, outcome.end)
 
     def copy(self) -> None:
-        source, target = self.key(), self.key()
-        if source == target:
-            return
-        done, found = self.attempt("copy", lambda: self.copied(self.conn.copy, target, source))
-        self.took(source, target, done, found)
-
-    def copied(self, method: Any, target: str, source: str) -> bool:
-        try:
-            method(BUCKET, target, source_key=source)
-        except s3po.NoSuchKey:
-            return False
-        return True
-
-    def took(self, source: str, target: str, done: bool, found: Any) -> None:
-        origin, name = f"{BUCKET}/{source}", f"{BUCKET}/{target}"
-        if done and not found:
-            self.ledger.saw(origin, ABSENT)
-            return
-        contents = self.ledger.state(origin) - {ABSENT}
-        if done and len(contents) == 1:
-            self.ledger.wrote(name, *contents)
-        elif done:
-            self.ledger._states[name] = contents
-        else:
-            self.ledger.may_have_written(name, *contents)
+        self.take_from("copy", self.conn.copy)
 
     def move(self) -> None:
+        self.take_from("move", self.conn.move)
+
+    def take_from(self, name: str, method: Any) -> None:
         source, target = self.key(), self.key()
         if source == target:
             return
-        done, found = self.attempt("move", lambda: self.copied(self.conn.move, target, source))
-        self.took(source, target, done, found)
-        if done and found:
-            self.ledger.wrote(f"{BUCKET}/{source}", ABSENT)
-        elif not done:
-            self.ledger.may_have_written(f"{BUCKET}/{source}", ABSENT)
+
+        def action() -> bool:
+            try:
+                method(BUCKET, target, source_key=source)
+            except s3po.NoSuchKey:
+                return False
+            return True
+
+        outcome = self.attempt(name, action)
+        origin = f"{BUCKET}/{source}"
+        if outcome.done and not outcome.found:
+            self.ledger.saw(origin, ABSENT, outcome.start, outcome.end)
+            return
+        self.ledger.copied(
+            origin,
+            f"{BUCKET}/{target}",
+            outcome.start,
+            outcome.end,
+            done=outcome.done,
+            moved=name == "move",
+        )
 
     def delete(self) -> None:
         key = self.key()
-        done, _ = self.attempt("delete", lambda: self.conn.delete(BUCKET, key))
-        self.deleted(key, done)
-
-    def deleted(self, key: str, done: bool) -> None:
-        name = f"{BUCKET}/{key}"
-        if done:
-            self.ledger.wrote(name, ABSENT)
-        else:
-            self.ledger.may_have_written(name, ABSENT)
+        self.stored(key, ABSENT, self.attempt("delete", lambda: self.conn.delete(BUCKET, key)))
 
     def delete_many(self) -> None:
         keys = list({self.key() for _ in range(4)})
-        done, _ = self.attempt("delete_many", lambda: self.conn.delete_many(BUCKET, keys))
+        outcome = self.attempt("delete_many", lambda: self.conn.delete_many(BUCKET, keys))
         for key in keys:
-            self.deleted(key, done)
+            self.stored(key, ABSENT, outcome)
 
     # Reads
 
@@ -481,43 +506,45 @@ class Worker:
         data = self.run.ranges[number]
         start = self.random.randrange(len(data))
         stop = self.random.randrange(start + 1, len(data) + 1)
-        done, found = self.attempt(
+        outcome = self.attempt(
             "get_range", lambda: self.conn.download(RANGES, str(number), range=(start, stop))
         )
-        if done and found != data[start:stop]:
-            self.ledger.break_("corrupt", f"{RANGES}/{number}", f"range {start}-{stop}")
+        if outcome.done and outcome.found != data[start:stop]:
+            self.ledger.note_broken("corrupt", f"{RANGES}/{number}", f"range {start}-{stop}")
 
     def head(self) -> None:
         key = self.key()
-        done, found = self.attempt("head", lambda: self.conn.exists(BUCKET, key))
-        state = self.ledger.state(f"{BUCKET}/{key}")
-        if done and (found if state == {ABSENT} else not found and ABSENT not in state):
-            self.ledger.break_("lost", f"{BUCKET}/{key}", f"exists is {found}")
+        outcome = self.attempt("head", lambda: self.conn.exists(BUCKET, key))
+        if outcome.done:
+            self.ledger.saw_whether(f"{BUCKET}/{key}", outcome.found, outcome.start, outcome.end)
 
     def list(self) -> None:
-        done, found = self.attempt(
+        outcome = self.attempt(
             "list", lambda: {info.key for info in self.conn.list(BUCKET, self.prefix)}
         )
-        if not done:
+        if not outcome.done:
             return
         for number in range(12):
             key = f"{self.prefix}{number}"
-            state = self.ledger.state(f"{BUCKET}/{key}")
-            if (key in found and state == {ABSENT}) or (key not in found and ABSENT not in state):
-                self.ledger.break_("lost", f"{BUCKET}/{key}", "by a listing")
+            self.ledger.saw_whether(
+                f"{BUCKET}/{key}", key in outcome.found, outcome.start, outcome.end
+            )
 
     def batch(self) -> None:
         """Uploads and downloads of many keys; the batch's own error is read by its handles."""
         keys = list({self.key() for _ in range(6)})
         writes, reads = keys[: len(keys) // 2], keys[len(keys) // 2 :]
         contents = {key: self.data() for key in writes}
+        start = time.monotonic()
         with self.conn.batch(3, raise_errors=False) as batch:
             stored = {key: batch.upload(BUCKET, key, contents[key]) for key in writes}
             read = {key: batch.download(BUCKET, key) for key in reads}
         for key, handle in stored.items():
-            self.store("batch upload", key, contents[key], handle.get)
+            outcome = self.attempt("batch upload", handle.get).since(start)
+            self.stored(key, self.ledger.register(contents[key], PART), outcome)
         for key, got in read.items():
-            self.fetch("batch download", key, self.missing(got.get))
+            outcome = self.attempt("batch download", self.missing(got.get)).since(start)
+            self.fetched(key, outcome)
 
 
 class Run:
@@ -546,8 +573,6 @@ class Run:
         self.told = 0
         #: Those that nobody could know.
         self.hidden = 0
-        #: Objects of which the store performed a write after it had been given up.
-        self.late = 0
         rng = random.Random(seed)
         self.ranges = [rng.randbytes(size) for size in (1000, 70_000, 2 * PART)]
         self._plain = place.connect(plain=True)
@@ -559,11 +584,12 @@ class Run:
     def settle_key(self, key: str) -> None:
         """Delete what a write has left that was not what it was to be."""
         for _ in range(50):
+            start = time.monotonic()
             try:
                 self._plain.delete(BUCKET, key)
             except s3po.S3poError:
                 continue
-            self.ledger.wrote(f"{BUCKET}/{key}", ABSENT)
+            self.ledger.wrote(f"{BUCKET}/{key}", ABSENT, start, time.monotonic())
             return
         raise RuntimeError("no delete succeeds")
 
@@ -590,13 +616,13 @@ class Run:
     def compare(self) -> list[str]:
         """Compare the store with the ledger; gives the ids of uploads that nobody was told of."""
         conn = self._plain
+        start = time.monotonic()
         found = {
             f"{BUCKET}/{info.key}": fingerprint(conn.download(BUCKET, info.key))
             for info in conn.list(BUCKET)
         }
-        self.ledger.compare(found)
-        late = {path.lstrip("/") for path in self.place.late}
-        self.late = self.ledger.excuse(late)
+        self.ledger.compare(found, start, time.monotonic())
+        self.ledger.judge(self.place.late)
         told = "\n".join(self.named)
         unknown = []
         for bucket in (BUCKET, RANGES):
@@ -633,6 +659,7 @@ def run_seed(
     greenlets: int = 24,
     patience: float = 3600.0,
     verbose: bool = False,
+    log: Path | None = None,
     out: Callable[[str], object] = print,
 ) -> bool:
     """One seed; True where nothing was lost, corrupt or leaked."""
@@ -643,7 +670,7 @@ def run_seed(
     started = time.monotonic()
     before = None
     leaked: list[str] = []
-    with tempfile.TemporaryDirectory() as name, PLACES[store](seed, rate) as place:
+    with tempfile.TemporaryDirectory() as name, PLACES[store](seed, rate, log) as place:
         folder = Path(name)
         gevent.get_hub().threadpool.kill()
         before = measure()
@@ -663,7 +690,7 @@ def run_seed(
         leaked += [f"file {path.name}" for path in files]
         counts, reasons, unexpected = run.counts, run.reasons, run.unexpected
         broken, ledger = run.ledger.broken, run.ledger
-        told, hidden, late = run.told, run.hidden, run.late
+        told, hidden, late = run.told, run.hidden, len(place.late)
         del run
         leaked += [f"{count} {kind}" for kind, count in settle(before).items()]
     out(
@@ -679,7 +706,10 @@ def run_seed(
     if hidden:
         out(f"  {hidden} uploads left open whose beginning was not answered and is not dated")
     if late:
-        out(f"  {late} differences by writes that the store performed after they were given up")
+        out(
+            f"  {late} writes that the store performed after they were given up: "
+            f"{ledger.by_late_writes} looks found what they wrote"
+        )
     for text in unexpected[:20]:
         out(f"  unexpected: {text}")
     for kind, key, what in broken[:20]:
@@ -706,6 +736,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rates", default="0.01,0.1", help="least and most share of faults")
     parser.add_argument("--greenlets", type=int, default=24)
     parser.add_argument("--verbose", action="store_true", help="show each failure")
+    parser.add_argument(
+        "--log", type=Path, help="file for the writes that the proxy met, as JSON lines"
+    )
     options = parser.parse_args(arguments)
     least, _, most = options.rates.partition(",")
     good = True
@@ -720,6 +753,7 @@ def main(arguments: list[str] | None = None) -> int:
                 rates=(float(least), float(most or least)),
                 greenlets=options.greenlets,
                 verbose=options.verbose,
+                log=options.log,
             )
     return 0 if good else 1
 

@@ -1,19 +1,26 @@
 """A TCP proxy before a store that does faults to exchanges: it reads requests and answers whole, and passes bytes on.
 
 It works in a process of its own, so that what it holds is not the program's under test:
-`python -m tests.stress.proxy PORT SEED RATE`. On SIGUSR1 it does no more faults; its counts are on stdout at
-the end of its stdin.
+`python -m tests.stress.proxy PORT SEED RATE [FILE]`. On SIGUSR1 it does no more faults; its counts are on stdout at
+the end of its stdin. With a FILE after RATE, all writes that it met are logged there, a JSON object a line.
 """
 
 from __future__ import annotations
 
+import hashlib
+import html
 import json
+import os
 import random
+import re
 import socket
 import struct
 import sys
+import time
 from collections import Counter
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
+from urllib.parse import unquote
 
 import gevent
 from gevent.server import StreamServer
@@ -28,9 +35,12 @@ FAULTS = (
     "corrupt upload",
     "corrupt download",
     "black hole",
+    "late write",
 )
 #: Longer than the client of the program waits.
 _BLACK_HOLE = 6.0
+#: Seconds that a late write waits once its client has gone.
+_LATE = 2.0
 
 
 class Broken(Exception):
@@ -103,16 +113,41 @@ def flip(data: bytes, at: int) -> bytes:
     return data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :]
 
 
+def performed(
+    method: bytes, target: bytes, answer: bytes, payload: bytes, body: bytes
+) -> list[tuple[str, str | None]]:
+    """Objects that a request has written: bucket and key, and the ETag; an empty one where it has deleted."""
+    if int(answer[9:12]) >= 300:
+        return []
+    path, _, query = target.decode().partition("?")
+    key = unquote(path.lstrip("/"))
+    if method == b"DELETE" and not query:
+        return [(key, "")]
+    if method == b"POST" and query.rstrip("=") == "delete":
+        keys = re.findall("<Key>(.*?)</Key>", body.decode())
+        return [(f"{key.rstrip('/')}/{html.unescape(each)}", "") for each in keys]
+    if (method == b"PUT" and not query) or (method == b"POST" and query.startswith("uploadId=")):
+        etag = fields(answer).get("etag", "")
+        found = re.search("<ETag>(.*?)</ETag>", payload.decode("latin-1"))
+        if found is not None:
+            etag = html.unescape(found[1])
+        if not etag and method == b"PUT" and body:
+            etag = hashlib.md5(body).hexdigest()
+        return [] if payload and found is None else [(key, etag.strip('"') or None)]
+    return []
+
+
 class Proxy:
-    def __init__(self, port: int, seed: int, rate: float) -> None:
+    def __init__(self, port: int, seed: int, rate: float, log: TextIO) -> None:
         self.upstream = ("127.0.0.1", port)
         self.random = random.Random(seed)
         self.rate = rate
         self.counts: Counter[str] = Counter()
         #: Keys of uploads that the store has begun and the client was not told of.
         self.begun: list[str] = []
-        #: Paths of writes that the store performed when the client waited no longer: after what came later.
-        self.late: list[str] = []
+        #: Writes that the store performed when the client waited no longer: perhaps after what came later.
+        self.late: list[dict[str, Any]] = []
+        self.log = log
 
     def handle(self, sock: Any, _: Any) -> None:
         client = Stream(sock)
@@ -135,7 +170,7 @@ class Proxy:
 
     def exchange(self, client: Stream, head: bytes, length: int) -> str:
         """One request and its answer; the key of the upload that it has begun, if any."""
-        sock = client.socket
+        received = time.monotonic()
         method, target = head.split(b" ", 2)[:2]
         fault = ""
         if self.random.random() < self.rate:
@@ -147,6 +182,33 @@ class Proxy:
             fault = ""
         if fault == "corrupt download" and (method != b"GET" or b"/ranges/" in target):
             fault = ""
+        entry: dict[str, Any] = {}
+        if method != b"GET" and method != b"HEAD":
+            given = fields(head)
+            entry = {
+                "request": f"{method.decode()} {target.decode()}",
+                "signed": given.get("x-amz-date", ""),
+                "source": given.get("x-amz-copy-source", ""),
+                "received": received,
+                "fault": fault,
+            }
+        try:
+            return self.perform(client, head, length, method, target, fault, entry)
+        finally:
+            if entry:
+                self.log.write(json.dumps(entry) + "\n")
+
+    def perform(
+        self,
+        client: Stream,
+        head: bytes,
+        length: int,
+        method: bytes,
+        target: bytes,
+        fault: str,
+        entry: dict[str, Any],
+    ) -> str:
+        sock = client.socket
         if fault == "reset before":
             self.counts[fault] += 1
             reset(sock)
@@ -162,19 +224,47 @@ class Proxy:
             self.counts[fault] += 1
             gevent.sleep(_BLACK_HOLE)
             raise Broken
+        if fault == "late write" and method in (b"PUT", b"POST", b"DELETE"):
+            self.counts[fault] += 1
+            until = time.monotonic() + _BLACK_HOLE
+            while not has_left(sock) and time.monotonic() < until:
+                gevent.sleep(0.02)
+            gevent.sleep(self.random.random() * _LATE)
         if fault == "corrupt upload":
             self.counts[fault] += 1
             body = flip(body, self.random.randrange(length))
-        answer, payload = self.ask(head, body, method)
+        sent = time.monotonic()
+        try:
+            answer, payload = self.ask(head, body, method)
+        except (Broken, OSError):
+            # It may be performed yet.
+            self.late += [
+                {"key": key, "etag": etag, "sent": sent, "answered": None}
+                for key, etag in performed(method, target, b"HTTP/1.1 200\r\n\r\n", b"", body)
+            ]
+            raise
+        answered = time.monotonic()
         begun = ""
+        entry |= {
+            "sent": sent,
+            "answered": answered,
+            "status": int(answer[9:12]),
+            "md5": hashlib.md5(body).hexdigest(),
+            "left": has_left(sock),
+        }
         if method == b"POST" and target.endswith(b"?uploads"):
             begun = target.decode().partition("?")[0]
             # A store under load may answer when the client waits no longer.
             if fault in ("lost answer", "cut") or has_left(sock):
                 self.begun.append(begun)
                 begun = ""
-        elif method in (b"PUT", b"POST", b"DELETE") and has_left(sock):
-            self.late.append(target.decode().partition("?")[0])
+        elif has_left(sock):
+            writes = performed(method, target, answer, payload, body)
+            self.late += [
+                {"key": key, "etag": etag, "sent": sent, "answered": answered}
+                for key, etag in writes
+            ]
+            entry["late"] = writes
         if fault == "lost answer":
             self.counts[fault] += 1
             reset(sock)
@@ -216,7 +306,11 @@ class Proxy:
 
 def main(arguments: list[str]) -> None:
     port, seed, rate = int(arguments[0]), int(arguments[1]), float(arguments[2])
-    proxy = Proxy(port, seed, rate)
+    with Path(arguments[3] if len(arguments) > 3 else os.devnull).open("a") as log:
+        serve(Proxy(port, seed, rate, log))
+
+
+def serve(proxy: Proxy) -> None:
     server = StreamServer(("127.0.0.1", 0), proxy.handle, backlog=1024)
     server.start()
     print(server.server_port, flush=True)

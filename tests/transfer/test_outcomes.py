@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -247,3 +248,106 @@ def test_etags_are_let_be_where_that_is_said() -> None:
         conn.conn.create_bucket("bucket")
         mock.faults.add("PutObject", action=WrongETag("0" * 32))
         assert conn.upload("bucket", "key", b"data").etag == "0" * 32
+
+
+def test_an_equal_object_is_not_taken_for_a_completion_that_never_was(
+    conn: s3po.Connection, mock: Any
+) -> None:
+    """The same bytes, uploaded before with other metadata: ours would be lost, and its upload left open."""
+    conn.upload("bucket", "key", LARGE, metadata={"version": "1"})
+    mock.faults.add("CompleteMultipartUpload", action=Reset("after"))
+    conn.upload("bucket", "key", LARGE, metadata={"version": "2"})
+    assert conn.head("bucket", "key").metadata == {"version": "2"}
+    assert not conn.conn.list_multipart_uploads("bucket").uploads
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Error(501, "NotImplemented"), Error(403, "AccessDenied")],
+    ids=lambda answer: answer.code,
+)
+def test_without_a_list_of_parts_an_equal_object_is_ours_by_its_metadata(
+    conn: s3po.Connection, mock: Any, answer: Error
+) -> None:
+    conn.upload("bucket", "key", LARGE, metadata={"version": "1"})
+    mock.faults.add("ListParts", rate=1.0, action=answer)
+    mock.faults.add("CompleteMultipartUpload", action=Reset("after"))
+    with pytest.raises(OutcomeUnknown) as caught:
+        conn.upload("bucket", "key", LARGE, metadata={"version": "2"})
+    (upload,) = conn.conn.list_multipart_uploads("bucket").uploads
+    assert caught.value.upload_id == upload.upload_id
+    mock.faults.add("CompleteMultipartUpload", action=LostAnswer())
+    conn.upload("bucket", "key", LARGE, metadata={"version": "3"})
+    assert conn.head("bucket", "key").metadata == {"version": "3"}
+
+
+def test_an_equal_object_does_not_end_an_upload_that_is_open(
+    conn: s3po.Connection, mock: Any
+) -> None:
+    conn.upload("bucket", "key", LARGE)
+    mock.faults.add("CompleteMultipartUpload", action=Reset("after"))
+    conn.upload("bucket", "key", LARGE)
+    assert not conn.conn.list_multipart_uploads("bucket").uploads
+    assert mock.requests.count("CompleteMultipartUpload") == 3
+
+
+def test_an_equal_object_of_another_is_no_first_upload(conn: s3po.Connection, mock: Any) -> None:
+    """In parts, the upload that is open still tells two writers of the same bytes apart."""
+    conn.upload("bucket", "key", LARGE)
+    mock.faults.add("CompleteMultipartUpload", action=Reset("after"))
+    with pytest.raises(PreconditionFailed):
+        conn.upload("bucket", "key", LARGE, if_none_match="*")
+    assert not conn.conn.list_multipart_uploads("bucket").uploads
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"metadata": {"version": "2"}},
+        {"content_type": "text/plain"},
+        {"tags": {"version": "2"}},
+        {"storage_class": "STANDARD_IA"},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_an_equal_object_is_not_taken_for_a_copy_that_never_was(
+    conn: s3po.Connection, mock: Any, changed: dict[str, Any]
+) -> None:
+    conn.upload("bucket", "source", b"data")
+    conn.upload("bucket", "key", b"data")
+    mock.faults.add("CopyObject", action=Reset("after"))
+    conn.copy("bucket", "key", source_key="source", **changed)
+    assert mock.requests.count("CopyObject") == 2
+    head = conn.head("bucket", "key").headers
+    found = {
+        "metadata": head.get("x-amz-meta-version"),
+        "content_type": head.get("content-type"),
+        "tags": head.get("x-amz-tagging-count"),
+        "storage_class": head.get("x-amz-storage-class"),
+    }
+    assert {name: found[name] for name in changed} in (
+        {"metadata": "2"},
+        {"content_type": "text/plain"},
+        {"tags": "1"},
+        {"storage_class": "STANDARD_IA"},
+    )
+
+
+def test_a_copy_is_found_that_could_be_looked_for_late_only(
+    conn: s3po.Connection, mock: Any
+) -> None:
+    """Its age is counted from its beginning until the look that finds it."""
+    now = [0.0]
+    client = conn.conn
+    client._clock = lambda: time.time() + now[0]
+    conn.upload("bucket", "source", b"data")
+    mock.faults.add("CopyObject", action=LostAnswer())
+    mock.faults.add("HeadObject", times=1, action=Error(403, "AccessDenied"), key="key")
+
+    def sleep(_: float) -> None:
+        now[0] += 0.1
+
+    client._sleep = sleep
+    result = conn.copy("bucket", "key", source_key="source", if_none_match="*")
+    assert result.etag == conn.head("bucket", "key").etag
+    assert mock.requests.count("CopyObject") == 1

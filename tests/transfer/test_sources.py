@@ -11,6 +11,8 @@ import io
 import mmap
 import os
 import socket
+import subprocess
+import sys
 import tarfile
 import tempfile
 import threading
@@ -376,14 +378,67 @@ def test_an_asynchronous_reader_is_told_before_anything_is_sent(conn: s3po.Conne
         conn.upload("bucket", "key", Reader())  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("size", ["one byte", "below the threshold"])
+def test_a_small_file_is_stored_as_it_was_at_one_moment(
+    conn: s3po.Connection, tmp_path: Path
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"one")
+
+    def grow(_: int) -> None:
+        path.write_bytes(b"another")
+
+    conn.upload("bucket", "key", path, progress=grow)
+    assert conn.download("bucket", "key") == b"one"
+    conn.upload("bucket", "key", path)
+    assert conn.download("bucket", "key") == b"another"
+
+
+@pytest.mark.parametrize(
+    "change", [b"one more", b"o", b"two", b""], ids=["grows", "shrinks", "equal", "empty"]
+)
+def test_a_small_file_that_changes_while_it_is_read_is_read_anew(
+    conn: s3po.Connection, tmp_path: Path, change: bytes
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"one")
+    os.utime(path, ns=(1, 1))
+
+    class Changing:
+        asked = 0
+
+        def __fspath__(self) -> str:
+            self.asked += 1
+            # After its size was asked for, before it is opened.
+            if self.asked == 2:
+                path.write_bytes(change)
+            return str(path)
+
+    conn.upload("bucket", "key", Changing())
+    assert conn.download("bucket", "key") == change
+
+
+def test_small_files_are_closed_before_they_are_sent(conn: s3po.Connection, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"small")
+    with open(os.devnull) as file:
+        free = file.fileno()
+    opened = []
+
+    def look(_: int) -> None:
+        with open(os.devnull) as file:
+            opened.append(file.fileno())
+
+    conn.upload("bucket", "key", path, progress=look)
+    assert opened == [free]
+
+
 def test_a_file_that_grows_leaves_the_object_as_it_was(
-    conn: s3po.Connection, tmp_path: Path, size: str
+    conn: s3po.Connection, tmp_path: Path
 ) -> None:
     """One PUT replaces what is there: it is stopped before its last byte."""
     conn.upload("bucket", "key", b"old")
     path = tmp_path / "file"
-    path.write_bytes(DATA[: SIZES[size]])
+    path.write_bytes(DATA[: SIZES["below the threshold"]])
 
     def grow(_: int) -> None:
         with open(path, "ab") as file:
@@ -392,3 +447,55 @@ def test_a_file_that_grows_leaves_the_object_as_it_was(
     with pytest.raises(IntegrityError, match="grew"):
         conn.upload("bucket", "key", path, progress=grow)
     assert conn.download("bucket", "key") == b"old"
+
+
+CTRL_C_AT_A_SILENT_PIPE = """
+import os, signal, sys
+import gevent
+import s3po
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+conn = s3po.Connection("access", "secret", region_name="us-east-1")
+with conn, conn.mock():
+    conn.create_bucket("bucket")
+    assert sys.stdin.buffer.read(3) == b"abc"
+    gevent.spawn_later(0.3, os.kill, os.getpid(), signal.SIGINT)
+    try:
+        conn.upload("bucket", "key", sys.stdin.buffer)
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
+
+
+def test_the_interpreter_can_end_while_a_silent_pipe_is_read() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", CTRL_C_AT_A_SILENT_PIPE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write(b"abc" + bytes(100))
+        process.stdin.flush()
+        assert process.stdout is not None
+        assert process.stdout.read() == b"interrupted\n"
+        assert process.wait(30) == 0
+        assert process.stderr is not None
+        # gevent tells of the KeyboardInterrupt.
+        assert b"Fatal" not in process.stderr.read()
+
+
+def test_a_pipe_that_was_read_in_part_is_uploaded_from_there(conn) -> None:
+    reader, writer = os.pipe()
+    with open(reader, "rb") as file:
+        thread = threading.Thread(target=_write_all, args=(writer, bytes(range(256)) * 4000))
+        thread.start()
+        assert file.read(5) == bytes(range(5))
+        conn.upload("bucket", "key", file)
+        thread.join()
+    assert conn.download("bucket", "key") == (bytes(range(256)) * 4000)[5:]
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    with open(descriptor, "wb") as file:
+        file.write(data)

@@ -266,6 +266,19 @@ assert threading.active_count() == 1
 """
 
 
+def test_warnings_are_not_printed_where_the_program_configures_no_logging() -> None:
+    script = "from s3po import Connection, log; log.logger('rest').warning('a warning')"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=ROOT.parent,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_import_is_quiet() -> None:
     script = QUIET.replace(
         "sys.dont_write_bytecode = True", "known = set(sys.modules)\nsys.dont_write_bytecode = True"

@@ -724,7 +724,7 @@ def test_secrets_are_in_no_repr() -> None:
     key = SigningKey(HIDDEN, "20130524", "us-east-1", "s3")
     headers = {"x-amz-security-token": "hush"}
     auth = S3HeaderAuth("GET", "https://a/b", headers, HIDDEN, EMPTY, "20130524T000000Z", key)
-    request = SigningRequest("GET", headers, "20130524T000000Z")
+    request = SigningRequest("GET", headers, "20130524T000000Z", key)
     assert "hush" not in f"{auth!r} {request!r} {key!r}"
     assert SECRET not in repr(EXAMPLE)
 

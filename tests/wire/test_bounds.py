@@ -118,8 +118,10 @@ def test_a_foreign_adapters_endless_body_is_read_to_a_bound(serve, make_session,
     server = serve([repeat(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65536)])
     session = make_session()
     session.mount("http://", HTTPAdapter())
+    request = request_to(server)
+    request.max_body = 1 << 20
     with pytest.raises(MalformedResponse, match="exceeds"):
-        session.send(request_to(server), max_body=1 << 20)
+        session.send(request)
 
 
 def test_a_traced_endless_body_is_read_to_a_bound(serve, make_session, request_to, monkeypatch):
@@ -132,8 +134,10 @@ def test_a_traced_endless_body_is_read_to_a_bound(serve, make_session, request_t
         lambda self, request, **settings: original(self, request, **settings),
     )
     server = serve([repeat(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65536)])
+    request = request_to(server)
+    request.max_body = 1 << 20
     with pytest.raises(MalformedResponse, match="exceeds"):
-        make_session().send(request_to(server), max_body=1 << 20)
+        make_session().send(request)
 
 
 @pytest.fixture
