@@ -15,8 +15,7 @@ _HEAD = """\
 Results go to stdout, one a line; errors and progress to stderr. Exit codes: 0; 1 where something failed (the rest is
 done); 2 for a wrong command line; 130 after Ctrl-C and 143 after SIGTERM, within a second: uploads that are under way are
 aborted, with `--resume` they stay for the next run. Control characters of names are escaped (`\\n`, `\\x1b`) but in `--json`.
-Credentials and settings that no option gives come from AWS's
-environment variables and files.
+`--` ends the options. Credentials and settings that no option gives come from AWS's environment variables and files.
 """
 
 _POLICY = """\
@@ -32,6 +31,7 @@ _POLICY = """\
 | such a key with content | `sync`: passed over; `cp` down: not a file's name; a line, exit 1 |
 | a symbolic link in the source folder | passed over with a line, exit 0; followed with `--follow-symlinks` |
 | a loop of symbolic links, a special file, a name that is not UTF-8 | passed over; a line, exit 1 |
+| a symbolic link or special file that `--exclude` leaves out | no line, exit 0 |
 | a file or folder that vanishes or cannot be read | a line, exit 1 |
 | a file that changes while it is sent | that upload fails; a line, exit 1; one of at most 256 KiB is stored as it was read at once |
 | copies within a bucket, the target below the source | what is below the target is no source: passed over with a line, exit 0 |

@@ -136,14 +136,31 @@ def parse(name: str, words: Sequence[str]) -> tuple[Command, argparse.Namespace]
     command = COMMANDS.get(name)
     if command is None:
         raise UsageError(f"there is no command {name!r}{suggest(name, COMMANDS)}")
+    words, after = _split_options(words)
     if "-h" in words or "--help" in words:
         return command, argparse.Namespace(help=True)
-    known, rest = _parser_of(name).parse_known_intermixed_args(words)
+    # argparse forgets a "--" among intermixed words: what comes after it is marked by what no argument can hold.
+    marked = ["\0" + word if word[:1] == "-" and word != "-" else word for word in after]
+    known, rest = _parser_of(name).parse_known_intermixed_args([*words, *marked])
     if rest:
         flags = [flag for each in (*GLOBAL_OPTIONS, *command.options) for flag in each.flags]
         unknown = rest[0].partition("=")[0]
         raise UsageError(f"{command.name}: unknown argument {rest[0]!r}{suggest(unknown, flags)}")
+    for argument in command.arguments:
+        value = getattr(known, argument.flags[0], None)
+        if isinstance(value, str):
+            setattr(known, argument.flags[0], value.removeprefix("\0"))
+        elif isinstance(value, list):
+            value[:] = [each.removeprefix("\0") for each in value]
     return command, known
+
+
+def _split_options(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """The words before and after a `--`, which ends the options."""
+    if "--" not in words:
+        return words, ()
+    at = words.index("--")
+    return words[:at], words[at + 1 :]
 
 
 def format_command(command: Command) -> str:

@@ -90,7 +90,7 @@ GLOBAL_OPTIONS = (
 
 _RECURSIVE = Option(("-r", "--recursive"), "all below the source")
 _RAW = Option(("--raw",), "take * and ? in keys and names as they are")
-_DRY = Option(("-n", "--dry-run"), "only say what would be done, and why")
+_DRY = Option(("-n", "--dryrun", "--dry-run"), "only say what would be done, and why")
 _CONCURRENCY = Option(
     ("-c", "--concurrency"), "requests at once (default: 50)", "count", "N", default=50
 )
@@ -303,7 +303,13 @@ COMMANDS = {
             (_positional("target", "s3://BUCKET/KEY"),),
             (
                 Option(("--method",), "GET, PUT, ... (default: GET)", "text", default="GET"),
-                Option(("--expires",), "until it ends (default: 1h)", "age", "AGE", default=3600),
+                Option(
+                    ("--expires-in", "--expires"),
+                    "until it ends (default: 1h)",
+                    "age",
+                    "AGE",
+                    default=3600,
+                ),
             ),
             (
                 ("s3po presign s3://bucket/key --expires 7d", "to read for a week"),

@@ -26,6 +26,11 @@ class LocalFile(NamedTuple):
 OnSkip = Callable[[str, str, str, bool], object]
 
 
+def is_left_out(included: Callable[[str], bool] | None, key: str) -> bool:
+    """True for the key of a file, not of a folder, that the filters leave out: it need not be told."""
+    return included is not None and key != "" and not key.endswith("/") and not included(key)
+
+
 def walk(root: str, *, follow: bool, on_skip: OnSkip) -> Iterator[LocalFile]:
     """Yield the regular files below `root`; memory grows with the largest folder, not with the tree.
 

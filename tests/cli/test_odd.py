@@ -145,3 +145,33 @@ def test_hints_and_refusals(run: Run) -> None:
     assert "did you mean s3://bucket?" in run("ls", "s3:/bucket").err
     assert run("presign", "--expires", "8d", "s3://bucket/a").code == 2
     assert run("cat", "--range", "5-2", "s3://bucket/a").code == 2
+
+
+def test_two_dashes_end_the_options(
+    run: Run, store: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("-dash", "--help", "plain"):
+        (tmp_path / name).write_text(name)
+    done = run("cp", "-q", "--", "-dash", "--help", "plain", "s3://bucket/")
+    assert (done.code, done.err) == (0, "")
+    assert [info.key for info in store.list("bucket")] == ["--help", "-dash", "plain"]
+    assert run("cp", "-q", "s3://bucket/--help", "--", "-down").code == 0
+    assert (tmp_path / "-down").read_text() == "--help"
+    assert run("cat", "--", "s3://bucket/plain").code == 0
+    assert run("uploads", "--", "ls", "s3://bucket").code == 0
+    assert "'-dash'" in run("cp", "-dash", "s3://bucket/").err
+
+
+def test_what_is_excluded_is_not_told(run: Run, store: Connection, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("nowhere")
+    (tmp_path / "file").write_text("1")
+    for command in (["cp", "-r"], ["sync"]):
+        done = run(*command, tmp_path, "s3://bucket/", "--exclude", "fifo", "--exclude", "link")
+        assert (done.code, done.err) == (0, "")
+        done = run(*command, tmp_path, "s3://bucket/", "--exclude", "link")
+        assert done.code == 1
+        assert "fifo: not a regular file" in done.err
+        assert "link" not in done.err
+    assert [info.key for info in store.list("bucket")] == ["file"]

@@ -76,7 +76,7 @@ def test_include_and_exclude(run: Run, store: Connection, tmp_path: Path, comman
 
 
 @per_transfer
-@covers(*TRANSFERS, options="-n --dry-run")
+@covers(*TRANSFERS, options="-n --dryrun --dry-run")
 def test_a_dry_run_says_what_and_why(
     run: Run, store: Connection, app: MockS3, tmp_path: Path, command: str
 ) -> None:
@@ -88,7 +88,7 @@ def test_a_dry_run_says_what_and_why(
         ("s3://bucket/q/", tmp_path / "out"),
         ("s3://bucket/q/", "s3://other"),
     )
-    for flag in ("-n", "--dry-run"):
+    for flag in ("-n", "--dryrun", "--dry-run"):
         for verb, (source, target) in zip(verbs, pairs, strict=True):
             done = run(command, *recursive(command), flag, source, target)
             assert done.code == 0
@@ -431,11 +431,11 @@ def test_options_of_du(run: Run, store: Connection) -> None:
 # One object
 
 
-@covers("rm", options="-r --recursive --raw --include --exclude -n --dry-run")
+@covers("rm", options="-r --recursive --raw --include --exclude -n --dryrun --dry-run")
 def test_options_of_rm(run: Run, store: Connection) -> None:
     for key in ("a/1", "a/2.keep", "b*", "bc"):
         store.upload("bucket", key, "1")
-    for flag in ("-n", "--dry-run"):
+    for flag in ("-n", "--dryrun", "--dry-run"):
         assert run("rm", "-r", flag, "s3://bucket").out.count("(dry run) delete: ") == 4
     assert run("rm", "--raw", "s3://bucket/b*").code == 0
     assert keys(store) == ["a/1", "a/2.keep", "bc"]
@@ -487,15 +487,16 @@ def test_options_of_pipe(run: Run, store: Connection, tmp_path: Path, monkeypatc
 
 
 @covers("rb", options="--force")
-@covers("presign", options="--method --expires")
+@covers("presign", options="--method --expires --expires-in")
 @covers("restore", options="--days --tier")
 @covers("bench", options="--objects --size -c --concurrency")
 def test_options_of_others(run: Run, store: Connection, app: MockS3) -> None:
     store.upload("other", "a", "1")
     assert run("rb", "s3://other").code == 1
     assert run("rb", "--force", "s3://other").code == 0
-    url = run("presign", "--method", "put", "--expires", "90", "s3://bucket/new").out.strip()
-    assert "X-Amz-Expires=90&" in url
+    for flag in ("--expires-in", "--expires"):
+        url = run("presign", "--method", "put", flag, "90", "s3://bucket/new").out.strip()
+        assert "X-Amz-Expires=90&" in url
     assert store.session.put(url, data=b"1").status_code == 200
     store.upload("bucket", "ice", "1", storage_class="GLACIER")
     assert run("restore", "--days", "3", "--tier", "Bulk", "s3://bucket/ice").code == 0
@@ -507,7 +508,7 @@ def test_options_of_others(run: Run, store: Connection, app: MockS3) -> None:
     assert app.requests.count("PutObject") - before == 6
 
 
-@covers("uploads", options="--older-than -n --dry-run -H --human-readable")
+@covers("uploads", options="--older-than -n --dryrun --dry-run -H --human-readable")
 def test_options_of_uploads(run: Run, store: Connection) -> None:
     upload = store.conn.create_multipart_upload("bucket", "big")
     store.conn.upload_part("bucket", "big", upload.upload_id, 1, b"x" * 2048)
@@ -515,7 +516,7 @@ def test_options_of_uploads(run: Run, store: Connection) -> None:
     assert run("uploads", "ls", "s3://bucket").out.split()[2:4] == ["2048", "1"]
     for flag in ("-H", "--human-readable"):
         assert "2.0 KiB" in run("uploads", "ls", flag, "s3://bucket").out
-    for flag in ("-n", "--dry-run"):
+    for flag in ("-n", "--dryrun", "--dry-run"):
         assert run("uploads", "abort", flag, "s3://bucket").out.startswith("(dry run) abort: ")
     assert run("uploads", "abort", "--older-than", "1h", "s3://bucket").out == ""
     found = json.loads(run("uploads", "abort", "--older-than", "0", "--json", "s3://bucket").out)

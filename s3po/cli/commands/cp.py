@@ -14,7 +14,7 @@ from s3po.cli.errors import UsageError
 from s3po.cli.remote import IN_SOURCE, Overlap, as_folder, iter_objects
 from s3po.cli.transfers import Transfers, read_customer_headers, read_options
 from s3po.cli.uri import Location, has_wildcard, is_s3, make_filter, parse_location
-from s3po.cli.walk import TargetFolder, walk
+from s3po.cli.walk import TargetFolder, is_left_out, walk
 from s3po.cli.workers import Share, run_shares
 
 if TYPE_CHECKING:
@@ -311,8 +311,8 @@ class _Copying:
             return
         yield _Item(source, self.name or name, info.st_size, info.st_mtime)
 
-    def _skipped(self, path: str, why: str, _: str, failed: bool) -> None:
-        if self.share.number == 0:
+    def _skipped(self, path: str, why: str, key: str, failed: bool) -> None:
+        if self.share.number == 0 and not is_left_out(self.included, key):
             self.context.fail("skipped", path, why, count=failed)
 
     def _upload(self, item: _Item, path: str) -> None:

@@ -16,7 +16,7 @@ from s3po.cli.errors import UsageError
 from s3po.cli.remote import IN_SOURCE, Overlap, as_folder
 from s3po.cli.transfers import Transfers, read_options
 from s3po.cli.uri import Location, is_s3, make_filter, parse_location
-from s3po.cli.walk import TargetFolder, walk
+from s3po.cli.walk import TargetFolder, is_left_out, walk
 from s3po.cli.workers import Share, run_shares
 
 
@@ -71,10 +71,11 @@ class Side:
         if not self.is_source and not os.path.lexists(self.text):
             return
         follow = self.context.given.follow_symlinks and self.is_source
+        included = make_filter(self.context.given.filters)
 
         def skipped(path: str, why: str, key: str, failed: bool) -> None:
             self.unknown.append(key)
-            if share.number == 0 and self.is_source:
+            if share.number == 0 and self.is_source and not is_left_out(included, key):
                 self.context.fail("skipped", path, why, count=failed)
 
         for file in walk(self.text, follow=follow, on_skip=skipped):
