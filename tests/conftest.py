@@ -15,7 +15,12 @@ import urllib.request
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import hypothesis
 import pytest
+
+# Times of single examples say nothing on a busy machine, and the first one imports what it needs.
+hypothesis.settings.register_profile("s3po", deadline=None)
+hypothesis.settings.load_profile("s3po")
 
 #: A real store that joins the contract suite, with AWS_* for it; read before the environment is cleaned.
 REAL_ENDPOINT = os.environ.get("S3PO_TEST_ENDPOINT")

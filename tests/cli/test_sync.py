@@ -60,9 +60,7 @@ def test_the_walk_has_the_order_of_keys(tree: dict[str, bytes]) -> None:
     assert found == sorted(tree, key=str.encode)
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(local=TREES, remote=TREES, up=st.booleans())
 def test_after_a_sync_both_sides_are_equal_and_a_second_does_nothing(
     run: Run, store: Connection, local: dict[str, bytes], remote: dict[str, bytes], up: bool
@@ -246,9 +244,7 @@ def test_unfinished_downloads_are_no_part_of_a_tree(
 COMPARISONS = ([], ["--size-only"], ["--exact-timestamps"], ["--checksum"])
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     source=TREES,
     target=TREES,

@@ -377,7 +377,7 @@ def test_regions_that_would_become_hosts_are_refused() -> None:
 
 # Hostile files
 
-patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+patient = settings(suppress_health_check=[HealthCheck.too_slow])
 
 
 @patient

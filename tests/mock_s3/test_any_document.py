@@ -183,7 +183,7 @@ def trees(names: list[str]) -> st.SearchStrategy[str]:
 
 
 @pytest.mark.parametrize("subresource", DOCUMENTS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_any_document_is_refused_or_comes_back(subresource, data):
     root, names = DOCUMENTS[subresource]
@@ -207,7 +207,7 @@ def test_any_document_is_refused_or_comes_back(subresource, data):
     assert send("GET", "/bucket/key").status in (200, 403, 404)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_documents_that_are_nearly_right_do_not_break_the_mock(data):
     """A right lifecycle with one element taken away, doubled, or given another word."""

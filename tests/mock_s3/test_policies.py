@@ -379,7 +379,7 @@ _policies = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(_policies)
 def test_any_json_is_refused_or_evaluates(policy):
     mock = MockS3(buckets=["bucket"], defaults="acls")

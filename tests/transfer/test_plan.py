@@ -52,7 +52,7 @@ def test_ranges_cover_each_byte_once(start: int, length: int, step: int) -> None
     assert position == start + length
 
 
-@settings(derandomize=True, max_examples=20, deadline=None)
+@settings(derandomize=True, max_examples=20)
 @given(st.integers(MIN_PART_SIZE, 64 * MiB))
 def test_parts_of_a_stream_grow_so_that_they_reach_far(part_size: int) -> None:
     sent = 0

@@ -297,7 +297,7 @@ def botocores(request: requests.PreparedRequest, host: str, region: str) -> str:
 characters = st.characters(exclude_categories=["Cs"])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.sampled_from(
         [

@@ -44,7 +44,7 @@ def test_strips_give_the_same_as_the_loop(size):
         assert checksums.crc64nvme(data) == bit_by_bit(0x9A6C9329AC4BC9B5, 8, data)
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=50, derandomize=True)
 @given(st.binary(max_size=6000), st.integers(0, 6000), st.sampled_from(CRCS))
 def test_pieces_make_the_whole(data, cut, algorithm):
     first, second = data[:cut], data[cut:]

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from s3po.config import MAX_KEY_BYTES
@@ -134,7 +134,6 @@ def test_regions(settings_: dict[str, Any], region: str) -> None:
     assert Endpoint(**settings_).region == region
 
 
-@settings(deadline=None)
 @given(
     st.text(min_size=1, max_size=200).filter(
         lambda key: not any("\ud800" <= c <= "\udfff" for c in key)
@@ -184,7 +183,6 @@ def test_what_is_no_bucket(bucket: Any) -> None:
         check_bucket(bucket)
 
 
-@settings(deadline=None)
 @given(st.text(max_size=20))
 def test_a_bucket_cannot_change_the_host(bucket: str) -> None:
     try:

@@ -103,7 +103,7 @@ HEADERS = st.dictionaries(
 )  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(
     name=st.sampled_from(sorted(PARSERS)),
     content=CONTENT,
@@ -182,14 +182,14 @@ def test_an_error_keeps_little_of_what_it_was_told() -> None:
     assert len(error.code) <= 100
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text())
 def test_dates_are_times_or_none(text: str) -> None:
     codec.parse_time(text)
     parse_http_date(text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_xml_or_malformed(content: bytes) -> None:
     try:
@@ -204,7 +204,7 @@ def test_any_bytes_are_xml_or_malformed(content: bytes) -> None:
 ENDPOINT = Endpoint(endpoint_url="http://127.0.0.1:9000/path")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(key=st.text(), name=st.text(), value=st.text())
 def test_nothing_is_injected_by_keys_and_queries(key: str, name: str, value: str) -> None:
     try:
@@ -222,7 +222,7 @@ def test_nothing_is_injected_by_keys_and_queries(key: str, name: str, value: str
     assert rest.endswith("&bare")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(name=st.text(), value=st.text())
 def test_nothing_is_injected_by_headers(name: str, value: str) -> None:
     sent: dict[str, str] = {}
@@ -238,7 +238,7 @@ def test_nothing_is_injected_by_headers(name: str, value: str) -> None:
     assert all(":" not in each for each in sent)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(
     name=st.sampled_from(sorted(OPERATIONS)),
     value=st.recursive(

@@ -64,7 +64,7 @@ def test_readinto(response: Response) -> None:
     assert response.readinto(memoryview(buffer)) == 0
 
 
-@hypothesis.settings(max_examples=50, deadline=None)
+@hypothesis.settings(max_examples=50)
 @hypothesis.given(size=strategies.integers(1, 300), data=strategies.binary(max_size=500))
 @pytest.mark.parametrize("streamed", [True, False])
 def test_chunks(streamed: bool, size: int, data: bytes) -> None:

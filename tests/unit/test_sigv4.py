@@ -251,7 +251,7 @@ def messages(draw: st.DrawFn, targets: st.SearchStrategy[str] = targets) -> Mess
 # --- equality --------------------------------------------------------------------------------------
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(messages(), credentials_of, regions, times, st.booleans())
 def test_headers_are_those_of_botocore(
     message: Message, credentials: Credentials, region: str, now: float, sign_payload: bool
@@ -273,7 +273,7 @@ unique_targets = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(messages(unique_targets), credentials_of, regions, times, st.integers(1, 604_800))
 def test_urls_are_those_of_botocore(
     message: Message, credentials: Credentials, region: str, now: float, expires: int
@@ -286,7 +286,7 @@ def test_urls_are_those_of_botocore(
     assert message.headers == before
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     paths,
     st.lists(st.tuples(st.sampled_from(["a", "b", "ä"]), st.none() | text), max_size=6),
@@ -364,7 +364,7 @@ def test_a_url_without_a_path_is_signed_as_it_is_requested(url: str) -> None:
     assert bare == whole
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(messages(), credentials_of, regions, times, st.sampled_from(["sts", "sso", "iam"]))
 def test_other_services_are_signed_as_by_botocore(
     message: Message, credentials: Credentials, region: str, now: float, service: str
