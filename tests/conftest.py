@@ -69,6 +69,17 @@ if REAL_ENDPOINT is None:
     sys.addaudithook(_keep_inside)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave every second combination of the parameters of `sampled` tests to `make test-exhaustive`."""
+    for item in items:
+        if item.get_closest_marker("sampled") is not None:
+            # The sum, so that each value of a parameter comes with some of each other one.
+            indices = item.callspec.indices.values()  # type: ignore[attr-defined]
+            if sum(indices) % 2:
+                item.add_marker(pytest.mark.exhaustive)
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory

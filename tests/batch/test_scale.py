@@ -259,6 +259,7 @@ class Faulty:
         self._session.close()
 
 
+@pytest.mark.exhaustive
 def test_with_another_s_server(moto_place: Any, tmp_path: Path) -> None:
     conn = s3po.Connection(
         moto_place.access_key,

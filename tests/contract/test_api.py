@@ -75,6 +75,7 @@ def chunks_of(data: bytes) -> Any:
         pytest.param(chunks_of, id="iterable"),
     ],
 )
+@pytest.mark.sampled
 def test_sources(conn: s3po.Connection, bucket: str, key: str, source: Any, data: bytes) -> None:
     result = conn.upload(bucket, key, source(data))
     assert result.size == len(data)

@@ -65,6 +65,7 @@ def key(request: pytest.FixtureRequest) -> str:
     return value
 
 
+@pytest.mark.sampled
 def test_round_trip(conn: s3po.Connection, bucket: str, key: str) -> None:
     body = b"body of " + key.encode()
     conn.upload(bucket, key, body)
@@ -81,12 +82,14 @@ def test_round_trip(conn: s3po.Connection, bucket: str, key: str) -> None:
     assert not conn.exists(bucket, key)
 
 
+@pytest.mark.sampled
 def test_copies(conn: s3po.Connection, bucket: str, key: str) -> None:
     conn.upload(bucket, key, b"body")
     conn.copy(bucket, "copy", source_bucket=bucket, source_key=key)
     assert conn.download(bucket, "copy") == b"body"
 
 
+@pytest.mark.sampled
 def test_delete_many(conn: s3po.Connection, bucket: str, key: str) -> None:
     conn.upload(bucket, key, b"body")
     conn.upload(bucket, "another", b"body")
@@ -94,6 +97,7 @@ def test_delete_many(conn: s3po.Connection, bucket: str, key: str) -> None:
     assert [each.key for each in conn.list(bucket)] == ["another"]
 
 
+@pytest.mark.sampled
 def test_presigned(conn: s3po.Connection, store: Any, bucket: str, key: str) -> None:
     conn.upload(bucket, key, b"body")
     answer = store.fetch("GET", conn.presign("GET", bucket, key))

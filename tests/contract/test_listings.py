@@ -47,6 +47,7 @@ def test_what_a_listing_tells(client: s3po.Client, conn: s3po.Connection, bucket
     assert info.last_modified.replace(microsecond=0) == head.last_modified
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 9, 10, 11, 1000])
 def test_pages(pages: Pages, filled: str, size: int) -> None:
     got = list(pages(filled, max_keys=size))
@@ -56,6 +57,7 @@ def test_pages(pages: Pages, filled: str, size: int) -> None:
     assert [page.is_truncated for page in got] == [True] * (len(got) - 1) + [False]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("prefix", ["a", "a/", "a/b/", "b", "c d", "\u00e9", "nothing", "a/b/2"])
 def test_prefixes(pages: Pages, conn: s3po.Connection, filled: str, prefix: str) -> None:
     expected = [key for key in KEYS if key.startswith(prefix)]
@@ -74,6 +76,7 @@ def test_prefixes(pages: Pages, conn: s3po.Connection, filled: str, prefix: str)
         ("x", [], []),
     ],
 )
+@pytest.mark.sampled
 @pytest.mark.parametrize("size", [1, 2, 1000])
 def test_delimiters(
     pages: Pages,
@@ -99,6 +102,7 @@ def test_a_delimiter_of_several_letters(pages: Pages, filled: str) -> None:
     assert [each.key for each in page.objects] == [key for key in KEYS if key[:4] != "a/b/"]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("after", ["a", "a/1", "a/9", "b", "c", "\u00e9/1", "zzz", " "])
 def test_start_after(pages: Pages, conn: s3po.Connection, filled: str, after: str) -> None:
     expected = [key for key in KEYS if key.encode() > after.encode()]

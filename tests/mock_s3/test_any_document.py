@@ -182,6 +182,7 @@ def trees(names: list[str]) -> st.SearchStrategy[str]:
     return st.recursive(leaf, wrap, max_leaves=16)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("subresource", DOCUMENTS)
 @settings(max_examples=15)
 @given(data=st.data())

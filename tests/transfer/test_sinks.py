@@ -250,6 +250,7 @@ FILES: dict[str, Callable[[Path, Save], bytes]] = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("kind", FILES)
 def test_a_file_has_all_bytes_whatever_the_etag(tmp_path: Path, kind: str, size: str) -> None:

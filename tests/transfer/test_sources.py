@@ -307,6 +307,7 @@ SOURCES: dict[str, Make] = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("kind", SOURCES)
 def test_all_bytes_are_stored(

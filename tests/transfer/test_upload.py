@@ -66,6 +66,7 @@ def uploads_left(conn: s3po.Connection) -> int:
         "gzip",
     ],
 )
+@pytest.mark.sampled
 def test_sources_of_bytes(conn: s3po.Connection, make: Any, data: bytes) -> None:
     source = make(data)
     expected = source.tobytes() if isinstance(source, memoryview) else data

@@ -145,6 +145,7 @@ def test_elements_without_end_take_bounded_memory() -> None:
     assert peak < 100 * MiB
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "content",
     [

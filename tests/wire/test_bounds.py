@@ -61,6 +61,7 @@ TRICKLES = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("name", TRICKLES)
 def test_what_trickles_between_bodies_ends_in_one_read_timeout(
@@ -175,6 +176,7 @@ def test_a_body_that_comes_fast_enough_is_read(serve, make_session, request_to):
     assert len(session.send(request_to(server), stream=True).read()) == 100_000
 
 
+@pytest.mark.sampled
 @pytest.mark.usefixtures("short_window")
 @pytest.mark.parametrize("kind", ["file object", "bytes", "chunks"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
