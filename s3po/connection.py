@@ -1500,13 +1500,18 @@ class Connection:
         *,
         directory: bool = False,
         headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> Iterator[BucketInfo]:
         """List the buckets of the account.
+
+        `timeout` bounds the whole listing; the time that the caller takes between two items counts too.
 
         Args:
             prefix: Prefix of the names; all buckets unless given.
             directory: True lists the directory buckets of the endpoint's region instead, which S3 keeps apart.
             headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
+            timeout: Seconds that the whole call may take, its retries and the waits between them included.
+                None (the default) sets no limit.
 
         Yields:
             BucketInfo: `name`, `creation_date` and, where the store tells it, `region`. A page is requested
@@ -1520,14 +1525,13 @@ class Connection:
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListDirectoryBuckets.html
         """
+        client = self.client if timeout is None else self._bind_timeout(timeout)
         token: str | None = None
         while True:
             if directory:
-                page = self.client.list_directory_buckets(continuation_token=token, headers=headers)
+                page = client.list_directory_buckets(continuation_token=token, headers=headers)
             else:
-                page = self.client.list_buckets(
-                    prefix=prefix, continuation_token=token, headers=headers
-                )
+                page = client.list_buckets(prefix=prefix, continuation_token=token, headers=headers)
             for bucket in page.buckets:
                 # Many stores know no prefix here.
                 if prefix is None or bucket.name.startswith(prefix):
@@ -1581,8 +1585,11 @@ class Connection:
         start_after: str | None = None,
         parallel: int = 1,
         headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> Iterator[ObjectInfo]:
         """List the objects whose keys begin with `prefix`, in the order of their keys' UTF-8.
+
+        `timeout` bounds the whole listing; the time that the caller takes between two items counts too.
 
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
@@ -1594,6 +1601,8 @@ class Connection:
                 Parts begin at folders, for which a few more requests look; keys without "/" are listed one
                 page after the other. At most 16 pages of each part are in memory.
             headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
+            timeout: Seconds that the whole call may take, its retries and the waits between them included.
+                None (the default) sets no limit.
 
         Returns:
             Iterator of ObjectInfo: `key`, `size` (bytes), `etag`, `last_modified`, `storage_class`, ... A page
@@ -1603,12 +1612,13 @@ class Connection:
             ConfigError: An argument is wrong.
             NoSuchBucket: There is no such bucket.
             S3Error: The store refused a page, at the item at which it is asked for.
-            TransportError: No complete answer came after all retries.
+            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
         """
+        client = self.client if timeout is None else self._bind_timeout(timeout)
         return list_objects(
-            self.client,
+            client,
             bucket,
             prefix,
             delimiter=delimiter,
@@ -1624,11 +1634,14 @@ class Connection:
         *,
         parallel: int = 1,
         headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> Iterator[ObjectInfo]:
         """List the objects whose whole keys match a pattern: `conn.glob("bucket", "logs/2026-*/**/*.gz")`.
 
         Folders before `**` are listed only where they match, with one request or more for each; from `**` on
         all keys are listed, as by `list`.
+
+        `timeout` bounds the whole listing; the time that the caller takes between two items counts too.
 
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
@@ -1637,6 +1650,8 @@ class Connection:
             parallel: Number of parts of the listing that are requested at once, 1 (the default) to 1,000, as in
                 `list`.
             headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
+            timeout: Seconds that the whole call may take, its retries and the waits between them included.
+                None (the default) sets no limit.
 
         Returns:
             Iterator of ObjectInfo: `key`, `size` (bytes), `etag`, `last_modified`, `storage_class`, ...
@@ -1645,11 +1660,12 @@ class Connection:
             ConfigError: `**` stands beside other characters, or another argument is wrong.
             NoSuchBucket: There is no such bucket.
             S3Error: The store refused a page, at the item at which it is asked for.
-            TransportError: No complete answer came after all retries.
+            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
         """
-        return _glob(self.client, bucket, pattern, parallel=parallel, headers=headers)
+        client = self.client if timeout is None else self._bind_timeout(timeout)
+        return _glob(client, bucket, pattern, parallel=parallel, headers=headers)
 
     def list_versions(
         self,
@@ -1658,14 +1674,19 @@ class Connection:
         *,
         delimiter: str | None = None,
         headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> Iterator[ObjectVersionInfo]:
         """List all versions and delete markers of objects, by key, the newest of each first.
+
+        `timeout` bounds the whole listing; the time that the caller takes between two items counts too.
 
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             prefix: Prefix of the keys; all objects unless given.
             delimiter: "/" leaves out the objects in folders below `prefix`.
             headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
+            timeout: Seconds that the whole call may take, its retries and the waits between them included.
+                None (the default) sets no limit.
 
         Yields:
             ObjectVersionInfo: `key`, `version_id`, `is_latest`, `is_delete_marker`, `size` (bytes), `etag`,
@@ -1675,24 +1696,34 @@ class Connection:
             ConfigError: An argument is wrong.
             NoSuchBucket: There is no such bucket.
             S3Error: The store refused a page, at the item at which it is asked for.
-            TransportError: No complete answer came after all retries.
+            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
         """
-        for page in self.client.iter_version_pages(
+        client = self.client if timeout is None else self._bind_timeout(timeout)
+        for page in client.iter_version_pages(
             bucket, prefix=prefix, delimiter=delimiter, headers=headers
         ):
             yield from page.versions
 
     def list_uploads(
-        self, bucket: str, prefix: str = "", *, headers: Mapping[str, str] | None = None
+        self,
+        bucket: str,
+        prefix: str = "",
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> Iterator[OpenUpload]:
         """List the open multipart uploads, whose parts are paid for until they are completed or aborted.
+
+        `timeout` bounds the whole listing; the time that the caller takes between two items counts too.
 
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             prefix: Prefix of the keys; all uploads unless given.
             headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
+            timeout: Seconds that the whole call may take, its retries and the waits between them included.
+                None (the default) sets no limit.
 
         Returns:
             Iterator of OpenUpload: `key`, `upload_id`, `initiated`, `age`, `size` (bytes of its parts) and
@@ -1702,11 +1733,12 @@ class Connection:
             ConfigError: An argument is wrong.
             NoSuchBucket: There is no such bucket.
             S3Error: The store refused a page, at the item at which it is asked for.
-            TransportError: No complete answer came after all retries.
+            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
         """
-        return _list_uploads(self.client, bucket, prefix=prefix, headers=headers)
+        client = self.client if timeout is None else self._bind_timeout(timeout)
+        return _list_uploads(client, bucket, prefix=prefix, headers=headers)
 
     def list_prefixes(
         self,
@@ -1716,8 +1748,11 @@ class Connection:
         delimiter: str = "/",
         start_after: str | None = None,
         headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> Iterator[str]:
         """List the folders in `prefix`: the common beginnings of keys up to the next delimiter.
+
+        `timeout` bounds the whole listing; the time that the caller takes between two items counts too.
 
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
@@ -1725,6 +1760,8 @@ class Connection:
             delimiter: Character, or text, that ends a folder's name.
             start_after: Key after which the listing begins.
             headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
+            timeout: Seconds that the whole call may take, its retries and the waits between them included.
+                None (the default) sets no limit.
 
         Yields:
             str: The common beginnings, with the delimiter: "photos/2026/".
@@ -1733,11 +1770,12 @@ class Connection:
             ConfigError: An argument is wrong.
             NoSuchBucket: There is no such bucket.
             S3Error: The store refused a page, at the item at which it is asked for.
-            TransportError: No complete answer came after all retries.
+            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
         """
-        for page in self.client.iter_pages(
+        client = self.client if timeout is None else self._bind_timeout(timeout)
+        for page in client.iter_pages(
             bucket, prefix=prefix, delimiter=delimiter, start_after=start_after, headers=headers
         ):
             yield from page.common_prefixes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import socket
 import subprocess
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+import s3po
 
 MiB = 1024 * 1024
 SIZE = 256 * MiB
@@ -198,3 +201,36 @@ def test_memory_is_bounded(url: str, nothing: int, path: Path, what: str, more: 
     assert peak - nothing < more
     if what != "download_bytes":
         assert peak < 100 * MiB
+
+
+def test_small_requests_leave_nothing_to_the_garbage_collector(conn: s3po.Connection) -> None:
+    """In a circle the body of a download would stay in memory until a collection."""
+
+    def work() -> None:
+        conn.upload("bucket", "key", b"data")
+        assert conn.download("bucket", "key") == b"data"
+        assert conn.download("bucket", "key", range=(1, 3)) == b"at"
+        assert conn.head("bucket", "key").size == 4
+        assert conn.exists("bucket", "key")
+        assert not conn.exists("bucket", "nothing")
+        assert [info.key for info in conn.list("bucket")] == ["key"]
+        conn.copy("bucket", "copy", source_key="key")
+        conn.delete("bucket", "copy")
+
+    work()
+    gc.collect()
+    gc.disable()
+    try:
+        work()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        found = {
+            type(each).__qualname__
+            for each in gc.garbage
+            if type(each).__module__.startswith("s3po.")
+        }
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert found == set()

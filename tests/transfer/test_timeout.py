@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import io
+import itertools
 import os
 import threading
 import time
@@ -41,7 +43,42 @@ CALLS: dict[str, Callable[..., Any]] = {
     "create_bucket": lambda conn, **more: conn.create_bucket("other", **more),
     "delete_bucket": lambda conn, **more: conn.delete_bucket("bucket", **more),
     "head_bucket": lambda conn, **more: conn.head_bucket("bucket", **more),
+    "list_buckets": lambda conn, **more: list(conn.list_buckets(**more)),
+    "list": lambda conn, **more: list(conn.list("bucket", **more)),
+    "list, parallel": lambda conn, **more: list(conn.list("bucket", parallel=4, **more)),
+    "list_prefixes": lambda conn, **more: list(conn.list_prefixes("bucket", **more)),
+    "list_versions": lambda conn, **more: list(conn.list_versions("bucket", **more)),
+    "list_uploads": lambda conn, **more: list(conn.list_uploads("bucket", **more)),
+    "glob": lambda conn, **more: list(conn.glob("bucket", "*", **more)),
 }
+#: Methods that send nothing, or whose file's methods are calls of their own.
+WITHOUT = {
+    *("batch", "close", "mock", "open", "path", "presign", "presign_post", "url"),
+    # It has a test of its own.
+    "delete_many",
+}
+
+
+def test_each_method_that_sends_has_a_timeout() -> None:
+    methods = {
+        name
+        for name, method in vars(s3po.Connection).items()
+        if not name.startswith("_") and inspect.isfunction(method)
+    }
+    assert methods - WITHOUT == {name.partition(",")[0] for name in CALLS}
+
+
+def test_the_callers_own_time_between_pages_counts() -> None:
+    with connect() as conn, conn.mock():
+        conn.create_bucket("bucket")
+        with conn.batch(50) as batch:
+            for number in range(1001):
+                batch.upload("bucket", f"{number:04}", b"")
+        listing = conn.list("bucket", timeout=1.5)
+        assert len(list(itertools.islice(listing, 1000))) == 1000
+        time.sleep(1.5)
+        with pytest.raises(s3po.DeadlineExceeded):
+            next(listing)
 
 
 @pytest.fixture
