@@ -241,7 +241,6 @@ class ResumableUpload(MultipartUpload):
             self.forget()
             return True
         self.upload_id = upload_id
-        self._since = None
         # A completion may be under way still, of which nobody waits for the answer.
         self._completing = bool(found.get("completing"))
         _log.info("%s: going on with the upload %r", self.name, upload_id)

@@ -376,7 +376,6 @@ class MultipartUpload:
         "_part_headers",
         "_part_sums",
         "_plain_etags",
-        "_since",
         "_upload_headers",
         "_whole_digests",
         "_write_id",
@@ -418,9 +417,6 @@ class MultipartUpload:
         self._part_headers = headers_of_part(sent) or None
         self._upload_headers = headers_of_upload(sent) or None
         self.upload_id = ""
-        #: Client's time before which the object cannot be dated: that of its upload's beginning
-        #: (https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html); None where not known.
-        self._since: float | None = client._clock()
         self._numbers = 0
         #: Whether the parts' ETags are MD5s of their bytes, as far as the answers tell.
         self._plain_etags = True
@@ -659,7 +655,7 @@ class MultipartUpload:
             size=size,
             metadata=self._metadata(),
             write_id=self._write_id,
-            since=self._since,
+            # Not by its date, which some stores tell wrongly: the upload tells whether it was completed.
             upload_id=self.upload_id,
             upload_headers=self._upload_headers,
         )
