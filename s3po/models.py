@@ -22,6 +22,11 @@ def unquote_etag(etag: str) -> str:
     return etag.removeprefix("W/").strip('"')
 
 
+def user_metadata(headers: Mapping[str, str]) -> dict[str, str]:
+    """User metadata among headers, by name without `x-amz-meta-`."""
+    return {name[11:]: value for name, value in headers.items() if name.startswith("x-amz-meta-")}
+
+
 _MONTHS = {
     name: number
     for number, name in enumerate(
@@ -435,11 +440,7 @@ class HeadObjectResult(_HeadersResult):
     @property
     def metadata(self) -> dict[str, str]:
         """User metadata by name in lower case, without `x-amz-meta-`."""
-        return {
-            name[11:]: value
-            for name, value in self._headers.items()
-            if name.startswith("x-amz-meta-")
-        }
+        return user_metadata(self._headers)
 
     def __repr__(self) -> str:
         headers = self._headers

@@ -1,9 +1,8 @@
 """`postpone`: modules of other packages that are executed when something of them is used for the first time.
 
 requests and urllib3 import two packages for what s3po does not do, charset detection and HTTP/2: some 4 MiB of memory
-at the first object. What stands in
-`sys.modules` until then is the module itself, by its own name, spec and loader, as with
-`importlib.util.LazyLoader`; nothing of it was executed, and the first attribute that it lacks executes it.
+at the first object. What stands in `sys.modules` until then is the module itself, by its own name, spec and loader, as
+with `importlib.util.LazyLoader`; nothing of it was executed, and the first attribute that it lacks executes it.
 
 That class is not used for two reasons: before Python 3.12 two threads could execute a module at once, and it
 executes a package for the sake of a submodule or of the version, for which requests and urllib3 ask.

@@ -11,7 +11,7 @@ from s3po.config import MAX_OBJECT_SIZE, MiB
 from s3po.endpoint import check_bucket, check_key
 from s3po.errors import ConfigError, OutcomeUnknown, S3Error, S3poError, TransferError
 from s3po.messages import Request
-from s3po.models import CopyObjectResult, HeadObjectResult
+from s3po.models import CopyObjectResult, HeadObjectResult, user_metadata
 from s3po.rest import Client, codec
 from s3po.rest.checks import is_unknown_request
 from s3po.rest.objects import copy_source
@@ -241,9 +241,7 @@ class _Copy:
             etag=source.etag or None,
             size=known_size(source) or 0,
             since=started,
-            metadata={
-                name[11:]: value for name, value in kept.items() if name.startswith("x-amz-meta-")
-            },
+            metadata=user_metadata(kept),
             # Stores may write them otherwise: a copy over an object is made again then, but not this one.
             headers=None if conditional else self._expected_headers(sent, kept, source),
         )

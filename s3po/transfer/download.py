@@ -75,33 +75,30 @@ def download(
             version_id=version_id,
             headers=headers,
         )
-        if found.body.stream is None and range is None and (sink is None or part_number is None):
+        if sink is None and found.body.stream is None and range is None:
             data = found.body.content
             if part_number is None:
                 _verify(found, data, client, bucket, key, version_id, headers)
-            if sink is None:
-                if progress is not None and data:
-                    progress(len(data))
-                return data if encoding is None else data.decode(encoding)
-            _store(data, sink, progress, generation)
-            return DownloadResult(bucket, key, found.etag, len(data), found.version_id)
-        if sink is None:
-            memory = MemorySink()
-        source = PinnedObject(
+            if progress is not None and data:
+                progress(len(data))
+            return data if encoding is None else data.decode(encoding)
+        target: Sink = MemorySink() if sink is None else sink
+        result = _receive(
             client,
             bucket,
             key,
             found,
-            operation="download",
+            target,
+            progress,
+            generation,
             range=range,
+            part_number=part_number,
             version_id=version_id,
             headers=headers,
         )
-        size = Download(source, memory if sink is None else sink, progress).run(found)
-        if sink is None:
-            data = memory.getvalue()
+        if isinstance(target, MemorySink):
+            data = target.getvalue()
             return data if encoding is None else data.decode(encoding)
-        sink.finish(size)
     except BaseException:
         if sink is not None:
             sink.discard()
@@ -109,7 +106,7 @@ def download(
     finally:
         if place is not None:
             place.close()
-    return DownloadResult(bucket, key, found.etag, size, found.version_id)
+    return result
 
 
 def download_file(
@@ -148,11 +145,53 @@ def download_file(
             version_id=version_id,
             headers=headers,
         )
-        if found.body.stream is None and range is None and part_number is None:
-            data = found.body.content
-            _verify(found, data, client, bucket, key, version_id, headers)
-            _store(data, sink, progress, generation)
-            return DownloadResult(bucket, key, found.etag, len(data), found.version_id)
+        return _receive(
+            client,
+            bucket,
+            key,
+            found,
+            sink,
+            progress,
+            generation,
+            range=range,
+            part_number=part_number,
+            version_id=version_id,
+            headers=headers,
+        )
+    except BaseException:
+        sink.discard()
+        raise
+    finally:
+        place.close()
+
+
+def _receive(
+    client: Client,
+    bucket: str,
+    key: str,
+    found: GetObjectResult,
+    sink: Sink,
+    progress: Progress | None,
+    generation: int,
+    *,
+    range: Range | None,  # noqa: A002
+    part_number: int | None,
+    version_id: str | None,
+    headers: Mapping[str, str] | None,
+) -> DownloadResult:
+    """Take the bytes whose first answer is `found` into a sink, verified."""
+    if found.body.stream is None and range is None and part_number is None:
+        data = found.body.content
+        size = len(data)
+        _verify(found, data, client, bucket, key, version_id, headers)
+        # Whole, and in memory already.
+        stay_in_process(generation)
+        sink.begin(size)
+        if size:
+            sink.write(data)
+            if progress is not None:
+                progress(size)
+    else:
         source = PinnedObject(
             client,
             bucket,
@@ -164,12 +203,7 @@ def download_file(
             headers=headers,
         )
         size = Download(source, sink, progress).run(found)
-        sink.finish(size)
-    except BaseException:
-        sink.discard()
-        raise
-    finally:
-        place.close()
+    sink.finish(size)
     return DownloadResult(bucket, key, found.etag, size, found.version_id)
 
 
@@ -192,18 +226,6 @@ def _verify(
         hasher = verifier.new()
         hasher.update(data)
         verifier.check(hasher, operation="download", bucket=bucket, key=key)
-
-
-def _store(data: bytes, sink: Sink, progress: Progress | None, generation: int) -> None:
-    """Write a whole small object, which is in memory already."""
-    stay_in_process(generation)
-    size = len(data)
-    sink.begin(size)
-    if size:
-        sink.write(data)
-        if progress is not None:
-            progress(size)
-    sink.finish(size)
 
 
 def check_headers(headers: Mapping[str, str]) -> None:

@@ -25,7 +25,7 @@ from s3po.errors import (
     PreconditionFailed,
     S3poError,
 )
-from s3po.models import DownloadResult, GetObjectResult, PartInfo, UploadResult
+from s3po.models import DownloadResult, GetObjectResult, PartInfo, UploadResult, user_metadata
 from s3po.rest import Client
 from s3po.rest.checks import check_text
 from s3po.transfer.body import PinnedObject, get_first
@@ -278,7 +278,7 @@ class ResumableUpload(MultipartUpload):
         expected = Expected(
             etag=multipart_etag(parts),
             size=self._size,
-            metadata=self._metadata(),
+            metadata=user_metadata(self._headers),
             write_id=self._write_id,
         )
         if not expected.matches(head, self.client._clock()):

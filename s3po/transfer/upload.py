@@ -26,7 +26,7 @@ from s3po.errors import (
 )
 from s3po.forks import fork_generation, in_forked_child
 from s3po.messages import Body, BytesLike
-from s3po.models import HeadObjectResult, PartInfo, PutObjectResult, UploadResult
+from s3po.models import HeadObjectResult, PartInfo, PutObjectResult, UploadResult, user_metadata
 from s3po.rest import Client
 from s3po.rest.checks import check_body, check_checksum_headers
 from s3po.sigv4 import hash_body
@@ -491,7 +491,7 @@ class MultipartUpload:
         expected = Expected(
             etag=md5_of(body) if rewindable else None,
             size=size,
-            metadata=self._metadata(),
+            metadata=user_metadata(self._headers),
             write_id=self._write_id,
         )
         if not unknown:
@@ -507,14 +507,6 @@ class MultipartUpload:
             operation="upload",
             headers=self._part_headers,
         )
-
-    def _metadata(self) -> dict[str, str]:
-        """User metadata that the object is to have."""
-        return {
-            name[11:]: value
-            for name, value in self._headers.items()
-            if name.startswith("x-amz-meta-")
-        }
 
     def _digest_of(self, body: BytesLike | Body) -> bytes:
         assert self._checksum is not None
@@ -653,7 +645,7 @@ class MultipartUpload:
         expected = Expected(
             etag=multipart_etag(parts),
             size=size,
-            metadata=self._metadata(),
+            metadata=user_metadata(self._headers),
             write_id=self._write_id,
             # Not by its date, which some stores tell wrongly: the upload tells whether it was completed.
             upload_id=self.upload_id,

@@ -38,7 +38,7 @@ from s3po.errors import (
 )
 from s3po.transport.connection import build_request
 from s3po.transport.managers import direct_manager, proxy_manager
-from s3po.transport.messages import CallTimeouts, PreparedRequest, complete, to_lean
+from s3po.transport.messages import PreparedRequest, complete, to_lean
 from s3po.transport.pools import MAX_POOLS, Connections, Pool
 from s3po.transport.settings import parse_origin, proxies_for, proxy_for, verify_of
 from s3po.transport.tls import TLSContext, build_context
@@ -108,8 +108,7 @@ class GeventAdapter(HTTPAdapter):
         target = url if pool.forwards else url[end:]
         method: str = request.method  # type: ignore[assignment]
         head, length = build_request(method, target, request.lower_headers, body, pool.proxy_lines)
-        kind = type(timeout)
-        if kind is not tuple and kind is not CallTimeouts:
+        if not isinstance(timeout, tuple):
             timeout = _timeouts(timeout, self._config)
         return pool.exchange(head, body, length, method, stream, timeout, request.max_body)
 
@@ -143,15 +142,9 @@ class GeventAdapter(HTTPAdapter):
         proxies: Any,
     ) -> requests.Response:
         """Send by a replaced (instrumented) `HTTPAdapter.send`."""
-        config = self._config
-        url = request.url or ""
-        settings: Any = {
-            "stream": stream,
-            "timeout": _timeouts(timeout, config),
-            "verify": verify_of(config) if verify is None else verify,
-            "cert": config.cert if cert is None else cert,
-            "proxies": proxies_for(url, config) if proxies is None else proxies,
-        }
+        settings: Any = request_settings(
+            self._config, request, stream, timeout, verify, cert, proxies
+        )
         if type(request) is not PreparedRequest:
             return HTTPAdapter.send(self, request, **settings)
         return call_foreign(partial(HTTPAdapter.send, self), request, settings, self)
@@ -257,10 +250,28 @@ def _timeouts(timeout: Any, config: Config) -> tuple[Any, Any]:
     if timeout is None:
         return config.connect_timeout, config.read_timeout
     if isinstance(timeout, tuple):
-        connect, read = timeout
-        return connect, read
+        return timeout
     connect = getattr(timeout, "connect_timeout", timeout)
     return connect, getattr(timeout, "read_timeout", timeout)
+
+
+def request_settings(
+    config: Config,
+    request: requests.PreparedRequest,
+    stream: bool,
+    timeout: Any,
+    verify: Any,
+    cert: Any,
+    proxies: Any,
+) -> dict[str, Any]:
+    """Settings of a request as requests passes them to adapters and hooks; for None there are the Config's."""
+    return {
+        "stream": stream,
+        "timeout": _timeouts(timeout, config),
+        "verify": verify_of(config) if verify is None else verify,
+        "cert": config.cert if cert is None else cert,
+        "proxies": proxies_for(request.url or "", config) if proxies is None else proxies,
+    }
 
 
 def _as_requests_error(error: S3poError, request: requests.PreparedRequest) -> Exception:

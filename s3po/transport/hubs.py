@@ -178,13 +178,13 @@ def import_in_thread(name: str) -> None:
     hub = get_hub_if_exists()
     if hub is None or is_module_patched("threading") or not can_start_threads():
         import_module(name)
+        _imported.add(name)
     else:
         if _imports is None:
             _imports = _Imports()
         with _import_lock():
             if name not in _imported:
                 call_in_thread(hub.threadpool, _imports.load, name)
-    _imported.add(name)
 
 
 def _import_lock() -> Semaphore:

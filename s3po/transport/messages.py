@@ -298,8 +298,6 @@ def make_response(
     status: int, headers: dict[str, str], body: RawBody, stream: bool, max_body: int
 ) -> Response:
     """A response whose body stays to be read, or is read now."""
-    if type(body) is BytesBody:
-        return Response(status, headers, body.data)
     if stream and status < 300:
         return Response(status, headers, None, body)
     limit = max_body if status < 300 else _MAX_ERROR_BODY

@@ -13,7 +13,7 @@ from requests.hooks import dispatch_hook
 
 from s3po.config import Config
 from s3po.errors import ConfigError
-from s3po.transport.adapter import GeventAdapter, call_foreign
+from s3po.transport.adapter import GeventAdapter, call_foreign, request_settings
 from s3po.transport.connection import build_request
 from s3po.transport.messages import PreparedRequest, Response, adopt, make_response
 from s3po.transport.settings import proxies_for, verify_of
@@ -70,7 +70,9 @@ class S3Session(requests.Session):
         and what is not HTTP or fails raises s3po's errors.
         """
         if type(request) is not PreparedRequest:
-            settings = self._settings(request, stream, timeout, verify, cert, proxies)
+            settings = request_settings(
+                self.config, request, stream, timeout, verify, cert, proxies
+            )
             return super().send(request, allow_redirects=False, **settings)
         url: str = request.url  # type: ignore[assignment]
         adapter: Any = self._found.get(url[: url.find("/", 8)])
@@ -78,38 +80,23 @@ class S3Session(requests.Session):
             adapter = self._find_adapter(url)
         if requests.Session.send is not _SESSION_SEND:
             # Instrumented. The body stays on its connection: s3po reads it.
-            settings = self._settings(request, True, timeout, verify, cert, proxies)
+            settings = request_settings(self.config, request, True, timeout, verify, cert, proxies)
             response = call_foreign(super().send, request, settings, adapter)
         elif type(adapter) in _OWN_ADAPTERS:
             response = adapter.send(request, stream, timeout, verify, cert, proxies)
         else:
             # Built for its checks only: what cannot be sent is refused here as it is on the wire.
             build_request(request.method or "", "/", request.lower_headers, request.body)
-            settings = self._settings(request, stream, timeout, verify, cert, proxies)
+            settings = request_settings(
+                self.config, request, stream, timeout, verify, cert, proxies
+            )
             response = call_foreign(adapter.send, request, settings, adapter)
         if type(response) is not Response or request._hooks is not None or self.hooks["response"]:
-            settings = self._settings(request, stream, timeout, verify, cert, proxies)
+            settings = request_settings(
+                self.config, request, stream, timeout, verify, cert, proxies
+            )
             response = self._finish(request, response, settings)
         return response
-
-    def _settings(
-        self,
-        request: requests.PreparedRequest,
-        stream: bool,
-        timeout: Any,
-        verify: Any,
-        cert: Any,
-        proxies: Any,
-    ) -> dict[str, Any]:
-        """Settings of a request as requests passes them to adapters and hooks."""
-        config = self.config
-        return {
-            "stream": stream,
-            "timeout": timeout or (config.connect_timeout, config.read_timeout),
-            "verify": verify_of(config) if verify is None else verify,
-            "cert": cert or config.cert,
-            "proxies": proxies_for(request.url or "", config) if proxies is None else proxies,
-        }
 
     def _finish(
         self, request: PreparedRequest, response: requests.Response, settings: dict[str, Any]
