@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -14,10 +13,11 @@ import pytest
 
 import s3po
 from s3po.mock import MockS3
+from tests.support.data import noise
 
 MiB = 1024 * 1024
 PART = 5 * MiB
-LARGE = os.urandom(4 * PART + 99)
+LARGE = noise(4 * PART + 99)
 
 
 @pytest.fixture
