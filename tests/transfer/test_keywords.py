@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
-import os
 import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -20,11 +19,12 @@ from s3po.messages import Request
 from s3po.mock import Error
 from s3po.transfer.copy import copy
 from s3po.transfer.headers import build_headers
+from tests.support.data import noise
 
 MiB = 1024 * 1024
 PART = 5 * MiB
 SMALL = b"0123456789"
-LARGE = os.urandom(2 * PART + 77)
+LARGE = noise(2 * PART + 77)
 KEY = bytes(range(32))
 ALGORITHMS: list[Any] = ["crc32", "crc32c", "crc64nvme", "sha1", "sha256"]
 

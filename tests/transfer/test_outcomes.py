@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +13,11 @@ import pytest
 import s3po
 from s3po.errors import IntegrityError, OutcomeUnknown, PreconditionFailed
 from s3po.mock import Error, LostAnswer, Reset, WrongETag
+from tests.support.data import noise
 
 MiB = 1024 * 1024
 PART = 5 * MiB
-LARGE = os.urandom(PART + 77)
+LARGE = noise(PART + 77)
 
 
 def connect(**settings: Any) -> s3po.Connection:
