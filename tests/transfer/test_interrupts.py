@@ -291,14 +291,15 @@ def test_writers_that_one_error_interrupts_share_the_time(
     store: BareStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     """They are aborted one after the other, as the blocks end; the store answers none of them."""
-    store.hook = hang_on("AbortMultipartUpload")
-    names = [f"key{number}" for number in range(10)]
+    store.hook = hang_on("UploadPart", "AbortMultipartUpload")
+    names = [f"key{number}" for number in range(8)]
     began: list[float] = []
 
     def run(conn: s3po.Connection) -> None:
         with ExitStack() as stack:
             for name in names:
                 stack.enter_context(conn.open("bucket", name, "wb")).write(LARGE)
+            wait_until(lambda: store.count("UploadPart") == 2 * len(names))
             began.append(time.monotonic())
             raise KeyboardInterrupt
 

@@ -10,6 +10,7 @@ import logging
 import pickle
 import weakref
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -1613,6 +1614,42 @@ def test_lost_answers_to_create_end() -> None:
     stage = Stage(ConnectionFailed("reset"), fault(403, "AccessDenied"), ok(BEGUN))
     assert stage.client.create_multipart_upload("b", "k").upload_id == "new"
     stage.done()
+
+
+def test_a_refusal_after_a_lost_answer_names_what_the_first_may_have_begun() -> None:
+    stage = Stage(ConnectionFailed("reset"), uploads(), fault(403, "AccessDenied"), uploads("u0"))
+    with pytest.raises(AccessDenied, match="it may have begun upload u0, which is still open"):
+        stage.client.create_multipart_upload("b", "k")
+    stage.done()
+
+
+@pytest.mark.parametrize("wrong", [-3600, 240], ids=["store ahead", "store behind"])
+def test_uploads_are_told_by_the_clock_of_the_store(wrong: int) -> None:
+    """The client's own may differ by minutes without a word of the store."""
+    stage = Stage()
+    now = stage.clock() - wrong
+
+    def date(seconds: float, form: str) -> str:
+        return datetime.fromtimestamp(now + seconds, UTC).strftime(form)
+
+    iso, http = "%Y-%m-%dT%H:%M:%SZ", "%a, %d %b %Y %H:%M:%S GMT"
+    listed = uploads("ours", initiated=date(0, iso))
+    listed.headers["date"] = date(0, http)
+    older = uploads("older", initiated=date(-60, iso))
+    older.headers["date"] = date(0, http)
+    stage.session.lines += [ConnectionFailed("reset"), listed, ConnectionFailed("reset"), older]
+    stage.session.lines += [ConnectionFailed("reset"), listed]
+    with pytest.raises(ConnectionFailed, match="upload ours, which"):
+        stage.client.create_multipart_upload("b", "k")
+    stage.done()
+
+
+def test_a_look_for_a_lost_upload_is_bounded() -> None:
+    stage = Stage(ConnectionFailed("reset"), uploads(), ok(BEGUN))
+    stage.client.create_multipart_upload("b", "k")
+    created, looked, again = stage.session.timeouts
+    assert created == again
+    assert looked[1] <= 5
 
 
 # Headers and text that cannot be right
