@@ -1423,6 +1423,63 @@ def test_a_token_that_stays_expired_is_told() -> None:
     assert provider.invalidated == 1
 
 
+def test_others_that_are_there_already_are_used_without_asking() -> None:
+    """Those that were refused were replaced while the request was under way, and again."""
+    keys = [Credentials(name, "s", "t") for name in ("OLD", "NEW", "NEWER", "NEWEST")]
+
+    class Replaced(Refreshing):
+        """Each request that goes out is met by credentials that were replaced meanwhile."""
+
+        def get(self) -> Credentials | None:
+            return keys[min(len(stage.sent), 2) if self.invalidated == 0 else 3]
+
+    provider = Replaced()
+    expired = fault(400, "ExpiredToken")
+    stage = Stage(expired, expired, expired, ok(b"x"), provider=provider)
+    stage.client.get_object("b", "k", stream=False)
+    assert provider.invalidated == 1
+    assert [
+        sent.headers["authorization"].partition("Credential=")[2].split("/")[0]
+        for sent in stage.sent
+    ] == [
+        "OLD",
+        "NEW",
+        "NEWER",
+        "NEWEST",
+    ]
+
+    class Changing(Refreshing):
+        """Other credentials each time, all of which the store refuses."""
+
+        def get(self) -> Credentials | None:
+            self.count = getattr(self, "count", 0) + 1
+            return Credentials(f"A{self.count}", "s", "t")
+
+        def invalidate(self, _: Credentials) -> bool:
+            return False
+
+    stage = Stage(*[expired] * 3, provider=Changing())
+    with pytest.raises(S3Error, match="ExpiredToken"):
+        stage.client.get_object("b", "k")
+    stage.done()
+
+
+def test_a_provider_that_cannot_be_told_may_have_others() -> None:
+    stage = Stage(fault(400, "ExpiredToken"), ok(b"x"), keys=(OLD, NEW))
+    stage.client.get_object("b", "k", stream=False)
+    stage.done()
+
+    class Broken(Keys):
+        def get(self) -> Credentials | None:
+            if stage.sent:
+                raise CredentialsError("gone")
+            return OLD
+
+    stage = Stage(fault(400, "ExpiredToken"), provider=Broken())
+    with pytest.raises(S3Error, match="ExpiredToken"):
+        stage.client.get_object("b", "k")
+
+
 def test_keys_that_never_change_are_not_asked_for_again() -> None:
     stage = Stage(fault(400, "ExpiredToken"), provider=Refreshing(OLD, can=False))
     with pytest.raises(S3Error, match="ExpiredToken"):
