@@ -534,7 +534,7 @@ class MultipartUpload:
             try:
                 group.wait_for_all()
             except BaseException as error:
-                if self._is_interrupt(error):
+                if not isinstance(error, S3poError):
                     self._abort_begun(group, error)
                 raise
 
@@ -547,13 +547,20 @@ class MultipartUpload:
         except S3poError:
             # The store has refused it, or it was looked for.
             return
-        finally:
-            if not self.upload_id and group.busy:
-                note = "a multipart upload may have begun: its answer did not come in time"
-                error.add_note(note)
-                _log.warning("%s: s3://%s/%s", note, self._bucket, self._key)
+        except BaseException as again:
+            if again is not error:
+                self._tell_of_beginning(again)
+                raise
+            # It was raised in the greenlet that asked, as by a handler of signals.
         if self.upload_id:
             self.abort(error)
+        else:
+            self._tell_of_beginning(error)
+
+    def _tell_of_beginning(self, error: BaseException) -> None:
+        note = "a multipart upload may have begun: its answer did not come in time"
+        error.add_note(note)
+        _log.warning("%s: s3://%s/%s", note, self._bucket, self._key)
 
     def task_group(self, size: int) -> TaskGroup:
         """Make the group that sends the parts."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import socket
@@ -344,3 +345,32 @@ def test_an_upload_that_failed_has_time_to_clean_up(store: BareStore) -> None:
         conn.upload("bucket", "key", LARGE)
     assert store.count("AbortMultipartUpload") == 2
     assert not store.uploads
+
+
+@pytest.mark.parametrize("error_kind", [Mine, KeyboardInterrupt])
+def test_a_signal_in_the_greenlet_that_begins_an_upload(
+    store: BareStore, error_kind: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Handlers of signals raise in whichever greenlet runs; the answer is lost with that one."""
+    store.hook = hang_on("CreateMultipartUpload")
+    before: set[int] = set()
+
+    def raise_in_it() -> None:
+        wait_until(lambda: store.count("CreateMultipartUpload"))
+        (greenlet,) = [
+            each
+            for each in gc.get_objects()
+            if isinstance(each, gevent.Greenlet)
+            and not each.dead
+            and id(each) not in before
+            and "TaskGroup" in repr(each)
+        ]
+        gevent.get_hub().loop.run_callback(greenlet.throw, error_kind())
+
+    before.update(id(each) for each in gc.get_objects() if isinstance(each, gevent.Greenlet))
+    with connect(store.url) as conn:
+        gevent.spawn(raise_in_it)
+        with pytest.raises(error_kind) as caught:
+            conn.upload("bucket", "key", LARGE)
+    assert "may have begun" in caught.value.__notes__[0]
+    assert "may have begun" in caplog.text
