@@ -1888,6 +1888,7 @@ class Connection:
         version_id: str | None = None,
         sse_customer_key: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> TextReader: ...
     @overload
     def open(
@@ -1903,6 +1904,7 @@ class Connection:
         version_id: str | None = None,
         sse_customer_key: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> BinaryReader: ...
     @overload
     def open(
@@ -1933,6 +1935,7 @@ class Connection:
         part_size: int | None = None,
         headers: Mapping[str, str] | None = None,
         progress: Progress | None = None,
+        timeout: float | None = None,
     ) -> TextWriter: ...
     @overload
     def open(
@@ -1963,6 +1966,7 @@ class Connection:
         part_size: int | None = None,
         headers: Mapping[str, str] | None = None,
         progress: Progress | None = None,
+        timeout: float | None = None,
     ) -> BinaryWriter: ...
     def open(
         self,
@@ -1994,6 +1998,7 @@ class Connection:
         part_size: int | None = None,
         headers: Mapping[str, str] | None = None,
         progress: Progress | None = None,
+        timeout: float | None = None,
     ) -> TextReader | BinaryReader | TextWriter | BinaryWriter:
         """Open an object as a file.
 
@@ -2038,6 +2043,8 @@ class Connection:
             headers: Further headers by name, in place of those of keyword arguments where both are given.
             progress: Called with the number of bytes that went out; with a negative one when that many have
                 to be sent again.
+            timeout: Seconds from now to the end of the file's `close`, the caller's own time included; None sets
+                no limit. What takes longer raises DeadlineExceeded, and a writer stores nothing then.
 
         Returns:
             BinaryReader, TextReader, BinaryWriter or TextWriter, by the mode. Readers of bytes have `size`
@@ -2048,7 +2055,7 @@ class Connection:
             NoSuchKey: There is no object to read.
             S3Error: The store refused a request; `code` and `status` say why. Errors come from `open` and
                 from the file's methods; `close` raises those of `upload`.
-            TransportError: No complete answer came after all retries.
+            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
             IntegrityError: An object that was read from its begin to its end has wrong bytes.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
@@ -2058,6 +2065,7 @@ class Connection:
 
         try:
             reading, _ = check_mode(mode, encoding, errors, newline)
+            client = self.client if timeout is None else self._bind_timeout(timeout)
             if not reading:
                 _refuse("reading", mode, range=range, version_id=version_id)
                 if mode[0] == "x":
@@ -2084,7 +2092,7 @@ class Connection:
                 )
                 self._guess_content_type(key, sent)
                 return open_writer(
-                    self.client,
+                    client,
                     bucket,
                     key,
                     mode,
@@ -2118,7 +2126,7 @@ class Connection:
                 progress=progress,
             )
             return open_reader(
-                self.client,
+                client,
                 bucket,
                 key,
                 mode,

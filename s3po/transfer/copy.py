@@ -31,7 +31,6 @@ from s3po.transfer.outcome import Expected, is_unknown, known_size, resolve
 from s3po.transfer.plan import iter_ranges, part_size_for
 from s3po.transfer.relay import relay
 from s3po.transfer.source import Progress
-from s3po.transfer.tasks import TaskGroup
 from s3po.transfer.upload import MultipartUpload, guard_progress
 
 #: The store copies without us: fewer, larger parts are fewer requests.
@@ -378,7 +377,7 @@ class _Copy:
             if progress is not None:
                 progress(stop - start)
 
-        with upload, TaskGroup(client.config.max_concurrency) as group:
+        with upload, upload.task_group(client.config.max_concurrency) as group:
             for start, stop in iter_ranges(0, size, step):
                 group.start(send, upload.next_number(stop - start), start, stop)
             group.wait_for_all()
