@@ -31,14 +31,14 @@ from s3po.models import (
     UploadResult,
 )
 from s3po.rest import Client
-from s3po.rest.checks import check_seconds
+from s3po.rest.checks import add_headers, check_seconds
 from s3po.rest.sender import Gate
 from s3po.retry import counter as _counter  # noqa: F401 - for the first retry, which may come at a bad time
 from s3po.sigv4 import Signer
 from s3po.stats import BatchStats, Stats
 from s3po.transfer.body import Range
 from s3po.transfer.content_types import guess_content_type
-from s3po.transfer.copy import SourceConnection
+from s3po.transfer.copy import SourceConnection, client_of
 from s3po.transfer.copy import copy as _copy
 from s3po.transfer.delete import delete_many as _delete_many
 from s3po.transfer.delete import delete_prefix as _delete_prefix
@@ -52,6 +52,7 @@ from s3po.transfer.headers import (
     build_customer_key,
     build_headers,
     build_tagging,
+    headers_of_moved,
 )
 from s3po.transfer.listing import glob as _glob
 from s3po.transfer.listing import list_objects
@@ -1301,8 +1302,9 @@ class Connection:
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
         """
         client = self.client if timeout is None else self._bind_timeout(timeout)
+        reader = client if source is None else client_of(source)
         if (
-            (source is None or _is_same_store(source.client, client))
+            (reader is client or _is_same_store(reader, client))
             and (source_bucket is None or source_bucket == bucket)
             and source_key == key
         ):
@@ -1337,10 +1339,13 @@ class Connection:
             headers=headers,
             progress=progress,
         )
-        (client if source is None else source.client.bind(deadline=client.deadline)).delete_object(
+        if reader is not client:
+            reader = reader.bind(deadline=client.deadline)
+        reader.delete_object(
             bucket if source_bucket is None else source_bucket,
             source_key,
             version_id=source_version_id,
+            headers=headers_of_moved(headers),
         )
         return result
 
@@ -2512,7 +2517,7 @@ def _refuse(purpose: str, mode: str, **given: object) -> None:
 def _with_customer_key(
     key: bytes | None, headers: Mapping[str, str] | None
 ) -> Mapping[str, str] | None:
-    return headers if key is None else {**build_customer_key(key), **(headers or {})}
+    return headers if key is None else add_headers(build_customer_key(key), headers)
 
 
 def _check_flag(name: str, value: object) -> bool:
