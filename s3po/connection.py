@@ -197,10 +197,14 @@ class Connection:
             credentials=credentials,
             context=make_context(config, region=region_name, signer=_sts_signer),
         )
+        origins = dict(settings.origins)
+        for name, given in (("region_name", region_name), ("endpoint_url", endpoint_url)):
+            if given is not None:
+                origins.pop(name, None)
         region_name = settings.region if region_name is None else region_name
         endpoint_url = settings.endpoint_url if endpoint_url is None else endpoint_url
-        self.client: Client = _client_class(config)(
-            endpoint=Endpoint(
+        try:
+            endpoint = Endpoint(
                 endpoint_url=endpoint_url,
                 region=region_name,
                 addressing_style=config.addressing_style,
@@ -209,7 +213,14 @@ class Connection:
                 use_accelerate=config.use_accelerate_endpoint or False,
                 us_east_1_regional=config.us_east_1_regional_endpoint or "regional",
                 provider=config.provider,
-            ),
+            )
+        except ConfigError as error:
+            if not origins:
+                raise
+            said = ", ".join(f"{name} is that of {origin}" for name, origin in origins.items())
+            raise ConfigError(f"{error} ({said})") from None
+        self.client: Client = _client_class(config)(
+            endpoint=endpoint,
             provider=provider,
             session=S3Session(config),
             config=config,
