@@ -42,7 +42,7 @@ BUCKETS: list[tuple[str, str, Settings]] = [
     (
         "BucketTagging",
         "Tagging",
-        {"TagSet": [{"Key": "a b", "Value": "<&>"}, {"Key": "ü", "Value": ""}]},
+        {"TagSet": [{"Key": "a b", "Value": "x+=:@"}, {"Key": "ü", "Value": ""}]},
     ),
     (
         "BucketCors",
