@@ -185,9 +185,9 @@ class Bulk:
             os.makedirs(lpath, exist_ok=True)
             return
         version = kwargs.pop("version_id", None) or version
-        kwargs.pop("max_concurrency", None)
+        pop_part_size(kwargs)
         for name in kwargs:
-            refuse_option(repr(name), name, ("version_id", "max_concurrency"))
+            refuse_option(repr(name), name, ("version_id", "chunksize", "max_concurrency"))
         if bare in self._sizes:
             callback.set_size(self._sizes[bare])
 

@@ -36,12 +36,14 @@ from s3po.fs.options import (
     write_options,
 )
 from s3po.fs.s3_methods import S3Methods
-from s3po.models import HeadObjectResult, ObjectInfo
+from s3po.models import HeadObjectResult, ObjectInfo, ObjectVersionInfo
 from s3po.transfer.tasks import TaskGroup
 
 Info = dict[str, Any]
 
 _VERSION = "?versionId="
+#: `chunksize` and `max_concurrency` are s3fs's: ranges are the connection's here.
+_READ_OPTIONS = ("version_id", "chunksize", "max_concurrency")
 #: The ARN of an access point, which stands for a bucket and has a "/" in it.
 _ARN = re.compile("(arn:[^:/]*:[^:/]*:[^:/]*:[^:/]*:accesspoint[:/][^:/]+)/?(.*)", re.DOTALL)
 
@@ -517,23 +519,32 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
 
     # Listings
 
-    def ls(self, path: str, detail: bool = False, refresh: bool = False, **_: Any) -> Any:
+    def ls(
+        self,
+        path: str,
+        detail: bool = False,
+        refresh: bool = False,
+        versions: bool = False,
+        **_: Any,
+    ) -> Any:
         """List what is directly below a path, or the object itself.
 
         Args:
             path: `bucket/key`, with or without `s3po://` or `s3://`.
             detail: True returns dicts as `info`, False names.
             refresh: True ignores the cache of listings.
+            versions: True lists each version of an object, as `name?versionId=ID`; needs `version_aware`.
 
         Returns:
             list: Names or dicts.
 
         Raises:
             FileNotFoundError: There is neither an object nor a directory.
+            ConfigError: `versions` of a filesystem that is not aware of versions.
             S3poError: A request failed; see `s3po.errors`.
         """
         path = self._strip_protocol(path)
-        infos = self._list(path, refresh=refresh)
+        infos = self._list_versions(path) if versions else self._list(path, refresh=refresh)
         return infos if detail else [each["name"] for each in infos]
 
     def _list(self, path: str, *, refresh: bool = False) -> list[Info]:
@@ -553,6 +564,47 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
         self.dircache[path] = infos
         return infos
+
+    def _list_versions(self, path: str) -> list[Info]:
+        if not self.version_aware:
+            raise ConfigError("versions=True needs a filesystem with version_aware=True")
+        bucket, key, _ = self.split_path(path)
+        # The object of that name, or what is in the directory.
+        for prefix in (f"{key}/", key) if key else ("",):
+            infos: list[Info] = []
+            for page in self.connection.client.iter_version_pages(
+                bucket, prefix=prefix, delimiter="/", headers=self.request_headers
+            ):
+                infos += [_directory(f"{bucket}/{each[:-1]}") for each in page.common_prefixes]
+                infos += [
+                    self._version_info(bucket, each)
+                    for each in page.versions
+                    if not each.is_delete_marker and (prefix != key or not key or each.key == key)
+                ]
+            if prefix == key and key:
+                infos = [each for each in infos if each["type"] == "file"]
+            if infos:
+                infos.sort(key=_name)
+                return infos
+        if key:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return []
+
+    def _version_info(self, bucket: str, found: ObjectVersionInfo) -> Info:
+        key = f"{bucket}/{found.key}"
+        named = found.version_id and found.version_id != "null"
+        return {
+            "name": f"{key}{_VERSION}{found.version_id}" if named else key,
+            "type": "file",
+            "size": found.size,
+            "Key": key,
+            "Size": found.size,
+            "ETag": f'"{found.etag}"',
+            "LastModified": found.last_modified,
+            "StorageClass": found.storage_class,
+            "VersionId": found.version_id,
+            "IsLatest": found.is_latest,
+        }
 
     def _list_directory(self, bucket: str, prefix: str) -> tuple[list[Info], bool]:
         """Infos directly below a prefix, and True where an object marks the directory itself."""
@@ -582,8 +634,8 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
     ) -> Any:
         """List all objects below a path, sorted, 1,000 keys a request.
 
-        An object that marks a directory (`folder/`) is a directory. `withdirs` includes the path itself,
-        unless that is a bucket, as s3fs has it.
+        An object that marks a directory (`folder/`) is a directory. `withdirs` includes the path itself;
+        a bucket only with `maxdepth`, as s3fs has it.
 
         Args:
             path: `bucket/key`, with or without `s3po://` or `s3://`.
@@ -692,7 +744,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
                         found[name] = info
             if not level:
                 break
-        if withdirs and found and not prefix and not self._is_bucket(path):
+        if withdirs and found and path and not prefix:
             found[path] = _directory(path)
         return {name: found[name] for name in sorted(found)}
 
@@ -889,9 +941,9 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
         """
         bucket, key, version = self._split_object(path)
         version = kwargs.pop("version_id", None) or version
-        kwargs.pop("max_concurrency", None)
+        pop_part_size(kwargs)
         for name in kwargs:
-            refuse_option(repr(name), name, ("version_id", "max_concurrency"))
+            refuse_option(repr(name), name, _READ_OPTIONS)
         wanted = self.range_of(path, start, end)
         if wanted is None:
             return self.connection.download(
@@ -1004,10 +1056,9 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
             "progress": progress_of(callback),
             "headers": self.request_headers,
         }
-        # s3fs's number of ranges at once is the connection's here.
-        kwargs.pop("max_concurrency", None)
+        pop_part_size(kwargs)
         for name in kwargs:
-            refuse_option(repr(name), name, ("version_id", "max_concurrency"))
+            refuse_option(repr(name), name, _READ_OPTIONS)
         if options["progress"] is not None:
             callback.set_size(self.info(rpath, version_id=options["version_id"])["size"])
         if outfile is not None:

@@ -277,6 +277,16 @@ def test_tags_versions_and_open_uploads_by_s3fs_s_methods(fs: S3FileSystem, buck
     fs.pipe_file(f"{path}-2", b"")
     assert [each["VersionId"] for each in fs.object_version_info(path)] == written[::-1]
     assert aware.cat_file(path, version_id=written[0]) == b"1"
+    fs.pipe_file(f"{bucket}/folder/key", b"")
+    names = [f"{path}?versionId={each}" for each in written]
+    assert aware.ls(path, versions=True) == sorted(names)
+    assert {*names, f"{bucket}/folder"} < set(aware.ls(bucket, versions=True))
+    assert len(aware.ls(bucket, versions=True)) == 4
+    assert [aware.cat_file(each) for each in names] == [b"1", b"2"]
+    with pytest.raises(FileNotFoundError):
+        aware.ls(f"{bucket}/missing", versions=True)
+    with pytest.raises(s3po.ConfigError, match="version_aware"):
+        fs.ls(path, versions=True)
     fs.put_tags(path, {"a": "1", "b": "2"})
     fs.put_tags(path, {"b": "3"}, mode="m")
     assert fs.get_tags(path) == {"a": "1", "b": "3"}
