@@ -6,6 +6,7 @@ import contextlib
 import errno
 import gc
 import ipaddress
+import logging
 import os
 import signal
 import socket
@@ -85,6 +86,17 @@ def pytest_collection_finish() -> None:
     """Keep thousands of collected tests out of each later garbage collection, of which tests ask for many."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def _logging_stays_as_it_was() -> Iterator[None]:
+    """What a program under test sets up for its logging is not for other tests."""
+    root, ours = logging.getLogger(), logging.getLogger("s3po")
+    before = root.level, [*root.handlers], ours.level
+    yield
+    root.setLevel(before[0])
+    root.handlers[:] = before[1]
+    ours.setLevel(before[2])
 
 
 @pytest.fixture(autouse=True)
