@@ -31,14 +31,14 @@ from s3po.models import (
     UploadResult,
 )
 from s3po.rest import Client
-from s3po.rest.checks import check_seconds
+from s3po.rest.checks import add_headers, check_seconds
 from s3po.rest.sender import Gate
 from s3po.retry import counter as _counter  # noqa: F401 - for the first retry, which may come at a bad time
 from s3po.sigv4 import Signer
 from s3po.stats import BatchStats, Stats
 from s3po.transfer.body import Range
 from s3po.transfer.content_types import guess_content_type
-from s3po.transfer.copy import SourceConnection
+from s3po.transfer.copy import SourceConnection, client_of
 from s3po.transfer.copy import copy as _copy
 from s3po.transfer.delete import delete_many as _delete_many
 from s3po.transfer.delete import delete_prefix as _delete_prefix
@@ -52,6 +52,7 @@ from s3po.transfer.headers import (
     build_customer_key,
     build_headers,
     build_tagging,
+    headers_of_moved,
 )
 from s3po.transfer.listing import glob as _glob
 from s3po.transfer.listing import list_objects
@@ -196,10 +197,14 @@ class Connection:
             credentials=credentials,
             context=make_context(config, region=region_name, signer=_sts_signer),
         )
+        origins = dict(settings.origins)
+        for name, given in (("region_name", region_name), ("endpoint_url", endpoint_url)):
+            if given is not None:
+                origins.pop(name, None)
         region_name = settings.region if region_name is None else region_name
         endpoint_url = settings.endpoint_url if endpoint_url is None else endpoint_url
-        self.client: Client = _client_class(config)(
-            endpoint=Endpoint(
+        try:
+            endpoint = Endpoint(
                 endpoint_url=endpoint_url,
                 region=region_name,
                 addressing_style=config.addressing_style,
@@ -208,7 +213,14 @@ class Connection:
                 use_accelerate=config.use_accelerate_endpoint or False,
                 us_east_1_regional=config.us_east_1_regional_endpoint or "regional",
                 provider=config.provider,
-            ),
+            )
+        except ConfigError as error:
+            if not origins:
+                raise
+            said = ", ".join(f"{name} is that of {origin}" for name, origin in origins.items())
+            raise ConfigError(f"{error} ({said})") from None
+        self.client: Client = _client_class(config)(
+            endpoint=endpoint,
             provider=provider,
             session=S3Session(config),
             config=config,
@@ -1301,8 +1313,9 @@ class Connection:
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
         """
         client = self.client if timeout is None else self._bind_timeout(timeout)
+        reader = client if source is None else client_of(source)
         if (
-            (source is None or _is_same_store(source.client, client))
+            (reader is client or _is_same_store(reader, client))
             and (source_bucket is None or source_bucket == bucket)
             and source_key == key
         ):
@@ -1337,10 +1350,13 @@ class Connection:
             headers=headers,
             progress=progress,
         )
-        (client if source is None else source.client.bind(deadline=client.deadline)).delete_object(
+        if reader is not client:
+            reader = reader.bind(deadline=client.deadline)
+        reader.delete_object(
             bucket if source_bucket is None else source_bucket,
             source_key,
             version_id=source_version_id,
+            headers=headers_of_moved(headers),
         )
         return result
 
@@ -2520,7 +2536,7 @@ def _refuse(purpose: str, mode: str, **given: object) -> None:
 def _with_customer_key(
     key: bytes | None, headers: Mapping[str, str] | None
 ) -> Mapping[str, str] | None:
-    return headers if key is None else {**build_customer_key(key), **(headers or {})}
+    return headers if key is None else add_headers(build_customer_key(key), headers)
 
 
 def _check_flag(name: str, value: object) -> bool:

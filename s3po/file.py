@@ -63,7 +63,7 @@ def check_mode(
     if errors is not None:
         try:
             codecs.lookup_error(cast(str, errors))
-        except (LookupError, TypeError):
+        except (LookupError, TypeError, ValueError):
             raise ConfigError(f"there is no error handler {errors!r}") from None
     return mode[0] == "r", binary
 

@@ -32,6 +32,7 @@ from s3po.rest.checks import (
     add_object_headers,
     check_body,
     check_checksum_headers,
+    check_collection,
     check_int,
     check_name,
     check_part_number,
@@ -536,6 +537,7 @@ def _part_query(upload_id: str, part_number: int) -> Query:
 
 def _in_order(parts: Sequence[PartInfo]) -> list[PartInfo]:
     """Sort the parts by number, each of them once, as S3 demands."""
+    check_collection("parts", parts)
     if not 1 <= len(parts) <= MAX_PARTS:
         raise ConfigError(f"an upload has 1 to {MAX_PARTS} parts, not {len(parts)}")
     seen = set()

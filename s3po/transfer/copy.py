@@ -66,6 +66,8 @@ def copy(
     bytes (None: what the store takes) are copied in parts of `part_size`.
     """
     progress = guard_progress(progress)
+    check_bucket(bucket)
+    check_key(key)
     provider = client.endpoint.provider
     if max_single is None:
         max_single = MAX_OBJECT_SIZE if provider.max_copy_size is None else provider.max_copy_size
@@ -81,12 +83,18 @@ def copy(
         replace_metadata,
     )
     if source is not None:
-        other = getattr(source, "client", None)
-        if not isinstance(other, Client):
-            raise ConfigError(f"source must be a Connection, not {type(source).__name__}")
+        other = client_of(source)
         if other.endpoint is not client.endpoint:
             return task.stream(other, progress)
     return task.run(progress, max_single, part_size)
+
+
+def client_of(source: SourceConnection) -> Client:
+    """The client of a Connection to copy from; ConfigError for anything else."""
+    client = getattr(source, "client", None)
+    if not isinstance(client, Client):
+        raise ConfigError(f"source must be a Connection, not {type(source).__name__}")
+    return client
 
 
 class _Copy:
@@ -310,8 +318,6 @@ class _Copy:
         client = self._client
         given = dict(self._headers)
         if_match = given.pop("x-amz-copy-source-if-match", None)
-        check_bucket(self._bucket)
-        check_key(self._key)
         deadline = client.deadline
         # The answer stays open while parts go up: of a call's own requests it must be none.
         reader = source_client.unbind(limiter=True)

@@ -16,10 +16,11 @@ import gevent.event
 import pytest
 
 import s3po
+from tests.support.data import noise
 
 MiB = 1024 * 1024
 PART = 5 * MiB
-LARGE = os.urandom(3 * PART)
+LARGE = noise(3 * PART)
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here"),

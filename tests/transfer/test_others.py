@@ -8,7 +8,6 @@ import csv
 import gzip
 import io
 import json
-import os
 import re
 import zipfile
 from collections.abc import Callable
@@ -21,9 +20,10 @@ from s3po.errors import ConfigError, DeleteErrors, IntegrityError, TransferError
 from s3po.mock import Account, CorruptBody, CutBody, Error, MockS3
 from s3po.transfer.copy import copy
 from tests.support.bare_store import Answer, Asked, BareStore, error
+from tests.support.data import noise
 
 MiB = 1024 * 1024
-LARGE = os.urandom(11 * MiB + 4321)
+LARGE = noise(11 * MiB + 4321)
 
 
 # Copies

@@ -17,10 +17,11 @@ import pytest
 import s3po
 from s3po import connection
 from s3po.mock import Error, Stall, Trickle
+from tests.support.data import noise
 from tests.transfer.conftest import connect
 
 MiB = 1024 * 1024
-LARGE = os.urandom(10 * MiB + 1)
+LARGE = noise(10 * MiB + 1)
 
 
 def _read(conn: s3po.Connection, mode: Any, **more: Any) -> Any:
