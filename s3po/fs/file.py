@@ -28,7 +28,7 @@ class _Replaced(Exception):
 
 
 class Details:
-    """What a HEAD has told of an object, for the file that is opened next."""
+    """Result of a HEAD, kept for the file that is opened next."""
 
     __slots__ = ("_end", "_path", "info")
 
@@ -38,7 +38,7 @@ class Details:
         self._end = monotonic() + _FRESH
 
     def is_of(self, path: str) -> bool:
-        """Tell whether it is of that path, and fresh."""
+        """Return True for this path while it is fresh."""
         return path == self._path and monotonic() < self._end
 
 
