@@ -28,7 +28,7 @@ class _Replaced(Exception):
 
 
 class Details:
-    """Result of a HEAD, kept for the file that is opened next."""
+    """Properties of an object that a HEAD has told, for the file that is opened next."""
 
     __slots__ = ("_end", "_path", "info")
 
@@ -38,7 +38,7 @@ class Details:
         self._end = monotonic() + _FRESH
 
     def is_of(self, path: str) -> bool:
-        """Return True for this path while it is fresh."""
+        """Tell whether it is of that path, and fresh."""
         return path == self._path and monotonic() < self._end
 
 
