@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from s3po.endpoint import check_bucket
-from s3po.errors import ConfigError, NoSuchUpload
+from s3po.errors import ConfigError, MalformedResponse, NoSuchUpload
 from s3po.models import MultipartUploadInfo, OpenUpload
 from s3po.rest import Client
 from s3po.transfer.tasks import TaskGroup
@@ -34,8 +34,15 @@ def iter_uploads(
                 yield upload
         last = key_marker, id_marker
         key_marker, id_marker = page.next_key_marker, page.next_upload_id_marker
-        if not page.is_truncated or (key_marker, id_marker) == last:
+        if not page.is_truncated:
             return
+        if (key_marker, id_marker) == last:
+            # Who asks must not take these for all.
+            raise MalformedResponse(
+                "the store goes round: it named the same next page twice"
+                if key_marker or id_marker
+                else "the store has more uploads, and does not say where they begin"
+            ).add_context(operation="list_multipart_uploads", bucket=bucket)
 
 
 def list_uploads(
@@ -77,11 +84,15 @@ def abort_uploads(
         aborted.add((upload.key, upload.upload_id))
 
     with TaskGroup(client.config.max_concurrency) as group:
-        for upload in iter_uploads(client, bucket, prefix=prefix, headers=headers):
-            age = _age(client, upload)
-            # One whose age is not known is not known to be old enough.
-            if older_than is None or (age is not None and age >= older_than):
-                group.start(abort, upload)
+        try:
+            for upload in iter_uploads(client, bucket, prefix=prefix, headers=headers):
+                age = _age(client, upload)
+                # One whose age is not known is not known to be old enough.
+                if older_than is None or (age is not None and age >= older_than):
+                    group.start(abort, upload)
+        except MalformedResponse:
+            group.wait_for_all()
+            raise
     return len(aborted)
 
 
