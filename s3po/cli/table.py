@@ -12,7 +12,7 @@ class Option:
 
     flags: tuple[str, ...]
     help: str
-    #: "flag", "text", "int" (from 0), "count" (from 1), "seconds", "size", "age", "pair", "include", "exclude".
+    #: "flag", "text", "int" (from 0), "count" (from 1), "seconds", "size", "age", "pairs", "include", "exclude".
     kind: str = "flag"
     metavar: str = ""
     choices: tuple[str, ...] = ()
@@ -118,7 +118,12 @@ _TRANSFER = (
     Option(("--sse",), "AES256 or aws:kms", "text", "ALGORITHM"),
     Option(("--sse-kms-key-id",), "the key of aws:kms", "text", "ID"),
     Option(("--sse-c-key",), "a file of the customer's key, 32 bytes", "text", "FILE"),
-    Option(("--metadata",), "user metadata; repeatable", "pair", "NAME=VALUE"),
+    Option(
+        ("--metadata",),
+        "user metadata, several after commas, or JSON; repeatable",
+        "pairs",
+        "NAME=VALUE",
+    ),
     Option(("--content-type",), "Content-Type (default: by the key's extension)", "text", "TYPE"),
     Option(("--cache-control",), "Cache-Control", "text"),
     Option(("--follow-symlinks",), "follow symbolic links; else they are passed over"),

@@ -156,9 +156,19 @@ def test_an_argument_that_several_methods_have_has_one_text() -> None:
     copies = texts_of(["copy", "move"])
     reads = texts_of(["download", "download_file"])
     # Those whose meaning depends on the method.
-    for texts, own in ((uploads, {"content_type", "encoding"}), (copies, set()), (reads, {"path"})):
+    for texts, own in (
+        (uploads, {"content_type", "encoding", "timeout"}),
+        (copies, set()),
+        (reads, {"path"}),
+    ):
         assert {name for name, found in texts.items() if len(found) > 1} <= own
-    for name in set(uploads) & set(copies) - {"bucket", "key", "content_type", "encoding"}:
+    for name in set(uploads) & set(copies) - {
+        "bucket",
+        "key",
+        "content_type",
+        "encoding",
+        "timeout",
+    }:
         if name not in ("if_match", "if_none_match", "progress"):
             assert uploads[name] == copies[name], name
 
