@@ -22,6 +22,10 @@ MANDATORY = 2 * 60.0
 #: Seconds between two attempts that gave none: long before the end, and close to it.
 _PATIENT = 60.0
 _HASTY = 5.0
+#: Refusals of ever new credentials that are heard at once; later one in so many seconds. A store that refuses
+#: all, as for a wrong clock, must not make each request ask the source.
+_REFUSALS = 20
+_REFUSAL_SECONDS = 1.0
 #: Seconds after which the time of day is compared again: the clock stands still while a machine sleeps.
 _LOOK = 60.0
 #: A failure that took longer than this many seconds is told to all who come within `_REPEATED`.
@@ -121,8 +125,11 @@ class Chain:
         "_failure",
         "_flight",
         "_force",
-        "_force_at",
         "_now",
+        "_refusals",
+        "_refusals_at",
+        "_refused",
+        "_refused_until",
         "_retry_at",
         "_sources",
         "_state",
@@ -152,8 +159,13 @@ class Chain:
         self._retry_at = -math.inf
         #: ... unless a store refused those that there are, ...
         self._force = False
-        #: ... which is heard at this time of the clock and later.
-        self._force_at = -math.inf
+        #: ... which is not heard for those that the source gave again when they were refused, up to this
+        #: time of the clock.
+        self._refused: Credentials | None = None
+        self._refused_until = -math.inf
+        #: Refusals that are heard at once, as of that time of the clock.
+        self._refusals = float(_REFUSALS)
+        self._refusals_at = -math.inf
         #: Seconds before the end from which new ones are asked for.
         self._advisory = ADVISORY
         #: A failure that took long, and until when it is repeated.
@@ -176,9 +188,21 @@ class Chain:
         if state is None or not _are_equal(state[1].credentials, credentials):
             # There are others by now.
             return True
-        if self._clock() < self._force_at:
+        now = self._clock()
+        if (
+            self._refused is not None
+            and now < self._refused_until
+            and _are_equal(self._refused, credentials)
+        ):
             # The source gave the same again a moment ago.
             return False
+        if not self._force:
+            passed = (now - self._refusals_at) / _REFUSAL_SECONDS
+            self._refusals = min(_REFUSALS, self._refusals + passed)
+            self._refusals_at = now
+            if self._refusals < 1:
+                return False
+            self._refusals -= 1
         self._force = True
         self._until = -math.inf
         return True
@@ -284,7 +308,9 @@ class Chain:
             new, trouble = None, "the source gives credentials that have ended already"
         if forced:
             self._force = False
-            self._force_at = self._clock() + _HASTY
+            same = new is None or _are_equal(new.credentials, old)
+            self._refused = old if same else None
+            self._refused_until = self._clock() + _HASTY
         if new is not None:
             self._take(source, new)
             if not _are_equal(new.credentials, old):

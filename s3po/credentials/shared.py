@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 CREDENTIALS = ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")
 CONFIG = ("AWS_CONFIG_FILE", "~/.aws/config")
-#: A profile's name, asked in this order.
-PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
+#: A profile's name, asked in this order, which is botocore's and the AWS CLI's.
+PROFILES = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")
 
 #: Device, inode, time and size: a file that was replaced or written to differs in one of them.
 Fingerprint = tuple[int, int, int, int]
@@ -33,7 +33,7 @@ class Profile:
 
 
 def profile_of(profile_name: str | None) -> Profile:
-    """Name of the profile in use: the argument, AWS_PROFILE, AWS_DEFAULT_PROFILE, or `default`."""
+    """Name of the profile in use: the argument, AWS_DEFAULT_PROFILE, AWS_PROFILE, or `default`."""
     if profile_name is not None:
         return Profile(profile_name, "profile_name")
     for variable in PROFILES:
@@ -73,7 +73,7 @@ def locate(file: tuple[str, str]) -> Location:
     named = os.environ.get(variable)
     shown = named or usual
     # As it is where neither HOME nor the user database knows a home.
-    path = os.path.expanduser(shown)
+    path = os.path.expanduser(os.path.expandvars(shown))
     return Location(
         shown if shown.isprintable() else ascii(shown)[1:-1],
         None if path.startswith("~") else path,

@@ -51,6 +51,8 @@ Progress = Callable[[int], object]
 
 #: What a file is read by on its way to the socket.
 _CHUNK = 256 * KiB
+#: Bytes that the kernel sends of a file between two reports of progress.
+_SENDFILE_PIECE = 1024 * KiB
 
 #: Characters of a text file at a time.
 _TEXT_CHUNK = 256 * KiB
@@ -167,11 +169,22 @@ class FileBody:
             update(chunk)
             position += len(chunk)
 
-    def file_slice(self) -> tuple[int, int, int] | None:
-        """Descriptor, offset and count for `sendfile`; None where the bytes must be read."""
-        if self._progress is not None or self._check is not None:
-            return None
-        return self.fd, self.start, self.length
+    def file_slices(self) -> Iterator[tuple[int, int, int]]:
+        """Descriptor, offset and count of the pieces that `sendfile` sends, one after the other."""
+        watched = self._progress is not None or self._check is not None
+        piece = _SENDFILE_PIECE if watched else self.length
+        while left := self.length - self._position:
+            if self._check is None:
+                count = min(piece, left)
+            elif left > _CHUNK:
+                count = min(piece, left - _CHUNK)
+            else:
+                self._check()
+                count = left
+            yield self.fd, self.start + self._position, count
+            self._position += count
+            if self._progress is not None:
+                self._progress(count)
 
     def _read_at(self, position: int, size: int) -> memoryview:
         # The same buffer each time: what was returned before is no longer needed.
@@ -340,7 +353,8 @@ def check_encoding(encoding: object) -> str | None:
         raise ConfigError(f"encoding must be a str, not {encoding!r}")
     try:
         known = codecs.lookup(encoding)
-    except LookupError:
+    except (LookupError, ValueError):
+        # ValueError: a NUL, or a lone surrogate.
         raise ConfigError(f"there is no encoding {encoding!r}") from None
     if not getattr(known, "_is_text_encoding", True):
         raise ConfigError(f"{encoding!r} is no text encoding")

@@ -58,15 +58,18 @@ class _HubOwner:
     gevent leaves such hubs, with their file descriptors, to those who made them.
     """
 
-    __slots__ = ("hub",)
+    __slots__ = ("hub", "process")
 
     def __init__(self, hub: Any) -> None:
         self.hub = hub
+        self.process = os.getpid()
 
     def __del__(self) -> None:
         hub = self.hub
         loop = hub.loop
-        if sys.is_finalizing() or loop is None:
+        # A fork drops the data of all other threads in the child, before anything else runs there; their
+        # hubs are the parent's.
+        if sys.is_finalizing() or loop is None or self.process != os.getpid():
             return
         # What `hub.destroy` does, which asks the thread's local data for the hub. Those are gone by now:
         # they would be made once more, and never freed.

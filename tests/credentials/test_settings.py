@@ -20,6 +20,7 @@ from s3po.credentials.hosts import endpoint, sts_endpoint
 from s3po.credentials.ini import parse
 from s3po.credentials.settings import Reader, resolve_settings
 from s3po.errors import ConfigError
+from tests.support.botocore_session import data_loader, make_session
 
 
 def write(home: Path, text: str) -> None:
@@ -263,7 +264,7 @@ def test_the_same_settings_as_botocore(
     write(home, f"[default]\n{line}\n")
     for name, value in env.items():
         monkeypatch.setenv(name, value)
-    session = botocore.session.Session()
+    session = make_session()
     section, _, name = theirs.rpartition("/")
     value = session.get_config_variable(section or name)
     if section:
@@ -303,7 +304,7 @@ def test_region_and_endpoint_as_botocore_has_them(
     write(home, f"[default]\n{text}\n")
     for name, value in env.items():
         monkeypatch.setenv(name, value)
-    session = botocore.session.Session()
+    session = make_session()
     settings = resolve_settings(None)
     assert settings.region == session.get_config_variable("region")
     client = session.create_client(
@@ -316,7 +317,7 @@ def test_region_and_endpoint_as_botocore_has_them(
 @functools.cache
 def rules_of(service: str) -> botocore.endpoint_provider.EndpointProvider:
     """What botocore knows of a service's hosts."""
-    loader = botocore.session.Session().get_component("data_loader")
+    loader = data_loader()
     return botocore.endpoint_provider.EndpointProvider(
         loader.load_service_model(service.replace("_", "-"), "endpoint-rule-set-1"),
         loader.load_data("partitions"),
@@ -367,6 +368,45 @@ def test_hosts_of_services_as_botocore_has_them(
         sts_endpoint(reader, region)[0] if service == "sts" else endpoint(reader, service, region)
     )
     assert ours == theirs.url
+
+
+@pytest.mark.parametrize(
+    ("env", "config", "place"),
+    [
+        (
+            {"AWS_ENDPOINT_URL_S3": "localhost:9000"},
+            "",
+            "endpoint_url is that of AWS_ENDPOINT_URL_S3",
+        ),
+        ({"AWS_ENDPOINT_URL": "localhost:9000"}, "", "endpoint_url is that of AWS_ENDPOINT_URL"),
+        ({"AWS_REGION": "no region"}, "", "region_name is that of AWS_REGION"),
+        (
+            {},
+            "endpoint_url = localhost:9000\n",
+            "endpoint_url is that of endpoint_url of ~/.aws/config",
+        ),
+        (
+            {},
+            "services = x\n[services x]\ns3 =\n  endpoint_url = localhost:9000\n",
+            "endpoint_url is that of services x of ~/.aws/config",
+        ),
+        ({}, "region = no region\n", "region_name is that of region of ~/.aws/config"),
+    ],
+    ids=["variable-of-s3", "variable", "region", "profile", "services", "region-of-the-profile"],
+)
+def test_a_region_or_url_that_cannot_be_right_is_told_with_its_place(
+    home: Path, monkeypatch: pytest.MonkeyPatch, env: dict[str, str], config: str, place: str
+) -> None:
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    (home / ".aws").mkdir(exist_ok=True)
+    (home / ".aws" / "config").write_text(f"[default]\n{config}")
+    with pytest.raises(ConfigError) as caught:
+        s3po.Connection("access", "secret")
+    assert str(caught.value).endswith(f"({place})")
+    with pytest.raises(ConfigError) as caught:
+        s3po.Connection("access", "secret", region_name="", endpoint_url="x")
+    assert "is that of" not in str(caught.value)
 
 
 def test_regions_that_would_become_hosts_are_refused() -> None:

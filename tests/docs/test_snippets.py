@@ -7,10 +7,7 @@ The Python blocks of a page run one after the other in one namespace, which begi
 from __future__ import annotations
 
 import ast
-import importlib
 import inspect
-import logging
-import pkgutil
 import re
 import textwrap
 from collections.abc import Iterator
@@ -62,7 +59,7 @@ def blocks_of(text: str) -> Iterator[Block]:
 @pytest.fixture
 def namespace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s3po_mock_all: s3po.Connection
-) -> Iterator[dict[str, Any]]:
+) -> dict[str, Any]:
     """Names that each page begins with: `conn` on a mock that every other Connection reaches too."""
     monkeypatch.chdir(tmp_path)
     for name in ("bucket", "other"):
@@ -70,13 +67,7 @@ def namespace(
     (tmp_path / "file.bin").write_bytes(bytes(range(256)) * (6 * 4096))
     (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff" + bytes(1000))
     (tmp_path / "data.csv").write_text("a,b\n1,2\n3,4\n")
-    # What a page sets for its program is not for other tests.
-    root, ours = logging.getLogger(), logging.getLogger("s3po")
-    before = root.level, [*root.handlers], ours.level
-    yield {"__name__": "page", "s3po": s3po, "conn": s3po_mock_all}
-    root.setLevel(before[0])
-    root.handlers[:] = before[1]
-    ours.setLevel(before[2])
+    return {"__name__": "page", "s3po": s3po, "conn": s3po_mock_all}
 
 
 @pytest.mark.parametrize("page", [str(page.relative_to(ROOT)) for page in PAGES])
@@ -90,19 +81,18 @@ def test_a_page_s_examples_run(page: str, namespace: dict[str, Any]) -> None:
 
 def _documented() -> Iterator[tuple[str, str]]:
     """Docstrings of the package with an example, by qualified name."""
-    for module in pkgutil.walk_packages(s3po.__path__, "s3po."):
-        if module.name.endswith("__main__"):
+    folder = Path(s3po.__path__[0])
+    for path in sorted(folder.rglob("*.py")):
+        source = path.read_text("utf-8")
+        if "```python" not in source or path.name == "__main__.py":
             continue
-        source = importlib.util.find_spec(module.name)
-        assert source is not None
-        if source.origin is None or not source.origin.endswith(".py"):
-            continue
-        tree = ast.parse(Path(source.origin).read_text("utf-8"))
-        for node in ast.walk(tree):
+        module = ".".join(path.relative_to(folder.parent).with_suffix("").parts)
+        for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
                 text = ast.get_docstring(node)
                 if text and "```python" in text:
-                    yield f"{module.name}.{getattr(node, 'name', '')}", inspect.cleandoc(text)
+                    name = f"{module.removesuffix('.__init__')}.{getattr(node, 'name', '')}"
+                    yield name, inspect.cleandoc(text)
 
 
 DOCSTRINGS = dict(_documented())
