@@ -50,10 +50,16 @@ def _keys(
         context.connection, location, raw=given.raw, folder=given.recursive
     )
     start = len(prefix)
+    found = False
     for info in objects:
         key = info.key
-        if share.has(key) and (included is None or included(key[start:])):
-            yield key
+        if included is None or included(key[start:]):
+            found = True
+            if share.has(key):
+                yield key
+    # Nothing below a prefix is what `-r` is to leave; a pattern was meant to match.
+    if not (found or given.recursive) and share.number == 0:
+        context.fail(context.command, str(location), "there is no such object")
 
 
 def delete_objects(
