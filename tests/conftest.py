@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import logging
 import os
 import signal
 import socket
@@ -78,6 +79,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             indices = item.callspec.indices.values()  # type: ignore[attr-defined]
             if sum(indices) % 2:
                 item.add_marker(pytest.mark.exhaustive)
+
+
+@pytest.fixture(autouse=True)
+def _logging_stays_as_it_was() -> Iterator[None]:
+    """What a program under test sets up for its logging is not for other tests."""
+    root, ours = logging.getLogger(), logging.getLogger("s3po")
+    before = root.level, [*root.handlers], ours.level
+    yield
+    root.setLevel(before[0])
+    root.handlers[:] = before[1]
+    ours.setLevel(before[2])
 
 
 @pytest.fixture(autouse=True)

@@ -99,7 +99,6 @@ class BodyOwner(Protocol):
     peer: str
 
     def release(self, connection: Any, keep: bool) -> None: ...
-    def discard(self, connection: Any) -> None: ...
     def timeout_message(self, connection: Any, awaited: str, error: BaseException) -> str: ...
 
 
@@ -155,7 +154,7 @@ class ConnectionBody(RawBody):
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            self._pool.discard(connection)
+            connection.close()
 
     def close(self) -> None:
         """Close the connection too, unless the body was read to its end."""

@@ -481,9 +481,6 @@ class _Unpooled:
         if not keep:
             connection.close()
 
-    def discard(self, connection: Any) -> None:
-        connection.close()
-
     def timeout_message(self, connection: Any, awaited: str, error: BaseException) -> str:
         del connection, error
         return f"timed out waiting for {awaited}"

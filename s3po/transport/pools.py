@@ -182,7 +182,9 @@ class Pool:
         the call, where `timeout` has one.
         """
         connect_timeout, read_timeout = timeout
-        connection = self._acquire(connect_timeout, read_timeout)
+        connection = self._pop_idle()
+        if connection is None:
+            connection = self._open(connect_timeout, read_timeout)
         exchanges = connection.exchanges
         answered = complete = False
         try:
@@ -257,8 +259,8 @@ class Pool:
 
     # Connections
 
-    def _acquire(self, connect_timeout: float | None, read_timeout: float | None) -> Any:
-        """An idle connection that is alive, or a new one."""
+    def _pop_idle(self) -> Any:
+        """The idle connection that was used last and is alive; None where there is none."""
         idle = self.idle
         max_idle = self.connections.max_idle
         while idle:
@@ -270,44 +272,33 @@ class Pool:
             if connection.is_usable(max_idle):
                 return connection
             connection.close()
-        try:
-            return self._connect(connect_timeout)
-        except ConnectionFailed as error:
-            if not _lacks_descriptors(error):
-                raise
-        return self._acquire_when_one_returns(connect_timeout, read_timeout)
+        return None
 
-    def _acquire_when_one_returns(
-        self, connect_timeout: float | None, read_timeout: float | None
-    ) -> Any:
-        """A connection where the process may open no further file: others must come back first."""
+    def _open(self, connect_timeout: float | None, read_timeout: float | None) -> Any:
+        """A new connection; one that comes back, where the process may open no further file."""
         end = None if read_timeout is None else monotonic() + read_timeout
+        in_use = True
         while True:
-            if self.idle:
-                try:
-                    connection = self.idle.pop()
-                except IndexError:
-                    continue
-                if connection.is_usable(self.connections.max_idle):
-                    return connection
-                connection.close()
-            self.connections.close_idle()
-            in_use = self.connections.any_in_use()
             try:
                 return self._connect(connect_timeout)
             except ConnectionFailed as error:
                 if not _lacks_descriptors(error):
                     raise
+                connection = self._pop_idle()
+                if connection is not None:
+                    return connection
                 if not in_use or (end is not None and monotonic() > end):
                     raise ConnectionFailed(
                         f"cannot connect to {self.peer}: the process may open no more than "
                         f"{descriptor_limit()} files (ulimit -n)",
                         request_sent=False,
                     ) from error
-            if get_hub_if_exists() is None:
-                time.sleep(_RETURN_INTERVAL)
-            else:
-                gevent.sleep(_RETURN_INTERVAL)
+            if not self.connections.close_idle():
+                if get_hub_if_exists() is None:
+                    time.sleep(_RETURN_INTERVAL)
+                else:
+                    gevent.sleep(_RETURN_INTERVAL)
+            in_use = self.connections.any_in_use()
 
     def _connect(self, connect_timeout: float | None) -> Any:
         connection: Any = self._new_conn()
@@ -399,10 +390,6 @@ class Pool:
         except IndexError:
             # Another thread took it.
             pass
-
-    def discard(self, connection: Any) -> None:
-        """Take a connection back that cannot be used again."""
-        connection.close()
 
 
 class GeventHTTPConnectionPool(Pool, HTTPConnectionPool):  # type: ignore[misc]

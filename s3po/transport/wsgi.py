@@ -12,12 +12,15 @@ import requests
 from requests.adapters import BaseAdapter
 
 from s3po.errors import IncompleteBody, IntegrityError
-from s3po.messages import Body, BytesLike, SignedHeaders
+from s3po.messages import Body, SignedHeaders
 from s3po.transport import http11
 from s3po.transport.bodies import Chunks, RawBody
 from s3po.transport.connection import build_request
 from s3po.transport.messages import complete, make_response, to_lean
 from s3po.transport.settings import parse_origin
+
+#: Bytes of a body that are read at once.
+_INPUT_BUFFER = 256 * 1024
 
 WSGIApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes | memoryview]]
 
@@ -57,17 +60,24 @@ class WSGIAdapter(BaseAdapter):
         if "content-length" not in headers and (body is not None or method in ("PUT", "POST")):
             headers = SignedHeaders(headers)
             headers["content-length"] = str(length)
-        source = _Input(body, length)
+        if body is None or isinstance(body, (bytes, bytearray, memoryview)):
+            reader = None
+            source: Any = io.BytesIO(body or b"")
+        else:
+            reader = _BodyReader(body, length)
+            source = io.BufferedReader(reader, _INPUT_BUFFER)
         environ = build_environ(method, *parse_origin(url[:end]), target, headers, source)
         status, response_headers, chunks = self._call(environ)
         try:
-            source.check()
-            reader = WSGIBody(chunks, method, status, response_headers)
+            if reader is not None and reader.error is not None:
+                # Also when the application made an answer of it.
+                raise reader.error
+            received = WSGIBody(chunks, method, status, response_headers)
         except BaseException:
             chunks.close()
             raise
         response = make_response(
-            status, response_headers, reader, stream and reader.remaining != 0, lean.max_body
+            status, response_headers, received, stream and received.remaining != 0, lean.max_body
         )
         return response if lean is request else complete(response, request, self)
 
@@ -147,70 +157,30 @@ def build_environ(
     return environ
 
 
-class _Input:
-    """wsgi.input: reads the body as the application asks for it, and sees that its length is right."""
+class _BodyReader(io.RawIOBase):
+    """Raw side of wsgi.input: reads a `Body` as the application asks for it, and holds it to its length."""
 
-    def __init__(self, body: BytesLike | Body | None, length: int) -> None:
-        self._left = length
-        self._length = length
-        self._held = b""
-        self._body: Body | None = None
-        self._error: IntegrityError | None = None
-        if body is None:
-            self._source: Any = io.BytesIO()
-        elif isinstance(body, (bytes, bytearray, memoryview)):
-            self._source = io.BytesIO(body)
-        else:
-            self._source = self._body = body
+    def __init__(self, body: Body, length: int) -> None:
+        self._body = body
+        self._length = self._left = length
+        self.error: IntegrityError | None = None
 
-    def read(self, size: int | None = -1) -> bytes:
-        if size is None or size < 0:
-            parts = []
-            while chunk := self.read(256 * 1024):
-                parts.append(chunk)
-            return b"".join(parts)
-        if self._held:
-            data, self._held = self._held[:size], self._held[size:]
-            return data
-        wanted = min(size, self._left)
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        wanted = min(len(buffer), self._left)
         if not wanted:
-            return b""
-        data = bytes(self._source.read(wanted))
-        self._left -= len(data)
-        if self._body is not None and (
-            not data or self._left < 0 or (not self._left and self._body.read(1))
-        ):
-            side = "shorter" if not data else "longer"
-            self._error = IntegrityError(f"the body is {side} than its {self._length} bytes")
-            raise self._error
-        return data
-
-    def readline(self, size: int | None = -1) -> bytes:
-        line = b""
-        limit = -1 if size is None else size
-        while b"\n" not in line and (limit < 0 or len(line) < limit):
-            chunk = self.read(8192)
-            if not chunk:
-                break
-            line += chunk
-        end = line.find(b"\n") + 1 or len(line)
-        if limit >= 0:
-            end = min(end, limit)
-        self._held = line[end:] + self._held
-        return line[:end]
-
-    def readlines(self, hint: int | None = None) -> list[bytes]:
-        del hint
-        return list(self)
-
-    def __iter__(self) -> Iterator[bytes]:
-        while line := self.readline():
-            yield line
-
-    def check(self) -> None:
-        """A wrong length is an error, also when the application made an answer of it."""
-        if self._error is not None:
-            raise self._error
+            return 0
+        data = self._body.read(wanted)
+        count = len(data)
+        self._left -= count
+        if not count or self._left < 0 or (not self._left and self._body.read(1)):
+            side = "longer" if count else "shorter"
+            self.error = IntegrityError(f"the body is {side} than its {self._length} bytes")
+            raise self.error
+        buffer[:count] = data
+        return count
 
 
 class _Chunks:

@@ -794,7 +794,7 @@ def test_a_container_endpoint_that_refuses_the_token(
 @pytest.fixture
 def instance(services: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "false")
-    monkeypatch.setenv("AWS_METADATA_SERVICE_TIMEOUT", "0.1")
+    monkeypatch.setenv("AWS_METADATA_SERVICE_TIMEOUT", "5")
     monkeypatch.setenv("AWS_METADATA_SERVICE_NUM_ATTEMPTS", "2")
     return services
 
@@ -827,8 +827,11 @@ def test_a_token_that_the_instance_forgot_is_asked_for_again(instance: Any, aski
     assert [each.method for each in instance.seen[3:]] == ["GET", "PUT", "GET", "GET"]
 
 
-def test_a_hop_limit_of_one_is_named(instance: Any, asking: Any) -> None:
+def test_a_hop_limit_of_one_is_named(
+    instance: Any, asking: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The request for a token arrives, its answer does not."""
+    monkeypatch.setenv("AWS_METADATA_SERVICE_TIMEOUT", "0.1")
     instance.fail("/latest/api/token", instance.hang, instance.hang)
     began = time.monotonic()
     said = refused(asking.provider())
@@ -875,7 +878,10 @@ def test_answers_of_the_instance_that_are_none(
     assert said in refused(asking.provider())
 
 
-def test_an_instance_that_fails_for_a_moment(instance: Any, asking: Any) -> None:
+def test_an_instance_that_fails_for_a_moment(
+    instance: Any, asking: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_METADATA_SERVICE_TIMEOUT", "0.5")
     for path in ("/latest/api/token", "/latest/meta-data"):
         for fault in (instance.say(500), instance.say(200, b""), instance.break_off, instance.hang):
             instance.fail(path, fault)

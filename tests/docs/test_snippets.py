@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-import logging
 import pkgutil
 import re
 import textwrap
@@ -62,7 +61,7 @@ def blocks_of(text: str) -> Iterator[Block]:
 @pytest.fixture
 def namespace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s3po_mock_all: s3po.Connection
-) -> Iterator[dict[str, Any]]:
+) -> dict[str, Any]:
     """Names that each page begins with: `conn` on a mock that every other Connection reaches too."""
     monkeypatch.chdir(tmp_path)
     for name in ("bucket", "other"):
@@ -70,13 +69,7 @@ def namespace(
     (tmp_path / "file.bin").write_bytes(bytes(range(256)) * (6 * 4096))
     (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff" + bytes(1000))
     (tmp_path / "data.csv").write_text("a,b\n1,2\n3,4\n")
-    # What a page sets for its program is not for other tests.
-    root, ours = logging.getLogger(), logging.getLogger("s3po")
-    before = root.level, [*root.handlers], ours.level
-    yield {"__name__": "page", "s3po": s3po, "conn": s3po_mock_all}
-    root.setLevel(before[0])
-    root.handlers[:] = before[1]
-    ours.setLevel(before[2])
+    return {"__name__": "page", "s3po": s3po, "conn": s3po_mock_all}
 
 
 @pytest.mark.parametrize("page", [str(page.relative_to(ROOT)) for page in PAGES])
