@@ -71,8 +71,8 @@ class Config(_Recorder):
         read_timeout: Seconds without a byte of the answer, or without the store taking a byte of the body. While
             the system's send buffer still empties, as on a slow link, the wait goes on (on Linux).
         multipart_threshold: Size from which uploads go in parts, and downloads by parallel ranges.
-        part_size: Size of a part or range, 5 MiB to 5 GiB. Parts are larger where 10,000 of them would not
-            suffice.
+        part_size: Size of a part or range, 5 MiB to 5 GiB. Parts are larger if more than 10,000 of them
+            would be needed.
         max_concurrency: Parts or ranges of one transfer in flight.
         check_etags: True compares downloads and uploads with the object's ETag where that is an MD5.
         request_checksum_calculation: "when_supported" (the default) gives uploads to AWS a CRC32 in a

@@ -81,9 +81,9 @@ class S3poError(Exception):
 
     Attributes:
         message: Description, without the place.
-        operation: Name of the operation or method: "put_object", "upload"; None where there is none.
-        bucket: Name of the bucket; None where there is none.
-        key: Key of the object; None where there is none.
+        operation: Name of the operation or method: "put_object", "upload"; None if there is none.
+        bucket: Name of the bucket; None if there is none.
+        key: Key of the object; None if there is none.
         attempts: Number of attempts; 0 when nothing was sent.
         elapsed: Seconds from the first attempt to the error.
         unresolved: True where an earlier attempt may have been performed, whatever the last one says.
@@ -249,8 +249,8 @@ class S3Error(S3poError):
             body, as with HEAD.
         status: HTTP status.
         message: S3's message.
-        request_id: S3's ID of the request, for its support; None where there is none.
-        host_id: S3's ID of the server; None where there is none.
+        request_id: S3's ID of the request, for its support; None if there is none.
+        host_id: S3's ID of the server; None if there is none.
         headers: Headers of the answer, by name in lower case.
         fields: Further elements of the error document (`Region`, `Condition`, ...).
     """
@@ -336,7 +336,7 @@ class MalformedResponse(S3poError):
     """The answer is not one of S3: broken XML, a proxy's HTML, an empty 200.
 
     Attributes:
-        status: HTTP status; 0 where it is not known.
+        status: HTTP status; 0 if unknown.
     """
 
     status: int = 0
@@ -354,7 +354,7 @@ class TransferError(S3poError):
     """A transfer of many requests failed; `__cause__` is the first failure.
 
     Attributes:
-        part: Number of the part that failed; None where it was no part.
+        part: Number of the part that failed; None if it was not a part.
     """
 
     part: int | None = None
@@ -370,7 +370,7 @@ class OutcomeUnknown(TransferError):
     The answer was lost. Neither an abort nor a retry was sent: the object may be there, or appear later.
 
     Attributes:
-        upload_id: ID of the multipart upload, for `list_parts`; None where there is none.
+        upload_id: ID of the multipart upload, for `list_parts`; None if there is none.
         seen: Sentence on what was found when the store was asked; empty where it was not.
     """
 

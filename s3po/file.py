@@ -130,7 +130,7 @@ def open_writer(
 class ObjectReader(io.RawIOBase):
     """Unbuffered reader of one object, or a range of it, of the version that was there when it was opened.
 
-    It may be used from any thread, by one at a time.
+    It can be used from any thread, but only by one thread at a time.
 
     Attributes:
         name: `s3://bucket/key`.
@@ -240,8 +240,8 @@ class ObjectReader(io.RawIOBase):
             int: Number of bytes, at most those that the buffer holds; 0 at the end.
 
         Raises:
-            S3Error: The store refused the request.
-            TransferError: The body gave up after all retries, or the object has changed.
+            S3Error: An error response.
+            TransferError: The body could not be read after all retries, or the object has changed.
             IntegrityError: The object was read from its begin to its end, and its bytes are wrong.
         """
         self._check_open()
@@ -326,9 +326,9 @@ class TextReader(io.TextIOWrapper):
 class BinaryWriter(io.BufferedIOBase):
     """Writer of bytes, which uploads parts as they fill, and makes the object when it is closed.
 
-    After an exception in its `with` block, after `abort()`, or if it is never closed, nothing is stored. It
-    may be used from any thread, by one at a time. In a child of the process that opened it, `write` and
-    `close` raise ValueError, and nothing is sent: the parent goes on with it.
+    After an exception in its `with` block, after `abort()`, or if it is never closed, nothing is stored.
+    It can be used from any thread, but only by one thread at a time. In a child of the process that
+    opened it, `write` and `close` raise ValueError, and nothing is sent: the parent goes on with it.
 
     Attributes:
         name: `s3://bucket/key`.
@@ -375,8 +375,8 @@ class BinaryWriter(io.BufferedIOBase):
 
         Raises:
             ValueError: The file is closed, or an earlier write has failed.
-            S3Error: The store refused a part; the upload is aborted.
-            TransferError: A part gave up after all retries; the upload is aborted.
+            S3Error: An error response for a part; the upload is aborted.
+            TransferError: A part failed after all retries; the upload is aborted.
         """
         self._check_open()
         if isinstance(data, str):

@@ -90,8 +90,8 @@ class RetryInfo:
 
     Attributes:
         operation: Name of the operation: "put_object", ...
-        bucket: Name of the bucket; None where there is none.
-        key: Key of the object; None where there is none.
+        bucket: Name of the bucket; None if there is none.
+        key: Key of the object; None if there is none.
         error: Failure of the last attempt; it holds no secret.
         attempt: Number of the attempt that failed, from 1.
         max_attempts: Number of attempts at most. Attempts to connect may go on beyond it, for
@@ -114,8 +114,8 @@ class RequestInfo:
 
     Attributes:
         operation: Name of the operation: "put_object", ...
-        bucket: Name of the bucket; None where there is none.
-        key: Key of the object; None where there is none.
+        bucket: Name of the bucket; None if there is none.
+        key: Key of the object; None if there is none.
         status: HTTP status of the answer; None where none came.
         attempt: Number of the attempt, from 1.
         seconds: Seconds until the answer was there, or its head where the body is streamed; waiting for
@@ -143,8 +143,8 @@ class BucketInfo:
 
     Attributes:
         name: Name of the bucket.
-        creation_date: Aware datetime of its creation; None where the answer does not have it.
-        region: Region of the bucket; None where the store does not tell it.
+        creation_date: Aware datetime of its creation; None if the response does not contain it.
+        region: Region of the bucket; None if the response does not contain it.
     """
 
     name: str
@@ -173,7 +173,7 @@ class ObjectInfo:
         key: Key of the object.
         size: Length in bytes.
         etag: ETag, without quotes.
-        last_modified: Aware datetime of its creation; None where the store does not tell it.
+        last_modified: Aware datetime of its creation; None if the response does not contain it.
         storage_class: "STANDARD", "GLACIER", ...
         owner_id: ID of its owner, where the listing has it (`list_objects_v2(fetch_owner=True)`).
         checksum_algorithms: Algorithms of its checksums in lower case ("crc64nvme"), where the store tells
@@ -205,7 +205,7 @@ class ObjectVersionInfo:
         is_delete_marker: True for a delete marker, whose `size` is 0 and whose `etag` is empty.
         size: Length in bytes.
         etag: ETag, without quotes.
-        last_modified: Aware datetime of its creation; None where the store does not tell it.
+        last_modified: Aware datetime of its creation; None if the response does not contain it.
         storage_class: "STANDARD", "GLACIER", ...
         owner_id: ID of its owner, where the listing has it.
     """
@@ -242,7 +242,7 @@ class ListVersionsResult:
 
     Attributes:
         versions: Versions and delete markers of the page.
-        common_prefixes: Common beginnings of keys, with a delimiter.
+        common_prefixes: Common prefixes of keys, with a delimiter.
         is_truncated: True where another page follows.
         next_key_marker: Key marker of the next page.
         next_version_id_marker: Version marker of the next page.
@@ -261,7 +261,7 @@ class ListObjectsResult:
 
     Attributes:
         objects: Objects of the page.
-        common_prefixes: Common beginnings of keys, with a delimiter.
+        common_prefixes: Common prefixes of keys, with a delimiter.
         is_truncated: True where another page follows.
         next_token: Continuation token (ListObjectsV2) or marker (ListObjects) of the next page.
     """
@@ -292,7 +292,7 @@ class _HeadersResult:
 
     @property
     def version_id(self) -> str | None:
-        """Version of the object; None in a bucket without versions."""
+        """Version of the object; None in a bucket without versioning."""
         return self._headers.get("x-amz-version-id")
 
     def __eq__(self, other: object) -> bool:
@@ -325,7 +325,7 @@ class HeadObjectResult(_HeadersResult):
 
     @property
     def last_modified(self) -> datetime | None:
-        """Aware datetime of its creation; None where the store does not tell it."""
+        """Aware datetime of its creation; None if the response does not contain it."""
         return parse_http_date(self._headers.get("last-modified", ""))
 
     @property
@@ -355,7 +355,7 @@ class HeadObjectResult(_HeadersResult):
 
     @property
     def expires(self) -> datetime | None:
-        """`Expires` header as an aware datetime; None where there is none, or it is no date (see `headers`)."""
+        """`Expires` header as an aware datetime; None if there is none, or it is no date (see `headers`)."""
         return parse_http_date(self._headers.get("expires", ""))
 
     @property
@@ -499,7 +499,7 @@ class GetObjectResult(HeadObjectResult):
 
     @property
     def length(self) -> int | None:
-        """Length of the body in bytes, less than `size` for a range; None where the answer does not tell it."""
+        """Length of the body in bytes, less than `size` for a range; None if the response does not contain it."""
         value = self._headers.get("content-length")
         if value is not None:
             return int(value)
@@ -528,8 +528,8 @@ class CopyObjectResult:
 
     Attributes:
         etag: ETag of the copy, without quotes.
-        last_modified: Aware datetime of its creation; None where the store does not tell it.
-        version_id: Version of the copy; None in a bucket without versions.
+        last_modified: Aware datetime of its creation; None if the response does not contain it.
+        version_id: Version of the copy; None in a bucket without versioning.
     """
 
     etag: str
@@ -542,7 +542,7 @@ class DeleteObjectResult:
     """Result of a deletion.
 
     Attributes:
-        version_id: Version that was deleted, or the delete marker's; None in a bucket without versions.
+        version_id: Version that was deleted, or the delete marker's; None in a bucket without versioning.
         delete_marker: True where a delete marker was made or deleted.
     """
 
@@ -556,7 +556,7 @@ class DeletedInfo:
 
     Attributes:
         key: Key of the object.
-        version_id: Version that was deleted, or the delete marker's; None in a bucket without versions.
+        version_id: Version that was deleted, or the delete marker's; None in a bucket without versioning.
         delete_marker: True where a delete marker was made or deleted.
     """
 
@@ -617,8 +617,8 @@ class PartInfo:
     Attributes:
         part_number: Number of the part, 1 to 10,000.
         etag: ETag, without quotes.
-        size: Length in bytes; 0 where it is not known.
-        last_modified: Aware datetime of its upload; None where the answer does not have it.
+        size: Length in bytes; 0 if unknown.
+        last_modified: Aware datetime of its upload; None if the response does not contain it.
         checksums: Checksums in base64 by algorithm in lower case, which a completion repeats.
         headers: Headers of the answer to UploadPart; None for a part of a listing.
     """
@@ -653,7 +653,7 @@ class MultipartUploadInfo:
     Attributes:
         key: Key of the object to be.
         upload_id: ID of the upload.
-        initiated: Aware datetime of its creation; None where the store does not tell it.
+        initiated: Aware datetime of its creation; None if the response does not contain it.
     """
 
     key: str
@@ -668,8 +668,8 @@ class OpenUpload:
     Attributes:
         key: Key of the object to be.
         upload_id: ID of the upload.
-        initiated: Aware datetime of its creation; None where the store does not tell it.
-        age: Time since its creation, by the store's clock; None where the store does not tell it.
+        initiated: Aware datetime of its creation; None if the response does not contain it.
+        age: Time since its creation, by the store's clock; None if the response does not contain it.
         size: Bytes of its parts.
         parts: Number of its parts.
     """
@@ -688,7 +688,7 @@ class ListMultipartUploadsResult:
 
     Attributes:
         uploads: Open multipart uploads of the page.
-        common_prefixes: Common beginnings of keys, with a delimiter.
+        common_prefixes: Common prefixes of keys, with a delimiter.
         is_truncated: True where another page follows.
         next_key_marker: Key marker of the next page.
         next_upload_id_marker: Upload marker of the next page.
@@ -707,7 +707,7 @@ class CompleteMultipartUploadResult:
 
     Attributes:
         etag: ETag of the object, without quotes.
-        version_id: Version of the object; None in a bucket without versions.
+        version_id: Version of the object; None in a bucket without versioning.
     """
 
     etag: str
@@ -723,7 +723,7 @@ class UploadResult:
         key: Key of the object.
         etag: ETag of the object, without quotes.
         size: Length in bytes.
-        version_id: Version of the object; None in a bucket without versions.
+        version_id: Version of the object; None in a bucket without versioning.
         parts: Number of parts; 0 for one PUT.
     """
 
@@ -744,7 +744,7 @@ class DownloadResult:
         key: Key of the object.
         etag: ETag of the object, without quotes.
         size: Bytes that were written.
-        version_id: Version of the object; None in a bucket without versions.
+        version_id: Version of the object; None in a bucket without versioning.
     """
 
     bucket: str

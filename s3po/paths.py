@@ -405,7 +405,7 @@ class S3Path:
         """Iterate over the objects and directories directly below, in the order of a listing.
 
         Yields:
-            S3Path: Paths. A page of 1,000 is requested when it is reached.
+            S3Path: Paths. Pages of 1,000 items are requested as the iterator reaches them.
         """
         prefix = f"{self.key}/" if self.key else ""
         for page in self._connection.client.iter_pages_v2(

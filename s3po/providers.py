@@ -35,8 +35,8 @@ class Provider:
         addressing_style: "path" or "virtual", where the caller gives none.
         region: Region to sign for where neither the caller nor the host names one.
         checksum_headers: True where `x-amz-checksum-*` may be sent unasked, in place of Content-MD5.
-        delete_objects: True where DeleteObjects works; None where it is not known.
-        upload_part_copy: True where UploadPartCopy works; None where it is not known.
+        delete_objects: True where DeleteObjects works; None if unknown.
+        upload_part_copy: True where UploadPartCopy works; None if unknown.
         max_parts: Number of parts of a multipart upload at most.
         min_part_size: Least size of a part, except the last.
         max_part_size: Largest size of a part.

@@ -86,7 +86,7 @@ class SingleFlight:
                 self._flights.pop("flight", None)
 
     def wait(self) -> Flight | None:
-        """Wait for the end of the current flight and return it; None where there is none."""
+        """Wait for the end of the current flight and return it; None if there is none."""
         flight = self.current
         if flight is None:
             return None

@@ -24,7 +24,7 @@ def in_thread(run: Callable[[], T]) -> T:
 
 
 def terminal_prompt() -> Callable[[str], str] | None:
-    """Prompt for a code on the terminal; None where there is none."""
+    """Prompt for a code on the terminal; None if there is none."""
     try:
         if not sys.stdin.isatty():
             return None

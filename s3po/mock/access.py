@@ -173,7 +173,7 @@ def may_object(
 
 
 def find_version(bucket: Bucket, key: str, version_id: str | None) -> Version | None:
-    """The version meant, be it a delete marker; None where there is none."""
+    """The version meant, be it a delete marker; None if there is none."""
     if version_id is None:
         return bucket.latest(key)
     if not version_id:

@@ -455,7 +455,7 @@ class Faults:
             part: Number of the part.
 
         Returns:
-            Fault: The fault to inject; None where there is none.
+            Fault: The fault to inject; None if there is none.
         """
         if not self._faults:
             return None

@@ -18,8 +18,8 @@ class RequestRecord:
     Attributes:
         operation: Name of the operation in S3's words ("PutObject"); "Unknown" where it is none.
         method: HTTP method.
-        bucket: Name of the bucket; None where there is none.
-        key: Key of the object; None where there is none.
+        bucket: Name of the bucket; None if there is none.
+        key: Key of the object; None if there is none.
         part_number: Number of the part, of UploadPart and UploadPartCopy, else None.
         request_id: ID of the request, as in `x-amz-request-id`.
         time: Seconds since 1970, by the mock's clock.

@@ -163,7 +163,7 @@ class Version:
         self.encryption: dict[str, str] = {}
         self.storage_class = "STANDARD"
         self.delete_marker = False
-        #: Until when a copy of an archived object is there; None where there is none.
+        #: Until when a copy of an archived object is there; None if there is none.
         self.restored_until: float | None = None
         #: (mode, until) of an object lock.
         self.retention: tuple[str, float] | None = None

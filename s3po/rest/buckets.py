@@ -41,8 +41,8 @@ class BucketOperations(Sender):
         Raises:
             Conflict: The name is taken.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
         """
@@ -81,14 +81,14 @@ class BucketOperations(Sender):
             headers: Further headers of the request, by name.
 
         Returns:
-            BucketInfo: `name`, and `region` where the store tells it.
+            BucketInfo: `name`, and `region` if the response contains it.
 
         Raises:
             NoSuchBucket: There is no such bucket.
-            AccessDenied: The credentials may not use the bucket.
+            AccessDenied: The credentials do not allow access to the bucket.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
         """
@@ -110,8 +110,8 @@ class BucketOperations(Sender):
             NoSuchBucket: There is no such bucket.
             Conflict: The bucket is not empty.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucket.html
         """
@@ -148,8 +148,8 @@ class BucketOperations(Sender):
 
         Raises:
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html
         """
@@ -192,8 +192,8 @@ class BucketOperations(Sender):
 
         Raises:
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListDirectoryBuckets.html
         """
@@ -227,8 +227,8 @@ class BucketOperations(Sender):
         Raises:
             NoSuchBucket: There is no such bucket.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
         """
@@ -257,7 +257,7 @@ class BucketOperations(Sender):
         fetch_owner: bool = False,
         headers: Mapping[str, str] | None = None,
     ) -> ListObjectsResult:
-        """List a page of objects, in the order of their keys' UTF-8.
+        """List a page of objects, sorted by the UTF-8 bytes of the keys.
 
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
@@ -275,8 +275,8 @@ class BucketOperations(Sender):
         Raises:
             NoSuchBucket: There is no such bucket.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
         """
@@ -329,8 +329,8 @@ class BucketOperations(Sender):
         Raises:
             NoSuchBucket: There is no such bucket.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html
         """
@@ -390,8 +390,8 @@ class BucketOperations(Sender):
             NoSuchBucket: There is no such bucket.
             MalformedResponse: The store gives a page a second time: the listing would never end.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html
@@ -460,8 +460,8 @@ class BucketOperations(Sender):
             NoSuchBucket: There is no such bucket.
             MalformedResponse: The store gives a page a second time: the listing would never end.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
         """
@@ -522,8 +522,8 @@ class BucketOperations(Sender):
             NoSuchBucket: There is no such bucket.
             MalformedResponse: The store gives a page a second time: the listing would never end.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
         """
@@ -574,8 +574,8 @@ class BucketOperations(Sender):
             NoSuchBucket: There is no such bucket.
             MalformedResponse: The store gives a page a second time: the listing would never end.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html
         """

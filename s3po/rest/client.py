@@ -85,8 +85,8 @@ class Client(
         endpoint: Endpoint that requests are sent to.
         session: Session that sends the requests.
         stats: Counters of the requests.
-        limiter: Limiter of a batch; None where there is none.
-        deadline: Time of `now()` at which all requests must have ended; None where there is none.
+        limiter: Limiter of a batch; None if there is none.
+        deadline: Time of `now()` at which all requests must have ended; None if there is none.
         connect_patience: Seconds in place of `Config.connect_patience`; None where that holds.
         default_checksum: Algorithm of the checksum that uploads get unasked; None where they get none.
     """
@@ -225,8 +225,8 @@ class Client(
             Response: The answer, with a status below 300; `result` is what `request.parse` made of it.
 
         Raises:
-            S3Error: The store refused the request.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response.
+            TransportError: No complete response after all retries.
             DeadlineExceeded: The deadline of the client or of the request has passed.
             CredentialsError: There are no credentials to sign it with.
             MalformedResponse: The answer is not one of S3.
@@ -337,8 +337,8 @@ class Client(
 
         Raises:
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
         """

@@ -82,8 +82,8 @@ class MultipartOperations(Sender):
 
         Raises:
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html
         """
@@ -197,8 +197,8 @@ class MultipartOperations(Sender):
         Raises:
             NoSuchUpload: There is no such upload.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
         """
@@ -259,8 +259,8 @@ class MultipartOperations(Sender):
             NoSuchUpload: There is no such upload.
             NoSuchKey: There is no such source.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
         """
@@ -310,8 +310,8 @@ class MultipartOperations(Sender):
             key: Key of the object to be.
             upload_id: ID of the upload.
             parts: Parts in any order, as `upload_part` and `list_parts` return them.
-            if_match: ETag of the object to replace; any other, or none, is a PreconditionFailed.
-            if_none_match: "*" stores the object only where the key has none yet.
+            if_match: ETag of the object to replace; otherwise PreconditionFailed is raised.
+            if_none_match: "*" stores the object only if the key has none.
             headers: Further headers of the request, by name.
 
         Returns:
@@ -319,10 +319,10 @@ class MultipartOperations(Sender):
 
         Raises:
             NoSuchUpload: There is no such upload.
-            PreconditionFailed: `if_match` or `if_none_match` did not hold.
+            PreconditionFailed: The condition `if_match` or `if_none_match` was not met.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
         """
@@ -369,8 +369,8 @@ class MultipartOperations(Sender):
         Raises:
             NoSuchUpload: There is no such upload.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
         """
@@ -414,8 +414,8 @@ class MultipartOperations(Sender):
         Raises:
             NoSuchUpload: There is no such upload.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html
         """
@@ -469,8 +469,8 @@ class MultipartOperations(Sender):
         Raises:
             NoSuchBucket: There is no such bucket.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
         """

@@ -82,8 +82,8 @@ class ObjectOperations(Sender):
             body: Its bytes: any buffer, or a `Body`.
             content_type: Media type, as "text/plain".
             metadata: User metadata, str by str.
-            if_match: ETag of the object to replace; any other, or none, is a PreconditionFailed.
-            if_none_match: "*" stores the object only where the key has none yet.
+            if_match: ETag of the object to replace; otherwise PreconditionFailed is raised.
+            if_none_match: "*" stores the object only if the key has none.
             storage_class: "STANDARD", "STANDARD_IA", "GLACIER_IR", ...; the store's default unless given.
             content_md5: MD5 of the body in base64, which the store compares.
             headers: Further headers of the request, by name.
@@ -92,10 +92,10 @@ class ObjectOperations(Sender):
             PutObjectResult: `etag`, `version_id` and `headers`.
 
         Raises:
-            PreconditionFailed: `if_match` or `if_none_match` did not hold.
+            PreconditionFailed: The condition `if_match` or `if_none_match` was not met.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
         """
@@ -170,12 +170,12 @@ class ObjectOperations(Sender):
 
         Raises:
             NoSuchKey: There is no such object.
-            PreconditionFailed: `if_match` did not hold.
-            NotModified: `if_none_match` did not hold.
+            PreconditionFailed: The condition `if_match` was not met.
+            NotModified: The condition `if_none_match` was not met.
             InvalidRange: No byte of the object is in `range`.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
         """
@@ -247,8 +247,8 @@ class ObjectOperations(Sender):
             NoSuchBucket: There is no such bucket.
             NotFound: The store does not let it be known which of the two is missing.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
         """
@@ -328,7 +328,7 @@ class ObjectOperations(Sender):
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             key: Key of the object, at most 1,024 bytes of UTF-8.
-            version_id: Version to delete for good.
+            version_id: Version to delete permanently.
             if_match: ETag that the object must have; PreconditionFailed otherwise.
             headers: Further headers of the request, by name.
 
@@ -336,10 +336,10 @@ class ObjectOperations(Sender):
             DeleteObjectResult: `version_id` and `delete_marker`.
 
         Raises:
-            PreconditionFailed: `if_match` did not hold.
+            PreconditionFailed: The condition `if_match` was not met.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
         """
@@ -391,8 +391,8 @@ class ObjectOperations(Sender):
 
         Raises:
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
         """
@@ -469,7 +469,7 @@ class ObjectOperations(Sender):
             source_key: Key of the object to copy.
             source_version_id: Version to copy; the current one unless given.
             if_match: ETag that the source must have; PreconditionFailed otherwise.
-            if_none_match: "*" copies only where `key` has no object yet.
+            if_none_match: "*" copies only if `key` has no object.
             content_type: Media type. Given it, or `metadata`, the copy has neither of the source's.
             metadata: User metadata, str by str.
             storage_class: "STANDARD", "STANDARD_IA", "GLACIER_IR", ...; the store's default unless given.
@@ -480,10 +480,10 @@ class ObjectOperations(Sender):
 
         Raises:
             NoSuchKey: There is no such source.
-            PreconditionFailed: `if_match` or `if_none_match` did not hold.
+            PreconditionFailed: The condition `if_match` or `if_none_match` was not met.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
         """

@@ -54,7 +54,7 @@ class Sink:
     parallel = False
 
     def begin(self, size: int | None) -> None:
-        """Prepare for `size` bytes, None where it is not known."""
+        """Prepare for `size` bytes, None if unknown."""
 
     def write(self, chunk: bytes | memoryview) -> None:
         """Write the next bytes in order."""

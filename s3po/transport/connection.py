@@ -167,7 +167,7 @@ class ConnectionMixin:
 
     @property
     def base_socket(self) -> Any:
-        """The `Socket` at the bottom; None where there is none."""
+        """The `Socket` at the bottom; None if there is none."""
         sock = self.sock
         return sock.base if isinstance(sock, TLSSocket) else sock
 

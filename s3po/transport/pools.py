@@ -260,7 +260,7 @@ class Pool:
     # Connections
 
     def _pop_idle(self) -> Any:
-        """The idle connection that was used last and is alive; None where there is none."""
+        """The idle connection that was used last and is alive; None if there is none."""
         idle = self.idle
         max_idle = self.connections.max_idle
         while idle:
