@@ -45,7 +45,7 @@ _MOST_STRIPS = 8192
 
 
 class Hasher(Protocol):
-    """A checksum under way: bytes are given in order, then the value is read once."""
+    """An incremental checksum: bytes are added in order, then the value is read once."""
 
     def update(self, data: bytes | bytearray | memoryview, /) -> None: ...
 
@@ -192,7 +192,7 @@ def combine_crc(algorithm: str, first: bytes, second: bytes, length: int) -> byt
     return (moved ^ int.from_bytes(second, "big")).to_bytes(width, "big")
 
 
-#: A checksum that goes on from a value.
+#: A checksum that continues from a value.
 _Step = Callable[[Any, int], int]
 
 _MODELS = {"crc32c": "CRC32-ISCSI", "crc64nvme": "CRC64-NVME"}

@@ -17,7 +17,7 @@ _registered = False
 
 
 def fork_generation() -> int:
-    """The number of forks between the process that first asked and this one.
+    """Number of forks between the process of the first call and this one.
 
     Taken down when work begins and compared before that work goes on, sends or cleans up: a greenlet,
     file or upload of another generation is the parent process's.
@@ -62,7 +62,7 @@ def suspend_copy() -> NoReturn:
         try:
             hub.switch()
         except Timeout:
-            # The original has a timer of its own.
+            # The original has its own timer.
             continue
         except LoopExit:
             raise GreenletExit("a copy of a greenlet of the parent process") from None

@@ -1,4 +1,4 @@
-"""Results of operations: `...Result` is an answer, `...Info` a description.
+"""Results of operations (`...Result`), and descriptions of items of listings and of events (`...Info`).
 
 ETags are without quotes, times are aware datetimes in UTC, sizes are bytes.
 """
@@ -71,10 +71,10 @@ class Credentials:
     Attributes:
         access_key: Access key ID.
         secret_key: Secret access key.
-        token: Session token of temporary credentials; None for lasting ones.
-        source: Place where they were found: "explicit", "environment", "profile 'x' of
-            ~/.aws/credentials", ...
-        expires: Aware datetime at which they end; None where they do not, or it is not known.
+        token: Session token of temporary credentials; None for permanent ones.
+        source: Source of the credentials: "explicit", "environment", "profile 'x' of ~/.aws/credentials",
+            ...
+        expires: Aware datetime of their expiry; None if they do not expire, or it is unknown.
     """
 
     access_key: str
@@ -313,7 +313,7 @@ class HeadObjectResult(_HeadersResult):
 
     @property
     def size(self) -> int:
-        """Length of the whole object in bytes; MalformedResponse where the answer does not tell it."""
+        """Length of the whole object in bytes; raises MalformedResponse if the response does not contain it."""
         headers = self._headers
         content_range = headers.get("content-range")
         value = headers.get("content-length") if content_range is None else None
@@ -458,7 +458,7 @@ class ObjectBody(Protocol):
 
     @property
     def content(self) -> bytes:
-        """All of the body; read now where it is still on its connection."""
+        """The whole body; it is read from the connection at the first access."""
 
     def read(self, size: int = -1, /) -> bytes:
         """Read at most `size` bytes, or the rest where it is negative; empty at the end."""
@@ -470,7 +470,7 @@ class ObjectBody(Protocol):
         """Iterate over the body in pieces of at most `size` bytes."""
 
     def close(self) -> None:
-        """Return the connection to its pool, or close it where bytes are left."""
+        """Return the connection to its pool, or close it if unread bytes are left."""
 
     def __enter__(self) -> Self: ...
 
@@ -492,7 +492,7 @@ class GetObjectResult(HeadObjectResult):
 
     @property
     def size(self) -> int:
-        """Length of the whole object in bytes; MalformedResponse where the answer does not tell it."""
+        """Length of the whole object in bytes; raises MalformedResponse if the response does not contain it."""
         if self.length is not None and "content-range" not in self._headers:
             return self.length
         return super().size
@@ -543,7 +543,7 @@ class DeleteObjectResult:
 
     Attributes:
         version_id: Version that was deleted, or the delete marker's; None in a bucket without versioning.
-        delete_marker: True where a delete marker was made or deleted.
+        delete_marker: True if a delete marker was created or deleted.
     """
 
     version_id: str | None = None
@@ -557,7 +557,7 @@ class DeletedInfo:
     Attributes:
         key: Key of the object.
         version_id: Version that was deleted, or the delete marker's; None in a bucket without versioning.
-        delete_marker: True where a delete marker was made or deleted.
+        delete_marker: True if a delete marker was created or deleted.
     """
 
     key: str
@@ -601,7 +601,7 @@ class CreateMultipartUploadResult:
 
     Attributes:
         bucket: Name of the bucket.
-        key: Key of the object to be.
+        key: Key of the future object.
         upload_id: ID of the upload.
     """
 
@@ -648,10 +648,10 @@ class ListPartsResult:
 
 @record
 class MultipartUploadInfo:
-    """An open multipart upload of a listing.
+    """An open multipart upload in a listing.
 
     Attributes:
-        key: Key of the object to be.
+        key: Key of the future object.
         upload_id: ID of the upload.
         initiated: Aware datetime of its creation; None if the response does not contain it.
     """
@@ -663,10 +663,10 @@ class MultipartUploadInfo:
 
 @record
 class OpenUpload:
-    """A multipart upload that is neither completed nor aborted, and its parts in sum.
+    """A multipart upload that is neither completed nor aborted, with the number and size of its parts.
 
     Attributes:
-        key: Key of the object to be.
+        key: Key of the future object.
         upload_id: ID of the upload.
         initiated: Aware datetime of its creation; None if the response does not contain it.
         age: Time since its creation, by the store's clock; None if the response does not contain it.
@@ -756,12 +756,12 @@ class DownloadResult:
 
 @record
 class PresignedPost:
-    """An HTML form by which others may upload: POST `fields`, then the file as `file`, to `url`.
+    """An HTML form for an upload: POST `fields`, followed by the file as `file`, to `url`.
 
     Attributes:
         url: URL to POST to.
-        fields: Names and values of the form's fields; they carry the policy and its signature, and are not
-            in the repr.
+        fields: Names and values of the form's fields; they contain the policy and its signature, and are
+            not in the repr.
     """
 
     url: str

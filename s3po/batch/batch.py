@@ -103,7 +103,7 @@ class Batch(Verbs):
         self._collect = collect
         self._progress = progress
         self._entered = False
-        # Without a hub: asking for one would create that of a thread that may not be the batch's.
+        # `get_hub` would create a hub, possibly in another thread than that of the batch.
         self._scheduler = Scheduler(connection, poolsize)
 
     def __enter__(self) -> Self:

@@ -36,7 +36,7 @@ class ClusterBatch(Batch):
     which waits in the verbs while the cluster is busy.
 
     Each worker process makes one Connection with the settings of this one: keys that were given to it are
-    sent along, otherwise each worker looks for its own. Data are sent with their calls (bytes and str, not
+    sent along, otherwise each worker finds its own. Data are sent with their calls (bytes and str, not
     files); `upload_file`, `download_file` and paths name files on the worker's machine.
 
     Dask repeats a task whose worker dies. A repeated call may find its own work done: `move` and writes

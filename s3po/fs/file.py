@@ -34,7 +34,7 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
         autocommit: False leaves it to `commit` to store the object.
         cache_type: fsspec's cache: "readahead", "bytes", "none", ...
         cache_options: Arguments of the cache.
-        size: Length in bytes of what is read, where it is known.
+        size: Number of readable bytes, if it is known.
         fill_cache: False leaves the bytes between blocks out of the cache.
         version_id: Version to read; the current one unless given.
         write_options: Arguments of the write.
@@ -113,7 +113,7 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
             )
             return
         with old:
-            # A writer who comes in between would lose what it wrote.
+            # The write of a concurrent writer would be lost.
             self._writer = connection.open(
                 self.bucket, self.key, "wb", **{**options, "if_match": old.etag}
             )
@@ -217,7 +217,7 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
         self.close()
 
     def __del__(self) -> None:
-        # fsspec's own would close it, and so store half an object.
+        # fsspec's `__del__` would close the file, and so store an incomplete object.
         writer = getattr(self, "_writer", None)
         if writer is None:
             return
@@ -241,7 +241,7 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
         return found
 
     def url(self, **kwargs: Any) -> str:
-        """Build a URL by which anyone may read the object; see `S3FileSystem.sign`.
+        """Build a presigned URL for a download; see `S3FileSystem.sign`.
 
         Args:
             **kwargs: Arguments of `S3FileSystem.sign`.

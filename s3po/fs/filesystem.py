@@ -44,11 +44,11 @@ _MAX_MERGED = 8 * MiB
 
 
 class _Instances(type(AbstractFileSystem)):  # type: ignore[misc]
-    """fsspec's cache of instances, which tells options apart by their `repr` alone."""
+    """fsspec's cache of instances, which compares options only by their `repr`."""
 
     def __call__(cls, *args: Any, **options: Any) -> Any:
         if any(options.get(name) is not None for name in ("connection", "config", "credentials")):
-            # Their `repr` shows no secrets, so that two which differ may look the same.
+            # Their `repr` contains no secrets, so that different ones can have the same `repr`.
             options.setdefault("skip_instance_cache", True)
         return super().__call__(*args, **options)
 
@@ -58,7 +58,7 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
 
     Paths are `bucket/key`, with or without `s3po://` or `s3://`. A directory is a prefix up to a "/".
     Listings are not cached unless `use_listings_cache=True`; own writes then invalidate them. An instance
-    can be used from several threads, is picklable, and goes on in a forked process. Missing objects are
+    can be used from several threads, is picklable, and can be used after a fork. Missing objects are
     FileNotFoundErrors; every error of a request is an `S3poError`.
 
     Args:
@@ -90,7 +90,7 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         max_paths: Number of listings that are cached; no limit unless given.
         asynchronous: Ignored; methods are synchronous.
         loop: Ignored.
-        cache_regions: Ignored; regions are always learned.
+        cache_regions: Ignored; regions are always read from responses and remembered.
         fixed_upload_size: Ignored; parts always have one size.
         session: Refused; `credentials` takes those of botocore.
         **unknown: Refused; the error has the name that is closest.
@@ -101,7 +101,7 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         version_aware: True takes paths with `?versionId=`.
 
     Raises:
-        ConfigError: An option is not known, or s3po has no equivalent of it (a ValueError).
+        ConfigError: An option is unknown, or has no equivalent in s3po (a ValueError).
     """
 
     protocol = ("s3po", "s3", "s3a")
@@ -144,9 +144,9 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         session: Any = None,
         **unknown: Any,
     ) -> None:
-        # Both are always so: regions are learned, and parts are of one size.
+        # Both are always on: regions are remembered, and parts have equal sizes.
         del cache_regions, fixed_upload_size
-        # zarr asks all filesystems for coroutines, and wraps those that have `async_impl = False`.
+        # zarr requires coroutines, and wraps filesystems that have `async_impl = False`.
         del asynchronous, loop
         for name in unknown:
             refuse_option(repr(name), name, _option_names())
@@ -342,7 +342,7 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         return bool(page.objects)
 
     def exists(self, path: str, **kwargs: Any) -> bool:
-        """Check whether there is an object, a directory or a bucket.
+        """Return True if there is an object, a directory or a bucket.
 
         Args:
             path: `bucket/key`, with or without `s3po://` or `s3://`.
@@ -352,7 +352,7 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
             True where there is one.
 
         Raises:
-            AccessDenied: The store does not tell.
+            AccessDenied: The response is a 403, which does not show if the object exists.
             S3poError: A request failed; see `s3po.errors`.
         """
         try:
@@ -362,7 +362,7 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         return True
 
     def isfile(self, path: str) -> bool:
-        """Check whether there is an object, by one HEAD.
+        """Return True if there is an object, by one HEAD request.
 
         Args:
             path: `bucket/key`, with or without `s3po://` or `s3://`.
@@ -379,7 +379,7 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         return True
 
     def isdir(self, path: str) -> bool:
-        """Check whether there is a directory with objects, or a bucket, by one request.
+        """Return True if there is a directory with objects, or a bucket, by one request.
 
         Args:
             path: `bucket/key`, with or without `s3po://` or `s3://`.
@@ -455,7 +455,7 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         return found
 
     def sign(self, path: str, expiration: int = 100, **kwargs: Any) -> str:
-        """Build a URL by which anyone may read the object, for a limited time; see `Connection.presign`.
+        """Build a presigned URL for a download, for a limited time; see `Connection.presign`.
 
         Args:
             path: `bucket/key`, with or without `s3po://` or `s3://`.
@@ -951,7 +951,7 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         Args:
             rpath: `bucket/key`, with or without `s3po://` or `s3://`.
             lpath: Path of the local file.
-            callback: fsspec's callback, which is told of bytes.
+            callback: fsspec's callback, which is called with numbers of bytes.
             outfile: Open binary file in place of `lpath`.
             **kwargs: `version_id` of the object.
 
@@ -989,13 +989,13 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         maxdepth: int | None = None,
         **kwargs: Any,
     ) -> None:
-        """Read objects into local files, `batch_size` at once; fsspec's rules tell the name of each.
+        """Read objects into local files, `batch_size` in parallel; their names follow fsspec's rules.
 
         Args:
             rpath: Path, pattern, or list of paths.
             lpath: Local file or directory, or list of files.
             recursive: True takes what is below directories too.
-            callback: fsspec's callback, which is told of each file and its bytes.
+            callback: fsspec's callback, which is called with each file and its bytes.
             maxdepth: Number of levels below the path, with `recursive`; all unless given.
             **kwargs: `batch_size`, and arguments of `get_file`.
 
@@ -1058,7 +1058,7 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         Args:
             lpath: Path of the local file.
             rpath: `bucket/key`, with or without `s3po://` or `s3://`.
-            callback: fsspec's callback, which is told of bytes.
+            callback: fsspec's callback, which is called with numbers of bytes.
             mode: "overwrite", or "create" where there is no object yet.
             **kwargs: Arguments of the write, by boto3's names or those of `Connection.upload`.
 
@@ -1089,13 +1089,13 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         maxdepth: int | None = None,
         **kwargs: Any,
     ) -> None:
-        """Store local files, `batch_size` at once; fsspec's rules tell the key of each.
+        """Store local files, `batch_size` in parallel; their keys follow fsspec's rules.
 
         Args:
             lpath: Local file, directory or pattern, or list of files.
             rpath: Path of an object or directory, or list of paths.
             recursive: True takes what is below directories too.
-            callback: fsspec's callback, which is told of each file and its bytes.
+            callback: fsspec's callback, which is called with each file and its bytes.
             maxdepth: Number of levels below the path, with `recursive`; all unless given.
             **kwargs: `batch_size`, and arguments of `put_file`.
         """
@@ -1154,7 +1154,7 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         on_error: str | None = None,
         **kwargs: Any,
     ) -> None:
-        """Copy objects within the store, `batch_size` at once; fsspec's rules tell the key of each.
+        """Copy objects within the store, `batch_size` in parallel; their keys follow fsspec's rules.
 
         Args:
             path1: Path, pattern, or list of paths.
@@ -1328,7 +1328,7 @@ def _name(info: Info) -> str:
 def _merge(
     wanted: Iterable[tuple[str, int | None, int | None]], max_gap: int
 ) -> tuple[list[tuple[str, int | None, int | None]], list[tuple[int, tuple[int, int] | None]]]:
-    """Ranges to ask for, and for each that is wanted the number of one, and its part of it."""
+    """Ranges to request, and for each wanted range the index of one of them and its slice."""
     wanted = list(wanted)
     merged: list[tuple[str, int | None, int | None]] = []
     places: list[tuple[int, tuple[int, int] | None]] = [(0, None)] * len(wanted)
