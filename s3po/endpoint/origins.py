@@ -32,10 +32,9 @@ class Origin(NamedTuple):
     signing_service: str
     #: Region and service, as in a signature's scope.
     signing_scope: str
-    #: Whether requests are signed with the credentials of a session that CreateSession opened, whose
-    #: token goes into `x-amz-s3session-token`. CreateSession itself, CopyObject and UploadPartCopy are
-    #: signed with the caller's own
-    #: (https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateSession.html).
+    #: True if requests are signed with the credentials of a session of CreateSession, whose token goes
+    #: into `x-amz-s3session-token`. CreateSession itself, CopyObject and UploadPartCopy are signed with
+    #: the caller's own (https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateSession.html).
     session_auth: bool
 
 
@@ -101,7 +100,7 @@ def check_region(settings: Settings, region: str | None) -> str:
 
 
 def _is_virtual(settings: Settings, bucket: str) -> bool:
-    """Tell whether the bucket goes before the host. Raises ConfigError where it must and cannot."""
+    """Return True if the bucket is part of the host name. Raises ConfigError if it must be and cannot."""
     fits = fits_host(bucket)
     # A certificate for *.s3.amazonaws.com does not match names with dots.
     matches = not ("." in bucket and settings.url.scheme == "https")

@@ -39,9 +39,9 @@ class Settings(NamedTuple):
     partition: Partition
     provider: Provider
     style: AddressingStyle
-    #: Whether hosts are AWS's own, one for each region.
+    #: True if the hosts are those of AWS, one for each region.
     is_aws: bool
-    #: Whether us-east-1 has the global host.
+    #: True if us-east-1 has the global host.
     is_global: bool = False
     use_fips: bool = False
     use_dualstack: bool = False

@@ -105,7 +105,7 @@ def _complaint(method: str, headers: dict[str, str]) -> str:
 
 
 def decode(head: bytes | memoryview) -> str:
-    """A head's text. UTF-8, as we send it and stores that keep metadata do; else what HTTP says."""
+    """Decode a head as UTF-8, the encoding of metadata, or otherwise as Latin-1, the encoding of HTTP."""
     try:
         return str(head, "utf-8")
     except UnicodeDecodeError:
@@ -135,7 +135,7 @@ def parse_head(data: str) -> tuple[int, dict[str, str], bool]:
 
 @lru_cache(maxsize=64)
 def _parse_status_line(line: str) -> tuple[int, bool]:
-    """The status, and True where connections last unless the head says something else."""
+    """The status, and True if the HTTP version keeps connections open by default."""
     version = line[:9]
     code = line[9:12]
     if (
@@ -229,7 +229,7 @@ def chunk_size(line: bytes) -> int:
 
 
 def is_tls_error(error: BaseException) -> bool:
-    # Whoever made such an error has loaded ssl; without TLS nobody needs it.
+    # An SSLError exists only if ssl is imported; without TLS it is not needed.
     ssl = sys.modules.get("ssl")
     return ssl is not None and isinstance(error, ssl.SSLError)
 

@@ -21,7 +21,7 @@ def direct_manager() -> PoolManager:
 
 
 def proxy_manager(proxy: str, context: Any) -> PoolManager:
-    """urllib3's manager of pools that lead through `proxy`, a URL. `context` is for a proxy's own TLS.
+    """urllib3's manager of pools for connections through `proxy`, a URL. `context` is for TLS with the proxy.
 
     ConfigError for a URL that names no proxy.
     """

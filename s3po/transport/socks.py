@@ -54,7 +54,7 @@ class _SOCKSMixin(ConnectionMixin):
             )
         except OSError as error:
             failure = error
-            # PySocks wraps its own errors too.
+            # PySocks also wraps its own errors.
             if isinstance(error, socks.ProxyError) and isinstance(error.socket_err, OSError):
                 failure = error.socket_err
             if isinstance(failure, socks.SOCKS5AuthError):

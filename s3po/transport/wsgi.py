@@ -28,7 +28,7 @@ WSGIApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes | memory
 class WSGIAdapter(BaseAdapter):
     """A requests adapter that calls `app`. An s3po error that the app raises comes out as it is.
 
-    It has no state of its own, so one serves any number of sessions and threads.
+    It has no state, and can be shared by any number of sessions and threads.
     """
 
     def __init__(self, app: WSGIApp) -> None:
@@ -158,7 +158,7 @@ def build_environ(
 
 
 class _BodyReader(io.RawIOBase):
-    """Raw side of wsgi.input: reads a `Body` as the application asks for it, and holds it to its length."""
+    """Raw stream of wsgi.input: reads a `Body` on demand, and enforces its length."""
 
     def __init__(self, body: Body, length: int) -> None:
         self._body = body
