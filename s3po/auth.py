@@ -37,7 +37,7 @@ class S3Auth(AuthBase):
     The region is that of the host where it names one (`bucket.s3.eu-west-1.amazonaws.com`), else that of
     the connection. A body of bytes or str is hashed, a file over plain HTTP too; elsewhere the body is
     left out of the signature, as with an `x-amz-content-sha256` header that says so. Path and query of
-    the URL are percent-encoded anew, as S3 does before it verifies. Header values outside of ASCII are
+    the URL are percent-encoded again, as S3 does before it verifies. Header values outside of ASCII are
     sent as UTF-8. An anonymous connection signs nothing. Safe to share between greenlets and threads.
 
     Args:

@@ -173,12 +173,12 @@ def _strips(polynomial: int, width: int, data: bytes, strips: int, rows: int, re
 
 
 def crc32c(data: bytes | bytearray | memoryview, value: int = 0) -> int:
-    """CRC32C (Castagnoli) of data, going on from `value`."""
+    """CRC32C (Castagnoli) of data, continuing from `value`."""
     return _crc(_CRC32C, 4, data, value ^ 0xFFFFFFFF) ^ 0xFFFFFFFF
 
 
 def crc64nvme(data: bytes | bytearray | memoryview, value: int = 0) -> int:
-    """CRC-64/NVME of data, going on from `value`."""
+    """CRC-64/NVME of data, continuing from `value`."""
     return _crc(_CRC64NVME, 8, data, value ^ 0xFFFFFFFFFFFFFFFF) ^ 0xFFFFFFFFFFFFFFFF
 
 

@@ -1537,7 +1537,7 @@ class Connection:
             else:
                 page = client.list_buckets(prefix=prefix, continuation_token=token, headers=headers)
             for bucket in page.buckets:
-                # Many stores know no prefix here.
+                # Many stores do not support prefix here.
                 if prefix is None or bucket.name.startswith(prefix):
                     yield bucket
             if page.continuation_token is None or page.continuation_token == token:
@@ -2381,7 +2381,7 @@ class Mock:
         given = connection._arguments
         app = self._given
         known = None if app is None else app.accounts.first
-        # Neither files nor the environment nor a metadata service is asked for keys.
+        # No keys are read from files, the environment or a metadata service.
         access_key = given["aws_access_key_id"] or (known or _MOCK_KEYS)[0]
         secret_key = given["aws_secret_access_key"] or (known or _MOCK_KEYS)[1]
         provider = resolve_provider(

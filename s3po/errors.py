@@ -4,18 +4,18 @@
 S3poError
 ├── ConfigError (ValueError)              the caller's input, found before anything is sent
 ├── CredentialsError                      none found, or a source of them is broken
-├── TransportError                        no complete answer came
+├── TransportError                        no complete response came
 │   ├── ConnectionFailed (ConnectionError)
 │   ├── TransportTimeout (TimeoutError)
 │   │   └── DeadlineExceeded              the whole call took longer than its `timeout=`
-│   └── IncompleteBody (ConnectionError)  the answer began, its body was cut
+│   └── IncompleteBody (ConnectionError)  the response began, its body was cut
 ├── S3Error                               the store answered with an error
 │   ├── NotFound (FileNotFoundError)      NoSuchKey, NoSuchBucket, NoSuchUpload
 │   ├── AccessDenied (PermissionError)
 │   ├── PreconditionFailed, NotModified, InvalidRange, Conflict (FileExistsError)
 │   ├── Throttled
 │   └── ServerError
-├── MalformedResponse                     an answer that is not what S3 says it is
+├── MalformedResponse                     a response that is not what S3 says it is
 ├── IntegrityError                        bytes that differ from what they should be
 ├── TransferError                         many requests that act as one: which of them gave up
 │   └── OutcomeUnknown                    the store may or may not have performed it

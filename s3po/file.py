@@ -329,7 +329,7 @@ class BinaryWriter(io.BufferedIOBase):
 
     After an exception in its `with` block, after `abort()`, or if it is never closed, nothing is stored.
     It can be used from any thread, but only by one thread at a time. In a child of the process that
-    opened it, `write` and `close` raise ValueError, and nothing is sent: the parent goes on with it.
+    opened it, `write` and `close` raise ValueError, and nothing is sent: the parent continues with it.
 
     Attributes:
         name: `s3://bucket/key`.

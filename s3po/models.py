@@ -94,7 +94,7 @@ class RetryInfo:
         key: Key of the object; None if there is none.
         error: Failure of the last attempt; it holds no secret.
         attempt: Number of the attempt that failed, from 1.
-        max_attempts: Number of attempts at most. Attempts to connect may go on beyond it, for
+        max_attempts: Number of attempts at most. Attempts to connect may continue beyond it, for
             `Config.connect_patience` seconds.
         delay: Seconds until the next attempt.
     """
@@ -116,14 +116,14 @@ class RequestInfo:
         operation: Name of the operation: "put_object", ...
         bucket: Name of the bucket; None if there is none.
         key: Key of the object; None if there is none.
-        status: HTTP status of the answer; None where none came.
+        status: HTTP status of the response; None where none came.
         attempt: Number of the attempt, from 1.
-        seconds: Seconds until the answer was there, or its head where the body is streamed; waiting for
+        seconds: Seconds until the response was there, or its head where the body is streamed; waiting for
             the limits of a batch is included.
         bytes_sent: Body bytes that were sent.
         bytes_received: Body bytes that were received, or that the head announced where the body is
             streamed.
-        error: Failure where no answer came, else None; it holds no secret.
+        error: Failure where no response came, else None; it holds no secret.
     """
 
     operation: str
@@ -273,7 +273,7 @@ class ListObjectsResult:
 
 
 class _HeadersResult:
-    """An answer that is all in its headers, which are parsed when they are read."""
+    """A response that is all in its headers, which are parsed when they are read."""
 
     __slots__ = ("_headers",)
 
@@ -282,7 +282,7 @@ class _HeadersResult:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """All headers of the answer by name in lower case."""
+        """All headers of the response by name in lower case."""
         return self._headers
 
     @property
@@ -481,7 +481,7 @@ class GetObjectResult(HeadObjectResult):
     """Properties of an object and its body.
 
     Attributes:
-        body: Body of the answer: `read`, `readinto`, `iter_chunks`, `content`; to be closed.
+        body: Body of the response: `read`, `readinto`, `iter_chunks`, `content`; to be closed.
     """
 
     __slots__ = ("body",)
@@ -620,7 +620,7 @@ class PartInfo:
         size: Length in bytes; 0 if unknown.
         last_modified: Aware datetime of its upload; None if the response does not contain it.
         checksums: Checksums in base64 by algorithm in lower case, which a completion repeats.
-        headers: Headers of the answer to UploadPart; None for a part of a listing.
+        headers: Headers of the response to UploadPart; None for a part of a listing.
     """
 
     part_number: int

@@ -82,7 +82,7 @@ class Context:
         self.expected_objects = 0
         self.expected_bytes = 0
         self.all_known = False
-        #: Bytes of transfers that are under way.
+        #: Bytes of transfers that are in progress.
         self.moving = 0
         #: The last counts of other processes, and of lines of `run`.
         self._others: dict[int, dict[str, int]] = {}
@@ -350,7 +350,7 @@ class Context:
         self.expected_bytes -= size
 
     def move(self, size: int) -> None:
-        """Bytes of a transfer under way went over the wire; fewer than none where they go again."""
+        """Bytes of a transfer in progress went over the wire; fewer than none where they go again."""
         self.moving += size
         if self._progress is not None:
             self._progress.update(self.counts)
@@ -439,7 +439,7 @@ class Context:
         sys.stderr.flush()
 
     def give_up(self) -> None:
-        """End other processes, and show the counts: what is under way after an interrupt has had its time."""
+        """End other processes, and show the counts: what is in progress after an interrupt has had its time."""
         for process in self.processes:
             try:
                 os.kill(process, signal.SIGKILL)
@@ -451,7 +451,7 @@ class Context:
         self.show_counts()
 
     def close(self) -> None:
-        """Show the counts that are asked for, and close the connection."""
+        """Print the counts with `--stat`, and close the connection."""
         if self._progress is not None:
             self._progress.close(self.counts)
         if self._parent is not None:

@@ -43,8 +43,8 @@ def iter_objects(
 class Overlap:
     """Source and target prefixes of copies in one bucket, of which one may lie in the other.
 
-    A listing of the source goes on while copies are made. One that finds them takes them for sources, and
-    never ends; one that finds a source replaced copies something else.
+    A listing of the source continues while copies are made. One that finds them takes them for sources,
+    and never ends; one that finds a source replaced copies something else.
     """
 
     def __init__(self, context: Context, source: Location, target: Location | None) -> None:

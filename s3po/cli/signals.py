@@ -17,7 +17,7 @@ CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 class Interrupts:
     """The first signal raises KeyboardInterrupt; the process ends when `seconds` have passed, or by the second.
 
-    Within them uploads under way are aborted. `remove` restores what the signals did before.
+    Within them uploads in progress are aborted. `remove` restores what the signals did before.
     """
 
     def __init__(self, *, seconds: float, patient: bool = False) -> None:

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-#: Downloads that are under way or to be resumed, and the state of uploads: s3po's own.
+#: Downloads that are in progress or to be resumed, and the state of uploads: s3po's own.
 _UNFINISHED = re.compile(r"\.s3po-[0-9a-f]{16}\.part|\..+\.s3po-(part|upload)", re.DOTALL)
 
 

@@ -165,7 +165,7 @@ class _Crew:
             sys.stderr.flush()
 
     def _stop(self) -> None:
-        """End the others: they have a moment to abort what is under way."""
+        """End the others: they have a moment to abort what is in progress."""
         left = [each for each in self._members.values() if each.code is None]
         for each in left:
             _kill(each.process, signal.SIGTERM)
@@ -256,7 +256,7 @@ def _run_member(
         def receive() -> Any:
             sys.stdout.flush()
             send_frame(writer, b"N", b"")
-            # What is under way goes on meanwhile.
+            # What is in progress continues meanwhile.
             wait_readable(task_reader)
             line = tasks.readline()
             return json.loads(line) if line else None

@@ -41,7 +41,7 @@ class ClusterBatch(Batch):
 
     Dask repeats a task whose worker dies. A repeated call may find its own work done: `move` and writes
     with a condition succeed where the object is theirs, and raise OutcomeUnknown where that cannot be
-    told. Calls under way raise OutcomeUnknown when the scheduler is lost.
+    told. Calls in progress raise OutcomeUnknown when the scheduler is lost.
 
     Args:
         connection: Connection whose settings the workers get. It must pickle, and no mock may be on.

@@ -2,7 +2,7 @@
 
 ```text
 chain.py          the Provider protocol; the chain that asks one source after the other, and refreshes
-flight.py         one greenlet asks while the others wait or go on
+flight.py         one greenlet asks while the others wait or continue
 context.py        services for the sources: requests, signatures, the time
 arguments.py      keys that are given to the Connection
 given.py          providers that are given to the Connection

@@ -1,4 +1,4 @@
-"""Credentials in answers of services, files and programs: JSON, times, and errors without secrets."""
+"""Credentials in responses of services, files and programs: JSON, times, and errors without secrets."""
 
 from __future__ import annotations
 

@@ -14,10 +14,10 @@ from s3po.models import Credentials
 
 _log = log.logger("credentials")
 
-#: Seconds before their end from which new credentials are asked for; of short-lived ones a quarter
-#: of the time that they had left.
+#: Seconds before their end from which new credentials are requested; of short-lived ones a quarter of the
+#: time that they had left.
 ADVISORY = 15 * 60.0
-#: Seconds before their end from which nobody goes on without having tried to get new ones.
+#: Seconds before their expiry from which every caller waits for a refresh.
 MANDATORY = 2 * 60.0
 #: Seconds between two attempts that gave none: long before the end, and close to it.
 _PATIENT = 60.0
@@ -80,7 +80,7 @@ class Source(Protocol):
         ...
 
     def renew(self, found: Found, *, due: bool) -> Found | None:
-        """Load credentials anew; None where they have not changed.
+        """Load credentials again; None where they have not changed.
 
         With `due` the credentials end soon, or were refused: what takes a request is asked then only.
         Raises CredentialsError where it cannot be had; the old credentials are used on then until
@@ -110,7 +110,7 @@ class Fixed:
 class Chain:
     """Provider that tries its sources in order at the first `get()`, and stays with the first that has credentials.
 
-    One greenlet asks. At first all others wait for it; later they go on with what there is, but for
+    One greenlet requests them. At first all others wait for it; later they use the existing ones, but for
     the last minutes of credentials that end.
     """
 
@@ -148,13 +148,13 @@ class Chain:
         self._trouble = ""
         #: `_credentials` are good up to this time of the clock.
         self._until = -math.inf
-        #: No new ones are asked for before this time of the clock ...
+        #: No new ones are requested before this time of the clock ...
         self._retry_at = -math.inf
         #: ... unless a store refused those that there are, ...
         self._force = False
         #: ... which is heard at this time of the clock and later.
         self._force_at = -math.inf
-        #: Seconds before the end from which new ones are asked for.
+        #: Seconds before the end from which new ones are requested.
         self._advisory = ADVISORY
         #: A failure that took long, and until when it is repeated.
         self._failure: tuple[str, float] | None = None
@@ -225,7 +225,7 @@ class Chain:
             except CredentialsError as error:
                 trouble, cause = error.message, error.__cause__
             if trouble is not None:
-                # Made anew: the frames of the other's traceback hold keys and tokens.
+                # Made again: the frames of the other's traceback hold keys and tokens.
                 raise CredentialsError(trouble) from cause
             if isinstance(found, Found):
                 credentials = found.credentials

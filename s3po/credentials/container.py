@@ -147,7 +147,7 @@ def _is_allowed(host: str) -> bool:
 
 
 def _token() -> str | None:
-    """Value of the Authorization header. The file is read anew each time: tokens rotate."""
+    """Value of the Authorization header. The file is read again each time: tokens rotate."""
     path = os.environ.get(_TOKEN_FILE)
     if path:
         name = _TOKEN_FILE

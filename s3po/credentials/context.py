@@ -31,7 +31,7 @@ class Fetch(Protocol):
         timeout: float,
         direct: bool,
     ) -> tuple[int, Mapping[str, str], bytes]:
-        """Status, headers (names in lower case) and body of the answer.
+        """Status, headers (names in lower case) and body of the response.
 
         `timeout` bounds the connection and each wait for a byte, in seconds. `direct` goes through
         no proxy, whatever the environment says. Raises TransportError.
@@ -101,7 +101,7 @@ class Context:
     ) -> tuple[int, Mapping[str, str], bytes]:
         """One request, tried again where that may help.
 
-        `until` says whether an answer will do, where the status alone does not tell. The last answer
+        `until` says whether a response will do, where the status alone does not tell. The last response
         is returned whatever it says. Raises NoAnswer where there was none.
         """
         for attempt in range(attempts):

@@ -35,7 +35,7 @@ class Environment:
     interval = math.inf
 
     def __init__(self, profile_name: str | None = None) -> None:
-        #: The profile that was asked for by argument. It is meant, not what happens to be around.
+        #: The profile that was given by argument; it has precedence over other sources.
         self._profile_name = profile_name
 
     def load(self) -> Found | Sequence[str]:

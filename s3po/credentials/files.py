@@ -163,7 +163,7 @@ class _Profiles:
         #: The file of keys, then the file of settings.
         self._files = files
         self._mfa = mfa
-        #: The profile was asked for by argument: the environment's web identity is not meant.
+        #: The profile was given by argument, which has precedence over the environment's web identity.
         self._explicit = explicit
         self._visited: list[str] = []
         self._reader: Reader | None = None

@@ -17,7 +17,7 @@ _LONGEST = 0.05
 
 
 class Flight:
-    """A load or refresh that is under way, and the greenlet that performs it."""
+    """A load or refresh that is in progress, and the greenlet that performs it."""
 
     __slots__ = ("error", "heirs", "over", "owner", "process")
 
@@ -27,7 +27,7 @@ class Flight:
         self.over = False
         #: What it failed with, for those who waited for it.
         self.error = ""
-        #: Taken by the one who goes on where the owner is gone.
+        #: Taken by the one who continues where the owner is gone.
         self.heirs = [True]
 
     def is_abandoned(self) -> bool:
@@ -36,7 +36,7 @@ class Flight:
 
 
 class SingleFlight:
-    """Lets one greenlet load while others wait for it, or go on without.
+    """One greenlet loads while others wait for it, or continue without.
 
     Not a lock: a native one that is held over a switch stops a whole hub, and gevent's belongs to
     one hub. Instead the flight is put into a dict in one step, and those who wait look again and
@@ -51,13 +51,13 @@ class SingleFlight:
 
     @property
     def current(self) -> Flight | None:
-        """The flight that is under way."""
+        """The flight that is in progress."""
         flight = self._flights.get("flight")
         return None if flight is None or flight.is_abandoned() else flight
 
     @contextmanager
     def enter(self) -> Iterator[Flight | None]:
-        """Start a flight and return it; None where another one is under way.
+        """Start a flight and return it; None where another one is in progress.
 
         Raises CredentialsError where the owner itself comes again, from within: it would wait for
         itself.

@@ -13,7 +13,7 @@ from s3po.errors import ConfigError, CredentialsError
 if TYPE_CHECKING:
     from s3po.transport import S3Session
 
-#: Longest answer that is read: what is larger is no answer of these services.
+#: Longest answer that is read: what is larger is no response of these services.
 _MOST = 1024 * 1024
 
 

@@ -64,7 +64,7 @@ def parse(data: bytes, *, is_config: bool) -> tuple[dict[str, Section], str]:
             match = _header(line)
             if match is None:
                 return sections, f"line {number}: the [ of a section is not closed"
-            # A section that comes twice goes on; the last word counts.
+            # A section that comes twice continues; the last word counts.
             section = sections.setdefault(_section_name(match[1], is_config), Section())
             continue
         if section is None:

@@ -64,7 +64,7 @@ class Instance:
             return (f"instance metadata: {error.message}",)
 
     def fetch(self) -> Found:
-        """Credentials of the service, which is asked for by name. Raises CredentialsError."""
+        """Credentials of the service, which was selected by name. Raises CredentialsError."""
         reader = Reader.of(self._profile_name, needs_profile=False, needs_files=False)
         if reader.value("ec2_metadata_disabled"):
             raise CredentialsError("AWS_EC2_METADATA_DISABLED is true")

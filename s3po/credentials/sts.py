@@ -79,7 +79,7 @@ def assume_role(
         root = xml.parse(content, f"{action}Response")
         node = root.find(f"{action}Result/Credentials")
     except MalformedResponse:
-        # Its text may hold a part of the answer, where the keys are.
+        # Its text may hold a part of the response, where the keys are.
         node = None
     if node is None:
         raise CredentialsError(f"{what} answers 200 without credentials")

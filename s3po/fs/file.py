@@ -83,7 +83,7 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
             cache_options,
             size,
         )
-        # What `__reduce__` opens it anew with.
+        # What `__reduce__` opens it again with.
         self.kwargs = {"version_id": self.version_id} if self.version_id else {}
         if mode != "rb":
             self._open_writer(mode, dict(write_options or {}))

@@ -1,4 +1,4 @@
-"""Answers of the mock: an `Answer`, or an `S3Failure` that becomes S3's error document."""
+"""Responses of the mock: an `Answer`, or an `S3Failure` that becomes S3's error document."""
 
 from __future__ import annotations
 

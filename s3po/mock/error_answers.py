@@ -16,7 +16,7 @@ INTERNAL_ERROR = (
 
 
 def error_answer(request: Request, failure: S3Failure) -> Answer:
-    """The answer that tells of a failure; a HEAD's has no document."""
+    """The response that tells of a failure; a HEAD's has no document."""
     if request.sts_body is not None:
         return sts_errors.error_answer(request, failure)
     headers = list(failure.headers)

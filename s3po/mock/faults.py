@@ -30,7 +30,7 @@ class Error(NamedTuple):
         code: S3's error code.
         message: S3's message; the usual one of the code unless given.
         retry_after: Seconds for a Retry-After header; None sends none.
-        headers: Further headers of the answer.
+        headers: Further headers of the response.
         body: Body in place of S3's error document, a proxy's HTML for example.
     """
 
@@ -46,7 +46,7 @@ class Reset(NamedTuple):
     """Reset of the connection; the operation is not performed.
 
     Attributes:
-        when: "before" the body of the request is read; "amid" the body of the request, or of the answer
+        when: "before" the body of the request is read; "amid" the body of the request, or of the response
             where the request has none; or "after" the request.
     """
 
@@ -58,7 +58,7 @@ class LostAnswer(NamedTuple):
 
 
 class CutBody(NamedTuple):
-    """End of the connection within the answer's body.
+    """End of the connection within the response's body.
 
     Attributes:
         at: Bytes that are sent before; None sends half of the body.
@@ -68,7 +68,7 @@ class CutBody(NamedTuple):
 
 
 class CorruptBody(NamedTuple):
-    """Another byte within the answer's body.
+    """Another byte within the response's body.
 
     Attributes:
         at: Position of the byte; None takes the middle one.
@@ -78,13 +78,13 @@ class CorruptBody(NamedTuple):
 
 
 class Stall(NamedTuple):
-    """Wait before the answer or within its body, after which it goes on.
+    """Wait before the response or within its body, after which it continues.
 
     In process, where nobody waits, it is the client's timeout at once.
 
     Attributes:
         seconds: Seconds to wait.
-        at: Bytes of the body that are sent before; None waits before the answer.
+        at: Bytes of the body that are sent before; None waits before the response.
     """
 
     seconds: float = 3600.0
@@ -476,7 +476,7 @@ class Faults:
         return [fault for fault in self._faults if not fault.exhausted]
 
     def assert_all_used(self) -> None:
-        """Raise AssertionError unless all faults were injected as often as asked for."""
+        """Raise AssertionError unless all faults were injected as often as requested."""
         left = self.unused()
         if left:
             raise AssertionError(f"faults were not used: {', '.join(map(repr, left))}")

@@ -18,7 +18,7 @@ _MAX_HEAD = 256 * 1024
 _RECEIVE = 256 * 1024
 #: Bytes of an unread request body that are read away so that the connection can be kept.
 _DRAIN = 16 * 1024 * 1024
-#: An answer up to this size goes out in one send.
+#: A response up to this size goes out in one send.
 _ONE_SEND = 128 * 1024
 #: The first byte of a TLS record that begins a handshake (RFC 8446, 5.1).
 _TLS_HANDSHAKE = 0x16
@@ -187,7 +187,7 @@ class HTTPConnection:
         except (OSError, WireCut, _Closed):
             return
         except Exception:
-            # Amid an answer nothing can be told but by closing.
+            # Amid a response nothing can be told but by closing.
             traceback.print_exc(file=sys.stderr)
         finally:
             sock.close()

@@ -161,7 +161,7 @@ def _place(name: str) -> str:
 def _scan_directory(
     bucket: Bucket, prefix: str, delimiter: str, after: str, most: int
 ) -> tuple[list[Version | str], str | None]:
-    """As `_scan`, in the order of a directory bucket; uploads under way have common prefixes, too."""
+    """As `_scan`, in the order of a directory bucket; uploads in progress have common prefixes, too."""
     named: dict[str, Version | str] = {}
     names = [
         *((key, bucket.versions[key][-1]) for key in bucket.keys),

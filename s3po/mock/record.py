@@ -26,7 +26,7 @@ class RequestRecord:
         status: HTTP status; 0 until it is answered, and where it never was.
         code: S3's error code; empty where there is none.
         bytes_in: Bytes of the request's body that were read (decoded).
-        bytes_out: Bytes of the answer's body.
+        bytes_out: Bytes of the response's body.
         fault: Entry of `Faults` that was injected; None where none was.
     """
 
@@ -66,7 +66,7 @@ class RequestRecord:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Headers of the request by name in lower case, without signature, token and customers' keys."""
+        """Headers of the request by name in lower case, without signature, token and customer keys."""
         headers = {
             name: "..." if is_secret(name) else value for name, value in self._headers.items()
         }

@@ -367,5 +367,5 @@ def operation_names() -> frozenset[str]:
 
 
 def missing_names() -> list[str]:
-    """Operations of S3 that answer NotImplemented."""
+    """Operations of S3 that are answered with NotImplemented."""
     return sorted({each.name for each in _operations() if each.handler is None})

@@ -179,7 +179,7 @@ def wire_bytes(text: str) -> bytes:
 
 
 def _canonical_path(raw: str) -> str:
-    """Path decoded and encoded anew: the signature does not depend on the client's encoding."""
+    """Path decoded and encoded again: the signature does not depend on the client's encoding."""
     if raw.isascii() and raw.replace("/", "").replace("-", "").replace(".", "").isalnum():
         return raw
     return quote(unquote_to_bytes(raw.encode("latin-1")), safe="/~-._")

@@ -168,7 +168,7 @@ class Version:
         #: (mode, until) of an object lock.
         self.retention: tuple[str, float] | None = None
         self.legal_hold: str | None = None
-        #: The answer's headers to a plain GET, made once.
+        #: The response's headers to a plain GET, made once.
         self.head: Any = None
 
     @property
@@ -195,7 +195,7 @@ class Version:
 
 
 class Upload:
-    """A multipart upload under way; `template` holds all that the object will have but its bytes."""
+    """A multipart upload in progress; `template` holds all that the object will have but its bytes."""
 
     __slots__ = (
         "algorithm",

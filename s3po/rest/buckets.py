@@ -426,7 +426,7 @@ class BucketOperations(Sender):
             max_keys=max_keys,
             headers=headers,
         ):
-            # Where version 2 was asked for, it is that which the store does not take.
+            # If version 2 was used, the store does not support it.
             learned.lists_v1 = True
             yield page
 

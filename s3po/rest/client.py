@@ -222,14 +222,14 @@ class Client(
             request: The request.
 
         Returns:
-            Response: The answer, with a status below 300; `result` is what `request.parse` made of it.
+            Response: The response, with a status below 300; `result` is what `request.parse` made of it.
 
         Raises:
             S3Error: An error response.
             TransportError: No complete response after all retries.
             DeadlineExceeded: The deadline of the client or of the request has passed.
             CredentialsError: There are no credentials to sign it with.
-            MalformedResponse: The answer is not one of S3.
+            MalformedResponse: The response is not one of S3.
         """
         policy = self._retry
         started = policy.clock()
@@ -330,10 +330,10 @@ class Client(
             query: Query parameters, as a mapping or pairs. A value of None is a name alone (`?acl`).
             headers: Further headers of the request, by name.
             body: Body: any buffer, or a `Body`.
-            stream: True leaves the answer's body on its connection, until it is read or closed.
+            stream: True leaves the response's body on its connection, until it is read or closed.
 
         Returns:
-            Response: The answer as it came: `status_code`, `headers`, `content`.
+            Response: The response as it came: `status_code`, `headers`, `content`.
 
         Raises:
             ConfigError: An argument is wrong; nothing was sent.
@@ -472,7 +472,7 @@ class Client(
             _log.exception("Config.on_retry failed for an attempt of %s", request.operation)
 
     def _exchange(self, request: Request, region: str | None, generation: int) -> Response:
-        """One attempt: resolved and signed anew, for the date, the credentials and the region."""
+        """One attempt: resolved and signed again, for the date, the credentials and the region."""
         limiter = self.limiter
         if limiter is not None:
             limiter.acquire()

@@ -81,7 +81,7 @@ _MAX_FIELDS = 64
 
 
 def parse_error(response: Response, request: Request) -> S3Error:
-    """The error that an answer is; its code comes from the status where the body has none."""
+    """The error that a response is; its code comes from the status where the body has none."""
     message = ""
     if response.content:
         try:
@@ -123,7 +123,7 @@ def _error_of(root: Node) -> Node | None:
 
 
 def _error(root: Node, response: Response, request: Request | None = None) -> S3Error:
-    # Answers to a wrong signature or token echo them: they stay out of errors.
+    # Responses to a wrong signature or token echo them: they stay out of errors.
     fields = {
         child.name[:100]: child.text[:4096]
         for child in root.children[:_MAX_FIELDS]
@@ -132,7 +132,7 @@ def _error(root: Node, response: Response, request: Request | None = None) -> S3
     code = fields.pop("Code", "").strip() or _CODES.get(response.status_code, "")
     message = fields.pop("Message", "")
     if code == "NoSuchKey" and request is not None and request.key is None:
-        # No key was asked for: what is named so is the bucket, below a path that the store took for one.
+        # The request had no key: NoSuchKey then means the bucket, which the store took for a key.
         message += " (it took the bucket for a key: is the path of endpoint_url right?)"
         return _make_error(response, code, message, fields, NotFound)
     return _make_error(response, code, message, fields)
@@ -161,7 +161,7 @@ def parse_result(response: Response, due: str, *marks: str) -> Node:
     """The root of a 200's document, which may still be an error.
 
     Stores name some roots in words of their own. A document of another name is taken where it holds one
-    of `marks`, the elements by which this answer is told from any other document.
+    of `marks`, the elements by which this response is told from any other document.
     """
     root = parse(response.content)
     found = _error_of(root)
@@ -216,9 +216,9 @@ def check_done(response: Response) -> None:
 
 
 def parse_time(text: str) -> datetime | None:
-    """A time of an answer, as aware UTC: ISO 8601, or as in HTTP; None for anything else.
+    """A time of a response, as aware UTC: ISO 8601, or as in HTTP; None for anything else.
 
-    No field of that kind is worth an answer that is lost for it.
+    No field of that kind is worth a response that is lost for it.
     """
     if not text:
         return None
@@ -234,7 +234,7 @@ def parse_time(text: str) -> datetime | None:
 
 
 def parse_optional_int(text: str, default: int) -> int:
-    """A number of an answer that nothing depends on; `default` where there is none."""
+    """A number of a response that nothing depends on; `default` where there is none."""
     try:
         return parse_int(text)
     except MalformedResponse:
@@ -244,7 +244,7 @@ def parse_optional_int(text: str, default: int) -> int:
 
 
 def parse_int(text: str) -> int:
-    """A count or size of an answer."""
+    """A count or size of a response."""
     text = text.strip()
     if not (text.isascii() and text.isdigit() and len(text) < 20):
         raise MalformedResponse(f"not a number: {text[:40]!a}")
@@ -256,7 +256,7 @@ def parse_bool(text: str) -> bool:
 
 
 def unquote(text: str) -> str:
-    """A name of an answer with `encoding-type=url`, in which a space is `+` or `%20`."""
+    """A name of a response with `encoding-type=url`, in which a space is `+` or `%20`."""
     if "+" in text:
         text = text.replace("+", " ")
     if "%" not in text:
@@ -529,7 +529,7 @@ def _version_order(version: ObjectVersionInfo) -> tuple[str, bool, float]:
 
 
 def _is_url_encoded(root: Node, encoded: bool | None = None) -> bool:
-    """Return True if names are percent-encoded: as is known of the store, else as the answer says."""
+    """Return True if names are percent-encoded: as is known of the store, else as the response says."""
     return root.findtext("EncodingType") == "url" if encoded is None else encoded
 
 
@@ -546,7 +546,7 @@ def _listing(
         old = root.find("Marker") is not None or root.find("KeyCount") is None
         if not token and not (old and last_name(page)):
             token = root.required("NextContinuationToken")
-        # None where it is an answer of version 1, by which the listing goes on.
+        # None where it is a response of version 1, by which the listing continues.
         return ListObjectsResult(objects, prefixes, True, token or None)
     # Only a listing with a delimiter must name it.
     marker = decode(root.findtext("NextMarker")) or last_name(page)
@@ -624,7 +624,7 @@ def parse_get_object(response: Response) -> GetObjectResult:
 
 
 def parse_get_range(response: Response) -> GetObjectResult:
-    """A range or a part of an object, or the whole of it from a store that knows no ranges."""
+    """A range or a part of an object, or the whole of it from a store that does not support ranges."""
     headers = response.lower_headers
     _check_has_body(response)
     _check_object(headers)
@@ -727,7 +727,7 @@ _upload_id = re.compile(rb"<(?:[A-Za-z0-9]+:)?UploadId>\s*([^<&\s]{1,2048})\s*</
 def parse_create_multipart_upload(
     response: Response, bucket: str, key: str, seen: list[bytes] | None = None
 ) -> CreateMultipartUploadResult:
-    """The upload that was begun. `seen` gets an answer that could not be read."""
+    """The upload that was begun. `seen` gets a response that could not be read."""
     # The key is echoed as it is, and some keys cannot be in XML: only the id is taken.
     content = response.content or b""
     try:

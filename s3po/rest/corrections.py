@@ -1,4 +1,4 @@
-"""Facts learned from answers: the region of a bucket, the store's clock, the digests it demands."""
+"""Facts learned from responses: the region of a bucket, the store's clock, the digests it demands."""
 
 from __future__ import annotations
 
@@ -97,13 +97,13 @@ def correct(
     now: float,
     provider: Provider,
 ) -> bool:
-    """Learn from an answer that names the mistake; each kind of mistake once per request.
+    """Learn from a response that names the mistake; each kind of mistake once per request.
 
     `used` is the region that the attempt was signed for, `corrected` the kinds that were learned from
     before, `now` the time of our clock. Returns whether the request may be sent again at once.
     """
     if error.code == "NoSuchBucket":
-        # It may be made anew, in another region.
+        # It may be made again, in another region.
         learned.regions.pop(request.bucket, None)
         learned.buckets.discard(request.bucket or "")
         return False
@@ -172,7 +172,7 @@ def _correct_region(learned: Learned, error: S3Error, request: Request, used: st
 
 
 def _named_region(error: S3Error) -> str | None:
-    """Find the region in an answer: in a header, a field, the host of a redirect, or its message."""
+    """Find the region in a response: in a header, a field, the host of a redirect, or its message."""
     region = error.headers.get("x-amz-bucket-region") or error.fields.get("Region")
     if not region:
         for place in (error.headers.get("location", ""), error.fields.get("Endpoint", "")):

@@ -66,8 +66,8 @@ class MultipartOperations(Sender):
     ) -> CreateMultipartUploadResult:
         """Begin a multipart upload.
 
-        If the answer is lost or cannot be read, an upload may exist nevertheless. It is aborted where it
-        certainly is this one; where it may be, the error and a WARNING name it.
+        If the response is lost or cannot be read, an upload may exist nevertheless. It is aborted where
+        it certainly is this one; where it may be, the error and a WARNING name it.
 
         Args:
             bucket: Name of the bucket.
@@ -145,7 +145,7 @@ class MultipartOperations(Sender):
         seen: list[bytes],
         headers: Mapping[str, str] | None,
     ) -> str:
-        """Abort the upload whose answer could not be read; names uploads that may be it."""
+        """Abort the upload whose response could not be read; names uploads that may be it."""
         since = datetime.fromtimestamp(asked, UTC) - _DATE_TOLERANCE
         left = []
         try:

@@ -51,7 +51,7 @@ from s3po.rest.sender import Sender
 #: Headers that a request for the bucket needs as much as that for the key.
 _ACCOUNT_HEADERS = frozenset({"x-amz-expected-bucket-owner", "x-amz-request-payer"})
 
-#: Bodies that were asked for, whatever their size.
+#: Bodies that are read into memory regardless of their size.
 ANY_SIZE = 1 << 62
 
 
@@ -205,7 +205,7 @@ class ObjectOperations(Sender):
                 if part_number is not None or "range" in sent
                 else codec.parse_get_object,
                 stream=stream,
-                # It is asked for: whatever its size.
+                # Kept regardless of its size.
                 max_body=ANY_SIZE,
             )
         )
@@ -227,8 +227,8 @@ class ObjectOperations(Sender):
     ) -> HeadObjectResult:
         """Get the properties of an object, without its body.
 
-        The answer to a HEAD does not tell whether the key or the bucket is missing; the first miss in a bucket
-        costs a HeadBucket.
+        The response to a HEAD does not tell whether the key or the bucket is missing; the first miss in a
+        bucket costs a HeadBucket.
 
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
@@ -435,7 +435,7 @@ class ObjectOperations(Sender):
             except NoSuchBucket:
                 raise
             except NotFound:
-                # Stores that answer so have it deleted all the same.
+                # With these responses too, the object is deleted.
                 done = DeleteObjectResult()
             except S3Error as error:
                 code = error.code or str(error.status)

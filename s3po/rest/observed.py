@@ -23,7 +23,7 @@ class ObservedClient(Client):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
-        #: Attempts of the requests under way, by their ids.
+        #: Attempts of the requests in progress, by their ids.
         self._attempts: dict[int, int] = {}
 
     def send(self, request: Request) -> Response:

@@ -224,7 +224,7 @@ def _value(member: Member, text: str) -> Any:
 
 
 def parse(response: Response, row: Row) -> dict[str, Any]:
-    """The answer to an operation of the table."""
+    """The response to an operation of the table."""
     found: dict[str, Any] = {}
     headers = response.lower_headers
     for member in members(row.answer_headers).values():
@@ -421,7 +421,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_{self.title}.html"""
             and self.row.flags == "md5"
             and bucket.endswith(DIRECTORY_BUCKET_SUFFIX)
         ):
-            # Directory buckets know no Content-MD5.
+            # Directory buckets do not support Content-MD5.
             algorithm = "CRC32"
         if algorithm is not None:
             lower = algorithm.lower()

@@ -22,10 +22,10 @@ __all__ = ["GROUPS", "LEFT_OUT", "OPERATIONS", "SHAPES", "Row"]
 
 
 class Row(NamedTuple):
-    """An operation: its request, then its answer."""
+    """An operation: its request, then its response."""
 
     method: str
-    #: "bucket" or "key", and after a `?` the query that says what is asked for.
+    #: "bucket" or "key", and after a `?` the query that says what is requested.
     target: str
     headers: str = ""
     query: str = ""
@@ -34,7 +34,7 @@ class Row(NamedTuple):
     #: "md5" where S3 demands a checksum of the body.
     flags: str = ""
     answer_headers: str = ""
-    #: Members of the answer's document; after `=` the one member that the whole body is.
+    #: Members of the response's document; after `=` the one member that the whole body is.
     answer: str = ""
 
 

@@ -33,13 +33,13 @@ TRANSIENT_STATUSES = frozenset({408, 425, 500, 502, 503, 504}) | _FRONT_END_STAT
 #: Too Many Requests, and Bandwidth Limit Exceeded.
 THROTTLING_STATUSES = frozenset({429, 509})
 
-#: Answers of gateways, which say nothing of what the store behind them did: also those of a front end that
-#: waited for it (522, 524) or could not read it (520).
+#: Responses of gateways, which say nothing of what the store behind them did: also those of a front end
+#: that waited for it (522, 524) or could not read it (520).
 _GATEWAY_STATUSES = frozenset({502, 504}) | _FRONT_END_STATUSES
 
 #: Writes that failed because of a concurrent one, which S3 recommends to retry
 #: (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html). A completion is not
-#: among them: its parts must go up anew.
+#: among them: its parts must go up again.
 _RACING_WRITES = frozenset({"put_object", "copy_object", "delete_object"})
 
 #: Codes of S3 for data that does not match its digest: it was corrupted in transit.

@@ -1,4 +1,4 @@
-"""Uploads: one PUT, or parts in parallel of which each is retried alone."""
+"""Uploads: one PUT, or parallel parts, which are retried separately."""
 
 from __future__ import annotations
 
@@ -76,11 +76,10 @@ from s3po.transport.hubs import keep_hub
 _log = log.logger("transfer")
 _md5 = hashlib.md5
 
-#: Seconds that an interrupted upload may take to clean up on the store. A batch stops within one
-#: second, and what was interrupted first may come before the others.
+#: Seconds that an interrupted upload may take to clean up on the store. A batch stops within one second.
 _ABORT_SECONDS = 0.45
 
-#: Seconds that an interrupted upload waits for the answer that tells what to abort.
+#: Seconds that an interrupted upload waits for the response with its upload ID.
 _BEGIN_SECONDS = 0.3
 
 
@@ -97,12 +96,12 @@ def upload(
     headers: dict[str, str] | None = None,
     progress: Progress | None = None,
 ) -> UploadResult:
-    """Store `data` as an object; see `Connection.upload`. `headers` are `build_headers`' own."""
+    """Store `data` as an object; see `Connection.upload`. `headers` are the result of `build_headers`."""
     threshold = client.config.multipart_threshold
     if type(data) is str and encoding is None:
         data = encode(data, None)
     elif type(data) is not bytes and isinstance(data, os.PathLike):
-        # Without a descriptor that is kept for the request, and a look at it before each use.
+        # No descriptor has to be kept for the request, and checked before each use.
         content = read_small_file(data)
         if content is not None:
             data = content
@@ -156,7 +155,7 @@ def upload(
 
 
 def guard_progress(progress: Progress | None) -> Progress | None:
-    """Check the caller's progress; ConfigError where it is not callable. In a forked child it is not called."""
+    """Check the `progress` argument; ConfigError if it is not callable. In a forked child it is not called."""
     if progress is None:
         return None
     if not callable(progress):
@@ -217,8 +216,8 @@ def upload_stream(
                 if size is None:
                     step = next_part_size(upload.planned, usual, upload.client.endpoint.provider)
                     group.size = concurrency_for(step, usual, config.max_concurrency)
-                # Memory is bounded by this: the next part is read when one of those in flight is
-                # done, or, where a batch shares the memory, when there is some to spare.
+                # This bounds the memory: the next part is read when one of those in flight is done, or,
+                # in a batch, when the shared limit allows it.
                 group.wait_for_room()
                 extra = group.busy and quota.acquire()
                 if group.busy and not extra and quota.bounded:
@@ -231,7 +230,7 @@ def upload_stream(
 
 
 def _read_in_time(upload: MultipartUpload, source: StreamSource, size: int) -> BytesLike:
-    """Read from a source that may wait, as a pipe does; DeadlineExceeded where the call's time is over."""
+    """Read from a source that may block, such as a pipe; raises DeadlineExceeded after the timeout of the call."""
     client = upload.client
     if client.deadline is None:
         return source.read(size)
@@ -278,7 +277,7 @@ class PartQuota:
                 self.release()
 
     def close(self) -> None:
-        # Also for those that were killed before they began.
+        # Also for greenlets that were killed before they began.
         while self._acquired:
             self.release()
 
@@ -295,7 +294,7 @@ def md5_of(body: BytesLike | Body) -> str:
 def _differs(
     client: Client, bucket: str, etag: str, headers: Mapping[str, str], body: BytesLike | Body
 ) -> str:
-    """Return the MD5 of what was sent where the ETag is a different MD5; else an empty str."""
+    """Return the MD5 of the sent data if the ETag is a different MD5; else an empty str."""
     # The ETag of an object of a directory bucket is never an MD5
     # (https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-express-differences.html).
     if not may_be_md5(etag, headers, client.endpoint.provider) or bucket.endswith(
@@ -325,7 +324,7 @@ def _check_put(
     headers: Mapping[str, str] | None,
     result: PutObjectResult,
 ) -> PutObjectResult:
-    """Compare an answer's ETag with what was sent, and send it again where they differ."""
+    """Compare the ETag of a response with the sent data, and send it again if they differ."""
     backoff = client.backoff()
     while sent := _differs(client, bucket, result.etag, result.headers, body):
         error = _wrong_etag(result.etag, sent)
@@ -334,7 +333,7 @@ def _check_put(
         )
         conditional = headers is not None and ("if-match" in headers or "if-none-match" in headers)
         if conditional or backoff.count + 1 >= client.config.max_attempts:
-            # A conditional one would fail now, for its object is there.
+            # A conditional one would fail now, as its object exists.
             raise error
         client.stats.retries += 1
         backoff.wait()
@@ -356,10 +355,10 @@ def _note_condition(client: Client) -> None:
 
 
 class MultipartUpload:
-    """Upload under way: a PUT, or a multipart upload that is completed or aborted.
+    """Upload by one PUT, or by a multipart upload that is completed or aborted.
 
-    As a context manager it begins the multipart upload, and aborts it when left by an exception.
-    In a child of the process that made it, it does nothing.
+    As a context manager it begins the multipart upload, and aborts it after an exception. In a forked
+    child it does nothing.
     """
 
     __slots__ = (
@@ -398,7 +397,7 @@ class MultipartUpload:
     ) -> None:
         self.client = client
         self.progress = progress
-        #: Bytes of the parts handed out so far.
+        #: Bytes of the parts assigned so far.
         self.planned = 0
         self._bucket = bucket
         self._key = key
@@ -406,11 +405,11 @@ class MultipartUpload:
         self._checksum = take_checksum(sent, checksum)
         if "if-match" in sent or "if-none-match" in sent:
             _note_condition(client)
-        #: The caller's own checksums of the whole.
+        #: The caller's checksums of the whole object.
         self._whole_digests = take_digests(sent)
         self._checksum_type = sent.pop("x-amz-checksum-type", "").upper()
         self._check_checksum()
-        #: Of parts, where the caller says nothing; `put_object` has it by itself.
+        #: Of parts, unless the caller chooses one; `put_object` sets it itself.
         self._default_checksum = default_checksum
         self._write_id: str | None = None
         self._headers = sent
@@ -418,13 +417,13 @@ class MultipartUpload:
         self._upload_headers = headers_of_upload(sent) or None
         self.upload_id = ""
         self._numbers = 0
-        #: Whether the parts' ETags are MD5s of their bytes, as far as the answers tell.
+        #: True if the ETags of the parts are MD5s of their bytes, by the responses.
         self._plain_etags = True
         self._done: dict[int, PartInfo] = {}
         #: By part, the checksum's digest; for a checksum of the whole.
         self._part_sums: dict[int, bytes] = {}
         self._generation = fork_generation()
-        #: True while a completion is under way that may have been performed.
+        #: True while a completion is in progress that may have been performed.
         self._completing = False
 
     def _check_checksum(self) -> None:
@@ -467,7 +466,7 @@ class MultipartUpload:
             self._write_id = sent[f"x-amz-meta-{WRITE_ID}"] = new_write_id()
         stay_in_process(self._generation)
         try:
-            # A part of these may be another object's, and is not put through the rules for callers.
+            # Some of these may be of another object, and are not checked by the rules for callers.
             result = client._put_object(
                 bucket, key, check_body(body), dict(check_checksum_headers(sent))
             )
@@ -483,7 +482,7 @@ class MultipartUpload:
     def _find_put(
         self, body: BytesLike | Body, size: int, error: S3poError
     ) -> HeadObjectResult | None:
-        """Head of the object that a conditional PUT stored though it failed; None where it stored none."""
+        """Result of the HEAD of the object that a failed conditional PUT has stored; None if it stored none."""
         unknown = is_unknown(error)
         if not unknown and not is_suspect(error):
             return None
@@ -516,7 +515,7 @@ class MultipartUpload:
         return digest
 
     def begin(self) -> None:
-        """Begin the multipart upload. If it is interrupted, it waits shortly for the ID to abort."""
+        """Begin the multipart upload. If it is interrupted, it waits briefly for the ID, to abort the upload."""
         self.prepare()
         if self.client.config.mark_writes:
             self._write_id = self._headers[f"x-amz-meta-{WRITE_ID}"] = new_write_id()
@@ -537,10 +536,10 @@ class MultipartUpload:
                 raise
 
     def prepare(self) -> None:
-        """Choose the checksum of the parts; ConfigError where the caller's cannot be made of parts."""
+        """Choose the checksum of the parts; ConfigError if that of the caller cannot be combined from parts."""
         self._check_whole_digests()
         if self._checksum is None and self._default_checksum is not None:
-            # S3 refuses a part's checksum of another kind than the upload was begun with.
+            # S3 rejects parts with another checksum algorithm than that of the upload.
             self._checksum = self._default_checksum
             self._checksum_type = (
                 "COMPOSITE" if self._bucket.endswith(DIRECTORY_BUCKET_SUFFIX) else "FULL_OBJECT"
@@ -555,7 +554,7 @@ class MultipartUpload:
                 )
 
     def _create(self) -> None:
-        # A part of these may be another object's, and is not put through the rules for callers.
+        # Some of these may be of another object, and are not checked by the rules for callers.
         sent = headers_of_create(self._headers)
         if self._checksum is not None:
             sent["x-amz-checksum-algorithm"] = self._checksum.upper()
@@ -576,14 +575,14 @@ class MultipartUpload:
         return self._numbers
 
     def send(self, number: int, body: BytesLike | Body) -> None:
-        """Upload one part; TransferError names it when it gives up."""
+        """Upload one part; raises TransferError with its number if it fails."""
         progress = self.progress
         if progress is not None and isinstance(body, (bytes, bytearray, memoryview)):
             body = ViewBody(body, progress)
         try:
             self._send(number, body)
         except ConfigError:
-            # Of the source, not of the part.
+            # An error of the source, not of the part.
             raise
         except IntegrityError as error:
             error.add_context(operation="upload", bucket=self._bucket, key=self._key)
@@ -625,15 +624,14 @@ class MultipartUpload:
         self._done[number] = replace(part, checksums=sums, headers=None)
 
     def add(self, part: PartInfo) -> None:
-        """Add a part that was uploaded otherwise."""
+        """Add a part that was uploaded elsewhere."""
         self._plain_etags = False
         self._done[part.part_number] = part
 
     def complete(self) -> UploadResult:
-        """Make the object of its parts.
+        """Complete the upload.
 
-        Raises OutcomeUnknown where it cannot be learned whether the store did so; the upload is left
-        as it is then.
+        Raises OutcomeUnknown if the outcome cannot be determined; the upload is then not aborted.
         """
         stay_in_process(self._generation)
         parts = [self._done[number] for number in sorted(self._done)]
@@ -647,7 +645,8 @@ class MultipartUpload:
             size=size,
             metadata=user_metadata(self._headers),
             write_id=self._write_id,
-            # Not by its date, which some stores tell wrongly: the upload tells whether it was completed.
+            # Not by its date, which is wrong on some stores: the state of the upload shows if it was
+            # completed.
             upload_id=self.upload_id,
             upload_headers=self._upload_headers,
         )
@@ -664,7 +663,7 @@ class MultipartUpload:
         return UploadResult(self._bucket, self._key, found.etag, size, found.version_id, len(parts))
 
     def _check_etag(self, found: str, expected: str | None) -> None:
-        """Raise IntegrityError where the ETag is that of other parts."""
+        """Raise IntegrityError if the ETag is that of other parts."""
         client = self.client
         if (
             not client.config.check_etags
@@ -683,7 +682,8 @@ class MultipartUpload:
 
     def _complete(self, parts: list[PartInfo], headers: Mapping[str, str]) -> Any:
         stay_in_process(self._generation)
-        # Whoever is interrupted here must not abort: the store may be at work, also on an earlier one.
+        # A caller that is interrupted here must not abort: the store may be at work, also on an earlier
+        # one.
         before, self._completing = self._completing, True
         try:
             return self.client.complete_multipart_upload(
@@ -700,9 +700,9 @@ class MultipartUpload:
         expected: Expected,
         error: S3poError,
     ) -> Any:
-        """Head of the object, or the answer to a further completion, where the first was performed.
+        """Result of the HEAD of the object, or of a repeated completion, if the first was performed.
 
-        None where it surely was not.
+        None if it was certainly not performed.
         """
         client, bucket, key = self.client, self._bucket, self._key
         if not is_unknown(error):
@@ -732,7 +732,7 @@ class MultipartUpload:
         digests = [self._part_sums.get(part.part_number) for part in parts]
         name = f"x-amz-checksum-{algorithm}"
         if not digests or None in digests:
-            # Of a copy: the store knows them.
+            # Parts of a copy, whose checksums the store computes.
             return {}
         whole = digests[0]
         for part, digest in zip(parts[1:], digests[1:], strict=True):
@@ -749,9 +749,9 @@ class MultipartUpload:
         return {name: value}
 
     def abort(self, error: BaseException) -> None:
-        """Abort the upload on the store. A failure of that is a note of `error`.
+        """Abort the upload on the store. If that fails, a note is added to `error`.
 
-        Not while a completion may be under way, and not in a child of the process that began it.
+        Not while a completion may be in progress, and not in a forked child.
         """
         if in_forked_child(self._generation):
             return
@@ -774,7 +774,7 @@ class MultipartUpload:
             except S3poError as failure:
                 trouble = failure
         if isinstance(error, OutcomeUnknown):
-            # It names the upload itself.
+            # The error already names the upload.
             return
         note = f"the multipart upload {self.upload_id!r} could not be aborted: {trouble}"
         error.add_note(note)
@@ -782,7 +782,7 @@ class MultipartUpload:
 
     @property
     def forked(self) -> bool:
-        """True in a child of the process that made it."""
+        """True in a forked child."""
         return in_forked_child(self._generation)
 
     @property
@@ -809,7 +809,7 @@ class MultipartUpload:
 
 
 def multipart_etag(parts: Sequence[PartInfo]) -> str | None:
-    """Compute the ETag that S3 gives an object of these parts; None where theirs are no MD5s.
+    """Compute the ETag that S3 gives an object of these parts; None if their ETags are not MD5s.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
     """

@@ -1,4 +1,4 @@
-"""Multipart uploads that are open: begun, and neither completed nor aborted.
+"""Open multipart uploads, which are neither completed nor aborted.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
 """
@@ -29,7 +29,7 @@ def iter_uploads(
             headers=headers,
         )
         for upload in page.uploads:
-            # Some stores know no prefix here.
+            # Some stores do not support prefix here.
             if upload.key.startswith(prefix):
                 yield upload
         last = key_marker, id_marker
@@ -41,7 +41,7 @@ def iter_uploads(
 def list_uploads(
     client: Client, bucket: str, *, prefix: str = "", headers: Mapping[str, str] | None = None
 ) -> Iterator[OpenUpload]:
-    """Open uploads with what they hold; see `Connection.list_uploads`."""
+    """Open uploads with the size and number of their parts; see `Connection.list_uploads`."""
     check_bucket(bucket)
     for upload in iter_uploads(client, bucket, prefix=prefix, headers=headers):
         try:
@@ -66,7 +66,7 @@ def abort_uploads(
     check_bucket(bucket)
     if older_than is not None and not isinstance(older_than, timedelta):
         raise ConfigError(f"older_than must be a timedelta, not {older_than!r}")
-    # A call of a group may be made twice.
+    # A call of a task group may run twice.
     aborted: set[tuple[str, str]] = set()
 
     def abort(upload: MultipartUploadInfo) -> None:
@@ -79,7 +79,7 @@ def abort_uploads(
     with TaskGroup(client.config.max_concurrency) as group:
         for upload in iter_uploads(client, bucket, prefix=prefix, headers=headers):
             age = _age(client, upload)
-            # One whose age is not known is not known to be old enough.
+            # An upload of unknown age may be too new.
             if older_than is None or (age is not None and age >= older_than):
                 group.start(abort, upload)
     return len(aborted)

@@ -10,7 +10,7 @@ import errno
 import os
 import socket as _socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from time import monotonic
 from typing import Any, cast
 
@@ -241,15 +241,11 @@ class ConnectionMixin:
     def _send_body(self, head: bytes, body: Body, length: int) -> bool:
         # TLS encrypts here, not in the kernel.
         can_send_file = _HAS_SENDFILE and type(self.sock) is not TLSSocket
-        file_slice = getattr(body, "file_slice", None) if can_send_file else None
-        found = file_slice() if file_slice is not None else None
-        if found is not None:
-            descriptor, offset, count = found
-            if count != length:
-                raise IntegrityError(f"the body has {count} bytes, but {length} were announced")
+        file_slices = getattr(body, "file_slices", None) if can_send_file else None
+        if file_slices is not None:
             if not self.send_bytes(head):
                 return False
-            complete = self._send_file(descriptor, offset, count)
+            complete = self._send_slices(file_slices(), length)
             if complete is not None:
                 return complete
             # A file that the kernel cannot send by itself: it is read like any other body.
@@ -286,9 +282,25 @@ class ConnectionMixin:
                 return False
         return self.send_bytes(b"0\r\n\r\n")
 
-    def _send_file(self, descriptor: int, offset: int, count: int) -> bool | None:
-        """Send `count` bytes of a file without copying them. False if the response was received first, as in
-        `send_bytes`; None, with nothing sent, when the file is not of that kind."""
+    def _send_slices(self, slices: Iterator[tuple[int, int, int]], length: int) -> bool | None:
+        """Send slices of files, of `length` bytes in all, without copying them. False if the response was
+        received first, as in `send_bytes`; None, with nothing sent, if the file does not support it."""
+        left = length
+        while found := _next(slices):
+            descriptor, offset, count = found
+            left -= count
+            if left < 0:
+                raise IntegrityError(f"the body is longer than the {length} bytes announced")
+            complete = self._send_slice(descriptor, offset, count)
+            if complete is None and left + count < length:
+                raise IntegrityError("the body's files are of different kinds")
+            if not complete:
+                return complete
+        if left:
+            raise IntegrityError(f"the body ended {left} bytes before its length")
+        return True
+
+    def _send_slice(self, descriptor: int, offset: int, count: int) -> bool | None:
         sock = self.sock
         target = sock.fileno()
         watch = True
@@ -310,7 +322,9 @@ class ConnectionMixin:
                 raise
             begun = True
             if sent == 0:
-                raise IntegrityError(f"the file ended {count} bytes before the body's length")
+                raise IntegrityError(
+                    f"the file shrank while it was sent: it ended {count} bytes before the body's length"
+                )
             offset += sent
             count -= sent
             sock.count(sent)
@@ -529,6 +543,13 @@ class GeventHTTPSConnection(ConnectionMixin, HTTPSConnection):  # type: ignore[m
     """The same with TLS, by the pool's `TLSContext`."""
 
     is_tls = True
+
+
+def _next(slices: Iterator[tuple[int, int, int]]) -> tuple[int, int, int] | None:
+    try:
+        return next(slices, None)
+    except Exception as error:
+        raise BodyFailed(error) from None
 
 
 def _read(body: Body, size: int) -> bytes | memoryview:

@@ -21,6 +21,7 @@ import s3po
 from s3po.errors import ConfigError, IntegrityError, NoSuchUpload, TransferError
 from s3po.mock import Empty, Error, ErrorInside, LostAnswer, Reset
 from tests.support.ids import describe
+from tests.transfer.conftest import connect
 
 MiB = 1024 * 1024
 SMALL = "héllo wörld\n".encode() * 50
@@ -440,6 +441,28 @@ def test_a_file_that_changes_while_it_is_sent(
     with pytest.raises(IntegrityError, match="grew" if change > 0 else "shrank"):
         conn.upload("bucket", "key", path, progress=progress)
     assert not uploads_left(conn)
+
+
+@pytest.mark.parametrize("threshold", [64 * MiB, 5 * MiB], ids=["one PUT", "parts"])
+@pytest.mark.parametrize("shown", [False, True], ids=["silent", "progress"])
+def test_the_kernel_sends_files_over_http(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threshold: int, shown: bool
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(LARGE)
+
+    def read(*_: object) -> None:
+        raise AssertionError("the kernel reads the file")
+
+    monkeypatch.setattr("s3po.transfer.source.FileBody.read", read)
+    moved: list[int] = []
+    conn = connect(multipart_threshold=threshold)
+    with conn, conn.mock(serve=True):
+        conn.create_bucket("bucket")
+        conn.upload_file("bucket", "key", path, progress=moved.append if shown else None)
+        assert stored(conn) == LARGE
+    assert sum(moved) == (len(LARGE) if shown else 0)
+    assert not shown or len(moved) > 5
 
 
 def test_progress_goes_back_when_a_part_goes_again(conn: s3po.Connection, mock: Any) -> None:

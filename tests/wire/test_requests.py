@@ -43,8 +43,8 @@ class Slice:
         self.offset = offset
         self.length = count
 
-    def file_slice(self):
-        return self.file.fileno(), self.offset, self.length
+    def file_slices(self):
+        yield self.file.fileno(), self.offset, self.length
 
     def rewind(self):
         pass
@@ -188,8 +188,8 @@ def test_a_body_of_another_length_is_never_a_whole_request(serve, session, reque
 
 def test_a_file_that_the_kernel_does_not_send_is_read(serve, session, request_to):
     class Pipe(Source):
-        def file_slice(self):
-            return reader, 0, self.length
+        def file_slices(self):
+            yield reader, 0, self.length
 
     reader, writer = os.pipe()
     data = os.urandom(200_000)
@@ -202,23 +202,44 @@ def test_a_file_that_the_kernel_does_not_send_is_read(serve, session, request_to
     assert server.requests[0].endswith(b"\r\n\r\n" + data)
 
 
-def test_a_file_may_have_to_be_read_after_all(serve, session, request_to):
-    class Undecided(Source):
-        def file_slice(self):
-            return None
+@pytest.mark.parametrize(
+    ("surplus", "told"), [(1, "longer than the 5"), (-1, "ended 1 bytes before")]
+)
+def test_slices_of_another_length_are_told_of(serve, session, request_to, surplus, told):
+    class Liar(Source):
+        def file_slices(self):
+            with tempfile.TemporaryFile() as file:
+                file.write(bytes(10))
+                file.flush()
+                yield file.fileno(), 0, self.length + surplus
 
     server = serve([OK])
-    assert session.send(request_to(server, "PUT", body=Undecided(b"hello"))).content == b"ok"
-    assert server.requests[0].endswith(b"\r\n\r\nhello")
+    with pytest.raises(IntegrityError, match=told):
+        session.send(request_to(server, "PUT", body=Liar(b"hello")))
+    assert server.hung_up.acquire(timeout=5)
+    assert server.requests == []
 
 
-def test_a_file_of_another_length_is_told_of(serve, session, request_to):
-    class Liar(Source):
-        def file_slice(self):
-            return 0, 0, self.length + 1
+def test_slices_go_out_in_order_and_their_error_is_the_callers(serve, session, request_to):
+    class Slices(Source):
+        fails = False
 
-    with pytest.raises(IntegrityError, match="announced"):
-        session.send(request_to(serve([OK]), "PUT", body=Liar(b"hello")))
+        def file_slices(self):
+            with tempfile.TemporaryFile() as file:
+                file.write(self.data)
+                file.flush()
+                yield file.fileno(), 0, 3
+                if self.fails:
+                    raise OSError("progress")
+                yield file.fileno(), 3, len(self.data) - 3
+
+    server = serve([OK], [OK])
+    body = Slices(b"hello world")
+    assert session.send(request_to(server, "PUT", body=body)).content == b"ok"
+    assert server.requests[0].endswith(b"\r\n\r\nhello world")
+    body.fails = True
+    with pytest.raises(OSError, match=r"^progress$"):
+        session.send(request_to(server, "PUT", body=body))
 
 
 def test_a_file_that_ends_too_early_is_told_of(serve, session, request_to):

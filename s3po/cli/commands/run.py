@@ -85,7 +85,7 @@ class _Lines:
         self._error: BaseException | None = None
 
     def perform(self, lines: Iterable[tuple[int, str]]) -> None:
-        """Perform numbered lines. Raises KeyboardInterrupt, after those under way have ended."""
+        """Perform numbered lines. Raises KeyboardInterrupt, after those in progress have ended."""
         from gevent.pool import Pool
 
         pool = Pool(self._most)
@@ -105,7 +105,7 @@ class _Lines:
                     break
             pool.join()
         finally:
-            # They abort what is under way.
+            # They abort what is in progress.
             pool.kill()
         if self._error is not None:
             raise self._error
