@@ -37,7 +37,7 @@ class Interrupts:
         if threading.current_thread() is not threading.main_thread():
             return
         for number in CODES:
-            # One that is ignored (nohup, a shell's background job) stays so.
+            # A signal that is ignored (nohup, a background job of a shell) stays ignored.
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._handle)
 

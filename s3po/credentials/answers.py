@@ -11,7 +11,7 @@ from s3po.credentials.arguments import describe_flaw
 from s3po.errors import CredentialsError
 from s3po.models import Credentials
 
-#: Longest part of somebody else's message that an error repeats.
+#: Maximum length of a foreign message in an error.
 _SHOWN = 300
 #: Names of fields of JSON whose values are no part of any message.
 _SECRETS = frozenset(
@@ -50,7 +50,7 @@ def parse_time(value: object) -> datetime | None:
         time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    # Dates that cannot be counted with, as of the years 1 and 9999, are told by nobody.
+    # Dates such as the years 1 and 9999, which overflow in arithmetic, are not valid.
     return time if 1970 <= time.year < 9000 else None
 
 

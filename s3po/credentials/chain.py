@@ -22,9 +22,10 @@ MANDATORY = 2 * 60.0
 #: Seconds between two attempts that gave none: long before the end, and close to it.
 _PATIENT = 60.0
 _HASTY = 5.0
-#: Seconds after which the time of day is compared again: the clock stands still while a machine sleeps.
+#: Seconds after which the time of day is compared again: the monotonic clock stops while a machine
+#: sleeps.
 _LOOK = 60.0
-#: A failure that took longer than this many seconds is told to all who come within `_REPEATED`.
+#: A failure that took longer than this many seconds is raised again for all calls within `_REPEATED`.
 _SLOW = 0.5
 _REPEATED = 5.0
 
@@ -40,9 +41,9 @@ class Provider(Protocol):
         ...
 
     def invalidate(self, credentials: Credentials) -> bool:
-        """Note that a store refused these as expired; returns whether `get()` may return others.
+        """Note that a store rejected these as expired; returns True if `get()` may return others.
 
-        Nothing is asked here. The next `get()` asks the source, whatever the time.
+        No source is read here. The next `get()` reads it, independent of the time.
         """
         ...
 
@@ -74,8 +75,8 @@ class Source(Protocol):
     def load(self) -> Found | Sequence[str]:
         """Load credentials; else return the reason for each place that had none.
 
-        Raises CredentialsError where something is there that cannot be used: nobody wants to be
-        somebody else, silently, because of a typing error.
+        Raises CredentialsError for a source that cannot be used: a typing error must not silently select
+        other credentials.
         """
         ...
 
@@ -313,7 +314,7 @@ class Chain:
         return math.inf if expires is None else expires.timestamp() - self._now()
 
     def _take(self, source: Source, found: Found) -> None:
-        # The order matters: what `_until` vouches for is there before it does.
+        # The order matters: `_until` is set after the values that it refers to.
         credentials = found.credentials
         left = self._seconds_left(credentials)
         if self._credentials is None or not _are_equal(credentials, self._credentials):

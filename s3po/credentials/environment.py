@@ -31,7 +31,7 @@ class Environment:
 
     __slots__ = ("_profile_name",)
 
-    #: As in boto3, a process stays with the keys that it found in its environment, until they end.
+    #: As in boto3, a process uses the keys found in its environment until they expire.
     interval = math.inf
 
     def __init__(self, profile_name: str | None = None) -> None:

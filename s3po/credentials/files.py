@@ -60,9 +60,9 @@ class _FilesState:
         self.profile = profile
         self.locations = locations
         self.fingerprints = fingerprints
-        #: What the last look showed, where that is something else.
+        #: State at the last check, if it is different.
         self.pending = pending
-        #: Whether the keys stand in the files themselves.
+        #: True if the files contain the keys.
         self.static = static
 
     def waiting(self, pending: Fingerprints) -> _FilesState:
@@ -72,10 +72,10 @@ class _FilesState:
 class Files:
     """A profile of ~/.aws/credentials and ~/.aws/config, or the web identity of the environment.
 
-    A change of keys that stand there is taken up when two looks in a row show the same: what is being
-    written meanwhile could end amid a secret and look whole. So it takes up to twice the interval.
-    What a profile only names (a role, a program, ...) is asked again when its credentials end, by
-    what the files say then.
+    Changed keys are used when two consecutive checks find the same content, as a file that is being
+    written could end within a secret. So it takes up to twice the interval. Other sources of a profile (a
+    role, a program, ...) are read again when their credentials expire, with the content of the files at
+    that time.
     """
 
     __slots__ = ("_context", "_mfa", "_profile_name")
@@ -106,7 +106,7 @@ class Files:
         new = self._read_again(mark)
         assert isinstance(new.mark, _FilesState)
         if new.mark.static and new.mark.fingerprints != seen:
-            # It changed between the look and the reading.
+            # It changed between the check and the reading.
             return Found(found.credentials, mark.waiting(new.mark.fingerprints))
         return new
 

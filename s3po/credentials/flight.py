@@ -11,7 +11,7 @@ from greenlet import getcurrent  # type: ignore[import-untyped]
 
 from s3po.errors import CredentialsError, S3poError
 
-#: Seconds between two looks of those who wait: the first, and the longest.
+#: Seconds between two checks of a waiting call: the first, and the maximum.
 _SHORTEST = 0.002
 _LONGEST = 0.05
 
@@ -25,9 +25,9 @@ class Flight:
         self.owner = getcurrent()
         self.process = os.getpid()
         self.over = False
-        #: What it failed with, for those who waited for it.
+        #: Its exception, for the waiting calls.
         self.error = ""
-        #: Taken by the one who continues where the owner is gone.
+        #: Acquired by the waiter that takes over if the owner has ended.
         self.heirs = [True]
 
     def is_abandoned(self) -> bool:

@@ -23,7 +23,7 @@ _SUFFIXES = (
     ("eu-isoe-", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
     ("", "amazonaws.com", "api.aws"),
 )
-#: AWS Sign-In has domains of its own.
+#: AWS Sign-In has separate domains.
 _SIGN_IN = (
     ("cn-", "amazonaws.cn"),
     ("us-gov-", "amazonaws-us-gov.com"),

@@ -12,13 +12,13 @@ import re
 
 
 class Section:
-    """Settings by lower-case name. Secrets are among them, and stay out of its repr."""
+    """Settings by lower-case name. They include secrets, and are not in its repr."""
 
     __slots__ = ("nested", "values")
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
-        #: Settings below a name that has no value of its own.
+        #: Settings below a name without a value.
         self.nested: dict[str, dict[str, str]] = {}
 
 

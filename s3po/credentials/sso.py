@@ -161,7 +161,7 @@ def _refresh(
     values: Mapping[str, str],
     source: str,
 ) -> dict[str, Any] | None:
-    """The cache's next content; None where it cannot be refreshed, which a log line says."""
+    """The new content of the cache; None, with a log message, if it cannot be refreshed."""
     names = ("refreshToken", "clientId", "clientSecret", "registrationExpiresAt")
     if not all(isinstance(token.get(name), str) for name in names):
         return None

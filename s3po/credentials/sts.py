@@ -20,7 +20,7 @@ from s3po.models import Credentials
 
 _TIMEOUT = 20.0
 _NAMES = ("AccessKeyId", "SecretAccessKey", "SessionToken")
-#: Errors that pass, told with a status that others do not pass with.
+#: Transient errors, with a status that is otherwise permanent.
 _TRANSIENT = (b"<Code>IDPCommunicationError<", b"<Code>Throttling<", b"<Code>RequestLimitExceeded<")
 
 
@@ -33,7 +33,7 @@ def assume_role(
     credentials: Credentials | None = None,
     secrets: Sequence[str] = (),
 ) -> Credentials:
-    """Credentials of a role. `parameters` are the action's own; without `credentials` it is not signed.
+    """Credentials of a role. `parameters` are those of the action; without `credentials` it is not signed.
 
     `secrets` are what no error may show. Raises CredentialsError.
     """

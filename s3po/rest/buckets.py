@@ -67,7 +67,8 @@ class BucketOperations(Sender):
                 headers=add_headers({}, headers),
                 body=body,
                 parse=codec.check_done,
-                # AWS takes it where the bucket is to be; other stores know one region, their own.
+                # AWS requires it for other regions than the endpoint's; other stores have only one
+                # region.
                 region=region if on_aws else None,
             )
         )
@@ -262,7 +263,8 @@ class BucketOperations(Sender):
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             prefix: Prefix of the keys; all objects unless given.
-            delimiter: Delimiter ("/") of common prefixes, which stand for the keys that have it after `prefix`.
+            delimiter: Delimiter ("/") of common prefixes, which replace the keys with this delimiter
+                after `prefix`.
             continuation_token: `next_token` of the page before.
             start_after: Key after which the listing begins.
             max_keys: Number of keys and common prefixes at most in a page, 1,000 unless given.
@@ -318,7 +320,8 @@ class BucketOperations(Sender):
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             prefix: Prefix of the keys; all objects unless given.
-            delimiter: Delimiter ("/") of common prefixes, which stand for the keys that have it after `prefix`.
+            delimiter: Delimiter ("/") of common prefixes, which replace the keys with this delimiter
+                after `prefix`.
             marker: Key after which the listing begins, or `next_token` of the page before.
             max_keys: Number of keys and common prefixes at most in a page, 1,000 unless given.
             headers: Further headers of the request, by name.
@@ -353,7 +356,7 @@ class BucketOperations(Sender):
 
     @property
     def _encoded(self) -> bool | None:
-        """True if listings are percent-encoded; None: as each says."""
+        """True if listings are percent-encoded; None: as stated in each listing."""
         return self.endpoint.provider.url_encoded_lists
 
     def _list_encoding(self) -> list[tuple[str, str | None]]:
@@ -377,7 +380,8 @@ class BucketOperations(Sender):
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             prefix: Prefix of the keys; all objects unless given.
-            delimiter: Delimiter ("/") of common prefixes, which stand for the keys that have it after `prefix`.
+            delimiter: Delimiter ("/") of common prefixes, which replace the keys with this delimiter
+                after `prefix`.
             start_after: Key after which the listing begins.
             max_keys: Number of keys and common prefixes at most in a page, 1,000 unless given.
             headers: Further headers of the request, by name.
@@ -446,7 +450,8 @@ class BucketOperations(Sender):
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             prefix: Prefix of the keys; all objects unless given.
-            delimiter: Delimiter ("/") of common prefixes, which stand for the keys that have it after `prefix`.
+            delimiter: Delimiter ("/") of common prefixes, which replace the keys with this delimiter
+                after `prefix`.
             key_marker: Key after which the listing begins.
             version_id_marker: Version of `key_marker` after which the listing begins.
             max_keys: Number of keys and common prefixes at most in a page, 1,000 unless given.
@@ -508,7 +513,8 @@ class BucketOperations(Sender):
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             prefix: Prefix of the keys; all objects unless given.
-            delimiter: Delimiter ("/") of common prefixes, which stand for the keys that have it after `prefix`.
+            delimiter: Delimiter ("/") of common prefixes, which replace the keys with this delimiter
+                after `prefix`.
             start_after: Key after which the listing begins.
             max_keys: Number of keys and common prefixes at most in a page, 1,000 unless given.
             fetch_owner: True requests `owner_id`.
@@ -561,7 +567,8 @@ class BucketOperations(Sender):
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             prefix: Prefix of the keys; all objects unless given.
-            delimiter: Delimiter ("/") of common prefixes, which stand for the keys that have it after `prefix`.
+            delimiter: Delimiter ("/") of common prefixes, which replace the keys with this delimiter
+                after `prefix`.
             start_after: Key after which the listing begins.
             max_keys: Number of keys and common prefixes at most in a page, 1,000 unless given.
             headers: Further headers of the request, by name.

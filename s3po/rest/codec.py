@@ -47,7 +47,7 @@ __all__ = ["xml_can_carry"]
 
 _log = log.logger("rest")
 
-#: Whether a key can be named in the XML of DeleteObjects; others need a DELETE of their own.
+#: True if a key can be written in the XML of DeleteObjects; other keys need a DELETE each.
 xml_can_carry = can_carry
 
 
@@ -97,12 +97,12 @@ def parse_error(response: Response, request: Request) -> S3Error:
     status = response.status_code
     if status == 404:
         if message or request.bucket is None:
-            # A page that is not S3's says nothing about what S3 holds.
+            # A page that is not from S3 does not show if the object exists.
             code = "NotFound"
         elif any(name == "uploadId" for name, _ in request.query):
             code = "NoSuchUpload"
         elif request.method != "HEAD":
-            # S3 says what it did not find, but to HEAD; anything else answers so, too.
+            # The 404 of S3 has an error code, except for HEAD; a 404 without one can be from any server.
             code = "NotFound"
         elif request.key is None:
             code = "NoSuchBucket"
@@ -160,8 +160,8 @@ def _make_error(
 def parse_result(response: Response, due: str, *marks: str) -> Node:
     """The root of a 200's document, which may still be an error.
 
-    Stores name some roots in words of their own. A document of another name is taken where it holds one
-    of `marks`, the elements by which this response is told from any other document.
+    Some stores use other names for root elements. A document with another name is accepted if it contains
+    one of `marks`, elements that identify this response.
     """
     root = parse(response.content)
     found = _error_of(root)
@@ -207,7 +207,7 @@ def check_error(response: Response) -> None:
 def check_done(response: Response) -> None:
     """Check a response without a result: an error document or foreign HTML in a 200 is a failure."""
     content = response.content
-    # Some say "OK" or "True"; nobody says that something failed in one word.
+    # Some stores return "OK" or "True"; none reports a failure in one word.
     if content and not content.isspace() and not (len(content) < 16 and content.isalnum()):
         parse_document(response)
 
@@ -261,14 +261,14 @@ def unquote(text: str) -> str:
         text = text.replace("+", " ")
     if "%" not in text:
         return text
-    # Bytes that are no UTF-8 stay apart from all that are, and no other key is taken for this one.
+    # Bytes that are not UTF-8 are kept distinct, so that the key is not confused with another one.
     return unquote_to_bytes(text).decode("utf-8", "surrogateescape")
 
 
 def _unquote_all(texts: tuple[str, ...]) -> tuple[str, ...]:
     """`unquote` for many names of printable ASCII, at half the cost."""
     joined = "\n".join(texts).replace("+", " ").encode("ascii")
-    # A byte that is in no UTF-8, to tell the names apart when they hold anything.
+    # A byte that UTF-8 never contains, as separator of names with any characters.
     parts = unquote_to_bytes(joined.replace(b"\n", b"\xff")).split(b"\xff")
     if len(parts) != len(texts):
         return tuple(map(unquote, texts))
@@ -333,8 +333,8 @@ def parse_bucket_location(response: Response) -> str:
 # Listings
 
 
-# One entry of a page as most stores write it, and nothing that the full parser would read in another
-# way: printable ASCII, no references, quoted ETags. Possessive, for there is nothing to go back for.
+# One entry of a page as most stores write it, and nothing that the full parser would read in another way:
+# printable ASCII, no references, quoted ETags. Possessive, as backtracking is never useful.
 _W = "[ \\t\\r\\n]*+"
 _TEXT = "[ -%'-;=?-~]"
 _QUOTE = '(?:&quot;|&#34;|")'
@@ -359,7 +359,7 @@ def _entries() -> re.Pattern[str]:
     )
 
 
-#: Stands in the rest of the page where the entries were.
+#: Replaces the entries in the rest of the page.
 _MARK = "S3poEntries"
 
 # To set a frozen dataclass's slots column by column costs less than half of its __init__.
@@ -404,7 +404,7 @@ def parse_list_objects(
                         )
                         return _listing(root, infos, v2=v2, encoded=encoded)
                 except (MalformedResponse, ValueError):
-                    # The full parser says what it is.
+                    # The full parser raises the error.
                     pass
     return parse_list_objects_fully(response, v2=v2, encoded=encoded)
 
@@ -529,7 +529,7 @@ def _version_order(version: ObjectVersionInfo) -> tuple[str, bool, float]:
 
 
 def _is_url_encoded(root: Node, encoded: bool | None = None) -> bool:
-    """Return True if names are percent-encoded: as is known of the store, else as the response says."""
+    """Return True if names are percent-encoded: by the known store, otherwise by the response."""
     return root.findtext("EncodingType") == "url" if encoded is None else encoded
 
 
@@ -556,7 +556,7 @@ def _listing(
 
 
 def last_name(page: ListObjectsResult) -> str:
-    """The last name of a page, of a key or of what stands for all keys that begin with a prefix."""
+    """The last name of a page, of a key or of a common prefix."""
     last_key = page.objects[-1].key if page.objects else ""
     last_prefix = page.common_prefixes[-1] + "\U0010ffff" if page.common_prefixes else ""
     return max(last_key, last_prefix)
@@ -612,7 +612,7 @@ def parse_get_object(response: Response) -> GetObjectResult:
     headers = response.lower_headers
     content_range = headers.get("content-range")
     if response.status_code == 206 or content_range is not None:
-        # A proxy that asks for ranges by itself may say so though it gives all.
+        # A proxy that requests ranges itself may return this status with the whole object.
         found = _content_range.fullmatch(content_range or "")
         if found is None or int(found[1]) or int(found[2]) + 1 != int(found[3]):
             raise MalformedResponse("a part of an object where all of it was asked for")
@@ -727,7 +727,7 @@ _upload_id = re.compile(rb"<(?:[A-Za-z0-9]+:)?UploadId>\s*([^<&\s]{1,2048})\s*</
 def parse_create_multipart_upload(
     response: Response, bucket: str, key: str, seen: list[bytes] | None = None
 ) -> CreateMultipartUploadResult:
-    """The upload that was begun. `seen` gets a response that could not be read."""
+    """The new upload. `seen` receives a response that could not be parsed."""
     # The key is echoed as it is, and some keys cannot be in XML: only the id is taken.
     content = response.content or b""
     try:

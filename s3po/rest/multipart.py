@@ -100,7 +100,7 @@ class MultipartOperations(Sender):
         sent: dict[str, str],
         headers: Mapping[str, str] | None = None,
     ) -> CreateMultipartUploadResult:
-        """`create_multipart_upload` with headers as they are; `headers` are for a look at open uploads."""
+        """`create_multipart_upload` with unchanged headers; `headers` are for listing open uploads."""
         asked = self.time()
         seen: list[bytes] = []
         backoff = self.backoff()
@@ -117,7 +117,8 @@ class MultipartOperations(Sender):
                         parse=partial(
                             codec.parse_create_multipart_upload, bucket=bucket, key=key, seen=seen
                         ),
-                        # Sent again, it begins another upload: first the one that may be open is looked for.
+                        # A repetition would begin another upload: the possibly open one is looked for
+                        # first.
                         idempotent=False,
                     )
                 ).result
@@ -156,7 +157,7 @@ class MultipartOperations(Sender):
                 if any(upload.upload_id.encode() in content for content in seen):
                     self.abort_multipart_upload(bucket, key, upload.upload_id, headers=headers)
                 else:
-                    # Somebody else may have begun it meanwhile.
+                    # Another program may have begun it meanwhile.
                     left.append(upload.upload_id)
         except S3poError as error:
             _log.warning(
@@ -456,7 +457,8 @@ class MultipartOperations(Sender):
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             prefix: Prefix of the keys; all uploads unless given.
-            delimiter: Delimiter ("/") of common prefixes, which stand for the keys that have it after `prefix`.
+            delimiter: Delimiter ("/") of common prefixes, which replace the keys with this delimiter
+                after `prefix`.
             key_marker: Key after which the page begins.
             upload_id_marker: ID of the upload of `key_marker` after which the page begins.
             max_uploads: Number of uploads at most, 1,000 unless given.

@@ -210,7 +210,7 @@ class ObjectOperations(Sender):
             )
         )
         result: GetObjectResult = response.result
-        # It refers to the response: as a circle the body would stay until a garbage collection.
+        # It refers to the response: a reference cycle would keep the body until a garbage collection.
         response.result = None
         return result
 
@@ -227,7 +227,7 @@ class ObjectOperations(Sender):
     ) -> HeadObjectResult:
         """Get the properties of an object, without its body.
 
-        The response to a HEAD does not tell whether the key or the bucket is missing; the first miss in a
+        The response to a HEAD does not show if the key or the bucket is missing; the first miss in a
         bucket costs a HeadBucket.
 
         Args:
@@ -236,7 +236,7 @@ class ObjectOperations(Sender):
             if_match: ETag that the object must have; PreconditionFailed otherwise.
             if_none_match: ETag that the object must not have; NotModified otherwise.
             version_id: Version to look at; the current one unless given.
-            part_number: Number of one part, from 1, whose length is told, and `parts_count`.
+            part_number: Number of one part, from 1, for its length and `parts_count`.
             headers: Further headers of the request, by name.
 
         Returns:
@@ -508,7 +508,7 @@ class ObjectOperations(Sender):
                 key,
                 headers=sent,
                 parse=codec.parse_copy_object,
-                # Whether it was performed can be learned by a look at the object.
+                # The outcome can be determined by a HEAD of the object.
                 idempotent=False,
             )
         ).result
@@ -516,12 +516,12 @@ class ObjectOperations(Sender):
 
 
 def deletes_singly(client: Sender) -> bool:
-    """Return True where the store is known to have no DeleteObjects."""
+    """Return True if the store is known to have no DeleteObjects."""
     return client._learned.deletes_singly or client.endpoint.provider.delete_objects is False
 
 
 def lacks_delete_objects(client: Sender, error: S3poError) -> bool:
-    """Return True where an error may say that the store has no DeleteObjects."""
+    """Return True if an error can mean that the store has no DeleteObjects."""
     return isinstance(error, S3Error) and is_unknown_request(
         error, client.endpoint.provider.delete_objects
     )
@@ -537,7 +537,7 @@ def delete_together(
     """DeleteObjects and nothing else, of keys that were checked."""
     body = codec.build_delete_objects(pairs, quiet=quiet)
     sent = add_headers({"content-type": "application/xml"}, headers)
-    # S3 demands a checksum here, and of those every store knows Content-MD5, but directory buckets.
+    # S3 requires a checksum here. Every store supports Content-MD5, except directory buckets.
     if client.endpoint.provider.checksum_headers:
         crc = checksums.new("crc32")
         crc.update(body)
@@ -569,7 +569,7 @@ def check_version(item: object) -> tuple[str, str | None]:
 
 
 def copy_source(bucket: str, key: str, version_id: str | None) -> str:
-    """The value of `x-amz-copy-source`, percent-encoded as S3 wants it.
+    """The value of `x-amz-copy-source`, percent-encoded as S3 requires.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
     """

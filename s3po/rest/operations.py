@@ -259,7 +259,7 @@ def parse(response: Response, row: Row) -> dict[str, Any]:
 
 
 def _unquote_names(found: dict[str, Any]) -> None:
-    """Names of a listing as they are, not as they were encoded on the way."""
+    """Decode the names of a listing."""
     for name in ("KeyMarker", "NextKeyMarker", "Prefix", "Delimiter"):
         if name in found:
             found[name] = codec.unquote(found[name])
@@ -379,7 +379,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_{self.title}.html"""
         if self.title == "ListObjectVersions" and "EncodingType" not in parameters:
             query.append(("encoding-type", "url"))
         if self.title == "RenameObject":
-            # uuid looks at the platform when it is imported.
+            # The import of uuid is slow, as it inspects the platform.
             from uuid import uuid4
 
             sent.setdefault("x-amz-client-token", str(uuid4()))

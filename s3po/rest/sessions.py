@@ -75,7 +75,7 @@ class Sessions:
 
 
 def is_own_request(request: Request) -> bool:
-    """Return True where the caller's own keys sign, not a session's: CreateSession, CopyObject, UploadPartCopy.
+    """Return True if the keys of the connection sign instead of those of a session: CreateSession, CopyObject, UploadPartCopy.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateSession.html
     """

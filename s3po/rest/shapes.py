@@ -8,10 +8,10 @@ has another name (`=@name` for an attribute), and its kind:
 
 - nothing is text, `:i` a number, `:b` a boolean, `:t` a time (ISO 8601), `:h` a time as in HTTP, `:x` bytes,
   `:Shape` a structure;
-- `=Item*` a list whose items stand one after the other, `=List/Item*` a list with an element of its own around
+- `=Item*` a list whose items stand one after the other, `=List/Item*` a list with an enclosing element around
   them, `=Name,` a list in one header.
 
-`+name` stands for the members of `GROUPS[name]`.
+`+name` means the members of `GROUPS[name]`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Row(NamedTuple):
     """An operation: its request, then its response."""
 
     method: str
-    #: "bucket" or "key", and after a `?` the query that says what is requested.
+    #: "bucket" or "key", and after a `?` the query that selects the operation.
     target: str
     headers: str = ""
     query: str = ""

@@ -26,7 +26,7 @@ class TableMethod:
 
 
 class TableOperations(Sender):
-    """Every operation that has no method of its own, by its name in snake_case.
+    """Every operation without a separate method, by its name in snake_case.
 
     `bucket` and, where it is one on an object, `key` are positional; all else has boto3's names:
     `client.put_bucket_cors("b", CORSConfiguration={"CORSRules": [...]})`. The response is a dict of

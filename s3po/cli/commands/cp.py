@@ -321,7 +321,7 @@ class _Copying:
         if not self.conditional:
             self.transfers.upload(path, target, size=item.size, mtime=item.mtime, why="asked for")
             return
-        # The store itself refuses to overwrite, and is asked nothing before.
+        # A conditional write prevents overwriting, without a request before.
         atomic = self.given.no_clobber and not self.given.dry_run
 
         def start(why: str) -> None:

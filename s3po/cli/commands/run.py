@@ -81,7 +81,7 @@ class _Lines:
         self._connections = connections
         self._inherited = inherited
         self._most = most
-        #: The first error of a line that is the program's own.
+        #: The first line error that is a bug of the program.
         self._error: BaseException | None = None
 
     def perform(self, lines: Iterable[tuple[int, str]]) -> None:
@@ -111,7 +111,7 @@ class _Lines:
             raise self._error
 
     def _split(self, number: int, line: str) -> list[str]:
-        """The words of a line; none where it is empty, or wrong, which is told."""
+        """The words of a line; none if it is empty, or wrong (an error is printed)."""
         try:
             words = shlex.split(line, comments=True)
             if words and words[0] in ("run", "mock"):
