@@ -162,7 +162,7 @@ def _hash(body: Any, scheme: str) -> str:
         try:
             return payload_hash(body.encode())
         except UnicodeEncodeError:
-            raise ConfigError("the body holds a lone surrogate, which has no bytes") from None
+            raise ConfigError("the body has a lone surrogate, which cannot be encoded") from None
     if isinstance(body, (bytes, bytearray, memoryview)):
         return payload_hash(body)
     if scheme == "https":

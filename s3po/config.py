@@ -66,7 +66,7 @@ class Config(_Recorder):
             connects do not count as attempts.
         on_retry: Callable that is called with a `RetryInfo` before each retry.
         on_request: Callable that is called with a `RequestInfo` after each attempt, for metrics.
-        connect_timeout: Seconds for a connection with its TLS handshake.
+        connect_timeout: Timeout for connecting, with the TLS handshake, in seconds.
         read_timeout: Maximum wait in seconds for the next byte of the response, or until the store
             accepts a byte of the body. On Linux it does not expire while the kernel's send buffer still
             drains, as on a slow link.
@@ -401,40 +401,42 @@ SETTINGS: tuple[Setting, ...] = (
         "retry_base_throttled",
         kind="number",
         default=1.0,
-        sentence="Upper bound of the first delay when the store asks for fewer requests, seconds.",
+        sentence="Upper bound of the first delay after throttling, in seconds.",
     ),
     Setting(
         "connect_patience",
         kind="number",
         default=120.0,
-        sentence="Seconds for which a transfer retries to connect to an endpoint that does not answer.",
+        sentence="Seconds for which a transfer repeats the connect to an endpoint that does not respond.",
     ),
-    Setting("on_retry", sentence="Callable that gets a RetryInfo before each retry."),
-    Setting("on_request", sentence="Callable that gets a RequestInfo after each attempt."),
+    Setting("on_retry", sentence="Callable that is called with a RetryInfo before each retry."),
+    Setting(
+        "on_request", sentence="Callable that is called with a RequestInfo after each attempt."
+    ),
     # Time
     Setting(
         "connect_timeout",
         kind="number",
         default=10.0,
-        sentence="Seconds for a connection with its TLS handshake.",
+        sentence="Timeout for connecting, with the TLS handshake, in seconds.",
     ),
     Setting(
         "read_timeout",
         kind="number",
         default=60.0,
-        sentence="Seconds without a byte of the answer, or without the store taking one.",
+        sentence="Timeout for the next byte of the response or of the request, in seconds.",
     ),
     Setting(
         "min_rate",
         kind="number",
         default=0.0,
-        sentence="Bytes a second at which a body must move, over 10 s; 0 allows any rate.",
+        sentence="Minimum rate of a body, in bytes per second over 10 s; 0 allows any rate.",
     ),
     Setting(
         "max_idle",
         kind="number",
         default=55.0,
-        sentence="Seconds after which an idle connection is not used again.",
+        sentence="Seconds after which an idle connection is closed instead of reused.",
     ),
     # Transfers
     Setting(
@@ -443,7 +445,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("s3.multipart_threshold",),
         "size",
         8 * MiB,
-        "Size from which uploads go in parts, and downloads by parallel ranges.",
+        "Minimum size for uploads in parts, and for downloads by parallel ranges.",
     ),
     Setting(
         "part_size",
@@ -451,7 +453,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("s3.multipart_chunksize",),
         "size",
         8 * MiB,
-        "Size of a part or range; a profile's value is brought into S3's bounds, as the AWS CLI does it.",
+        "Size of a part or range; a value of the profile is adjusted to the limits of S3, as by the AWS CLI.",
     ),
     Setting(
         "max_concurrency",
@@ -459,13 +461,13 @@ SETTINGS: tuple[Setting, ...] = (
         ("s3.max_concurrent_requests",),
         "int",
         4,
-        "Parts or ranges of one transfer in flight.",
+        "Maximum number of parts or ranges of one transfer in flight.",
     ),
     Setting(
         "check_etags",
         kind="bool",
         default=True,
-        sentence="Compare downloads and uploads with the object's ETag where that is an MD5.",
+        sentence="Compare downloads and uploads with the ETag of the object, where that is an MD5.",
     ),
     Setting(
         "request_checksum_calculation",
@@ -473,7 +475,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("request_checksum_calculation",),
         "choice",
         "when_supported",
-        "when_supported gives uploads to AWS a CRC32 in a header, when_required gives none.",
+        "when_supported sends a CRC32 in a header with uploads to AWS, when_required sends none.",
         choices={"when_supported": "when_supported", "when_required": "when_required"},
     ),
     Setting(
@@ -482,30 +484,30 @@ SETTINGS: tuple[Setting, ...] = (
         ("response_checksum_validation",),
         "choice",
         "when_required",
-        "when_supported requests the object's checksum with each download, when_required none.",
+        "when_supported requests the checksum of the object with each download, when_required requests none.",
         choices={"when_supported": "when_supported", "when_required": "when_required"},
     ),
     Setting(
         "resolve_timeout",
         kind="number",
         default=60.0,
-        sentence="Seconds for which the store is asked whether it performed a write whose answer was lost.",
+        sentence="Maximum time to determine the outcome of a write whose response was lost, in seconds.",
     ),
     Setting(
         "mark_writes",
         kind="bool",
         default=False,
-        sentence="Give conditional writes and uploads in parts a random ID in their metadata.",
+        sentence="Add a random ID to the metadata of conditional writes and uploads in parts.",
     ),
     Setting(
         "state_dir",
-        sentence="Folder of the files that upload_file(resume=True) keeps; None is $XDG_STATE_HOME/s3po.",
+        sentence="Folder of the records of upload_file(resume=True); None is $XDG_STATE_HOME/s3po.",
     ),
     Setting(
         "guess_content_type",
         kind="bool",
         default=True,
-        sentence="Guess the Content-Type of upload_file and open by the key's extension.",
+        sentence="Derive the Content-Type of upload_file and open from the extension of the key.",
     ),
     # The store
     Setting(
@@ -519,7 +521,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "provider",
-        sentence="Name of the store, for what it does differently from AWS; None recognises it by its host.",
+        sentence="Name of the store, for its differences from AWS; None recognises it by its host.",
     ),
     Setting(
         "disable_s3_express_session_auth",
@@ -527,7 +529,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("s3_disable_express_session_auth",),
         "bool",
         False,
-        "Sign requests to directory buckets with the keys themselves instead of a session's.",
+        "Sign requests to directory buckets with the keys of the connection instead of those of a session.",
     ),
     Setting(
         "payload_signing",
@@ -535,7 +537,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("s3.payload_signing_enabled",),
         "bool",
         None,
-        "Sign the SHA-256 of bodies too; None does so over plain HTTP.",
+        "Include the SHA-256 of bodies in signatures; None does so over plain HTTP only.",
     ),
     Setting(
         "verify",
@@ -543,13 +545,13 @@ SETTINGS: tuple[Setting, ...] = (
         ("ca_bundle",),
         "path",
         None,
-        "Verification of TLS certificates: True, False, or the path of a CA bundle; REQUESTS_CA_BUNDLE where none is given.",
+        "Verification of TLS certificates: True, False, or the path of a CA bundle; REQUESTS_CA_BUNDLE is used if none is given.",
     ),
     Setting("cert", sentence="Client certificate: a path, or (certificate, key)."),
     Setting(
         "proxies", sentence="Proxies by scheme; None uses HTTP_PROXY, HTTPS_PROXY and NO_PROXY."
     ),
-    Setting("user_agent_extra", default="", sentence="Text at the end of the User-Agent header."),
+    Setting("user_agent_extra", default="", sentence="Text to append to the User-Agent header."),
     Setting(
         "use_fips_endpoint",
         ("AWS_USE_FIPS_ENDPOINT",),

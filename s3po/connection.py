@@ -2373,7 +2373,7 @@ class Mock:
             ConfigError: The mock is already active.
         """
         if self._app is not None:
-            raise ConfigError("the mock is on already")
+            raise ConfigError("the mock is already active")
         from s3po.mock import MockS3
         from s3po.transport import WSGIAdapter
 
@@ -2462,7 +2462,7 @@ class Mock:
     def app(self) -> MockS3:
         """`MockS3` of the mock, a WSGI application. Raises ConfigError while the mock is inactive."""
         if self._app is None:
-            raise ConfigError("the mock is off: start() it first")
+            raise ConfigError("the mock is not active: call start() first")
         return self._app
 
     @property

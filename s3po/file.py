@@ -475,7 +475,7 @@ class BinaryWriter(io.BufferedIOBase):
 
     def _forked(self) -> ValueError:
         return ValueError(
-            f"{self.name} was opened by the parent process, which goes on with it: nothing is stored "
+            f"{self.name} was opened by the parent process, which can continue it: nothing is stored "
             "by this one"
         )
 

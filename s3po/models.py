@@ -320,7 +320,7 @@ class HeadObjectResult(_HeadersResult):
         if content_range is not None:
             value = content_range.rpartition("/")[2]
         if value is None or not (value.isascii() and value.isdigit() and len(value) < 20):
-            raise MalformedResponse("the answer does not say how large the object is")
+            raise MalformedResponse("the response does not contain the size of the object")
         return int(value)
 
     @property

@@ -581,7 +581,7 @@ def provider_named(name: object) -> Provider:
     provider = _BY_NAME.get(name) if isinstance(name, str) else None
     if provider is None:
         raise ConfigError(
-            f"provider must be one of {', '.join(sorted(_BY_NAME))}, or None to tell it by the "
+            f"provider must be one of {', '.join(sorted(_BY_NAME))}, or None to recognise it by the "
             f"endpoint's host, not {name!r}"
         )
     return provider

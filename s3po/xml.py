@@ -82,7 +82,7 @@ class Node:
         """The text at `path`; MalformedResponse where it is missing or empty."""
         text = self.findtext(path)
         if not text:
-            raise MalformedResponse(f"the answer's <{self.name}> has no <{path}>")
+            raise MalformedResponse(f"the response's <{self.name}> has no <{path}>")
         return text
 
     def __repr__(self) -> str:
@@ -100,7 +100,7 @@ def parse(content: bytes | None, *roots: str) -> Node:
     # order mark.
     content = _strip(content) if content else b""
     if not content:
-        raise MalformedResponse(f"an empty answer where {due} was due")
+        raise MalformedResponse(f"an empty response in place of {due}")
     try:
         root = _build(content)
     # LookupError: the document names an encoding that nobody knows.
@@ -108,9 +108,9 @@ def parse(content: bytes | None, *roots: str) -> Node:
         try:
             root = _build_tolerantly(content)
         except (ValueError, LookupError):
-            raise MalformedResponse(f"{error} where {due} was due: {excerpt(content)}") from None
+            raise MalformedResponse(f"{error} in place of {due}: {excerpt(content)}") from None
     if roots and root.name not in roots:
-        raise MalformedResponse(f"<{root.name}> where {due} was due: {excerpt(content)}")
+        raise MalformedResponse(f"<{root.name}> in place of {due}: {excerpt(content)}")
     return root
 
 

@@ -110,7 +110,7 @@ class Batch(Verbs):
         last = self._scheduler
         if not in_forked_child(last.generation):
             if self._entered:
-                raise ConfigError("the batch is entered already: make another with conn.batch()")
+                raise ConfigError("the batch is already active: make another with conn.batch()")
             if last.pending:
                 # They were cancelled and have not stopped: their work must not mix with the next block's.
                 raise ConfigError(

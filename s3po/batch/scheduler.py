@@ -311,7 +311,7 @@ class Scheduler:
         """Raise ConfigError in a forked child, and in any other thread than the one that entered it."""
         if in_forked_child(self.generation):
             raise ConfigError(
-                "this batch is the parent process's: make another one with conn.batch()"
+                "this batch belongs to the parent process: make another one with conn.batch()"
             )
         if get_hub() is not self.hub:
             raise ConfigError(

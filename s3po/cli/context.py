@@ -189,7 +189,7 @@ class Context:
 
         if not within:
             raise UsageError(
-                "--cluster is for work within a store: its workers have not these files"
+                "--cluster is for work within a store: its workers do not have these files"
             )
         if self.given.workers > 1:
             raise UsageError("--workers is for this machine, --cluster for others")

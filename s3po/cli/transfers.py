@@ -44,7 +44,7 @@ def read_options(given: argparse.Namespace) -> dict[str, Any]:
         except OSError as error:
             raise UsageError(f"--sse-c-key: {error.strerror}: {given.sse_c_key}") from None
         if len(options["sse_customer_key"]) != 32:
-            raise UsageError(f"--sse-c-key: {given.sse_c_key} has not 32 bytes")
+            raise UsageError(f"--sse-c-key: {given.sse_c_key} does not have 32 bytes")
     return {name: value for name, value in options.items() if value is not None}
 
 

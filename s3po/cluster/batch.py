@@ -96,7 +96,7 @@ class ClusterBatch(Batch):
 
     def __enter__(self) -> Self:
         if self._entered:
-            raise ConfigError("the batch is entered already: make another with conn.batch()")
+            raise ConfigError("the batch is already active: make another with conn.batch()")
         client = self._cluster
         if isinstance(client, str):
             client = _connect(client)
@@ -272,4 +272,4 @@ def _connect(address: str) -> Any:
     try:
         return Client(address, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
-        raise ConfigError(f"no scheduler of Dask answers at {address}: {error}") from error
+        raise ConfigError(f"no Dask scheduler responds at {address}: {error}") from error

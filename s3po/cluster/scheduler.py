@@ -150,7 +150,7 @@ class ClusterScheduler(Scheduler):
     def check_owner(self) -> None:
         if in_forked_child(self.generation):
             raise ConfigError(
-                "this batch is the parent process's: make another one with conn.batch()"
+                "this batch belongs to the parent process: make another one with conn.batch()"
             )
         if threading.get_ident() != self._thread:
             raise ConfigError(
@@ -321,7 +321,7 @@ class ClusterScheduler(Scheduler):
             task.future.add_done_callback(self._arrived.put)
         except Exception as error:
             del self._tasks[key]
-            self._fail_task(task, S3poError(f"the cluster takes no tasks: {error}"))
+            self._fail_task(task, S3poError(f"the cluster accepts no tasks: {error}"))
             return
         self._forget_messages(len(payload))
 
@@ -376,7 +376,9 @@ class ClusterScheduler(Scheduler):
             self._threads = max(1, sum(self._client.nthreads().values()))
         except Exception as error:
             if not self._looked:
-                raise S3poError(f"the cluster's scheduler does not answer: {error}") from error
+                raise S3poError(
+                    f"the scheduler of the cluster does not respond: {error}"
+                ) from error
         self._looked = monotonic()
 
     def _take(self, task: _Task) -> None:

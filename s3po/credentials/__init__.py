@@ -171,4 +171,4 @@ def _sleep(seconds: float) -> None:
 
 
 def _no_signer(_: str) -> RequestSigner:
-    raise ConfigError("nothing was given to sign requests to STS with")
+    raise ConfigError("no credentials to sign requests to STS")

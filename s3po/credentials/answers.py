@@ -82,9 +82,9 @@ def make_credentials(
             if name == names[2] and not needs_token:
                 values.append(None)
                 continue
-            raise CredentialsError(f"{source}: the answer has no {name}")
+            raise CredentialsError(f"{source}: the response has no {name}")
         if not isinstance(value, str):
-            raise CredentialsError(f"{source}: {name} is no text")
+            raise CredentialsError(f"{source}: {name} is not text")
         wrong = describe_flaw(value)
         if wrong:
             raise CredentialsError(f"{source}: {name} {wrong}")
@@ -99,7 +99,9 @@ def required_time(fields: Mapping[str, Any], name: str, source: str) -> datetime
     """Parse a time that must be present. Raises CredentialsError."""
     time = parse_time(fields.get(name))
     if time is None:
-        raise CredentialsError(f"{source}: {name} is {'no time' if name in fields else 'missing'}")
+        raise CredentialsError(
+            f"{source}: {name} is {'not a time' if name in fields else 'missing'}"
+        )
     return time
 
 

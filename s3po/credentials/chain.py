@@ -300,7 +300,7 @@ class Chain:
             self._remember_failure(message, started)
             raise CredentialsError(message)
         if trouble and trouble != self._trouble:
-            _log.warning("the credentials of %s are used on: %s", old.source, trouble)
+            _log.warning("the credentials of %s continue to be used: %s", old.source, trouble)
         self._trouble = trouble
         if due:
             patient = self._seconds_left(old) > MANDATORY + _PATIENT

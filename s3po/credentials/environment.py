@@ -68,7 +68,7 @@ def _expiration() -> datetime | None:
         return None
     time = parse_time(text)
     if time is None:
-        raise CredentialsError(f"{_EXPIRATION} is no time: {text[:40]!a}")
+        raise CredentialsError(f"{_EXPIRATION} is not a time: {text[:40]!a}")
     return time
 
 

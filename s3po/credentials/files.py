@@ -182,7 +182,11 @@ class _Profiles:
             if section is None:
                 reasons.append(f"{file.location.shown}: {file.reason_for(name)}")
                 continue
-            half = " (sso_session alone is no role)" if section.values.get("sso_session") else ""
+            half = (
+                " (sso_session alone does not name a role)"
+                if section.values.get("sso_session")
+                else ""
+            )
             reasons.append(f"{file.location.shown}: profile {name!r} has no {_ACCESS_KEY}{half}")
         return reasons
 
@@ -286,7 +290,7 @@ class _Profiles:
         )
         role = environment.get(_ROLE) or values.get("role_arn")
         if not role:
-            raise CredentialsError(f"{source}: there is no role: {_ROLE} and role_arn are not set")
+            raise CredentialsError(f"{source}: no role: {_ROLE} and role_arn are not set")
         from s3po.credentials.container import read_token
         from s3po.credentials.sts import assume_role
 
@@ -363,7 +367,7 @@ class _Profiles:
 
     def _source_profile(self, name: str, place: str, source: str) -> Credentials:
         if not self.sections(source):
-            raise CredentialsError(f"{place} names source_profile {source!r}, which is nowhere")
+            raise CredentialsError(f"{place} names source_profile {source!r}, which does not exist")
         values = self._merged(source)
         has_keys = _ACCESS_KEY in values or _SECRET_KEY in values
         if source in self._visited and not (source == name and has_keys):

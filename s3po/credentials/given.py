@@ -143,14 +143,14 @@ def _checked(given: Any, name: str) -> Credentials:
         if value is None and field == "token":
             continue
         if not isinstance(value, str):
-            raise CredentialsError(f"{name}: {field} is no str")
+            raise CredentialsError(f"{name}: {field} is not a str")
         wrong = describe_flaw(value) if value or field != "token" else ""
         if wrong:
             raise CredentialsError(f"{name}: {field} {wrong}")
     expires = getattr(given, "expires", None)
     if expires is not None:
         if not isinstance(expires, datetime):
-            raise CredentialsError(f"{name}: expires is no datetime")
+            raise CredentialsError(f"{name}: expires is not a datetime")
         if expires.tzinfo is None:
             expires = expires.replace(tzinfo=UTC)
     if isinstance(given, Credentials) and expires is given.expires and given.source != "explicit":

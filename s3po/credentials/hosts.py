@@ -104,4 +104,4 @@ def sign_in_endpoint(reader: Reader, region: str) -> str:
 def _check(region: str) -> None:
     # A region becomes part of a host: "x.example/" would send a token elsewhere.
     if not _is_region(region):
-        raise CredentialsError(f"{region[:40]!a} is no region")
+        raise CredentialsError(f"{region[:40]!a} is not a region")

@@ -40,7 +40,7 @@ def assume_role(
     url, region = sts_endpoint(reader, context.region or reader.text("region_name"))
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise CredentialsError(f"{source}: the endpoint of STS is no URL: {url[:80]!a}")
+        raise CredentialsError(f"{source}: the endpoint of STS is not a URL: {url[:80]!a}")
     if not parts.path:
         url += "/"
     body = urlencode({**parameters, "Version": "2011-06-15"}).encode()
@@ -73,7 +73,7 @@ def assume_role(
         what, "POST", url, headers, body, timeout=_TIMEOUT, until=is_final
     )
     if status != 200:
-        raise CredentialsError(f"{what} answers {status} {_reason(content, hidden)}".rstrip())
+        raise CredentialsError(f"{what} returned {status} {_reason(content, hidden)}".rstrip())
     try:
         action = parameters["Action"]
         root = xml.parse(content, f"{action}Response")
@@ -82,7 +82,7 @@ def assume_role(
         # Its text may hold a part of the response, where the keys are.
         node = None
     if node is None:
-        raise CredentialsError(f"{what} answers 200 without credentials")
+        raise CredentialsError(f"{what} returned 200 without credentials")
     fields = node.fields()
     return make_credentials(
         fields, _NAMES, source, expires=required_time(fields, "Expiration", source)

@@ -75,7 +75,7 @@ def check_key(key: object) -> str:
         try:
             size = len(key.encode())
         except UnicodeEncodeError:
-            raise ConfigError(f"a key must not hold lone surrogates: {key!a}") from None
+            raise ConfigError(f"a key must not have lone surrogates: {key!a}") from None
     if not 0 < size <= MAX_KEY_BYTES:
         raise ConfigError(f"a key must be 1 to {MAX_KEY_BYTES} bytes of UTF-8, not {size}")
     return key

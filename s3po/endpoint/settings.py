@@ -198,11 +198,11 @@ def _check_combinations(settings: Settings) -> None:
             raise ConfigError(f"there is no S3 Transfer Acceleration {where}")
         if settings.style == "path":
             raise ConfigError(
-                "S3 Transfer Acceleration needs the bucket before the host: addressing_style must "
+                "S3 Transfer Acceleration needs the bucket in the host name: addressing_style must "
                 "not be 'path'"
             )
     if settings.style == "virtual" and settings.url.is_ip:
         raise ConfigError(
-            f"a bucket cannot stand before an IP address: {settings.url.text!r} needs "
+            f"a bucket cannot be combined with an IP address: {settings.url.text!r} needs "
             "addressing_style='path'"
         )

@@ -186,7 +186,7 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
                 if value is not None and value is not False
             ]
             if both:
-                raise ConfigError(f"{', '.join(both)}: a connection= has its own")
+                raise ConfigError(f"{', '.join(both)}: not with connection=")
             if not isinstance(connection, Connection):
                 raise ConfigError(
                     f"connection must be a Connection, not {type(connection).__name__}"
@@ -245,7 +245,7 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
     def _split_object(self, path: str) -> tuple[str, str, str | None]:
         bucket, key, version = self.split_path(path)
         if not key:
-            raise IsADirectoryError(errno.EISDIR, "a bucket is no object", path)
+            raise IsADirectoryError(errno.EISDIR, "a bucket is not an object", path)
         return bucket, key, version
 
     # Descriptions
@@ -597,7 +597,7 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
     def _find_all(self, path: str, withdirs: bool, detail: bool, prefix: str) -> dict[str, Any]:
         bucket, key, _ = self.split_path(path)
         if not bucket:
-            raise ConfigError("a listing of all buckets and all their objects is too much to ask")
+            raise ConfigError("a recursive listing of all buckets is not supported")
         start = f"{key}/" if key else ""
         found: dict[str, Any] = {}
         folders: set[str] = set()
@@ -1220,7 +1220,7 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
     def _rm_tree(self, path: str) -> None:
         bucket, key, version = self.split_path(path)
         if not bucket:
-            raise ConfigError("all buckets are not deleted at once")
+            raise ConfigError("deleting all buckets is not supported")
         if version is not None:
             self.rm_file(path)
             return

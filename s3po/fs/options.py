@@ -127,7 +127,7 @@ def resolve_options(
         if config is not None:
             both = sorted(values.keys() & config.given)
             if both:
-                raise ConfigError(f"{', '.join(both)}: config_kwargs and config both say it")
+                raise ConfigError(f"{', '.join(both)}: given in both config_kwargs and config")
             values = {**{name: getattr(config, name) for name in config.given}, **values}
         config = Config(**values)
     settings = Settings(

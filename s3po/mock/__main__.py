@@ -93,7 +93,7 @@ def read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     given = parser.parse_args(arguments)
     if len(given.access_key) != len(given.secret_key):
-        parser.error("each --access-key needs its --secret-key")
+        parser.error("each --access-key needs a --secret-key")
     return given
 
 

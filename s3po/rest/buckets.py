@@ -619,7 +619,7 @@ class _LoopDetector:
         """Raise MalformedResponse for a token that was there before."""
         if token in (self._last, self._saved):
             raise MalformedResponse(
-                "the store goes round: it named the same next page twice"
+                "the listing does not end: the store returned the same next page twice"
             ).add_context(operation=operation, bucket=bucket)
         self._last = token
         self._count += 1

@@ -177,7 +177,7 @@ def check_checksums(headers: Mapping[str, str]) -> None:
         size = CHECKSUM_SIZES.get(name[15:])
         if size is None:
             raise ConfigError(
-                f"the header {name}: S3 knows no such checksum, but {', '.join(CHECKSUM_SIZES)}"
+                f"the header {name}: S3 has no such checksum; it has {', '.join(CHECKSUM_SIZES)}"
             )
         try:
             found = len(base64.b64decode(value, validate=True))

@@ -275,7 +275,7 @@ class Client(
             except _NoSession as failed:
                 raise failed.error from None
             except MemoryError:
-                error = MalformedResponse("an answer that does not fit into memory")
+                error = MalformedResponse("a response that does not fit into memory")
             except S3poError as caught:
                 # Raised before anything was sent, or not a failure of the exchange.
                 caught.add_context(

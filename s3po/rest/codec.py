@@ -89,7 +89,7 @@ def parse_error(response: Response, request: Request) -> S3Error:
             found = _error_of(root)
             if found is None:
                 raise MalformedResponse(
-                    f"<{root.name[:40]}> where <Error> was due: {excerpt(response.content)}"
+                    f"<{root.name[:40]}> in place of <Error>: {excerpt(response.content)}"
                 )
             return _error(found, response, request)
         except MalformedResponse as malformed:
@@ -173,7 +173,7 @@ def parse_result(response: Response, due: str, *marks: str) -> Node:
         root.name.lower() == "html" or not any(root.find(mark) is not None for mark in marks)
     ):
         raise MalformedResponse(
-            f"<{root.name[:40]}> where <{due}> was due: {excerpt(response.content or b'')}"
+            f"<{root.name[:40]}> in place of <{due}>: {excerpt(response.content or b'')}"
         )
     return root
 
@@ -185,7 +185,7 @@ def parse_document(response: Response) -> Node:
     if found is not None:
         raise _error(found, response)
     if root.name.lower() == "html":
-        raise MalformedResponse("an HTML page where an answer was due")
+        raise MalformedResponse("an HTML page in place of a response of S3")
     return root
 
 
@@ -589,7 +589,7 @@ def parse_put_object(response: Response) -> PutObjectResult:
     if response.content:
         check_done(response)
     if "etag" not in response.lower_headers:
-        raise MalformedResponse("an answer without an ETag: whoever sent it stored nothing")
+        raise MalformedResponse("a response without an ETag, which S3 does not send")
     return PutObjectResult(response.lower_headers)
 
 
@@ -631,7 +631,7 @@ def parse_get_range(response: Response) -> GetObjectResult:
     content_range = headers.get("content-range")
     if content_range is None:
         if response.status_code == 206:
-            raise MalformedResponse("a part of an object that does not say which part it is")
+            raise MalformedResponse("a response with a part of an object, without its range")
     else:
         found = _content_range.fullmatch(content_range)
         if found is None or not int(found[1]) <= int(found[2]) < int(found[3]):
@@ -644,7 +644,7 @@ def parse_get_range(response: Response) -> GetObjectResult:
 def _check_has_body(response: Response) -> None:
     """MalformedResponse for a success that by its status has no object, which would pass for an empty one."""
     if response.status_code in (204, 205):
-        raise MalformedResponse(f"a {response.status_code} where an object was due")
+        raise MalformedResponse(f"a {response.status_code} in place of an object")
 
 
 def _check_length_of_range(headers: Mapping[str, str], found: re.Match[str]) -> None:

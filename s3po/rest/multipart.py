@@ -167,7 +167,7 @@ class MultipartOperations(Sender):
         if not left:
             return ""
         names = f"upload{'s' if len(left) > 1 else ''} {', '.join(left)}"
-        _log.warning("the answer was lost: %s of s3://%s/%a may be open", names, bucket, key)
+        _log.warning("the response was lost: %s of s3://%s/%a may be open", names, bucket, key)
         return names
 
     def upload_part(

@@ -248,7 +248,7 @@ def parse(response: Response, row: Row) -> dict[str, Any]:
             # The document of a policy is JSON.
             if response.content.lstrip()[:1] == b"<":
                 codec.parse_document(response)
-                raise MalformedResponse(f"XML where the text of {member.name} was due")
+                raise MalformedResponse(f"XML in place of the text of {member.name}")
             try:
                 found[member.name] = response.content.decode("utf-8")
             except UnicodeDecodeError:

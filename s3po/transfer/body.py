@@ -233,7 +233,7 @@ class PinnedObject:
         except PreconditionFailed as error:
             raise self.error(f"the object changed while it was read: {error}") from error
         except S3poError as error:
-            raise self.error(f"bytes {start} to {stop} gave up: {error}") from error
+            raise self.error(f"bytes {start} to {stop} failed: {error}") from error
         response = found.body
         try:
             self._check_same(found)

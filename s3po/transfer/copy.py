@@ -375,7 +375,7 @@ class _Copy:
             try:
                 upload.add(self._copy_part(upload.upload_id, number, start, stop, part_headers))
             except S3poError as error:
-                raise upload.error(f"part {number} gave up: {error}", part=number) from error
+                raise upload.error(f"part {number} failed: {error}", part=number) from error
             if progress is not None:
                 progress(stop - start)
 

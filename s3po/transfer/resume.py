@@ -207,7 +207,7 @@ class ResumableUpload(MultipartUpload):
             more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
             self._warn(
                 f"the upload starts anew: of the open ones ({', '.join(found[:_NAMED])}{more}) nothing is "
-                "known here; abort_uploads removes those that nobody goes on with"
+                "known here; abort_uploads removes those that are not needed"
             )
 
     def _restore(self, found: dict[str, Any]) -> bool:
@@ -356,7 +356,7 @@ class ResumableUpload(MultipartUpload):
         if isinstance(error, OutcomeUnknown):
             # The error already names the upload.
             return
-        note = f"the upload {self.upload_id!r} is left open: resume=True goes on with it"
+        note = f"the upload {self.upload_id!r} is left open: resume=True continues it"
         error.add_note(note)
         _log.warning("%s: %s", self.name, note)
 
@@ -447,7 +447,9 @@ def resume_download(
         kept = sink.kept
         sink.discard()
         if kept:
-            error.add_note(f"{kept} parts are kept in {sink.name!r}: resume=True goes on from them")
+            error.add_note(
+                f"{kept} parts are kept in {sink.name!r}: resume=True continues with them"
+            )
         raise
     finally:
         place.close()

@@ -428,7 +428,7 @@ def make_folders(folder: str) -> list[str]:
     if missing and not folder and missing[-1].startswith("~"):
         # open() expands none either, and has no such folder.
         raise ConfigError(
-            f"there is no folder {missing[-1]!r} here, and no ~ is expanded: os.path.expanduser does that"
+            f"there is not a folder {missing[-1]!r} here, and no ~ is expanded: os.path.expanduser does that"
         )
     made: list[str] = []
     try:
@@ -436,7 +436,7 @@ def make_folders(folder: str) -> list[str]:
             try:
                 os.mkdir(each)
             except FileExistsError:
-                # By another call in the meantime, or it is no folder.
+                # By another call in the meantime, or it is not a folder.
                 if not os.path.isdir(each):
                     raise
             else:

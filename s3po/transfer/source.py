@@ -356,7 +356,7 @@ def check_encoding(encoding: object) -> str | None:
     except LookupError:
         raise ConfigError(f"there is no encoding {encoding!r}") from None
     if not getattr(known, "_is_text_encoding", True):
-        raise ConfigError(f"{encoding!r} is no text encoding")
+        raise ConfigError(f"{encoding!r} is not a text encoding")
     return encoding
 
 

@@ -240,7 +240,7 @@ def _read_in_time(upload: MultipartUpload, source: StreamSource, size: int) -> B
         with gevent.Timeout(left, False):
             return source.read(size)
     raise DeadlineExceeded(
-        "the time that the call may take is over; the source has not given its bytes",
+        "the timeout of the call has passed; the source has not provided its data",
         request_sent=False,
     ).add_context(operation="upload", bucket=upload._bucket, key=upload._key)
 
@@ -588,7 +588,7 @@ class MultipartUpload:
             error.add_context(operation="upload", bucket=self._bucket, key=self._key)
             raise
         except S3poError as error:
-            raise self.error(f"part {number} gave up: {error}", part=number) from error
+            raise self.error(f"part {number} failed: {error}", part=number) from error
 
     def _send(self, number: int, body: BytesLike | Body) -> None:
         client = self.client
@@ -768,7 +768,7 @@ class MultipartUpload:
                         self._bucket, self._key, self.upload_id, headers=self._upload_headers
                     )
                     return
-                trouble = f"no answer within {seconds} s"
+                trouble = f"no response within {seconds} s"
             except NoSuchUpload:
                 return
             except S3poError as failure:

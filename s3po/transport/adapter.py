@@ -332,7 +332,7 @@ def call_foreign(
         raise _translate(error, culprit) from error
     if not isinstance(response, requests.Response) or type(response.status_code) is not int:
         raise TransportError(
-            f"{type(culprit).__name__} gave {type(response).__name__}, which is no whole response",
+            f"{type(culprit).__name__} gave {type(response).__name__}, which is not a complete response",
             permanent=True,
         )
     return response

@@ -237,7 +237,7 @@ class ChunkedBody(ConnectionBody):
     def _next_chunk(self) -> bool:
         try:
             if self._started and self._line():
-                raise MalformedResponse("a chunk of the response is longer than it says")
+                raise MalformedResponse("a chunk of the response is longer than its size")
             self._started = True
             self._left = http11.chunk_size(self._line())
             if self._left:

@@ -73,7 +73,7 @@ def _parse_proxy(proxy: str) -> Any:
         )
     if not host or any(letter <= " " or letter == "\x7f" for letter in proxy) or port == 0:
         del parts
-        raise ConfigError("the URL of a proxy names no host, or a port that is none")
+        raise ConfigError("the URL of a proxy has no host, or no valid port")
     return parts
 
 

@@ -357,7 +357,7 @@ class _ForeignBody(RawBody):
             self.remaining -= count
             if self.remaining < 0 or not count:
                 self._response.close()
-                raise IncompleteBody("the body has not the length that its head announced")
+                raise IncompleteBody("the length of the body differs from its Content-Length")
         elif not count:
             self.remaining = 0
         buffer[:count] = data

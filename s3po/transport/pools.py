@@ -208,7 +208,7 @@ class Pool:
                 keep = False
                 if status < 300:
                     raise ConnectionFailed(
-                        f"{self.peer} answered {status} before the body was sent"
+                        f"{self.peer} returned {status} before the body was sent"
                     )
             connection.exchanges = exchanges + 1
             size = body_length(method, status, headers)

@@ -371,7 +371,7 @@ def test_hosts_of_services_as_botocore_has_them(
 
 def test_regions_that_would_become_hosts_are_refused() -> None:
     for region in ("x.example/", "a@b", "EU", "eu-west-1.", "", "a b", "é"):
-        with pytest.raises(s3po.CredentialsError, match="is no region"):
+        with pytest.raises(s3po.CredentialsError, match="is not a region"):
             endpoint(Reader.of(None), "sso", region)
 
 

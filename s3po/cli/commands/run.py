@@ -115,7 +115,7 @@ class _Lines:
         try:
             words = shlex.split(line, comments=True)
             if words and words[0] in ("run", "mock"):
-                raise UsageError(f"{words[0]} cannot be a line of run")
+                raise UsageError(f"{words[0]} cannot be used in run")
         except (UsageError, ValueError) as error:
             self._context.fail_line(number, str(error))
             return []

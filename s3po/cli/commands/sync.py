@@ -133,11 +133,11 @@ def run(context: Context, given: argparse.Namespace) -> int:
     if source.remote is None and target.remote is None:
         raise UsageError("one side must be s3://BUCKET/...")
     if given.max_delete is not None and not given.delete:
-        raise UsageError("--max-delete is for --delete")
+        raise UsageError("--max-delete needs --delete")
     if source.remote is None and not os.path.isdir(given.source):
-        raise UsageError(f"{given.source} is no folder")
+        raise UsageError(f"{given.source} is not a folder")
     if target.remote is None and os.path.lexists(given.target) and not os.path.isdir(given.target):
-        raise UsageError(f"{given.target} is no folder")
+        raise UsageError(f"{given.target} is not a folder")
     context.check_cluster(within=source.remote is not None and target.remote is not None)
     read_options(given)
     if not given.dry_run:
