@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
 
+# Hundreds of the tests' processes would compile s3po, and each of pytest's the tests.
+unexport PYTHONDONTWRITEBYTECODE
+
 BIN = $(VENV)/bin
 OLDEST = .venv-oldest
 SOURCES = s3po tests examples benchmarks docs setup.py
@@ -12,7 +15,7 @@ SOURCES = s3po tests examples benchmarks docs setup.py
 HASH := $(shell cat setup.py pyproject.toml .ci/venv | sha256sum | cut -c 1-16)
 STAMP = $(VENV)/.stamp-$(HASH)
 
-.PHONY: help demo examples test test-exhaustive coverage lint test-clients test-suites test-oldest test-integrations
+.PHONY: help demo examples test test-exhaustive coverage lint ruff test-clients test-suites test-oldest test-integrations
 .PHONY: chaos soak fuzz bench dist docs plots try-wheel clean
 
 help:
@@ -50,17 +53,17 @@ $(STAMP):
 demo: $(STAMP)
 	@$(BIN)/python examples/demo.py
 
-lint: $(STAMP)
+lint: ruff
+	$(BIN)/mypy $(SOURCES)
+
+ruff: $(STAMP)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
-	$(BIN)/mypy $(SOURCES)
 
 # Three processes for two cores, as many tests wait; `make test PYTEST_ARGS='-n 0'` is for a debugger.
 WORKERS = $(shell expr `getconf _NPROCESSORS_ONLN` '*' 3 / 2)
-test: lint
-	@date '+%T the tests begin'
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
-	@date '+%T the tests have passed'
+test: ruff
+	@.ci/test $(BIN) '$(SOURCES)' -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 # What is left out there: combinations of which `make test` runs some.
 test-exhaustive: $(STAMP)

@@ -588,7 +588,7 @@ SETTINGS: tuple[Setting, ...] = (
     # Arguments of Connection
     Setting(
         "profile_name",
-        ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"),
+        ("AWS_DEFAULT_PROFILE", "AWS_PROFILE"),
         default="default",
         sentence="Profile of the shared files.",
         owner="Connection",

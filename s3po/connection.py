@@ -31,14 +31,14 @@ from s3po.models import (
     UploadResult,
 )
 from s3po.rest import Client
-from s3po.rest.checks import check_seconds
+from s3po.rest.checks import add_headers, check_seconds
 from s3po.rest.sender import Gate
 from s3po.retry import counter as _counter  # noqa: F401 - for the first retry, which may come at a bad time
 from s3po.sigv4 import Signer
 from s3po.stats import BatchStats, Stats
 from s3po.transfer.body import Range
 from s3po.transfer.content_types import guess_content_type
-from s3po.transfer.copy import SourceConnection
+from s3po.transfer.copy import SourceConnection, client_of
 from s3po.transfer.copy import copy as _copy
 from s3po.transfer.delete import delete_many as _delete_many
 from s3po.transfer.delete import delete_prefix as _delete_prefix
@@ -52,6 +52,7 @@ from s3po.transfer.headers import (
     build_customer_key,
     build_headers,
     build_tagging,
+    headers_of_moved,
 )
 from s3po.transfer.listing import glob as _glob
 from s3po.transfer.listing import list_objects
@@ -195,10 +196,14 @@ class Connection:
             credentials=credentials,
             context=make_context(config, region=region_name, signer=_sts_signer),
         )
+        origins = dict(settings.origins)
+        for name, given in (("region_name", region_name), ("endpoint_url", endpoint_url)):
+            if given is not None:
+                origins.pop(name, None)
         region_name = settings.region if region_name is None else region_name
         endpoint_url = settings.endpoint_url if endpoint_url is None else endpoint_url
-        self.client: Client = _client_class(config)(
-            endpoint=Endpoint(
+        try:
+            endpoint = Endpoint(
                 endpoint_url=endpoint_url,
                 region=region_name,
                 addressing_style=config.addressing_style,
@@ -207,7 +212,14 @@ class Connection:
                 use_accelerate=config.use_accelerate_endpoint or False,
                 us_east_1_regional=config.us_east_1_regional_endpoint or "regional",
                 provider=config.provider,
-            ),
+            )
+        except ConfigError as error:
+            if not origins:
+                raise
+            said = ", ".join(f"{name} is that of {origin}" for name, origin in origins.items())
+            raise ConfigError(f"{error} ({said})") from None
+        self.client: Client = _client_class(config)(
+            endpoint=endpoint,
             provider=provider,
             session=S3Session(config),
             config=config,
@@ -1304,8 +1316,9 @@ class Connection:
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
         """
         client = self.client if timeout is None else self._bind_timeout(timeout)
+        reader = client if source is None else client_of(source)
         if (
-            (source is None or _is_same_store(source.client, client))
+            (reader is client or _is_same_store(reader, client))
             and (source_bucket is None or source_bucket == bucket)
             and source_key == key
         ):
@@ -1340,10 +1353,13 @@ class Connection:
             headers=headers,
             progress=progress,
         )
-        (client if source is None else source.client.bind(deadline=client.deadline)).delete_object(
+        if reader is not client:
+            reader = reader.bind(deadline=client.deadline)
+        reader.delete_object(
             bucket if source_bucket is None else source_bucket,
             source_key,
             version_id=source_version_id,
+            headers=headers_of_moved(headers),
         )
         return result
 
@@ -1894,6 +1910,7 @@ class Connection:
         version_id: str | None = None,
         sse_customer_key: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> TextReader: ...
     @overload
     def open(
@@ -1909,6 +1926,7 @@ class Connection:
         version_id: str | None = None,
         sse_customer_key: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> BinaryReader: ...
     @overload
     def open(
@@ -1939,6 +1957,7 @@ class Connection:
         part_size: int | None = None,
         headers: Mapping[str, str] | None = None,
         progress: Progress | None = None,
+        timeout: float | None = None,
     ) -> TextWriter: ...
     @overload
     def open(
@@ -1969,6 +1988,7 @@ class Connection:
         part_size: int | None = None,
         headers: Mapping[str, str] | None = None,
         progress: Progress | None = None,
+        timeout: float | None = None,
     ) -> BinaryWriter: ...
     def open(
         self,
@@ -2000,6 +2020,7 @@ class Connection:
         part_size: int | None = None,
         headers: Mapping[str, str] | None = None,
         progress: Progress | None = None,
+        timeout: float | None = None,
     ) -> TextReader | BinaryReader | TextWriter | BinaryWriter:
         """Open an object as a file.
 
@@ -2045,6 +2066,9 @@ class Connection:
             headers: Further headers by name; they replace those of keyword arguments.
             progress: Called with the number of bytes sent since the last call; negative when bytes have
                 to be sent again.
+            timeout: Maximum duration in seconds from `open` to the end of `close`, the time of the caller
+                included; None sets no limit. After that time DeadlineExceeded is raised, and a writer
+                stores nothing.
 
         Returns:
             BinaryReader, TextReader, BinaryWriter or TextWriter, by the mode. Readers of bytes have `size`
@@ -2055,7 +2079,7 @@ class Connection:
             NoSuchKey: There is no object to read.
             S3Error: An error response; see `code` and `status`. `open` and the methods of the file raise
                 errors; `close` raises those of `upload`.
-            TransportError: No complete response after all retries.
+            TransportError: No complete response after all retries (DeadlineExceeded: within `timeout`).
             IntegrityError: The object was read from beginning to end, and its bytes are wrong.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
@@ -2065,6 +2089,7 @@ class Connection:
 
         try:
             reading, _ = check_mode(mode, encoding, errors, newline)
+            client = self.client if timeout is None else self._bind_timeout(timeout)
             if not reading:
                 _refuse("reading", mode, range=range, version_id=version_id)
                 if mode[0] == "x":
@@ -2091,7 +2116,7 @@ class Connection:
                 )
                 self._guess_content_type(key, sent)
                 return open_writer(
-                    self.client,
+                    client,
                     bucket,
                     key,
                     mode,
@@ -2125,7 +2150,7 @@ class Connection:
                 progress=progress,
             )
             return open_reader(
-                self.client,
+                client,
                 bucket,
                 key,
                 mode,
@@ -2519,7 +2544,7 @@ def _refuse(purpose: str, mode: str, **given: object) -> None:
 def _with_customer_key(
     key: bytes | None, headers: Mapping[str, str] | None
 ) -> Mapping[str, str] | None:
-    return headers if key is None else {**build_customer_key(key), **(headers or {})}
+    return headers if key is None else add_headers(build_customer_key(key), headers)
 
 
 def _check_flag(name: str, value: object) -> bool:

@@ -60,7 +60,7 @@ def check_mode(
     if errors is not None:
         try:
             codecs.lookup_error(cast(str, errors))
-        except (LookupError, TypeError):
+        except (LookupError, TypeError, ValueError):
             raise ConfigError(f"there is no error handler {errors!r}") from None
     return mode[0] == "r", binary
 
@@ -406,7 +406,7 @@ class BinaryWriter(io.BufferedIOBase):
                 self._begun = True
             config = upload.client.config
             if self._tasks is None:
-                self._tasks = TaskGroup(config.max_concurrency)
+                self._tasks = upload.task_group(config.max_concurrency)
             self._tasks.start(upload.send, upload.next_number(len(body)), body)
             usual = self._usual_part_size
             self._step = next_part_size(upload.planned, usual, upload.client.endpoint.provider)

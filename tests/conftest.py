@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import gc
 import ipaddress
 import logging
 import os
 import signal
 import socket
-import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import hypothesis
 import pytest
+
+from tests.support.moto import serve_moto
+from tests.support.programs import Programs
 
 # Times of single examples say nothing on a busy machine, and the first one imports what it needs.
 hypothesis.settings.register_profile("s3po", deadline=None)
@@ -81,6 +82,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.exhaustive)
 
 
+def pytest_collection_finish() -> None:
+    """Keep thousands of collected tests out of each later garbage collection, of which tests ask for many."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _logging_stays_as_it_was() -> Iterator[None]:
     """What a program under test sets up for its logging is not for other tests."""
@@ -111,6 +118,13 @@ def _home(factory: pytest.TempPathFactory) -> os.PathLike[str]:
     return path
 
 
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
+    """Programs in processes of their own, at little cost."""
+    with contextlib.closing(Programs(tmp_path_factory.mktemp("programs"))) as programs:
+        yield programs
+
+
 class Place(NamedTuple):
     """A store that can be reached by any client."""
 
@@ -136,45 +150,7 @@ def real_place() -> Place:
 
 
 @pytest.fixture(scope="session")
-def moto_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A moto server in a process of its own, on a free port."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
-    output = tmp_path_factory.mktemp("moto") / "output"
-    environment = {name: value for name, value in os.environ.items() if name[:4] != "AWS_"}
-    with output.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            env=environment,
-        )
-    try:
-        url = f"http://127.0.0.1:{port}"
-        _wait_until_up(f"{url}/moto-api/", process, output)
-        yield Place(url, "moto-key", "moto-secret")
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _wait_until_up(
-    url: str, process: subprocess.Popen[bytes], output: os.PathLike[str], seconds: float = 60.0
-) -> None:
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if process.poll() is not None:
-            break
-        try:
-            with direct.open(url, timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.05)
-    with open(output, encoding="utf-8", errors="replace") as file:
-        raise RuntimeError(f"moto's server did not start:\n{file.read()}")
+def moto_place() -> Iterator[Place]:
+    """A moto server in a process of its own."""
+    with serve_moto() as port:
+        yield Place(f"http://127.0.0.1:{port}", "moto-key", "moto-secret")

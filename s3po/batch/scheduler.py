@@ -212,7 +212,7 @@ class Scheduler:
         self.idle: list[Worker] = []
         #: Calls that callbacks made while there was no capacity.
         self._queue: deque[Handle[Any]] = deque()
-        self.limiter = Limiter(hub, poolsize, self._queue, self._start_call)
+        self.limiter = Limiter(hub, poolsize, self._queue, self._start_call, self._stop_other_calls)
         self._collect = collect
         self._display = display
         self._number = 0
@@ -498,6 +498,14 @@ class Scheduler:
         for worker in list(self.workers):
             if worker.handle is not None:
                 self._stop_call(worker.handle, CALLING_BACK)
+
+    def _stop_other_calls(self) -> None:
+        """Cancel all calls but the one that asks, which the program's own end is interrupting."""
+        worker = self._current_worker()
+        if worker is not None and worker.handle is not None and worker.handle._state == RUNNING:
+            # It is cleaning up, and must not be interrupted again.
+            worker.handle._state = CANCELLING
+        self.cancel()
 
     def cancel_call(self, handle: Handle[Any]) -> bool:
         """Cancel a call whose callback does not run yet. False in a forked child."""

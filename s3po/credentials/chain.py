@@ -22,6 +22,11 @@ MANDATORY = 2 * 60.0
 #: Seconds between two attempts that gave none: long before the end, and close to it.
 _PATIENT = 60.0
 _HASTY = 5.0
+#: Number of rejections of new credentials that cause an immediate refresh; further ones do so once in
+#: this many seconds. If the store rejects all credentials, as with a wrong clock, the source must not be
+#: called for each request.
+_REFUSALS = 20
+_REFUSAL_SECONDS = 1.0
 #: Seconds after which the time of day is compared again: the monotonic clock stops while a machine
 #: sleeps.
 _LOOK = 60.0
@@ -122,8 +127,11 @@ class Chain:
         "_failure",
         "_flight",
         "_force",
-        "_force_at",
         "_now",
+        "_refusals",
+        "_refusals_at",
+        "_refused",
+        "_refused_until",
         "_retry_at",
         "_sources",
         "_state",
@@ -153,8 +161,13 @@ class Chain:
         self._retry_at = -math.inf
         #: ... unless a store refused those that there are, ...
         self._force = False
-        #: ... which is heard at this time of the clock and later.
-        self._force_at = -math.inf
+        #: ... which is ignored, until this time of the clock, for credentials that the source returned
+        #: again after their rejection.
+        self._refused: Credentials | None = None
+        self._refused_until = -math.inf
+        #: Remaining rejections with an immediate refresh, at that time of the clock.
+        self._refusals = float(_REFUSALS)
+        self._refusals_at = -math.inf
         #: Seconds before the end from which new ones are requested.
         self._advisory = ADVISORY
         #: A failure that took long, and until when it is repeated.
@@ -177,9 +190,21 @@ class Chain:
         if state is None or not _are_equal(state[1].credentials, credentials):
             # There are others by now.
             return True
-        if self._clock() < self._force_at:
+        now = self._clock()
+        if (
+            self._refused is not None
+            and now < self._refused_until
+            and _are_equal(self._refused, credentials)
+        ):
             # The source gave the same again a moment ago.
             return False
+        if not self._force:
+            passed = (now - self._refusals_at) / _REFUSAL_SECONDS
+            self._refusals = min(_REFUSALS, self._refusals + passed)
+            self._refusals_at = now
+            if self._refusals < 1:
+                return False
+            self._refusals -= 1
         self._force = True
         self._until = -math.inf
         return True
@@ -285,7 +310,9 @@ class Chain:
             new, trouble = None, "the source gives credentials that have ended already"
         if forced:
             self._force = False
-            self._force_at = self._clock() + _HASTY
+            same = new is None or _are_equal(new.credentials, old)
+            self._refused = old if same else None
+            self._refused_until = self._clock() + _HASTY
         if new is not None:
             self._take(source, new)
             if not _are_equal(new.credentials, old):

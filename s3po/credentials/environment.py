@@ -10,11 +10,14 @@ import os
 from collections.abc import Sequence
 from datetime import datetime
 
+from s3po import log
 from s3po.credentials.answers import parse_time
 from s3po.credentials.arguments import describe_flaw
 from s3po.credentials.chain import Found
 from s3po.errors import CredentialsError
 from s3po.models import Credentials
+
+_log = log.logger("credentials")
 
 _ACCESS_KEY = "AWS_ACCESS_KEY_ID"
 _SECRET_KEY = "AWS_SECRET_ACCESS_KEY"
@@ -49,7 +52,10 @@ class Environment:
         if access_key:
             raise CredentialsError(f"{_ACCESS_KEY} is set, but {_SECRET_KEY} is not")
         if secret_key:
-            raise CredentialsError(f"{_SECRET_KEY} is set, but {_ACCESS_KEY} is not")
+            # botocore asks the sources after it.
+            reason = f"{_SECRET_KEY} is set, but {_ACCESS_KEY} is not"
+            _log.warning("environment: %s", reason)
+            return (f"environment: {reason}",)
         alone = ", only a session token is" if token else ""
         return (f"environment: {_ACCESS_KEY} and {_SECRET_KEY} are not set{alone}",)
 

@@ -35,6 +35,7 @@ def parse(data: bytes, *, is_config: bool) -> tuple[dict[str, Section], str]:
     It is answered, not raised: the frames of a traceback would hold the text.
     """
     sections: dict[str, Section] = {}
+    headers: dict[str, str] = {}
     section: Section | None = None
     # The setting that indented lines belong to, and how far it is indented itself.
     name = ""
@@ -64,8 +65,14 @@ def parse(data: bytes, *, is_config: bool) -> tuple[dict[str, Section], str]:
             match = _header(line)
             if match is None:
                 return sections, f"line {number}: the [ of a section is not closed"
-            # A section that comes twice continues; the last word counts.
-            section = sections.setdefault(_section_name(match[1], is_config), Section())
+            # A repeated section extends the first one, and later values replace earlier ones. The same
+            # profile with another header ([default], [profile default]) replaces it, as in botocore: keys
+            # are not mixed.
+            header, title = match[1].strip(), _section_name(match[1], is_config)
+            if headers.setdefault(title, header) != header:
+                headers[title] = header
+                sections.pop(title, None)
+            section = sections.setdefault(title, Section())
             continue
         if section is None:
             return sections, f"line {number}: comes before the first [section]"

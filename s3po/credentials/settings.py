@@ -42,6 +42,8 @@ class Settings:
     endpoint_url: str | None = None
     #: Of fields of Config: (value, origin) by name.
     config: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
+    #: Origins of region_name and endpoint_url.
+    origins: Mapping[str, str] = field(default_factory=dict)
 
 
 def resolve_settings(
@@ -60,7 +62,17 @@ def resolve_settings(
         for each in SETTINGS
         if each.owner == "Config" and (found := reader.find(each)) is not None
     }
-    return Settings(reader.text("region_name"), reader.endpoint("s3"), config)
+    places = {
+        name: place
+        for name, place in (
+            ("region_name", reader.find(_by_name["region_name"])),
+            ("endpoint_url", reader.find_endpoint("s3")),
+        )
+        if place is not None
+    }
+    values = {name: value for name, (value, _) in places.items()}
+    origins = {name: origin for name, (_, origin) in places.items()}
+    return Settings(values.get("region_name"), values.get("endpoint_url"), config, origins)
 
 
 class Reader:
@@ -138,12 +150,17 @@ class Reader:
 
         https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
         """
+        found = self.find_endpoint(service)
+        return None if found is None else found[0]
+
+    def find_endpoint(self, service: str) -> tuple[str, str] | None:
+        """The endpoint of a service, and where it was found."""
         if self.value("ignore_configured_endpoint_urls"):
             return None
         for variable in (f"AWS_ENDPOINT_URL_{service.upper()}", "AWS_ENDPOINT_URL"):
             value = os.environ.get(variable)
             if value:
-                return value
+                return value, variable
         for file, section in self.sections:
             name = _lookup(file, section, "services")
             if name:
@@ -155,12 +172,12 @@ class Reader:
                     )
                 value = services.nested.get(service, {}).get("endpoint_url")
                 if value:
-                    return value
+                    return value, f"services {name} of {self.config.location.shown}"
                 break
         for file, section in self.sections:
             value = _lookup(file, section, "endpoint_url")
             if value:
-                return value
+                return value, f"endpoint_url of {file.location.shown}"
         return None
 
 

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 CREDENTIALS = ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")
 CONFIG = ("AWS_CONFIG_FILE", "~/.aws/config")
-#: Sources of the profile's name, in order of precedence.
-PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
+#: Variables with the name of the profile, in order of precedence, which is that of botocore and the AWS
+#: CLI.
+PROFILES = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")
 
 #: Device, inode, time and size: a file that was replaced or written to differs in one of them.
 Fingerprint = tuple[int, int, int, int]
@@ -33,7 +34,7 @@ class Profile:
 
 
 def profile_of(profile_name: str | None) -> Profile:
-    """Name of the profile in use: the argument, AWS_PROFILE, AWS_DEFAULT_PROFILE, or `default`."""
+    """Name of the profile in use: the argument, AWS_DEFAULT_PROFILE, AWS_PROFILE, or `default`."""
     if profile_name is not None:
         return Profile(profile_name, "profile_name")
     for variable in PROFILES:
@@ -73,7 +74,7 @@ def locate(file: tuple[str, str]) -> Location:
     named = os.environ.get(variable)
     shown = named or usual
     # Unchanged if neither HOME nor the user database has a home directory.
-    path = os.path.expanduser(shown)
+    path = os.path.expanduser(os.path.expandvars(shown))
     return Location(
         shown if shown.isprintable() else ascii(shown)[1:-1],
         None if path.startswith("~") else path,

@@ -10,7 +10,7 @@ from fsspec.callbacks import DEFAULT_CALLBACK
 from fsspec.spec import AbstractFileSystem
 
 from s3po.errors import Cancelled, InvalidRange, NotFound
-from s3po.fs.options import Exclusive, progress_of, refuse_option
+from s3po.fs.options import Exclusive, pop_part_size, progress_of, refuse_option
 
 if TYPE_CHECKING:
     from s3po.batch import Batch
@@ -30,6 +30,7 @@ class Bulk:
         self._missing_ok = missing_ok
         self._batch: Batch | None = None
         self._is_directory: dict[str, bool] = {}
+        self._sizes: dict[str, int] = {}
         self._error: Exception | None = None
         #: Sources that were not found: directories, or really missing.
         self._missing: list[tuple[str, str | None, Exception]] = []
@@ -93,6 +94,7 @@ class Bulk:
     def _remember(self, found: dict[str, Any]) -> None:
         for name, info in found.items():
             self._is_directory[name] = info["type"] == "directory"
+            self._sizes[name] = info["size"]
 
     def exists(self, path: str) -> bool:
         return path in self._is_directory or bool(self._fs.exists(path))
@@ -183,8 +185,11 @@ class Bulk:
             os.makedirs(lpath, exist_ok=True)
             return
         version = kwargs.pop("version_id", None) or version
+        pop_part_size(kwargs)
         for name in kwargs:
-            refuse_option(repr(name), name, ("version_id",))
+            refuse_option(repr(name), name, ("version_id", "chunksize", "max_concurrency"))
+        if bare in self._sizes:
+            callback.set_size(self._sizes[bare])
 
         def fail(error: Exception) -> None:
             if isinstance(error, NotFound):
@@ -216,7 +221,10 @@ class Bulk:
 
     def put_file(self, lpath: str, rpath: str, callback: Any = DEFAULT_CALLBACK) -> None:
         if os.path.isdir(lpath):
+            if self._fs._is_bucket(rpath):
+                self._fs.makedirs(rpath, exist_ok=True)
             return
+        callback.set_size(os.path.getsize(lpath))
         options = dict(self._options)
         self._upload("upload_file", rpath, lpath, options, progress_of(callback))
 
@@ -233,7 +241,8 @@ class Bulk:
         def fail(error: Exception) -> None:
             self._fail(condition.translate(error))
 
-        given = {**condition.condition, **fs.writing(options)}
+        part_size = pop_part_size(options)
+        given = {**condition.condition, **fs.writing(options), "part_size": part_size}
         getattr(self.batch, verb)(bucket, key, data, progress=progress, errback=fail, **given)
         self._written.append(path)
 

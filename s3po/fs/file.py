@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import warnings
+from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from fsspec.caching import caches
 from fsspec.spec import AbstractBufferedFile
 
 from s3po.config import MIN_PART_SIZE
@@ -17,6 +19,27 @@ if TYPE_CHECKING:
 
 #: Bytes that an append reads of the object at a time.
 _COPY_SIZE = 4 * 1024 * 1024
+#: Seconds in which opening a file goes by what was told of it just before: pyarrow asks `isfile` and opens.
+_FRESH = 5.0
+
+
+class _Replaced(Exception):
+    """The object is another than what was told of it, and nothing was read yet."""
+
+
+class Details:
+    """What a HEAD has told of an object, for the file that is opened next."""
+
+    __slots__ = ("_end", "_path", "info")
+
+    def __init__(self, path: str, info: dict[str, Any]) -> None:
+        self._path = path
+        self.info = info
+        self._end = monotonic() + _FRESH
+
+    def is_of(self, path: str) -> bool:
+        """Tell whether it is of that path, and fresh."""
+        return path == self._path and monotonic() < self._end
 
 
 class S3File(AbstractBufferedFile):  # type: ignore[misc]
@@ -34,7 +57,8 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
         autocommit: False leaves it to `commit` to store the object.
         cache_type: fsspec's cache: "readahead", "bytes", "none", ...
         cache_options: Arguments of the cache.
-        size: Number of readable bytes, if it is known.
+        size: Number of readable bytes, if that is not the whole object.
+        details: Known properties of the object, in place of a HEAD.
         fill_cache: False leaves the bytes between blocks out of the cache.
         version_id: Version to read; the current one unless given.
         write_options: Arguments of the write.
@@ -58,21 +82,32 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
         cache_type: str = "readahead",
         cache_options: dict[str, Any] | None = None,
         size: int | None = None,
+        details: Details | None = None,
         fill_cache: bool = True,
         version_id: str | None = None,
         write_options: dict[str, Any] | None = None,
     ) -> None:
         self._writer: BinaryWriter | None = None
+        self._discarded = False
+        self._relative = False
+        self.fs = fs
+        self.path = path
         bucket, key, named_version = fs.split_path(path)
         self.bucket, self.key = bucket, key
         self.version_id = version_id or named_version
         self.fill_cache = fill_cache
         if mode == "rb":
-            self.details = fs.head_file(path, version_id=self.version_id)
-            self._etag = self.details["ETag"].strip('"') or None
-            if fs.version_aware:
-                self.version_id = self.details.get("VersionId") or self.version_id
-            size = self.details["size"]
+            # An empty object is never read, and so never compared with what was told.
+            # The cache "all" reads before there is a file.
+            self._told = details is not None and details.info["size"] > 0 and cache_type != "all"
+            self._whole = size is None
+            self._cache = cache_type, cache_options or {}
+            if details is not None and self._told:
+                self._take(details.info)
+            else:
+                self._look()
+            if size is None:
+                size = self.details["size"]
         super().__init__(
             fs,
             path,
@@ -87,6 +122,16 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
         self.kwargs = {"version_id": self.version_id} if self.version_id else {}
         if mode != "rb":
             self._open_writer(mode, dict(write_options or {}))
+
+    def _look(self) -> None:
+        self._told = False
+        self._take(self.fs.head_file(self.path, version_id=self.version_id))
+
+    def _take(self, details: dict[str, Any]) -> None:
+        self.details = details
+        self._etag = details["ETag"].strip('"') or None
+        if self.fs.version_aware:
+            self.version_id = details.get("VersionId") or self.version_id
 
     def _open_writer(self, mode: str, options: dict[str, Any]) -> None:
         if self.blocksize > MIN_PART_SIZE:
@@ -136,10 +181,55 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
                 if_match=self._etag,
             )
         except PreconditionFailed as error:
+            if self._told and not self._relative:
+                # It was replaced before this was opened, after `isfile` had looked at it.
+                self._look()
+                raise _Replaced from error
             raise OSError(
                 errno.EBUSY, "the object was replaced while it was read", self.path
             ) from error
+        self._told = False
         return data
+
+    def _fetch_anew(self) -> None:
+        """Begin again with the object that is there now: nothing was read of the other."""
+        if self._whole:
+            self.size = self.details["size"]
+        kind, options = self._cache
+        self.cache = caches[kind](self.blocksize, self._fetch_range, self.size, **options)
+
+    def read(self, length: int | None = -1) -> bytes:
+        """Read bytes.
+
+        Args:
+            length: Number of bytes at most; all to the end unless given.
+
+        Returns:
+            bytes: The bytes; empty at the end.
+
+        Raises:
+            OSError: EBUSY: the object was replaced.
+        """
+        try:
+            data: bytes = super().read(length)
+        except _Replaced:
+            self._fetch_anew()
+            data = super().read(length)
+        return data
+
+    def seek(self, loc: int, whence: int = 0) -> int:
+        """Move the position of a reader.
+
+        Args:
+            loc: Offset in bytes.
+            whence: 0 counts from the start, 1 from the position, 2 from the end.
+
+        Returns:
+            int: The position.
+        """
+        # A caller that knows the end cannot be given another object.
+        self._relative = self._relative or whence == 2
+        return int(super().seek(loc, whence))
 
     def write(self, data: Any) -> int:
         """Write bytes; may wait until a part is uploaded.
@@ -175,7 +265,7 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
             super().close()
             return
         try:
-            if self.autocommit:
+            if self.autocommit and not self._discarded:
                 self.commit()
         finally:
             self.closed = True
@@ -184,13 +274,18 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
         """Store the object.
 
         Raises:
+            ValueError: It was discarded.
             FileExistsError: There is an object, with mode "xb".
         """
         writer, self._writer = self._writer, None
         if writer is None:
+            if self._discarded:
+                raise ValueError("the file was discarded")
             return
         try:
             writer.close()
+            if self.fs.version_aware and writer.result is not None:
+                self.version_id = writer.result.version_id
         except PreconditionFailed as error:
             if self.mode == "xb":
                 raise FileExistsError(errno.EEXIST, "the object exists", self.path) from error
@@ -202,6 +297,7 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
 
     def discard(self) -> None:
         """Store nothing."""
+        self._discarded = True
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.abort()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from glob import has_magic
@@ -18,24 +20,32 @@ from s3po.config import KiB, MiB
 from s3po.connection import Connection
 from s3po.errors import (
     ConfigError,
+    DeleteErrors,
     InvalidRange,
+    NoSuchBucket,
     NotFound,
 )
 from s3po.fs.bulk import Bulk
-from s3po.fs.file import S3File
+from s3po.fs.file import Details, S3File
 from s3po.fs.options import (
     Exclusive,
+    pop_part_size,
     progress_of,
     refuse_option,
     resolve_options,
     write_options,
 )
-from s3po.models import HeadObjectResult, ObjectInfo
+from s3po.fs.s3_methods import S3Methods
+from s3po.models import HeadObjectResult, ObjectInfo, ObjectVersionInfo
 from s3po.transfer.tasks import TaskGroup
 
 Info = dict[str, Any]
 
 _VERSION = "?versionId="
+#: `chunksize` and `max_concurrency` are s3fs's: ranges are the connection's here.
+_READ_OPTIONS = ("version_id", "chunksize", "max_concurrency")
+#: The ARN of an access point, which stands for a bucket and has a "/" in it.
+_ARN = re.compile("(arn:[^:/]*:[^:/]*:[^:/]*:[^:/]*:accesspoint[:/][^:/]+)/?(.*)", re.DOTALL)
 
 #: Bytes between two ranges that cost less than another request, and the most that ranges are merged to: more
 #: come sooner by several requests.
@@ -53,7 +63,7 @@ class _Instances(type(AbstractFileSystem)):  # type: ignore[misc]
         return super().__call__(*args, **options)
 
 
-class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[misc]
+class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type: ignore[misc]
     """fsspec filesystem on S3, with the options of s3fs.
 
     Paths are `bucket/key`, with or without `s3po://` or `s3://`. A directory is a prefix up to a "/".
@@ -205,6 +215,8 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         # Raises for one that cannot be.
         connection.batch(self.batch_size)
         self._write = settings.write
+        #: `details` of each thread.
+        self._looked_at = threading.local()
 
     # Paths
 
@@ -236,7 +248,9 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         Returns:
             Tuple of bucket, key, and version ID, which is None unless `version_aware` and the path has one.
         """
-        bucket, _, key = self._strip_protocol(path).partition("/")
+        path = self._strip_protocol(path)
+        arn = _ARN.fullmatch(path) if path.startswith("arn:") else None
+        bucket, key = arn.groups() if arn else path.partition("/")[::2]
         version = None
         if self.version_aware and _VERSION in key:
             key, _, version = key.rpartition(_VERSION)
@@ -247,6 +261,9 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         if not key:
             raise IsADirectoryError(errno.EISDIR, "a bucket is not an object", path)
         return bucket, key, version
+
+    def _is_bucket(self, path: str) -> bool:
+        return not self.split_path(path)[1]
 
     # Descriptions
 
@@ -322,7 +339,7 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
             return _directory("")
         if not key:
             self.connection.client.head_bucket(bucket)
-            return _directory(bucket)
+            return {**_directory(bucket), "VersionId": None}
         if self.dircache.use_listings_cache and not refresh and version_id is None:
             cached = self._ls_from_cache(path)
             if cached is not None:
@@ -370,13 +387,27 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         Returns:
             True where there is one.
         """
-        if not self.split_path(path)[1]:
+        if self._is_bucket(path):
             return False
         try:
-            self.head_file(path)
+            details = self.head_file(path)
         except FileNotFoundError:
             return False
+        self._looked_at.details = Details(self._strip_protocol(path), details)
         return True
+
+    def pop_details(self, path: str) -> Details | None:
+        """Take what `isfile` has just found in this thread, so that opening the file needs no HEAD.
+
+        Args:
+            path: `bucket/key`.
+
+        Returns:
+            Details; None where another path or none was looked at, or a while ago.
+        """
+        found: Details | None = getattr(self._looked_at, "details", None)
+        self._looked_at.details = None
+        return found if found is not None and found.is_of(path) else None
 
     def isdir(self, path: str) -> bool:
         """Return True if there is a directory with objects, or a bucket, by one request.
@@ -431,11 +462,12 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
             datetime: The time, aware.
 
         Raises:
-            FileNotFoundError: There is no such object, or it is a directory.
+            FileNotFoundError: There is no such object.
+            IsADirectoryError: It is a directory.
         """
         found: datetime | None = self.info(path).get("LastModified")
         if found is None:
-            raise FileNotFoundError(errno.ENOENT, "a directory has no time", path)
+            raise IsADirectoryError(errno.EISDIR, "a directory has no time", path)
         return found
 
     def metadata(self, path: str) -> dict[str, str]:
@@ -487,23 +519,32 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
 
     # Listings
 
-    def ls(self, path: str, detail: bool = False, refresh: bool = False, **_: Any) -> Any:
+    def ls(
+        self,
+        path: str,
+        detail: bool = False,
+        refresh: bool = False,
+        versions: bool = False,
+        **_: Any,
+    ) -> Any:
         """List what is directly below a path, or the object itself.
 
         Args:
             path: `bucket/key`, with or without `s3po://` or `s3://`.
             detail: True returns dicts as `info`, False names.
             refresh: True ignores the cache of listings.
+            versions: True lists each version of an object, as `name?versionId=ID`; needs `version_aware`.
 
         Returns:
             list: Names or dicts.
 
         Raises:
             FileNotFoundError: There is neither an object nor a directory.
+            ConfigError: `versions` of a filesystem that is not aware of versions.
             S3poError: A request failed; see `s3po.errors`.
         """
         path = self._strip_protocol(path)
-        infos = self._list(path, refresh=refresh)
+        infos = self._list_versions(path) if versions else self._list(path, refresh=refresh)
         return infos if detail else [each["name"] for each in infos]
 
     def _list(self, path: str, *, refresh: bool = False) -> list[Info]:
@@ -523,6 +564,47 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
         self.dircache[path] = infos
         return infos
+
+    def _list_versions(self, path: str) -> list[Info]:
+        if not self.version_aware:
+            raise ConfigError("versions=True needs a filesystem with version_aware=True")
+        bucket, key, _ = self.split_path(path)
+        # The object of that name, or what is in the directory.
+        for prefix in (f"{key}/", key) if key else ("",):
+            infos: list[Info] = []
+            for page in self.connection.client.iter_version_pages(
+                bucket, prefix=prefix, delimiter="/", headers=self.request_headers
+            ):
+                infos += [_directory(f"{bucket}/{each[:-1]}") for each in page.common_prefixes]
+                infos += [
+                    self._version_info(bucket, each)
+                    for each in page.versions
+                    if not each.is_delete_marker and (prefix != key or not key or each.key == key)
+                ]
+            if prefix == key and key:
+                infos = [each for each in infos if each["type"] == "file"]
+            if infos:
+                infos.sort(key=_name)
+                return infos
+        if key:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return []
+
+    def _version_info(self, bucket: str, found: ObjectVersionInfo) -> Info:
+        key = f"{bucket}/{found.key}"
+        named = found.version_id and found.version_id != "null"
+        return {
+            "name": f"{key}{_VERSION}{found.version_id}" if named else key,
+            "type": "file",
+            "size": found.size,
+            "Key": key,
+            "Size": found.size,
+            "ETag": f'"{found.etag}"',
+            "LastModified": found.last_modified,
+            "StorageClass": found.storage_class,
+            "VersionId": found.version_id,
+            "IsLatest": found.is_latest,
+        }
 
     def _list_directory(self, bucket: str, prefix: str) -> tuple[list[Info], bool]:
         """Infos directly below a prefix, and True where an object marks the directory itself."""
@@ -547,12 +629,13 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         maxdepth: int | None = None,
         withdirs: bool = False,
         detail: bool = False,
-        prefix: str = "",
+        prefix: str | None = "",
         **_: Any,
     ) -> Any:
         """List all objects below a path, sorted, 1,000 keys a request.
 
-        An object that marks a directory (`folder/`) is a directory.
+        An object that marks a directory (`folder/`) is a directory. `withdirs` includes the path itself;
+        a bucket only with `maxdepth`, as s3fs has it.
 
         Args:
             path: `bucket/key`, with or without `s3po://` or `s3://`.
@@ -569,6 +652,7 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
             S3poError: A request failed; see `s3po.errors`.
         """
         path = self._strip_protocol(path)
+        prefix = prefix or ""
         if maxdepth is not None:
             if maxdepth < 1:
                 raise ValueError("maxdepth must be at least 1")
@@ -620,7 +704,7 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         if withdirs:
             for folder in folders:
                 found[f"{bucket}/{folder}"] = _directory(f"{bucket}/{folder}")
-            if found and not prefix:
+            if found and not prefix and key:
                 found[path] = _directory(path)
             found = {name: found[name] for name in sorted(found)}
         return found
@@ -768,6 +852,7 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
             cache_type=cache_type or self.default_cache_type,
             cache_options=cache_options,
             size=size,
+            details=None if mode != "rb" or version_id else self.pop_details(path),
             fill_cache=self.default_fill_cache if fill_cache is None else fill_cache,
             version_id=version_id,
             write_options=self.writing(kwargs) if mode != "rb" else None,
@@ -856,8 +941,9 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         """
         bucket, key, version = self._split_object(path)
         version = kwargs.pop("version_id", None) or version
-        if kwargs:
-            refuse_option(repr(next(iter(kwargs))), next(iter(kwargs)), ("version_id",))
+        pop_part_size(kwargs)
+        for name in kwargs:
+            refuse_option(repr(name), name, _READ_OPTIONS)
         wanted = self.range_of(path, start, end)
         if wanted is None:
             return self.connection.download(
@@ -966,10 +1052,15 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
             os.makedirs(lpath, exist_ok=True)
             return
         options: dict[str, Any] = {
-            "version_id": kwargs.get("version_id") or version,
+            "version_id": kwargs.pop("version_id", None) or version,
             "progress": progress_of(callback),
             "headers": self.request_headers,
         }
+        pop_part_size(kwargs)
+        for name in kwargs:
+            refuse_option(repr(name), name, _READ_OPTIONS)
+        if options["progress"] is not None:
+            callback.set_size(self.info(rpath, version_id=options["version_id"])["size"])
         if outfile is not None:
             self.connection.download(bucket, key, outfile, **options)
             return
@@ -1017,15 +1108,19 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
             path: `bucket/key`, with or without `s3po://` or `s3://`.
             value: The bytes.
             mode: "overwrite", or "create" where there is no object yet.
-            **kwargs: Arguments of the write, by boto3's names or those of `Connection.upload`.
+            **kwargs: Arguments of the write, by boto3's names or those of `Connection.upload`; `chunksize`,
+                bytes of a part; `max_concurrency` is the connection's.
 
         Raises:
             FileExistsError: There is an object, with mode "create".
             S3poError: A request failed; see `s3po.errors`.
         """
         bucket, key, _ = self._split_object(path)
+        part_size = pop_part_size(kwargs)
         with Exclusive(path, mode) as condition:
-            self.connection.upload(bucket, key, value, **condition, **self.writing(kwargs))
+            self.connection.upload(
+                bucket, key, value, part_size=part_size, **condition, **self.writing(kwargs)
+            )
         self.invalidate_cache(path)
 
     def pipe(self, path: Any, value: bytes | None = None, **kwargs: Any) -> None:
@@ -1053,28 +1148,34 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         mode: str = "overwrite",
         **kwargs: Any,
     ) -> None:
-        """Store a local file as an object; a local directory is ignored.
+        """Store a local file as an object; a local directory makes the bucket, where the path is one.
 
         Args:
             lpath: Path of the local file.
             rpath: `bucket/key`, with or without `s3po://` or `s3://`.
             callback: fsspec's callback, which is called with numbers of bytes.
             mode: "overwrite", or "create" where there is no object yet.
-            **kwargs: Arguments of the write, by boto3's names or those of `Connection.upload`.
+            **kwargs: Arguments of the write, by boto3's names or those of `Connection.upload`; `chunksize`,
+                bytes of a part; `max_concurrency` is the connection's.
 
         Raises:
             FileExistsError: There is an object, with mode "create".
             S3poError: A request failed; see `s3po.errors`.
         """
         if os.path.isdir(lpath):
+            if self._is_bucket(rpath):
+                self.makedirs(rpath, exist_ok=True)
             return
         bucket, key, _ = self._split_object(rpath)
+        part_size = pop_part_size(kwargs)
+        callback.set_size(os.path.getsize(lpath))
         with Exclusive(rpath, mode) as condition:
             self.connection.upload_file(
                 bucket,
                 key,
                 lpath,
                 progress=progress_of(callback),
+                part_size=part_size,
                 **condition,
                 **self.writing(kwargs),
             )
@@ -1193,7 +1294,8 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
             maxdepth: Number of levels below the path, with `recursive`; all unless given.
 
         Raises:
-            FileNotFoundError: A recursive deletion finds nothing.
+            FileNotFoundError: A recursive deletion finds nothing, or there is no such bucket.
+            IsADirectoryError: A bucket, without `recursive`.
             DeleteErrors: Some objects could not be deleted.
             S3poError: A request failed; see `s3po.errors`.
         """
@@ -1206,12 +1308,21 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
             bulk = Bulk(self)
             by_bucket: dict[str, list[Any]] = {}
             for each in bulk.expand_path(paths, recursive=recursive, maxdepth=maxdepth):
+                if self._is_bucket(each):
+                    # Raises for one that does not exist.
+                    self.connection.client.head_bucket(self.split_path(each)[0])
                 bucket, key, version = self._split_object(each)
                 if bulk.known_directory(each):
                     key += "/"
                 by_bucket.setdefault(bucket, []).append((key, version))
             for bucket, keys in by_bucket.items():
-                self.connection.delete_many(bucket, keys, headers=self.request_headers)
+                try:
+                    self.connection.delete_many(bucket, keys, headers=self.request_headers)
+                except DeleteErrors as error:
+                    # One error of the bucket, and not as many as there are keys.
+                    if error.failures and isinstance(error.failures[0], NoSuchBucket):
+                        raise error.failures[0] from None
+                    raise
         for each in paths:
             self.invalidate_cache(each)
         if self.dircache.use_listings_cache and (recursive or any(map(has_magic, paths))):
@@ -1251,17 +1362,25 @@ class S3FileSystem(AbstractFileSystem, metaclass=_Instances):  # type: ignore[mi
         Args:
             path: `bucket/key`, with or without `s3po://` or `s3://`.
             create_parents: True creates the bucket of a directory where it is missing.
-            **kwargs: Arguments of `Connection.create_bucket`.
+            **kwargs: Arguments of `Connection.create_bucket`; `region_name` as s3fs has it, and its `acl`.
 
         Raises:
             FileExistsError: The bucket exists.
+            FileNotFoundError: The bucket of a directory is missing, without `create_parents`.
             S3poError: A request failed; see `s3po.errors`.
         """
         bucket, key, _ = self.split_path(path)
         if not bucket:
             raise ConfigError("a bucket needs a name")
-        if key and (not create_parents or self.isdir(bucket)):
-            return
+        if key:
+            if self.isdir(bucket):
+                return
+            if not create_parents:
+                raise FileNotFoundError(errno.ENOENT, "there is no such bucket", bucket)
+        if "region_name" in kwargs:
+            kwargs.setdefault("region", kwargs.pop("region_name"))
+        if acl := kwargs.pop("acl", None):
+            kwargs["headers"] = {**(kwargs.get("headers") or {}), "x-amz-acl": acl}
         self.connection.client.create_bucket(bucket, **kwargs)
         self.invalidate_cache("")
 

@@ -238,6 +238,13 @@ def refuse_option(shown: str, name: str, known: Iterable[str]) -> NoReturn:
     raise ConfigError(f"s3po's filesystem has no option {shown}{hint}")
 
 
+def pop_part_size(options: dict[str, Any]) -> int | None:
+    """Take s3fs's `chunksize` of a call out of its options, and its `max_concurrency`, which the connection has."""
+    options.pop("max_concurrency", None)
+    size: int | None = options.pop("chunksize", None)
+    return size
+
+
 class Exclusive:
     """The condition of a write in one of fsspec's modes: "overwrite", or "create" where nothing is yet."""
 

@@ -91,32 +91,48 @@ class ServerThread:
 
     def _run(self) -> None:
         import gevent
-        from gevent.event import Event
 
         # A thread that `threading` did not start is seen by no debugger and no measure of coverage.
         sys.settrace(threading.gettrace())
         try:
             hub = gevent.get_hub()
-            stopped = Event()
-            waker = hub.loop.async_()
-            waker.start(stopped.set)
-            server = make_server(self._app, self.host, self.port, head_timeout=self._head_timeout)
-            server.start()
-            self.port = server.server_port
-            self._stop = waker.send
         except BaseException as error:
             self._error = error
             self._ready.release()
             return
-        self._ready.release()
         try:
+            self._serve(hub)
+        finally:
+            hub.destroy(destroy_loop=True)
+            # It is left suspended, and would hold this frame, and with it the application, for ever.
+            hub.throw(gevent.GreenletExit)
+            self._done.release()
+
+    def _serve(self, hub: Any) -> None:
+        """Answer until `stop`; an error of the beginning is for the thread that waits for that."""
+        from gevent.event import Event
+
+        stopped = Event()
+        waker = hub.loop.async_()
+        try:
+            try:
+                waker.start(stopped.set)
+                server = make_server(
+                    self._app, self.host, self.port, head_timeout=self._head_timeout
+                )
+                server.start()
+                self.port = server.server_port
+                self._stop = waker.send
+            except BaseException as error:
+                self._error = error
+                return
+            finally:
+                self._ready.release()
             stopped.wait()
             server.stop(timeout=0)
         finally:
             waker.stop()
             waker.close()
-            hub.destroy(destroy_loop=True)
-            self._done.release()
 
     def stop(self) -> None:
         """Close the port and all connections. Idempotent."""

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 from s3po.endpoint import DIRECTORY_BUCKET_SUFFIX, check_bucket
 from s3po.errors import MalformedResponse, S3Error
 from s3po.messages import Request
-from s3po.models import BucketInfo, ListBucketsResult, ListObjectsResult, ListVersionsResult
+from s3po.models import (
+    BucketInfo,
+    ListBucketsResult,
+    ListObjectsResult,
+    ListVersionsResult,
+    ObjectInfo,
+    ObjectVersionInfo,
+)
 from s3po.rest import codec
 from s3po.rest.checks import (
     add_headers,
@@ -19,6 +28,8 @@ from s3po.rest.checks import (
     is_unknown_request,
 )
 from s3po.rest.sender import Sender
+
+_Entry = TypeVar("_Entry", ObjectInfo, ObjectVersionInfo)
 
 
 class BucketOperations(Sender):
@@ -491,7 +502,8 @@ class BucketOperations(Sender):
                     parse=partial(codec.parse_list_object_versions, encoded=self._encoded),
                 )
             ).result
-            yield page
+            versions = _keep_prefix(page.versions, prefix)
+            yield page if versions is page.versions else replace(page, versions=versions)
             if not page.is_truncated:
                 return
             key_marker, version_id_marker = page.next_key_marker, page.next_version_id_marker
@@ -546,7 +558,8 @@ class BucketOperations(Sender):
                 fetch_owner=fetch_owner,
                 headers=headers,
             )
-            yield page
+            objects = _keep_prefix(page.objects, prefix)
+            yield page if objects is page.objects else replace(page, objects=objects)
             token = page.next_token
             if token is None:
                 return
@@ -597,11 +610,26 @@ class BucketOperations(Sender):
                 max_keys=max_keys,
                 headers=headers,
             )
-            yield page
+            objects = _keep_prefix(page.objects, prefix)
+            yield page if objects is page.objects else replace(page, objects=objects)
             marker = page.next_token
             if marker is None:
                 return
             visited.check(marker, "list_objects", bucket)
+
+
+def _keep_prefix(entries: tuple[_Entry, ...], prefix: str) -> tuple[_Entry, ...]:
+    """Leave out the keys of a page that do not begin with `prefix`: a few stores do not support prefix.
+
+    Listings are in order, so that the first and the last key tell.
+    """
+    if (
+        not prefix
+        or not entries
+        or (entries[0].key.startswith(prefix) and entries[-1].key.startswith(prefix))
+    ):
+        return entries
+    return tuple(each for each in entries if each.key.startswith(prefix))
 
 
 class _LoopDetector:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import math
 import re
-from collections.abc import Container, ItemsView, Iterable, Mapping
+from collections.abc import Collection, Container, ItemsView, Iterable, Mapping
 from typing import Any
 
 from s3po import checksums
@@ -129,6 +129,12 @@ def items_of(name: str, given: Mapping[str, str]) -> ItemsView[str, str]:
         raise ConfigError(f"{name} must be a mapping, not {type(given).__name__}")
     found: ItemsView[str, str] = items()
     return found
+
+
+def check_collection(name: str, given: object) -> None:
+    """ConfigError for what has no length, as an iterator, and for a str."""
+    if isinstance(given, (str, bytes)) or not isinstance(given, Collection):
+        raise ConfigError(f"{name} must be a sequence, not {type(given).__name__}")
 
 
 def add_headers(

@@ -349,8 +349,8 @@ def _entries() -> re.Pattern[str]:
         "<LastModified>([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\\.[0-9]{3})?+Z)"
         f"</LastModified>{_W}"
         f"<ETag>{_QUOTE}([!#-%'-;=?-~]*+){_QUOTE}</ETag>{_W}"
-        f"((?:<ChecksumAlgorithm>[A-Z0-9]++</ChecksumAlgorithm>{_W})*+)"
-        f"(?:<ChecksumType>([A-Z_]++)</ChecksumType>{_W})?+"
+        f"((?:<ChecksumAlgorithm>[A-Z0-9]++</ChecksumAlgorithm>{_W})*+"
+        f"(?:<ChecksumType>[A-Z_]++</ChecksumType>{_W})?+)"
         f"<Size>([0-9]{{1,18}}+)</Size>{_W}"
         f"(?:<Owner>{_W}<ID>({_TEXT}*+)</ID>{_W}"
         f"(?:<DisplayName>{_TEXT}*+</DisplayName>{_W})?+</Owner>{_W})?+"
@@ -375,7 +375,7 @@ _MARK = "S3poEntries"
     _set_restore,
 ) = (ObjectInfo.__dict__[field].__set__ for field in ObjectInfo.__match_args__)
 
-_algorithms = Pattern("<ChecksumAlgorithm>([A-Z0-9]+)")
+_checksum_fields = Pattern("<(ChecksumAlgorithm|ChecksumType)>([A-Z0-9_]+)")
 
 
 def parse_list_objects(
@@ -389,7 +389,7 @@ def parse_list_objects(
         text = content.decode("ascii")
         rows = _entries().findall(text, start, stop)
         if rows:
-            whole, keys, times, etags, sums, kinds, sizes, owners, classes = zip(*rows, strict=True)
+            whole, keys, times, etags, checksums, sizes, owners, classes = zip(*rows, strict=True)
             if sum(map(len, whole)) == stop - start:
                 rest = f"{text[:start]}<{_MARK}/>{text[stop:]}".encode("ascii")
                 try:
@@ -400,7 +400,7 @@ def parse_list_objects(
                         if _is_url_encoded(root, encoded) and ("%" in text or "+" in text):
                             keys = _unquote_all(keys)
                         infos = _object_infos(
-                            keys, sizes, etags, modified, classes, owners, sums, kinds
+                            keys, sizes, etags, modified, classes, owners, checksums
                         )
                         return _listing(root, infos, v2=v2, encoded=encoded)
                 except (MalformedResponse, ValueError):
@@ -416,20 +416,21 @@ def _object_infos(
     modified: Iterable[datetime],
     classes: Iterable[str],
     owners: Sequence[str],
-    sums: Sequence[str],
-    kinds: Sequence[str],
+    checksums: Sequence[str],
 ) -> tuple[ObjectInfo, ...]:
     count = len(sizes)
     infos = tuple(map(object.__new__, repeat(ObjectInfo, count)))
     named: Iterable[str | None] = (
         (owner or None for owner in owners) if any(owners) else repeat(None, count)
     )
-    # Nearly all objects of a page have the same.
-    algorithms = {
-        text: tuple(name.lower() for name in _algorithms.findall(text)) if text else ()
-        for text in set(sums)
-    }
-    types = {text: text or None for text in set(kinds)}
+    algorithms: Iterable[tuple[str, ...]]
+    types: Iterable[str | None]
+    if checksums.count(checksums[0]) == count:
+        same = _checksums_of(checksums[0])
+        algorithms, types = repeat(same[0]), repeat(same[1])
+    else:
+        found = {text: _checksums_of(text) for text in set(checksums)}
+        algorithms, types = zip(*map(found.__getitem__, checksums), strict=True)
     run = deque[None](maxlen=0).extend
     run(map(_set_key, infos, keys))
     run(map(_set_size, infos, map(int, sizes)))
@@ -437,10 +438,17 @@ def _object_infos(
     run(map(_set_last_modified, infos, modified))
     run(map(_set_storage_class, infos, classes))
     run(map(_set_owner_id, infos, named))
-    run(map(_set_checksum_algorithms, infos, map(algorithms.__getitem__, sums)))
-    run(map(_set_checksum_type, infos, map(types.__getitem__, kinds)))
-    run(map(_set_restore, infos, repeat(None, count)))
+    run(map(_set_checksum_algorithms, infos, algorithms))
+    run(map(_set_checksum_type, infos, types))
+    run(map(_set_restore, infos, repeat(None)))
     return infos
+
+
+def _checksums_of(text: str) -> tuple[tuple[str, ...], str | None]:
+    """Algorithms and type of the checksums that an entry names."""
+    fields = _checksum_fields.findall(text) if text else ()
+    algorithms = tuple(value.lower() for name, value in fields if name == "ChecksumAlgorithm")
+    return algorithms, next((value for name, value in fields if name == "ChecksumType"), None)
 
 
 def parse_list_objects_fully(

@@ -7,7 +7,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING
 
 from s3po.endpoint import region_of_host
-from s3po.errors import S3Error
+from s3po.errors import S3Error, S3poError
 from s3po.messages import Request
 from s3po.models import parse_http_date
 from s3po.patterns import Pattern
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from s3po.credentials import Provider
 
 _MAX_BUCKETS = 1024
+
+#: Tries of one request with credentials that others have refreshed.
+_MAX_OTHERS = 2
 
 _BYTES = (bytes, bytearray, memoryview)
 
@@ -109,6 +112,9 @@ def correct(
         return False
     if "clock" not in corrected and _correct_clock(learned, error, request, now):
         corrected.append("clock")
+    elif corrected.count("others") < _MAX_OTHERS and _has_others(error, request, provider):
+        # Others were refreshed meanwhile: that is not this request's own try.
+        corrected.append("others")
     elif "credentials" not in corrected and _correct_credentials(error, request, provider):
         corrected.append("credentials")
     elif "digest" not in corrected and _correct_digest(learned, error, request):
@@ -143,6 +149,21 @@ def _correct_credentials(error: S3Error, request: Request, provider: Provider) -
     if invalidate is None or request.credentials is None:
         return False
     return bool(invalidate(request.credentials))
+
+
+def _has_others(error: S3Error, request: Request, provider: Provider) -> bool:
+    """Return True where the provider has other credentials by now than those that were refused."""
+    used = request.credentials
+    if error.code not in _EXPIRED_CODES or used is None:
+        return False
+    try:
+        others = provider.get()
+    except S3poError:
+        return False
+    return others is not None and (
+        (others.access_key, others.secret_key, others.token)
+        != (used.access_key, used.secret_key, used.token)
+    )
 
 
 def _correct_digest(learned: Learned, error: S3Error, request: Request) -> bool:

@@ -24,6 +24,7 @@ from s3po.models import (
     ListMultipartUploadsResult,
     ListPartsResult,
     PartInfo,
+    parse_http_date,
 )
 from s3po.rest import codec
 from s3po.rest.checks import (
@@ -31,6 +32,7 @@ from s3po.rest.checks import (
     add_object_headers,
     check_body,
     check_checksum_headers,
+    check_collection,
     check_int,
     check_name,
     check_part_number,
@@ -47,6 +49,10 @@ _log = log.logger("rest")
 
 #: By how much a store may round the time at which an upload began.
 _DATE_TOLERANCE = timedelta(seconds=2)
+
+#: Seconds that a look for an upload whose response was lost may take; where the call's time is over.
+_LOOK_SECONDS = 5.0
+_LATE_LOOK_SECONDS = 0.45
 
 
 class MultipartOperations(Sender):
@@ -66,8 +72,10 @@ class MultipartOperations(Sender):
     ) -> CreateMultipartUploadResult:
         """Begin a multipart upload.
 
-        If the response is lost or cannot be read, an upload may exist nevertheless. It is aborted where
-        it certainly is this one; where it may be, the error and a WARNING name it.
+        If the response is lost or cannot be parsed, an upload may exist nevertheless. The open uploads of
+        this key that began since are listed, for at most five seconds. The upload is aborted if the
+        response contains its ID; others may belong to another writer, and are named in a WARNING, and in
+        the error if there is one.
 
         Args:
             bucket: Name of the bucket.
@@ -103,6 +111,7 @@ class MultipartOperations(Sender):
         """`create_multipart_upload` with unchanged headers; `headers` are for listing open uploads."""
         asked = self.time()
         seen: list[bytes] = []
+        lost = False
         backoff = self.backoff()
         while True:
             try:
@@ -123,13 +132,15 @@ class MultipartOperations(Sender):
                     )
                 ).result
             except (TransportError, MalformedResponse, S3Error) as error:
-                if not is_outcome_unknown(error):
+                if not lost and not is_outcome_unknown(error):
                     raise
+                lost = True
                 left = self._drop_unread_upload(bucket, key, asked, seen, headers)
                 if left:
-                    error.message += f"; it may have begun {left}, which is still open"
+                    error.message += f"; it may have begun {left}"
                 if (
-                    (isinstance(error, MalformedResponse) and left)
+                    not is_outcome_unknown(error)
+                    or (isinstance(error, MalformedResponse) and left)
                     or isinstance(error, DeadlineExceeded)
                     or backoff.count + 1 >= self.config.max_attempts
                     or not backoff.wait()
@@ -146,16 +157,33 @@ class MultipartOperations(Sender):
         seen: list[bytes],
         headers: Mapping[str, str] | None,
     ) -> str:
-        """Abort the upload whose response could not be read; names uploads that may be it."""
-        since = datetime.fromtimestamp(asked, UTC) - _DATE_TOLERANCE
+        """Abort the upload whose response could not be parsed; returns the names of uploads that may be it."""
+        late = self.deadline is not None and self.now() >= self.deadline
+        looker = self.unbind(deadline=True) if late else self
+        looker = looker.bind(deadline=self.now() + (_LATE_LOOK_SECONDS if late else _LOOK_SECONDS))
         left = []
         try:
-            found = self.list_multipart_uploads(bucket, prefix=key, headers=headers)
-            for upload in found.uploads:
+            response = looker.send(
+                Request(
+                    "list_multipart_uploads",
+                    "GET",
+                    bucket,
+                    query=(("uploads", None), ("encoding-type", "url"), ("prefix", key)),
+                    headers=add_headers({}, headers),
+                    parse=codec.parse_list_multipart_uploads,
+                )
+            )
+            # By the store's clock, which may differ from the local one by minutes.
+            now = self.time()
+            since = parse_http_date(response.headers.get("date", "")) or datetime.fromtimestamp(
+                now, UTC
+            )
+            since -= timedelta(seconds=max(0.0, now - asked)) + _DATE_TOLERANCE
+            for upload in response.result.uploads:
                 if upload.key != key or (upload.initiated is not None and upload.initiated < since):
                     continue
                 if any(upload.upload_id.encode() in content for content in seen):
-                    self.abort_multipart_upload(bucket, key, upload.upload_id, headers=headers)
+                    looker.abort_multipart_upload(bucket, key, upload.upload_id, headers=headers)
                 else:
                     # Another program may have begun it meanwhile.
                     left.append(upload.upload_id)
@@ -163,12 +191,13 @@ class MultipartOperations(Sender):
             _log.warning(
                 "an upload of s3://%s/%a may be open, and looking failed: %s", bucket, key, error
             )
-            return "an upload that could not be looked for"
+            return "an upload, which could not be looked for"
         if not left:
             return ""
-        names = f"upload{'s' if len(left) > 1 else ''} {', '.join(left)}"
+        many = len(left) > 1
+        names = f"upload{'s' if many else ''} {', '.join(left)}"
         _log.warning("the response was lost: %s of s3://%s/%a may be open", names, bucket, key)
-        return names
+        return f"{names}, which {'are' if many else 'is'} still open"
 
     def upload_part(
         self,
@@ -510,6 +539,7 @@ def _part_query(upload_id: str, part_number: int) -> Query:
 
 def _in_order(parts: Sequence[PartInfo]) -> list[PartInfo]:
     """Sort the parts by number, each of them once, as S3 demands."""
+    check_collection("parts", parts)
     if not 1 <= len(parts) <= MAX_PARTS:
         raise ConfigError(f"an upload has 1 to {MAX_PARTS} parts, not {len(parts)}")
     seen = set()

@@ -37,6 +37,7 @@ from s3po.rest.checks import (
     add_object_headers,
     check_body,
     check_checksum_headers,
+    check_collection,
     check_part_number,
     check_text,
     check_value,
@@ -311,7 +312,7 @@ class ObjectOperations(Sender):
         try:
             raise better from None
         finally:
-            # Its traceback holds this frame: leave no circle behind.
+            # Its traceback refers to this frame: avoid a reference cycle.
             del better, error
 
     def delete_object(
@@ -397,8 +398,7 @@ class ObjectOperations(Sender):
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
         """
         check_bucket(bucket)
-        if isinstance(keys, (str, bytes)):
-            raise ConfigError("keys must be a sequence of keys, not one")
+        check_collection("keys", keys)
         if not 1 <= len(keys) <= MAX_DELETE_KEYS:
             raise ConfigError(f"delete_objects takes 1 to {MAX_DELETE_KEYS} keys, not {len(keys)}")
         pairs = [

@@ -9,6 +9,7 @@ from s3po.transport.messages import Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Self
 
     from s3po.config import Config
     from s3po.endpoint import Endpoint
@@ -41,6 +42,15 @@ class Sender:
         raise NotImplementedError
 
     def time(self) -> float:
+        raise NotImplementedError
+
+    def now(self) -> float:
+        raise NotImplementedError
+
+    def bind(self, *, deadline: float | None = None) -> Self:
+        raise NotImplementedError
+
+    def unbind(self, *, deadline: bool = False) -> Self:
         raise NotImplementedError
 
     def send(self, request: Request) -> Response:

@@ -30,6 +30,9 @@ def hash_body(body: BytesLike | Body, hasher: Hasher) -> Hasher:
 
     A `Body` must be rewindable, and is left at its start.
     """
+    if isinstance(body, bytes) and len(body) <= _CHUNK:
+        hasher.update(body)
+        return hasher
     yielding = _YieldingHasher(hasher)
     if isinstance(body, (bytes, bytearray, memoryview)):
         yielding.update(body)

@@ -31,7 +31,6 @@ from s3po.transfer.outcome import Expected, is_unknown, known_size, resolve
 from s3po.transfer.plan import iter_ranges, part_size_for
 from s3po.transfer.relay import relay
 from s3po.transfer.source import Progress
-from s3po.transfer.tasks import TaskGroup
 from s3po.transfer.upload import MultipartUpload, guard_progress
 
 #: The data does not pass this process: larger parts take fewer requests.
@@ -67,6 +66,8 @@ def copy(
     bytes (None: what the store takes) are copied in parts of `part_size`.
     """
     progress = guard_progress(progress)
+    check_bucket(bucket)
+    check_key(key)
     provider = client.endpoint.provider
     if max_single is None:
         max_single = MAX_OBJECT_SIZE if provider.max_copy_size is None else provider.max_copy_size
@@ -82,12 +83,18 @@ def copy(
         replace_metadata,
     )
     if source is not None:
-        other = getattr(source, "client", None)
-        if not isinstance(other, Client):
-            raise ConfigError(f"source must be a Connection, not {type(source).__name__}")
+        other = client_of(source)
         if other.endpoint is not client.endpoint:
             return task.stream(other, progress)
     return task.run(progress, max_single, part_size)
+
+
+def client_of(source: SourceConnection) -> Client:
+    """The client of a Connection to copy from; ConfigError for anything else."""
+    client = getattr(source, "client", None)
+    if not isinstance(client, Client):
+        raise ConfigError(f"source must be a Connection, not {type(source).__name__}")
+    return client
 
 
 class _Copy:
@@ -311,8 +318,6 @@ class _Copy:
         client = self._client
         given = dict(self._headers)
         if_match = given.pop("x-amz-copy-source-if-match", None)
-        check_bucket(self._bucket)
-        check_key(self._key)
         deadline = client.deadline
         # The response stays open during the upload of parts, and must not use the request that the call
         # is entitled to.
@@ -379,7 +384,7 @@ class _Copy:
             if progress is not None:
                 progress(stop - start)
 
-        with upload, TaskGroup(client.config.max_concurrency) as group:
+        with upload, upload.task_group(client.config.max_concurrency) as group:
             for start, stop in iter_ranges(0, size, step):
                 group.start(send, upload.next_number(stop - start), start, stop)
             group.wait_for_all()

@@ -20,7 +20,7 @@ from s3po.errors import (
 )
 from s3po.models import DeleteFailureInfo, ObjectInfo, ObjectVersionInfo
 from s3po.rest import Client
-from s3po.rest.checks import is_unknown_request
+from s3po.rest.checks import add_headers, is_unknown_request
 from s3po.rest.codec import xml_can_carry
 from s3po.rest.objects import (
     check_version,
@@ -49,6 +49,8 @@ def delete_many(
     check_bucket(bucket)
     if isinstance(keys, (str, bytes)) or not isinstance(keys, Iterable):
         raise ConfigError(f"keys must be an iterable of keys, not {keys!r}")
+    # Wrong ones are the caller's error, not a failure of each key.
+    headers = add_headers({}, headers)
     task = _Deletion(client, bucket, headers)
     with TaskGroup(client.config.max_concurrency) as group:
         try:
@@ -96,6 +98,8 @@ def delete_prefix(
         found = (each for page in pages for each in page.versions)
     else:
         found = list_objects(client, bucket, prefix, headers=headers)
+    # Once more, key by key: what a store lists by mistake must not be deleted.
+    found = (each for each in found if each.key.startswith(prefix))
     return delete_many(client, bucket, found, headers=headers)
 
 

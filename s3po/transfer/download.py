@@ -13,6 +13,7 @@ from s3po.errors import ConfigError, IntegrityError, TransportError
 from s3po.forks import fork_generation
 from s3po.models import DownloadResult, GetObjectResult, ObjectBody
 from s3po.rest import Client
+from s3po.rest.checks import items_of
 from s3po.transfer.body import PinnedObject, Range, ResumableBody, get_first
 from s3po.transfer.files import FilePlace
 from s3po.transfer.sink import CHUNK, MemorySink, Sink, open_path, open_sink
@@ -230,7 +231,10 @@ def _verify(
 
 def check_headers(headers: Mapping[str, str]) -> None:
     """ConfigError for a Range in the caller's headers, as the transfers set it."""
-    if any(isinstance(name, str) and name.lower() == "range" for name in headers):
+    if any(
+        isinstance(name, str) and name.lower() == "range"
+        for name, _ in items_of("headers", headers)
+    ):
         raise ConfigError("for a part of an object there is range=(start, stop), not a header")
 
 

@@ -237,6 +237,19 @@ def headers_of_source(headers: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
+def headers_of_moved(headers: Mapping[str, str] | None) -> dict[str, str]:
+    """Headers for deleting the source that was moved: what reading it needed, but its key.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
+    """
+    given = {name.lower(): value for name, value in (headers or {}).items()}
+    return {
+        name: value
+        for name, value in headers_of_source(given).items()
+        if not name.startswith(_CUSTOMER_KEY)
+    }
+
+
 def is_of_source(name: str) -> bool:
     """Return True for headers that only CopyObject and UploadPartCopy take."""
     return name in _DIRECTIVES or name.startswith(_SOURCE)

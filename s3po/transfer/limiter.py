@@ -27,6 +27,7 @@ class Limiter:
         "_queue",
         "_request_waiters",
         "_start_call",
+        "_stop",
         "calls",
         "generation",
         "parts",
@@ -35,13 +36,19 @@ class Limiter:
     )
 
     def __init__(
-        self, hub: Any, size: int, queue: deque[Any], start_call: Callable[[Any], object]
+        self,
+        hub: Any,
+        size: int,
+        queue: deque[Any],
+        start_call: Callable[[Any], object],
+        stop: Callable[[], object] | None = None,
     ) -> None:
         self.size = size
         self.generation = fork_generation()
         #: Calls for which no greenlet waits; `start_call` gets the first when there is capacity.
         self._queue = queue
         self._start_call = start_call
+        self._stop = stop
         self.calls = 0
         #: Beyond the one of each call.
         self.requests = 0
@@ -196,6 +203,12 @@ class CallLimiter:
         self._waiters.remove(waiter)
         self._extras += 1
         waiter.grant()
+
+    def stop_batch(self) -> None:
+        """Cancel all other calls of the batch; this one is being interrupted."""
+        stop = self._limiter._stop
+        if stop is not None:
+            stop()
 
     def acquire_part(self) -> bool:
         """Acquire one more part of a stream in memory, beside the first, without waiting."""

@@ -61,8 +61,11 @@ def is_unknown(error: S3poError) -> bool:
         return True
     if isinstance(error, Throttled) or not isinstance(error, S3Error):
         return False
-    # Stores answer 500, also inside of a 200, while they still work on it.
-    return error.status >= 500 or (error.status < 300 and error.code == "InternalError")
+    # Stores answer 500, also inside of a 200, while they still work on it; what they do not implement they
+    # have not begun.
+    return (error.status >= 500 and error.status != 501) or (
+        error.status < 300 and error.code == "InternalError"
+    )
 
 
 def is_final(error: S3poError) -> bool:
@@ -73,7 +76,7 @@ def is_final(error: S3poError) -> bool:
     return (
         isinstance(error, S3Error)
         and not isinstance(error, (Conflict, NoSuchUpload))
-        and error.status < 500
+        and (error.status < 500 or error.status == 501)
         and not is_transient(error)
     )
 

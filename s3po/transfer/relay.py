@@ -8,7 +8,7 @@ from s3po.models import GetObjectResult, UploadResult
 from s3po.transfer.body import PinnedObject, ResumableBody
 from s3po.transfer.plan import concurrency_for, part_size_for, usual_part_size
 from s3po.transfer.source import StreamSource
-from s3po.transfer.tasks import TaskGroup, stay_in_process
+from s3po.transfer.tasks import stay_in_process
 from s3po.transfer.upload import MultipartUpload, PartQuota, upload_stream
 from s3po.transfer.verify import Verifier, find_verifier
 from s3po.transport.hubs import BYTES_PER_TURN, yield_to_loop
@@ -83,7 +83,7 @@ class _PartsRelay:
     def run(self, found: GetObjectResult, width: int) -> UploadResult:
         source = self._source
         try:
-            with self._upload, TaskGroup(width) as group:
+            with self._upload, self._upload.task_group(width) as group:
                 for _ in range(width - 1):
                     group.start(self._relay_from_back)
                 body = source.body_of(found)

@@ -38,7 +38,6 @@ from s3po.transfer.plan import iter_ranges, part_size_for, usual_part_size
 from s3po.transfer.sink import path_of
 from s3po.transfer.source import FileBody, FileSource, Progress, open_source
 from s3po.transfer.state import NoLocks, UploadState, endpoint_of, open_upload_state
-from s3po.transfer.tasks import TaskGroup
 from s3po.transfer.upload import (
     MultipartUpload,
     guard_progress,
@@ -110,7 +109,7 @@ def _upload_parts(
     upload: ResumableUpload, source: FileSource, size: int, step: int
 ) -> UploadResult:
     width = max(1, min(upload.client.config.max_concurrency, -(-size // step)))
-    with upload, TaskGroup(width) as group:
+    with upload, upload.task_group(width) as group:
         if upload.finished is not None:
             return upload.finished
         for start, stop in iter_ranges(0, size, step):

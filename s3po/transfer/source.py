@@ -353,7 +353,8 @@ def check_encoding(encoding: object) -> str | None:
         raise ConfigError(f"encoding must be a str, not {encoding!r}")
     try:
         known = codecs.lookup(encoding)
-    except LookupError:
+    except (LookupError, ValueError):
+        # ValueError: a NUL, or a lone surrogate.
         raise ConfigError(f"there is no encoding {encoding!r}") from None
     if not getattr(known, "_is_text_encoding", True):
         raise ConfigError(f"{encoding!r} is not a text encoding")

@@ -43,6 +43,7 @@ class TaskGroup:
         "_generation",
         "_hub",
         "_running",
+        "interrupted",
         "size",
     )
 
@@ -54,6 +55,9 @@ class TaskGroup:
         self._running: dict[Any, _Task] = {}
         self._failure: BaseException | None = None
         self._generation = fork_generation()
+        #: True where something was thrown into the owner while it waited, as gevent.Timeout, a kill
+        #: and signals do; also exceptions of the caller's own.
+        self.interrupted = False
 
     def start(self, function: Callable[..., object], *args: object) -> None:
         """Run the call as soon as there is capacity; raises the first failure of an earlier one."""
@@ -81,7 +85,11 @@ class TaskGroup:
         self._move_here()
         while self._failure is None and len(self._running) >= size:
             self._changed.clear()
-            wait_in_process(self._changed.wait, self._generation)
+            try:
+                wait_in_process(self._changed.wait, self._generation)
+            except BaseException:
+                self.interrupted = True
+                raise
         if self._failure is not None:
             raise self._failure
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
@@ -76,11 +77,17 @@ from s3po.transport.hubs import keep_hub
 _log = log.logger("transfer")
 _md5 = hashlib.md5
 
-#: Seconds that an interrupted upload may take to clean up on the store. A batch stops within one second.
+#: Seconds for the abort of an interrupted upload: together with those of its beginning well below one
+#: second, in which a batch stops. Uploads that are interrupted by the same exception share them; each has
+#: at least the second number, to send its request.
 _ABORT_SECONDS = 0.45
+_LEAST_ABORT_SECONDS = 0.03
 
 #: Seconds that an interrupted upload waits for the response with its upload ID.
 _BEGIN_SECONDS = 0.3
+
+#: Seconds for the abort of a failed upload, retries included.
+_FAILED_ABORT_SECONDS = 60.0
 
 
 def upload(
@@ -177,7 +184,7 @@ def upload_known(
     if size < threshold:
         result = upload.put(source.whole(upload.progress), size)
     else:
-        with upload, TaskGroup(_width(upload.client, -(-size // step))) as group:
+        with upload, upload.task_group(_width(upload.client, -(-size // step))) as group:
             for start, stop in iter_ranges(0, size, step):
                 group.wait_for_room()
                 number = upload.next_number(stop - start)
@@ -202,7 +209,8 @@ def upload_stream(
     config = upload.client.config
     quota = PartQuota(upload.client.limiter)
     try:
-        with upload, TaskGroup(concurrency_for(step, usual, config.max_concurrency)) as group:
+        width = concurrency_for(step, usual, config.max_concurrency)
+        with upload, upload.task_group(width) as group:
             chunk = first
             del first
             extra = False
@@ -375,6 +383,7 @@ class MultipartUpload:
         "_part_headers",
         "_part_sums",
         "_plain_etags",
+        "_tasks",
         "_upload_headers",
         "_whole_digests",
         "_write_id",
@@ -423,6 +432,7 @@ class MultipartUpload:
         #: By part, the checksum's digest; for a checksum of the whole.
         self._part_sums: dict[int, bytes] = {}
         self._generation = fork_generation()
+        self._tasks: TaskGroup | None = None
         #: True while a completion is in progress that may have been performed.
         self._completing = False
 
@@ -519,21 +529,57 @@ class MultipartUpload:
         self.prepare()
         if self.client.config.mark_writes:
             self._write_id = self._headers[f"x-amz-meta-{WRITE_ID}"] = new_write_id()
-        with TaskGroup(1) as group:
+        with self.task_group(1) as group:
             group.start(self._create)
             try:
                 group.wait_for_all()
-            except Exception:
-                raise
             except BaseException as error:
-                try:
-                    with gevent.Timeout(_BEGIN_SECONDS, False):
-                        group.wait_for_all()
-                except S3poError:
-                    pass
-                if self.upload_id:
-                    self.abort(error)
+                if not isinstance(error, S3poError):
+                    self._abort_begun(group, error)
                 raise
+
+    def _abort_begun(self, group: TaskGroup, error: BaseException) -> None:
+        """Abort the upload whose beginning was interrupted, or log that there may be one."""
+        self._pass_on(error)
+        try:
+            with gevent.Timeout(_BEGIN_SECONDS, False):
+                group.wait_for_all()
+        except S3poError:
+            # The store has rejected it, or it was looked for.
+            return
+        except BaseException as again:
+            if again is not error:
+                self._tell_of_beginning(again)
+                raise
+            # It was raised in the requesting greenlet, as by a signal handler.
+        if self.upload_id:
+            self.abort(error)
+        else:
+            self._tell_of_beginning(error)
+
+    def _tell_of_beginning(self, error: BaseException) -> None:
+        note = "a multipart upload may have begun: its answer did not come in time"
+        error.add_note(note)
+        _log.warning("%s: s3://%s/%s", note, self._bucket, self._key)
+
+    def task_group(self, size: int) -> TaskGroup:
+        """Make the group that sends the parts."""
+        self._tasks = TaskGroup(size)
+        return self._tasks
+
+    def _is_interrupt(self, error: BaseException) -> bool:
+        """Return True for an exception from outside of s3po, after which the store must not be waited for."""
+        if not isinstance(error, Exception):
+            return True
+        return (
+            self._tasks is not None and self._tasks.interrupted and not isinstance(error, S3poError)
+        )
+
+    def _pass_on(self, error: BaseException) -> None:
+        """Stop the batch if the program ends, before this upload is cleaned up."""
+        limiter = self.client.limiter
+        if isinstance(error, (KeyboardInterrupt, SystemExit)) and isinstance(limiter, CallLimiter):
+            limiter.stop_batch()
 
     def prepare(self) -> None:
         """Choose the checksum of the parts; ConfigError if that of the caller cannot be combined from parts."""
@@ -757,8 +803,11 @@ class MultipartUpload:
             return
         client = self.client.unbind(deadline=True)
         late = self.client.deadline is not None and self.client.now() >= self.client.deadline
-        seconds = _ABORT_SECONDS if late or not isinstance(error, Exception) else None
+        self._pass_on(error)
+        quick = late or self._is_interrupt(error)
+        seconds = _seconds_left(error) if quick else _FAILED_ABORT_SECONDS
         trouble: object
+        interrupt: BaseException | None = None
         if self._completing:
             trouble = "its completion may be under way"
         else:
@@ -768,17 +817,26 @@ class MultipartUpload:
                         self._bucket, self._key, self.upload_id, headers=self._upload_headers
                     )
                     return
-                trouble = f"no response within {seconds} s"
+                trouble = f"no answer within {seconds:.2g} s"
             except NoSuchUpload:
                 return
             except S3poError as failure:
                 trouble = failure
-        if isinstance(error, OutcomeUnknown):
-            # The error already names the upload.
-            return
-        note = f"the multipart upload {self.upload_id!r} could not be aborted: {trouble}"
-        error.add_note(note)
-        _log.warning("%s: s3://%s/%s", note, self._bucket, self._key)
+            except BaseException as again:
+                trouble, interrupt = "that was interrupted", again
+        try:
+            # OutcomeUnknown names the upload itself.
+            if not isinstance(error, OutcomeUnknown):
+                note = f"the multipart upload {self.upload_id!r} could not be aborted: {trouble}"
+                error.add_note(note)
+                _log.warning("%s: s3://%s/%s", note, self._bucket, self._key)
+                if interrupt is not None and interrupt is not error:
+                    interrupt.add_note(note)
+            if interrupt is not None:
+                raise interrupt
+        finally:
+            # Its traceback refers to this frame: avoid a reference cycle.
+            del interrupt
 
     @property
     def forked(self) -> bool:
@@ -806,6 +864,13 @@ class MultipartUpload:
     ) -> None:
         if error is not None:
             self.abort(error)
+
+
+def _seconds_left(error: BaseException) -> float:
+    """Seconds for an abort after `error`, which several writers may receive one after the other."""
+    now = time.monotonic()
+    end: float = error.__dict__.setdefault("_s3po_abort_end", now + _ABORT_SECONDS)
+    return max(_LEAST_ABORT_SECONDS, end - now)
 
 
 def multipart_etag(parts: Sequence[PartInfo]) -> str | None:

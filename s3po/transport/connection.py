@@ -51,7 +51,7 @@ Head = tuple[int, dict[str, str], bool, bytes]
 
 
 class TunnelRefused(OSError):
-    """A proxy made no tunnel; `status` is its answer."""
+    """A proxy made no tunnel; `status` is its response."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"the proxy answered {status}")

@@ -58,15 +58,18 @@ class _HubOwner:
     gevent does not close such hubs and their file descriptors.
     """
 
-    __slots__ = ("hub",)
+    __slots__ = ("hub", "process")
 
     def __init__(self, hub: Any) -> None:
         self.hub = hub
+        self.process = os.getpid()
 
     def __del__(self) -> None:
         hub = self.hub
         loop = hub.loop
-        if sys.is_finalizing() or loop is None:
+        # A fork drops the data of all other threads in the child, before anything else runs there; their
+        # hubs are the parent's.
+        if sys.is_finalizing() or loop is None or self.process != os.getpid():
             return
         # The same as `hub.destroy`, which needs the thread's local data. These no longer exist: they
         # would be made once more, and never freed.

@@ -139,8 +139,8 @@ class Socket:
     def wait(self, events: int, limit: float | None = None) -> None:
         """Wait until the socket is ready for one of `events`. TimeoutError.
 
-        It goes on after its timeout while what was sent is on its way, but not beyond `limit` seconds where
-        that is given in the timeout's place.
+        It continues after its timeout while what was sent is on its way, but not beyond `limit` seconds
+        where that is given in the timeout's place.
         """
         if self._waited is not None:
             self._wait_for_body(events, self._waited)

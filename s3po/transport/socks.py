@@ -59,7 +59,7 @@ class _SOCKSMixin(ConnectionMixin):
                 failure = error.socket_err
             if isinstance(failure, socks.SOCKS5AuthError):
                 failure = LoginRefused(str(failure))
-        # Raised anew: frames of PySocks have the password among their locals.
+        # Raised again: frames of PySocks have the password among their locals.
         failure.__cause__ = failure.__context__ = None
         raise failure.with_traceback(None)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -70,7 +72,7 @@ class WSGIAdapter(BaseAdapter):
         status, response_headers, chunks = self._call(environ)
         try:
             if reader is not None and reader.error is not None:
-                # Also when the application made an answer of it.
+                # Also when the application made a response of it.
                 raise reader.error
             received = WSGIBody(chunks, method, status, response_headers)
         except BaseException:
@@ -107,12 +109,11 @@ class WSGIAdapter(BaseAdapter):
         headers: dict[str, str] = {}
         for raw, value in started[1]:
             name = raw.lower()
-            # WSGI's strings are bytes in disguise.
-            try:
-                text = value.encode("latin-1").decode("utf-8")
-            except UnicodeError:
-                text = value
-            text = text.strip()
+            text = value.strip()
+            if not text.isascii():
+                # WSGI's strings are bytes in disguise, unless the application errs.
+                with suppress(UnicodeEncodeError):
+                    text = http11.decode(text.encode("latin-1"))
             headers[name] = f"{headers[name]}, {text}" if name in headers else text
         return int(started[0][:3]), headers, chunks
 
@@ -150,11 +151,21 @@ def build_environ(
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
     }
-    for name, value in headers.items():
-        text = value if value.isascii() else value.encode("utf-8").decode("latin-1")
-        key = name.upper().replace("-", "_")
-        environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = text
+    # Of `_` and `-` in a name the variables know one only.
+    environ["s3po.headers"] = fields = {
+        name: value if value.isascii() else value.encode("utf-8").decode("latin-1")
+        for name, value in headers.items()
+    }
+    environ.update(zip(map(_variable, fields), fields.values(), strict=True))
     return environ
+
+
+# Names of metadata may be data.
+@lru_cache(maxsize=256)
+def _variable(header: str) -> str:
+    """The environ's name of a header."""
+    name = header.upper().replace("-", "_")
+    return name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{name}"
 
 
 class _BodyReader(io.RawIOBase):

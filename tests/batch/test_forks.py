@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.matrix import alternate
+from tests.support.programs import Programs
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are of POSIX")
 
@@ -75,9 +74,6 @@ def server() -> Iterator[Server]:
 
 PRELUDE = """
 import sys
-if sys.argv[1] == "patched":
-    from gevent import monkey
-    monkey.patch_all()
 import contextlib, multiprocessing, os, threading, warnings
 import gevent
 from gevent.event import Event
@@ -413,17 +409,10 @@ CALLBACKS = {
     alternate(["unpatched", "patched"], [name for name in CASES if "native thread" not in name])
     + [("unpatched", name) for name in CASES if "native thread" in name],
 )
-def test_forks(name: str, host: str, server: Server, tmp_path: Path) -> None:
+def test_forks(name: str, host: str, server: Server, tmp_path: Path, programs: Programs) -> None:
     journal = tmp_path / "journal"
-    done = subprocess.run(
-        [
-            *(sys.executable, "-X", "dev", "-W", "error", "-c", PRELUDE + CASES[name], host),
-            *(str(server.port), str(journal), str(tmp_path)),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
+    done = programs.run(
+        host, PRELUDE + CASES[name], host, str(server.port), str(journal), str(tmp_path)
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
 
 from tests.support.matrix import alternate
+from tests.support.programs import Programs
 
 PRELUDE = """
 import sys
-if sys.argv[1] == "patched":
-    from gevent import monkey
-    monkey.patch_all()
 import gc, os, time
 import gevent
 from gevent.monkey import get_original
@@ -371,15 +367,9 @@ def server() -> Iterator[int]:
     ("host", "name"),
     alternate(["unpatched", "patched"], CASES) + [("unpatched", name) for name in UNPATCHED],
 )
-def test_hosts(host: str, name: str, server: int) -> None:
+def test_hosts(host: str, name: str, server: int, programs: Programs) -> None:
     script = PRELUDE + (CASES | UNPATCHED)[name]
-    done = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", "-c", script, host, str(server)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = programs.run(host, script, host, str(server))
     raised = RAISES.get(name)
     assert done.returncode == (1 if raised else 0), done.stderr
     # No ResourceWarning, nothing unraisable.

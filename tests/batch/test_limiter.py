@@ -15,10 +15,11 @@ from gevent.event import Event
 
 import s3po
 from s3po.mock import Error
+from tests.support.data import noise
 
 MiB = 1024 * 1024
 PART = 5 * MiB
-LARGE = os.urandom(3 * PART + 4321)
+LARGE = noise(3 * PART + 4321)
 
 
 @pytest.mark.parametrize("poolsize", [1, 2, 50])

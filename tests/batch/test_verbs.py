@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pydoc
-import subprocess
-import sys
 import typing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +12,7 @@ import pytest
 import s3po
 from s3po.batch import options
 from s3po.batch.verbs import VERBS
+from tests.support.programs import Programs
 
 KEYWORD_ONLY = inspect.Parameter.KEYWORD_ONLY
 
@@ -133,16 +131,14 @@ def test_the_arguments_are_checked_when_a_verb_is_called(conn: s3po.Connection) 
     assert batch.stats.started == 0
 
 
-def test_help_shows_the_arguments_to_who_has_named_only_the_batch() -> None:
+def test_help_shows_the_arguments_to_who_has_named_only_the_batch(programs: Programs) -> None:
     script = """
 import s3po
 batch = s3po.Connection("access", "secret").batch()
 help(batch.upload)
 """
     for lines in (script, "import s3po\nhelp(s3po.Batch.upload)"):
-        done = subprocess.run(
-            [sys.executable, "-c", lines], capture_output=True, text=True, check=True
-        )
+        done = programs.run("unpatched", lines)
         text = " ".join(done.stdout.split())
         assert "content_type: 'str | None' = None" in text
         assert "part_size: 'int | None' = None" in text
@@ -155,69 +151,3 @@ help(batch.upload)
     whole = pydoc.render_doc(s3po.Batch, renderer=pydoc.plaintext)  # type: ignore[attr-defined]
     assert "Unpack" not in whole
     assert "source_key: 'str'" in whole
-
-
-PROGRAM = """\
-from pathlib import Path
-
-import s3po
-
-conn = s3po.Connection("access", "secret")
-
-
-def took_bytes(data: bytes) -> None: ...
-def took_text(data: str) -> None: ...
-def took_size(result: s3po.UploadResult) -> None: ...
-
-
-with conn.batch(collect=True) as batch:
-    data: s3po.Handle[bytes] = batch.download("b", "k", callback=took_bytes)
-    text: s3po.Handle[str] = batch.download("b", "k", encoding="utf-8", callback=took_text)
-    file: s3po.Handle[s3po.DownloadResult] = batch.download("b", "k", Path("x"), version_id="1")
-    up: s3po.Handle[s3po.UploadResult] = batch.upload(
-        "b", "k", b"", content_type="text/plain", size=5, callback=took_size
-    )
-    batch.copy("b", "k", source_bucket="b", source_key="k", metadata={"a": "b"})
-    there: bool = batch.exists("b", "k", version_id=None).get()
-    count: int = batch.delete_many("b", ["k", ("k", None)]).get()
-    tags = batch.call("put_object_tagging", "b", "k", tags={}, errback=print)
-    results: list[object] = batch.results()
-
-    batch.download("b", "k", callback=took_text)  # wrong
-    batch.download("b", "k", encoding="utf-8", callback=took_bytes)  # wrong
-    batch.download("b", "k", encoding=5)  # wrong
-    batch.upload("b", "k", b"", colour="red")  # wrong
-    batch.upload("b", "k", b"", size="5")  # wrong
-    batch.upload("b", "k")  # wrong
-    batch.copy("b", "k")  # wrong
-    batch.copy("b", "k", "b", "k")  # wrong
-    batch.head("b", "k", errback=took_size)  # wrong
-    batch.results()[0].size  # wrong
-    batch.exists("b", "k").get().size  # wrong
-"""
-
-
-def test_type_checkers_know_the_arguments_and_the_results(tmp_path: Path) -> None:
-    path = tmp_path / "program.py"
-    path.write_text(PROGRAM)
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "mypy", "--strict", "--config-file", ""),
-            *("--no-error-summary", "--hide-error-context", "--follow-imports", "silent"),
-            *("--disable-error-code", "import-untyped", "--cache-dir", str(tmp_path / "cache")),
-            str(path),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(s3po.__file__).parent.parent,
-    )
-    found = {
-        int(line.split(":")[1])
-        for line in done.stdout.splitlines()
-        if line.startswith(str(path)) and ": error:" in line
-    }
-    wrong = {
-        number for number, line in enumerate(PROGRAM.splitlines(), 1) if line.endswith("# wrong")
-    }
-    assert found == wrong, done.stdout

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import subprocess
-import sys
 import threading
 
 import pytest
@@ -14,9 +12,6 @@ from tests.support.matrix import alternate
 
 PRELUDE = """
 import sys
-if sys.argv[1] == "patched":
-    from gevent import monkey
-    monkey.patch_all()
 import gc, os, time, warnings
 import gevent
 from gevent.monkey import get_original
@@ -235,15 +230,9 @@ def server():
     ("host", "name"),
     alternate(["unpatched", "patched"], CASES) + [("unpatched", name) for name in UNPATCHED],
 )
-def test_hosts(host, name, server):
+def test_hosts(host, name, server, programs):
     script = PRELUDE + (CASES | UNPATCHED)[name]
-    done = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", "-c", script, host, str(server)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = programs.run(host, script, host, str(server))
     assert done.returncode == 0, done.stderr
     # No ResourceWarning, nothing unraisable.
     assert done.stderr == ""

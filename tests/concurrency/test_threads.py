@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 from s3po.mock import MockS3
 from tests.support.matrix import alternate
+from tests.support.programs import Programs
 
 SCRIPT = """
 import gc, os, sys
-if sys.argv[1] == "patched":
-    from gevent import monkey
-    monkey.patch_all()
 import threading
 from gevent.monkey import get_original
 import s3po
@@ -97,14 +92,8 @@ WAYS = [
 
 
 @pytest.mark.parametrize(("host", "way"), alternate(["unpatched", "patched"], WAYS))
-def test_a_threads_end_frees_all(way: str, host: str) -> None:
+def test_a_threads_end_frees_all(way: str, host: str, programs: Programs) -> None:
     with MockS3({"access": "secret"}, buckets=["bucket"]).serve() as server:
-        done = subprocess.run(
-            [sys.executable, "-c", SCRIPT, host, way, server.url],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = programs.run(host, SCRIPT, host, way, server.url)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""

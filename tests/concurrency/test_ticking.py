@@ -5,19 +5,15 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import subprocess
-import sys
 import threading
 
 import pytest
 
 from tests.support.matrix import alternate
+from tests.support.programs import Programs
 
 SCRIPT = """
 import sys
-if sys.argv[1] == "patched":
-    from gevent import monkey
-    monkey.patch_all()
 import time
 import gevent
 from gevent.monkey import get_original
@@ -28,7 +24,7 @@ from s3po.transport import S3Session
 
 stage, silent, full = sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 native_sleep = get_original("time", "sleep")
-WAIT = 0.3
+WAIT = 0.6
 session = S3Session(Config(connect_timeout=WAIT, read_timeout=WAIT, proxies={}))
 
 def request(scheme="http", port=silent, host="127.0.0.1", body=None):
@@ -46,7 +42,7 @@ def streaming():
     response = session.send(request(port=int(sys.argv[5])), stream=True)
     buffer = memoryview(bytearray(1 << 20))
     while response.readinto(buffer):
-        native_sleep(0.003)
+        native_sleep(0.005)
 
 stages = {
     "stream": streaming,
@@ -142,15 +138,9 @@ def fast():
         ["unpatched", "patched"], ["resolve", "connect", "handshake", "send", "receive", "stream"]
     ),
 )
-def test_a_greenlet_ticks_on(host, stage, silent, full, fast):
+def test_a_greenlet_ticks_on(host, stage, silent, full, fast, programs: Programs):
     ports = [str(port) for port in (silent, full, fast)]
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", SCRIPT, host, stage, *ports],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = programs.run(host, SCRIPT, host, stage, *ports)
     assert done.returncode == 0, done.stderr
     assert done.stdout == ("" if stage == "stream" else "TransportTimeout\n")
     assert done.stderr == ""

@@ -81,6 +81,11 @@ CASES = [
     case("environment-with-a-token", env={**ENV, **TOKEN}),
     case("environment-with-the-old-token", env={**ENV, "AWS_SECURITY_TOKEN": "t4"}),
     case("environment-before-files", env=ENV, credentials=f"[default]\n{KEYS}"),
+    case(
+        "a-secret-alone",
+        env={"AWS_SECRET_ACCESS_KEY": "hush"},
+        credentials=f"[default]\n{KEYS}",
+    ),
     case("environment-without-a-secret", env={"AWS_ACCESS_KEY_ID": "ENV"}, found=False),
     case("empty-environment", env=dict.fromkeys(ENV, ""), credentials=f"[default]\n{KEYS}"),
     case("a-token-alone", env=TOKEN, credentials=f"[default]\n{KEYS}"),
@@ -114,6 +119,27 @@ CASES = [
     case("keys-of-an-argument", credentials=f"[x]\n{KEYS}[default]\n{OTHER}", profile="x"),
     case("profile-in-config", config=f"[profile x]\n{KEYS}", profile="x"),
     case("profile-in-quotes", config=f'[profile "x y"]\n{KEYS}', profile="x y"),
+    case("profile-in-single-quotes", config=f"[profile 'x y']\n{KEYS}", profile="x y"),
+    case(
+        "profile-of-other-letters",
+        config=f"[profile ü.b-c_d@e/f:g]\n{KEYS}",
+        profile="ü.b-c_d@e/f:g",
+    ),
+    case("profile-after-a-tab", config=f"[profile\tx]\n{KEYS}", profile="x"),
+    case("default-called-a-profile", config=f"[profile default]\n{KEYS}"),
+    case("default-both-ways", config=f"[default]\n{OTHER}[profile default]\n{KEYS}"),
+    case("default-the-other-way-round", config=f"[profile default]\n{OTHER}[default]\n{KEYS}"),
+    case(
+        "profile-with-and-without-quotes",
+        config=f"[profile x]\n{OTHER}[profile 'x']\n{KEYS}",
+        profile="x",
+    ),
+    case("profile-without-its-prefix", config=f"[x]\n{KEYS}", profile="x", found=False),
+    case(
+        "AWS_PROFILE-and-AWS_DEFAULT_PROFILE",
+        env={"AWS_PROFILE": "x", "AWS_DEFAULT_PROFILE": "y"},
+        config=f"[profile x]\n{KEYS}[profile y]\n{OTHER}",
+    ),
     case("no-such-profile", credentials=f"[default]\n{KEYS}", profile="x", found=False),
     case(
         "no-such-AWS_PROFILE",
@@ -136,6 +162,26 @@ CASES = [
     case(
         "config-elsewhere", env={"AWS_CONFIG_FILE": "{home}/k"}, files={"k": f"[default]\n{KEYS}"}
     ),
+    case(
+        "a-file-in-another-variables-folder",
+        env={"AWS_SHARED_CREDENTIALS_FILE": "$HOME/k"},
+        files={"k": f"[default]\n{KEYS}"},
+    ),
+    case("a-file-of-windows", credentials=f"[default]\n{KEYS}".replace("\n", "\r\n")),
+    case(
+        "a-file-of-colons-and-capitals",
+        credentials="[default]\nAWS_ACCESS_KEY_ID: AKID\nAws_Secret_Access_Key:hush\n",
+    ),
+    case(
+        "a-secret-with-signs",
+        credentials="[default]\naws_access_key_id=A\naws_secret_access_key=%(x)s#;%d=\n",
+    ),
+    case(
+        "keys-indented-below-s3",
+        config=f"[default]\ns3 =\n  aws_access_key_id = no\n\n  # no\n  max_queue_size = 5\n{KEYS}",
+    ),
+    case("an-indented-section", credentials=f"  [default]\n{KEYS}"),
+    case("a-line-that-is-none", credentials=f"[other]\njunk\n[default]\n{KEYS}", found=False),
     case(
         "a-file-that-is-nowhere",
         env={"AWS_SHARED_CREDENTIALS_FILE": "/nope"},
@@ -402,6 +448,24 @@ CASES = [
         files=program(SessionToken="t", Expiration="2020-01-01T00:00:00Z"),
         found=False,
     ),
+    case(
+        "program-with-quotes-and-no-shell",
+        config="[default]\ncredential_process = sh \"{home}/a b\" 'c d' e\\ f $HOME * ~\n",
+        files={
+            "a b": "[ \"$1|$2|$3|$4|$5\" = 'c d|e f|$HOME|*|~' ] && "
+            'echo \'{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "S"}\'\n'
+        },
+    ),
+    case(
+        "program-that-has-more-to-say",
+        config=f"[default]\n{PROGRAM}",
+        files={
+            "program": "echo noise >&2\n"
+            + program(AccountId="1", More=[], Expiration="2099-01-01T00:00:00.5+02:00")["program"]
+        },
+    ),
+    case("program-of-the-credentials-file", credentials=f"[default]\n{PROGRAM}", files=program()),
+    case("program-in-half-a-quote", config="[default]\ncredential_process = 'x\n", found=False),
     case(
         "program-that-is-nowhere",
         config="[default]\ncredential_process = /nope/nope\n",

@@ -217,22 +217,31 @@ def test_empty_variables_are_unset(home: Path, monkeypatch: pytest.MonkeyPatch) 
     assert get().source == "profile 'default' of ~/.aws/credentials"
 
 
-@pytest.mark.parametrize(
-    ("there", "missing"),
-    [
-        ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
-        ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID"),
-    ],
-)
 @pytest.mark.parametrize("empty", [False, True])
-def test_half_a_pair_in_the_environment(
-    home: Path, monkeypatch: pytest.MonkeyPatch, there: str, missing: str, empty: bool
+def test_an_access_key_without_its_secret_in_the_environment(
+    home: Path, monkeypatch: pytest.MonkeyPatch, empty: bool
 ) -> None:
     write(home, credentials=f"[default]\n{KEYS}")
-    monkeypatch.setenv(there, "hush")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "hush")
     if empty:
-        monkeypatch.setenv(missing, "")
-    assert refused() == f"{there} is set, but {missing} is not"
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "")
+    assert refused() == "AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not"
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_secret_without_its_access_key_in_the_environment_is_warned_of(
+    home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, empty: bool
+) -> None:
+    """botocore looks for an access key alone, and asks the next source."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
+    if empty:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "")
+    said = "environment: AWS_SECRET_ACCESS_KEY is set, but AWS_ACCESS_KEY_ID is not"
+    assert said in refused()
+    write(home, credentials=f"[default]\n{KEYS}")
+    caplog.clear()
+    assert get().access_key == "AKID"
+    assert caplog.messages == [said]
 
 
 @pytest.mark.parametrize(
@@ -329,12 +338,12 @@ def test_order_of_profiles(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         return {get(profile_name=profile_name).access_key, resolve_settings(profile_name).region}
 
     assert both() == {"default"}
-    monkeypatch.setenv("AWS_DEFAULT_PROFILE", "second")
+    monkeypatch.setenv("AWS_PROFILE", "second")
     assert both() == {"second"}
-    monkeypatch.setenv("AWS_PROFILE", "first")
+    monkeypatch.setenv("AWS_DEFAULT_PROFILE", "first")
     assert both() == {"first"}
     assert both("argument") == {"argument"}
-    monkeypatch.setenv("AWS_PROFILE", "")
+    monkeypatch.setenv("AWS_DEFAULT_PROFILE", "")
     assert both() == {"second"}
 
 

@@ -250,6 +250,55 @@ def test_a_store_that_refuses_all_does_not_wear_out_the_source(
     assert source.asked == 3
 
 
+def test_new_ones_that_are_refused_too_are_replaced_at_once(chain: Chain) -> None:
+    """Only the same ones are not asked for again."""
+    for number in range(1, 6):
+        current = chain.get()
+        assert current is not None
+        assert current.access_key == f"A{number}"
+        assert chain.invalidate(current)
+    assert key(chain) == "A6"
+
+
+def test_late_refusals_of_earlier_ones_do_not_hold_up_those_of_new_ones(
+    source: Scripted, chain: Chain
+) -> None:
+    first = chain.get()
+    assert first is not None
+    source.next = [first]
+    assert chain.invalidate(first)
+    assert chain.get() == first
+    assert not chain.invalidate(first)
+    # The source has others a moment later, which some other way brings in.
+    source.now += 6
+    assert chain.invalidate(first)
+    second = chain.get()
+    assert second is not None
+    assert second.access_key == "A3"
+    assert chain.invalidate(first)
+    assert chain.get() is second
+    assert chain.invalidate(second)
+    assert key(chain) == "A4"
+
+
+def test_a_store_that_refuses_ever_new_ones_does_not_wear_out_the_source(
+    source: Scripted, chain: Chain
+) -> None:
+    for _ in range(200):
+        current = chain.get()
+        assert current is not None
+        chain.invalidate(current)
+        source.now += 0.01
+    assert source.asked < 30
+    source.now += 60
+    asked = source.asked
+    current = chain.get()
+    assert current is not None
+    assert chain.invalidate(current)
+    chain.get()
+    assert source.asked == asked + 1
+
+
 def test_refused_ones_are_used_on_where_there_are_no_others(source: Scripted, chain: Chain) -> None:
     first = chain.get()
     assert first is not None

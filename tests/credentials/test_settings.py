@@ -369,6 +369,45 @@ def test_hosts_of_services_as_botocore_has_them(
     assert ours == theirs.url
 
 
+@pytest.mark.parametrize(
+    ("env", "config", "place"),
+    [
+        (
+            {"AWS_ENDPOINT_URL_S3": "localhost:9000"},
+            "",
+            "endpoint_url is that of AWS_ENDPOINT_URL_S3",
+        ),
+        ({"AWS_ENDPOINT_URL": "localhost:9000"}, "", "endpoint_url is that of AWS_ENDPOINT_URL"),
+        ({"AWS_REGION": "no region"}, "", "region_name is that of AWS_REGION"),
+        (
+            {},
+            "endpoint_url = localhost:9000\n",
+            "endpoint_url is that of endpoint_url of ~/.aws/config",
+        ),
+        (
+            {},
+            "services = x\n[services x]\ns3 =\n  endpoint_url = localhost:9000\n",
+            "endpoint_url is that of services x of ~/.aws/config",
+        ),
+        ({}, "region = no region\n", "region_name is that of region of ~/.aws/config"),
+    ],
+    ids=["variable-of-s3", "variable", "region", "profile", "services", "region-of-the-profile"],
+)
+def test_a_region_or_url_that_cannot_be_right_is_told_with_its_place(
+    home: Path, monkeypatch: pytest.MonkeyPatch, env: dict[str, str], config: str, place: str
+) -> None:
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    (home / ".aws").mkdir(exist_ok=True)
+    (home / ".aws" / "config").write_text(f"[default]\n{config}")
+    with pytest.raises(ConfigError) as caught:
+        s3po.Connection("access", "secret")
+    assert str(caught.value).endswith(f"({place})")
+    with pytest.raises(ConfigError) as caught:
+        s3po.Connection("access", "secret", region_name="", endpoint_url="x")
+    assert "is that of" not in str(caught.value)
+
+
 def test_regions_that_would_become_hosts_are_refused() -> None:
     for region in ("x.example/", "a@b", "EU", "eu-west-1.", "", "a b", "é"):
         with pytest.raises(s3po.CredentialsError, match="is not a region"):

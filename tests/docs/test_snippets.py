@@ -7,9 +7,7 @@ The Python blocks of a page run one after the other in one namespace, which begi
 from __future__ import annotations
 
 import ast
-import importlib
 import inspect
-import pkgutil
 import re
 import textwrap
 from collections.abc import Iterator
@@ -83,19 +81,18 @@ def test_a_page_s_examples_run(page: str, namespace: dict[str, Any]) -> None:
 
 def _documented() -> Iterator[tuple[str, str]]:
     """Docstrings of the package with an example, by qualified name."""
-    for module in pkgutil.walk_packages(s3po.__path__, "s3po."):
-        if module.name.endswith("__main__"):
+    folder = Path(s3po.__path__[0])
+    for path in sorted(folder.rglob("*.py")):
+        source = path.read_text("utf-8")
+        if "```python" not in source or path.name == "__main__.py":
             continue
-        source = importlib.util.find_spec(module.name)
-        assert source is not None
-        if source.origin is None or not source.origin.endswith(".py"):
-            continue
-        tree = ast.parse(Path(source.origin).read_text("utf-8"))
-        for node in ast.walk(tree):
+        module = ".".join(path.relative_to(folder.parent).with_suffix("").parts)
+        for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
                 text = ast.get_docstring(node)
                 if text and "```python" in text:
-                    yield f"{module.name}.{getattr(node, 'name', '')}", inspect.cleandoc(text)
+                    name = f"{module.removesuffix('.__init__')}.{getattr(node, 'name', '')}"
+                    yield name, inspect.cleandoc(text)
 
 
 DOCSTRINGS = dict(_documented())

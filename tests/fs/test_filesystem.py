@@ -212,6 +212,156 @@ def test_a_reader_notices_that_the_object_was_replaced(fs: S3FileSystem, bucket:
             file.read(10)
 
 
+def test_opening_what_was_just_looked_at_costs_no_request(mocked: Mocked) -> None:
+    """pyarrow asks `isfile` before it opens each file."""
+    mocked.fs.pipe_file("bucket/key", DATA)
+    mocked.fs.pipe_file("bucket/other", DATA)
+    mocked.operations()
+    assert mocked.fs.isfile("bucket/key")
+    with mocked.fs.open("bucket/key") as file:
+        assert file.read() == DATA
+    assert mocked.operations() == ["HeadObject", "GetObject"]
+    # It is good for one file, and for that path.
+    mocked.fs.open("bucket/key").close()
+    assert mocked.fs.isfile("bucket/key")
+    mocked.fs.open("bucket/other").close()
+    assert mocked.operations() == ["HeadObject"] * 3
+
+
+@pytest.mark.parametrize("cache_type", ["readahead", "bytes", "none", "blockcache", "all"])
+@pytest.mark.parametrize(
+    "new", [DATA[::-1], DATA * 2, DATA[:100], b""], ids=["other", "longer", "shorter", "empty"]
+)
+def test_what_is_replaced_after_isfile_is_read_as_it_is(
+    mocked: Mocked, cache_type: str, new: bytes
+) -> None:
+    mocked.fs.pipe_file("bucket/key", DATA)
+    assert mocked.fs.isfile("bucket/key")
+    mocked.conn.upload("bucket", "key", new)
+    with mocked.fs.open("bucket/key", cache_type=cache_type) as file:
+        assert file.read() == new
+    # Whoever has asked for the end is told.
+    assert mocked.fs.isfile("bucket/key")
+    mocked.conn.upload("bucket", "key", DATA[:50])
+    if new and cache_type != "all":
+        with mocked.fs.open("bucket/key", cache_type=cache_type) as file:
+            file.seek(-10, 2)
+            with pytest.raises(OSError, match="replaced"):
+                file.read()
+
+
+def test_what_is_deleted_after_isfile_is_not_found(mocked: Mocked) -> None:
+    mocked.fs.pipe_file("bucket/key", DATA)
+    assert mocked.fs.isfile("bucket/key")
+    mocked.conn.delete("bucket", "key")
+    with pytest.raises(FileNotFoundError), mocked.fs.open("bucket/key") as file:
+        file.read()
+
+
+def test_a_given_size_is_that_of_the_file(fs: S3FileSystem, bucket: str) -> None:
+    fs.pipe_file(f"{bucket}/key", DATA)
+    with fs.open(f"{bucket}/key", size=100) as file:
+        assert file.read() == DATA[:100]
+
+
+def test_tags_versions_and_open_uploads_by_s3fs_s_methods(fs: S3FileSystem, bucket: str) -> None:
+    path = f"{bucket}/key"
+    fs.make_bucket_versioned(bucket)
+    assert fs.is_bucket_versioned(bucket)
+    aware = S3FileSystem(connection=fs.connection, version_aware=True)
+    written = []
+    for data in (b"1", b"2"):
+        with aware.open(path, "wb") as file:
+            file.write(data)
+        written.append(file.version_id)
+    fs.pipe_file(f"{path}-2", b"")
+    assert [each["VersionId"] for each in fs.object_version_info(path)] == written[::-1]
+    assert aware.cat_file(path, version_id=written[0]) == b"1"
+    fs.pipe_file(f"{bucket}/folder/key", b"")
+    names = [f"{path}?versionId={each}" for each in written]
+    assert aware.ls(path, versions=True) == sorted(names)
+    assert {*names, f"{bucket}/folder"} < set(aware.ls(bucket, versions=True))
+    assert len(aware.ls(bucket, versions=True)) == 4
+    assert [aware.cat_file(each) for each in names] == [b"1", b"2"]
+    with pytest.raises(FileNotFoundError):
+        aware.ls(f"{bucket}/missing", versions=True)
+    with pytest.raises(s3po.ConfigError, match="version_aware"):
+        fs.ls(path, versions=True)
+    fs.put_tags(path, {"a": "1", "b": "2"})
+    fs.put_tags(path, {"b": "3"}, mode="m")
+    assert fs.get_tags(path) == {"a": "1", "b": "3"}
+    with pytest.raises(s3po.ConfigError, match="mode"):
+        fs.put_tags(path, {}, mode="x")
+    fs.pipe_file(path, b"", Metadata={"some-name": "value"})
+    assert fs.getxattr(path, "some_name") == "value"
+    assert fs.getxattr(path, "other") is None
+    upload = fs.connection.client.create_multipart_upload(bucket, "open")
+    found = fs.list_multipart_uploads(bucket)
+    assert [(each["Key"], each["UploadId"]) for each in found] == [("open", upload.upload_id)]
+    fs.clear_multipart_uploads(bucket)
+    assert fs.list_multipart_uploads(bucket) == []
+
+
+def test_a_discarded_file_cannot_be_committed(fs: S3FileSystem, bucket: str) -> None:
+    with fs.open(f"{bucket}/key", "wb", autocommit=False) as file:
+        file.write(b"1")
+    file.discard()
+    with pytest.raises(ValueError, match="discarded"):
+        file.commit()
+    assert not fs.exists(f"{bucket}/key")
+
+
+def test_what_is_missing_is_told_as_such(fs: S3FileSystem, bucket: str, tmp_path: Path) -> None:
+    missing = f"{bucket}-missing"
+    with pytest.raises(FileNotFoundError):
+        fs.rm(missing)
+    with pytest.raises(FileNotFoundError):
+        fs.rm([f"{missing}/a", f"{missing}/b"])
+    with pytest.raises(IsADirectoryError):
+        fs.rm(bucket)
+    with pytest.raises(FileNotFoundError):
+        fs.mkdir(f"{missing}/folder", create_parents=False)
+    fs.pipe_file(f"{bucket}/folder/key", b"")
+    with pytest.raises(IsADirectoryError):
+        fs.modified(f"{bucket}/folder")
+    # A folder that is put as a bucket makes that.
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "file").write_bytes(b"1")
+    fs.put(str(tmp_path / "in"), missing, recursive=True)
+    assert fs.cat(f"{missing}/file") == b"1"
+    fs.rm(missing, recursive=True)
+
+
+def test_s3fs_s_options_of_calls(mocked: Mocked, tmp_path: Path) -> None:
+    fs = mocked.fs
+    data = b"x" * (11 * MiB)
+    (tmp_path / "file").write_bytes(data)
+    mocked.operations()
+    fs.pipe_file("bucket/1", data, chunksize=5 * MiB, max_concurrency=2)
+    fs.put_file(str(tmp_path / "file"), "bucket/2", chunksize=5 * MiB, max_concurrency=2)
+    fs.put(str(tmp_path / "file"), "bucket/3", chunksize=5 * MiB)
+    assert mocked.operations().count("UploadPart") == 9
+    assert fs.cat_file("bucket/3", max_concurrency=2) == data
+    fs.get_file("bucket/3", str(tmp_path / "back"), max_concurrency=2)
+    assert (tmp_path / "back").read_bytes() == data
+    with pytest.raises(s3po.ConfigError, match="version_id"):
+        fs.get_file("bucket/3", str(tmp_path / "back"), version_di="1")
+    fs.mkdir("other", region_name="eu-west-1", acl=None)
+    assert "other" in fs.ls("")
+
+
+def test_a_bucket_can_be_the_arn_of_an_access_point(mocked: Mocked) -> None:
+    arn = "arn:aws:s3:us-west-2:123456789012:accesspoint/my-name"
+    for path in (f"s3://{arn}/a/key", f"{arn}/a/key"):
+        assert mocked.fs.split_path(path) == (arn, "a/key", None)
+    assert mocked.fs.split_path(arn) == (arn, "", None)
+    assert mocked.fs.split_path(arn.replace("/", ":") + "/key") == (
+        arn.replace("/", ":"),
+        "key",
+        None,
+    )
+
+
 def test_versions(fs: S3FileSystem, bucket: str) -> None:
     fs.connection.client.put_bucket_versioning(
         bucket, VersioningConfiguration={"Status": "Enabled"}
@@ -345,10 +495,10 @@ def test_callbacks_count_bytes(fs: S3FileSystem, bucket: str, tmp_path: Path) ->
     (tmp_path / "file").write_bytes(DATA)
     callback = Callback()
     fs.put_file(str(tmp_path / "file"), f"{bucket}/key", callback=callback)
-    assert callback.value == len(DATA)
+    assert callback.value == callback.size == len(DATA)
     callback = Callback()
     fs.get_file(f"{bucket}/key", str(tmp_path / "back"), callback=callback)
-    assert callback.value == len(DATA)
+    assert callback.value == callback.size == len(DATA)
 
 
 def test_instances_are_picklable(served_options: dict[str, Any]) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import hashlib
 import io
+import os
 import signal
 import socket
 import ssl
@@ -9,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -42,6 +45,22 @@ def test_stop_closes_the_port():
 def test_port_taken():
     with MockS3().serve() as server, pytest.raises(OSError, match="in use"):
         MockS3().serve(port=server.port)
+
+
+def test_a_server_that_has_stopped_leaves_nothing_behind():
+    def serve() -> weakref.ref[MockS3]:
+        app = MockS3(buckets=["bucket"])
+        with app.serve() as server, pytest.raises(OSError, match="in use"):
+            MockS3().serve(port=server.port)
+        return weakref.ref(app)
+
+    serve()
+    gc.collect()
+    before = len(os.listdir("/proc/self/fd"))
+    apps = [serve() for _ in range(3)]
+    gc.collect()
+    assert [app() for app in apps] == [None] * 3
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_pipelined_and_kept_alive():

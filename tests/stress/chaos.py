@@ -26,7 +26,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,6 +40,7 @@ from s3po.mock import MockS3, faults
 from s3po.transfer.source import Progress
 from tests.stress.ledger import ABSENT, LateWrite, Ledger, fingerprint
 from tests.stress.resources import files_below, measure, settle
+from tests.support.moto import serve_moto
 
 MiB = 1024 * 1024
 PART = 5 * MiB
@@ -214,25 +214,7 @@ class ProxyPlace(Place):
 
 @contextmanager
 def moto_place(seed: int, rate: float, log: Path | None = None) -> Iterator[Place]:
-    program = (
-        "from moto.server import ThreadedMotoServer as S\n"
-        "import sys, threading, logging\n"
-        "logging.getLogger('werkzeug').setLevel(logging.ERROR)\n"
-        "s = S('127.0.0.1', 0, verbose=False); s.start(); print(s.get_host_and_port()[1], flush=True)\n"
-        "sys.stdin.read()\n"
-    )
-    moto = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", program],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    proxy = None
-    try:
-        assert moto.stdout is not None
-        store_port = int(moto.stdout.readline())
-        urllib.request.urlopen(f"http://127.0.0.1:{store_port}/moto-api/").read()
+    with serve_moto() as store_port:
         proxy = subprocess.Popen(
             [
                 sys.executable,
@@ -248,20 +230,16 @@ def moto_place(seed: int, rate: float, log: Path | None = None) -> Iterator[Plac
             text=True,
             cwd=_ROOT,
         )
-        assert proxy.stdout is not None
-        place = ProxyPlace(int(proxy.stdout.readline()), store_port, proxy)
-        with place.connect(plain=True) as conn:
-            conn.conn.create_bucket(BUCKET)
-            conn.conn.create_bucket(RANGES)
-        yield place
-    finally:
-        for process in (proxy, moto):
-            if process is not None:
-                process.kill()
-                process.wait()
-                for pipe in (process.stdin, process.stdout):
-                    if pipe is not None:
-                        pipe.close()
+        with proxy:
+            try:
+                assert proxy.stdout is not None
+                place = ProxyPlace(int(proxy.stdout.readline()), store_port, proxy)
+                with place.connect(plain=True) as conn:
+                    conn.conn.create_bucket(BUCKET)
+                    conn.conn.create_bucket(RANGES)
+                yield place
+            finally:
+                proxy.kill()
 
 
 PLACES: dict[str, Callable[[int, float, Path | None], Any]] = {

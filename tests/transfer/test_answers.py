@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -15,9 +14,10 @@ import pytest
 import s3po
 from s3po.errors import IncompleteBody, IntegrityError, MalformedResponse, TransferError
 from s3po.transport import WSGIAdapter
+from tests.support.data import noise
 
 MiB = 1024 * 1024
-DATA = os.urandom(16 * MiB + 4321)
+DATA = noise(16 * MiB + 4321)
 URL = "http://store.invalid"
 
 

@@ -17,11 +17,12 @@ import requests_mock
 import s3po
 from s3po import checksums
 from s3po.mock import faults
+from tests.support.data import noise
 
 MiB = 1024 * 1024
 PART = 5 * MiB
 SMALL = b"0123456789"
-LARGE = os.urandom(2 * PART + 77)
+LARGE = noise(2 * PART + 77)
 
 
 def crc32(data: bytes) -> str:

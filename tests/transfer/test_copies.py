@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,9 +14,10 @@ from s3po.cluster.worker import Function
 from s3po.errors import ConfigError, IntegrityError, TransferError
 from s3po.mock import CorruptBody, CutBody, Error
 from s3po.transfer.copy import copy
+from tests.support.data import noise
 
 MiB = 1024 * 1024
-LARGE = os.urandom(11 * MiB + 4321)
+LARGE = noise(11 * MiB + 4321)
 
 
 @pytest.fixture
@@ -203,7 +203,7 @@ def test_a_large_copy_between_stores_reads_parallel_ranges(
     conn: s3po.Connection, mock: Any, other: Any, pool: int | None
 ) -> None:
     source, source_mock = other
-    data = os.urandom(31 * MiB)
+    data = noise(31 * MiB)
     # A checksum of the whole that combines, and an ETag that is no MD5 of it.
     source.upload("elsewhere", "a", data, checksum="crc32")
     source_mock.requests.clear()
@@ -232,7 +232,7 @@ def test_a_large_copy_between_stores_reads_parallel_ranges(
 
 def test_a_range_of_a_copy_that_breaks_is_resumed(conn: s3po.Connection, other: Any) -> None:
     source, source_mock = other
-    data = os.urandom(21 * MiB)
+    data = noise(21 * MiB)
     source.upload("elsewhere", "a", data, checksum="crc32")
     source_mock.faults.add("GetObject", action=CutBody(MiB), after=1)
     conn.copy("bucket", "b", source=source, source_bucket="elsewhere", source_key="a")
@@ -242,7 +242,7 @@ def test_a_range_of_a_copy_that_breaks_is_resumed(conn: s3po.Connection, other: 
 
 def test_wrong_bytes_of_a_range_are_not_stored(conn: s3po.Connection, other: Any) -> None:
     source, source_mock = other
-    source.upload("elsewhere", "a", os.urandom(21 * MiB), checksum="crc32")
+    source.upload("elsewhere", "a", noise(21 * MiB), checksum="crc32")
     source = s3po.Connection(
         "other-access",
         "other-secret",
@@ -259,7 +259,7 @@ def test_wrong_bytes_of_a_range_are_not_stored(conn: s3po.Connection, other: Any
 
 def test_a_source_that_changes_amid_a_copy_is_told(conn: s3po.Connection, other: Any) -> None:
     source, source_mock = other
-    source.upload("elsewhere", "a", os.urandom(21 * MiB), checksum="crc32")
+    source.upload("elsewhere", "a", noise(21 * MiB), checksum="crc32")
     source_mock.faults.add(
         "GetObject",
         action=Error(412, "PreconditionFailed"),

@@ -19,11 +19,12 @@ import pytest
 import s3po
 from s3po.errors import ConfigError, IntegrityError, TransferError
 from s3po.mock import CorruptBody, CutBody, Error, Trickle, WrongETag
+from tests.support.data import noise
 from tests.support.ids import describe
 
 MiB = 1024 * 1024
 SMALL = "héllo wörld\n".encode() * 50
-LARGE = os.urandom(16 * MiB + 4321)
+LARGE = noise(16 * MiB + 4321)
 
 
 @pytest.fixture(params=["small", "large"])

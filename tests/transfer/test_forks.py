@@ -16,10 +16,11 @@ import gevent.event
 import pytest
 
 import s3po
+from tests.support.data import noise
 
 MiB = 1024 * 1024
 PART = 5 * MiB
-LARGE = os.urandom(3 * PART)
+LARGE = noise(3 * PART)
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here"),
@@ -35,6 +36,42 @@ def conn() -> Iterator[s3po.Connection]:
     with conn, conn.mock(serve=True):
         conn.conn.create_bucket("bucket")
         yield conn
+
+
+def test_hubs_of_other_threads_are_left_to_the_parent() -> None:
+    """The child has none of these threads, and says nothing of their ends."""
+    program = """
+import os, threading, s3po
+conn = s3po.Connection("access", "secret", region_name="us-east-1")
+mock = conn.mock(serve=True)
+mock.start()
+conn.create_bucket("bucket")
+ready, end = threading.Barrier(4), threading.Event()
+
+def use():
+    conn.upload("bucket", "key", bytes(20_000_000))
+    ready.wait()
+    end.wait(30)
+
+threads = [threading.Thread(target=use) for _ in range(3)]
+for thread in threads:
+    thread.start()
+ready.wait()
+for _ in range(2):
+    pid = os.fork()
+    if not pid:
+        os._exit(0 if conn.exists("bucket", "key") else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+end.set()
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def fork(in_child: Callable[[], object]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
-import os
 import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -18,13 +17,15 @@ import s3po
 from s3po.errors import ConfigError, IntegrityError
 from s3po.messages import Request
 from s3po.mock import Error
+from s3po.mock.accounts import account_number
 from s3po.transfer.copy import copy
 from s3po.transfer.headers import build_headers
+from tests.support.data import noise
 
 MiB = 1024 * 1024
 PART = 5 * MiB
 SMALL = b"0123456789"
-LARGE = os.urandom(2 * PART + 77)
+LARGE = noise(2 * PART + 77)
 KEY = bytes(range(32))
 ALGORITHMS: list[Any] = ["crc32", "crc32c", "crc64nvme", "sha1", "sha256"]
 
@@ -375,6 +376,37 @@ def test_a_move_leaves_the_target_alone_there(conn: s3po.Connection) -> None:
     with pytest.raises(s3po.NoSuchKey):
         conn.move("bucket", "other", source_key="source")
     assert conn.exists("bucket", "key")
+
+
+def test_who_pays_and_who_owns_is_told_for_each_request_of_a_move(
+    conn: s3po.Connection, mock: Any
+) -> None:
+    """The owner of the source for what is done to the source, that of the target for the copy."""
+    source(conn)
+    owner = account_number(conn.conn.get_bucket_acl("bucket")["Owner"]["ID"])
+    conn.move(
+        "bucket",
+        "key",
+        source_key="source",
+        metadata={},
+        headers={
+            "X-Amz-Request-Payer": "requester",
+            "X-Amz-Source-Expected-Bucket-Owner": owner,
+        },
+    )
+    sent = mock.requests[-3:]
+    assert [each.operation for each in sent] == ["HeadObject", "CopyObject", "DeleteObject"]
+    assert all(each.headers["x-amz-request-payer"] == "requester" for each in sent)
+    assert sent[0].headers["x-amz-expected-bucket-owner"] == owner
+    assert sent[2].headers["x-amz-expected-bucket-owner"] == owner
+    with pytest.raises(s3po.AccessDenied):
+        conn.move(
+            "bucket",
+            "other",
+            source_key="key",
+            headers={"x-amz-source-expected-bucket-owner": "0" * 12},
+        )
+    assert [info.key for info in conn.list("bucket")] == ["key"]
 
 
 # Downloads

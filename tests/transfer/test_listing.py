@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import threading
 from collections.abc import Iterable
 from typing import Any
@@ -14,6 +15,7 @@ import s3po
 from s3po.errors import ConfigError
 from s3po.mock import Error
 from s3po.transport import WSGIAdapter
+from tests.support.bare_store import Answer, Asked, BareStore, error
 
 
 def fill(conn: s3po.Connection, keys: list[str]) -> list[str]:
@@ -191,3 +193,36 @@ def test_a_store_that_knows_no_start_after_repeats_nothing() -> None:
     )
     answer_with(conn, [f"<ListBucketResult>{folders}</ListBucketResult>", *[whole] * 9])
     assert [each.key for each in conn.list("bucket", parallel=2)] == ["a/1", "b/1", "c/1"]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_store_that_knows_no_prefix(version: int) -> None:
+    """Its listings hold all keys; those of the prefix are given, and no others are deleted."""
+
+    def hook(asked: Asked) -> Answer | None:
+        if asked.operation == "ListObjectsV2":
+            if version == 1 and "list-type" in asked.query:
+                return error(501, "NotImplemented")
+            return store.perform(asked._replace(query={}))
+        if asked.operation == "DeleteObjects":
+            deleted.extend(re.findall("<Key>(.*?)</Key>", asked.body.decode()))
+            return 200, {}, b"<DeleteResult></DeleteResult>"
+        return None
+
+    deleted: list[str] = []
+    store = BareStore(hook)
+    names = ["a", "mine/1", "mine/2", "mine0", "z"]
+    store.objects = {f"/bucket/{name}": (b"data", "e") for name in names}
+    try:
+        with s3po.Connection(
+            "access", "secret", region_name="us-east-1", endpoint_url=store.url
+        ) as conn:
+            assert [each.key for each in conn.list("bucket", "mine/")] == ["mine/1", "mine/2"]
+            assert [each.key for each in conn.list("bucket", "mine")] == names[1:4]
+            assert [each.key for each in conn.list("bucket")] == names
+            assert [each.key for each in conn.glob("bucket", "mine/*")] == names[1:3]
+            assert list(conn.list("bucket", "none")) == []
+            conn.delete_prefix("bucket", "mine/")
+    finally:
+        store.stop()
+    assert deleted == names[1:3]

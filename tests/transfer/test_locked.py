@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,11 @@ import pytest
 import s3po
 from s3po import connection
 from s3po.messages import Request
+from tests.support.data import noise
 from tests.transfer.conftest import connect
 
 MiB = 1024 * 1024
-LARGE = os.urandom(11 * MiB)
+LARGE = noise(11 * MiB)
 RULE = b"""<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention>
 <Mode>GOVERNANCE</Mode><Days>1</Days></DefaultRetention></Rule></ObjectLockConfiguration>"""
 

@@ -6,7 +6,6 @@ import csv
 import gzip
 import io
 import json
-import os
 import zipfile
 from typing import Any
 
@@ -16,9 +15,10 @@ import s3po
 from s3po.errors import ConfigError, DeleteErrors, IntegrityError, TransferError
 from s3po.mock import Account, CorruptBody, CutBody, Error, MockS3
 from s3po.transfer.copy import copy
+from tests.support.data import noise
 
 MiB = 1024 * 1024
-LARGE = os.urandom(11 * MiB + 4321)
+LARGE = noise(11 * MiB + 4321)
 
 
 # Copies

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +13,11 @@ import pytest
 import s3po
 from s3po.errors import IntegrityError, OutcomeUnknown, PreconditionFailed
 from s3po.mock import Error, LostAnswer, Reset, WrongETag
+from tests.support.data import noise
 
 MiB = 1024 * 1024
 PART = 5 * MiB
-LARGE = os.urandom(PART + 77)
+LARGE = noise(PART + 77)
 
 
 def connect(**settings: Any) -> s3po.Connection:
@@ -351,3 +351,22 @@ def test_a_copy_is_found_that_could_be_looked_for_late_only(
     result = conn.copy("bucket", "key", source_key="source", if_none_match="*")
     assert result.etag == conn.head("bucket", "key").etag
     assert mock.requests.count("CopyObject") == 1
+
+
+@pytest.mark.parametrize("verb", ["upload", "copy", "move", "rename"])
+def test_what_a_store_does_not_implement_it_has_not_done(
+    conn: s3po.Connection, mock: Any, verb: str
+) -> None:
+    """S3 knows one value of If-None-Match on writes: its 501 is the answer, and nothing is looked for."""
+    conn.upload("bucket", "source", b"x")
+    options: dict[str, Any] = {"if_none_match": "other"}
+    if verb == "upload":
+        options["data"] = b"x"
+    else:
+        options["source_key"] = "source"
+    before = len(mock.requests)
+    with pytest.raises(s3po.ServerError) as caught:
+        getattr(conn, verb)("bucket", "key", **options)
+    assert caught.value.status == 501
+    assert len(mock.requests) == before + 1
+    assert not conn.exists("bucket", "key")

@@ -13,11 +13,12 @@ import pytest
 
 import s3po
 from s3po.mock import CutBody
+from tests.support.data import noise
 
 MiB = 1024 * 1024
 PART = 5 * MiB
 SMALL = b"new"
-LARGE = os.urandom(2 * PART + 77)
+LARGE = noise(2 * PART + 77)
 
 
 @pytest.fixture

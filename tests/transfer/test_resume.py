@@ -20,12 +20,13 @@ import pytest
 import s3po
 from s3po import connection
 from s3po.mock import CorruptBody, CutBody, Error, LostAnswer, Reset, Stall
+from tests.support.data import noise
 from tests.transfer.conftest import connect
 
 MiB = 1024 * 1024
 PART = 5 * MiB
 #: Four parts, the last of which is short.
-DATA = os.urandom(3 * PART + 77)
+DATA = noise(3 * PART + 77)
 
 
 @pytest.fixture

@@ -28,10 +28,11 @@ import urllib3
 
 import s3po
 from s3po.errors import ConfigError, IntegrityError
+from tests.support.data import noise
 
 MiB = 1024 * 1024
 PART = 5 * MiB
-DATA = os.urandom(2 * PART + 4321)
+DATA = noise(2 * PART + 4321)
 SIZES = {
     "empty": 0,
     "one byte": 1,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 
 import gevent
@@ -10,9 +9,10 @@ import pytest
 
 import s3po
 from s3po.transfer.tasks import TaskGroup
+from tests.support.data import noise
 
 MiB = 1024 * 1024
-LARGE = os.urandom(16 * MiB + 4321)
+LARGE = noise(16 * MiB + 4321)
 
 
 def test_a_signal_stops_an_upload(conn: s3po.Connection) -> None:

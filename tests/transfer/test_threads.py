@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -14,10 +11,12 @@ import pytest
 
 import s3po
 from s3po.mock import MockS3
+from tests.support.data import noise
+from tests.support.programs import Programs
 
 MiB = 1024 * 1024
 PART = 5 * MiB
-LARGE = os.urandom(4 * PART + 99)
+LARGE = noise(4 * PART + 99)
 
 
 @pytest.fixture
@@ -152,16 +151,10 @@ else:
 
 
 @pytest.mark.parametrize("mode", ["atexit", "thread"])
-def test_transfers_work_while_the_interpreter_ends(mode: str) -> None:
+def test_transfers_work_while_the_interpreter_ends(mode: str, programs: Programs) -> None:
     mock = MockS3({"k": "s"}, buckets=["bkt"])
     with mock.serve() as server:
-        done = subprocess.run(
-            [sys.executable, "-c", PROGRAM, mode, server.url],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = programs.run("unpatched", PROGRAM, mode, server.url, timeout=120)
         assert (done.returncode, done.stdout) == (0, "11000000\n"), done.stderr
         conn = s3po.Connection("k", "s", endpoint_url=server.url, region_name="us-east-1")
         with conn:

@@ -17,10 +17,22 @@ import pytest
 import s3po
 from s3po import connection
 from s3po.mock import Error, Stall, Trickle
+from tests.support.data import noise
 from tests.transfer.conftest import connect
 
 MiB = 1024 * 1024
-LARGE = os.urandom(10 * MiB + 1)
+LARGE = noise(10 * MiB + 1)
+
+
+def _read(conn: s3po.Connection, mode: Any, **more: Any) -> Any:
+    with conn.open("bucket", "key", mode, **more) as file:
+        return file.read()
+
+
+def _write(conn: s3po.Connection, mode: Any, data: Any, **more: Any) -> None:
+    with conn.open("bucket", "new", mode, **more) as file:
+        file.write(data)
+
 
 CALLS: dict[str, Callable[..., Any]] = {
     "upload": lambda conn, **more: conn.upload("bucket", "new", b"data", **more),
@@ -50,10 +62,16 @@ CALLS: dict[str, Callable[..., Any]] = {
     "list_versions": lambda conn, **more: list(conn.list_versions("bucket", **more)),
     "list_uploads": lambda conn, **more: list(conn.list_uploads("bucket", **more)),
     "glob": lambda conn, **more: list(conn.glob("bucket", "*", **more)),
+    "open, rb": lambda conn, **more: _read(conn, "rb", **more),
+    "open, r": lambda conn, **more: _read(conn, "r", **more),
+    "open, wb": lambda conn, **more: _write(conn, "wb", b"data", **more),
+    "open, w": lambda conn, **more: _write(conn, "w", "data", **more),
+    "open, xb": lambda conn, **more: _write(conn, "xb", b"data", **more),
+    "open, wb of parts": lambda conn, **more: _write(conn, "wb", LARGE, **more),
 }
-#: Methods that send nothing, or whose file's methods are calls of their own.
+#: Methods that send nothing.
 WITHOUT = {
-    *("batch", "close", "mock", "open", "path", "presign", "presign_post", "url"),
+    *("batch", "close", "mock", "path", "presign", "presign_post", "url"),
     # It has a test of its own.
     "delete_many",
 }
@@ -97,7 +115,7 @@ def test_retries_end_with_the_timeout(patient: connection.Mock, verb: str) -> No
     fault = patient.faults.add("*", rate=1.0, action=Error(500, "InternalError"))
     began = time.monotonic()
     # A copy may have been performed, whatever its answer was.
-    unknown = verb in ("copy", "move", "rename")
+    unknown = verb in ("copy", "move", "rename", "open, xb")
     with pytest.raises(s3po.OutcomeUnknown if unknown else s3po.DeadlineExceeded) as caught:
         CALLS[verb](patient.connection, timeout=0.2)
     assert not unknown or isinstance(caught.value.__cause__, s3po.DeadlineExceeded)
@@ -120,6 +138,35 @@ def test_bad_timeouts_are_told_before_anything_is_sent(
     with pytest.raises(s3po.ConfigError, match="timeout"):
         CALLS[verb](patient.connection, timeout=timeout)
     assert patient.requests.count() == 0
+
+
+def test_a_file_is_bounded_from_its_open_to_its_close() -> None:
+    """With the time that the caller takes; what was read ahead is there all the same."""
+    with connect() as conn, conn.mock(serve=True) as mock:
+        conn.create_bucket("bucket")
+        conn.upload("bucket", "key", LARGE)
+        reader = conn.open("bucket", "key", "rb", timeout=1.0)
+        small = conn.open("bucket", "small", "wb", timeout=1.0)
+        large = conn.open("bucket", "large", "wb", timeout=1.0)
+        small.write(b"data")
+        assert reader.read(1000) == LARGE[:1000]
+        time.sleep(1.0)
+        assert reader.read(1000) == LARGE[1000:2000]
+        with pytest.raises(s3po.DeadlineExceeded), reader:
+            reader.read()
+        with pytest.raises(s3po.DeadlineExceeded):
+            small.close()
+        assert small.closed
+        with pytest.raises(s3po.S3poError):
+            large.write(LARGE)
+        large.close()
+        assert mock.requests.count("PutObject") == 0
+        assert [each.key for each in conn.list("bucket")] == ["key"]
+        assert not list(conn.list_uploads("bucket"))
+        with conn.open("bucket", "large", "wb", timeout=60) as writer:
+            writer.write(LARGE)
+        with conn.open("bucket", "large", "rb", timeout=60) as file:
+            assert file.read() == LARGE
 
 
 def test_a_store_that_does_not_answer_is_left_when_the_time_is_over() -> None:

@@ -20,12 +20,13 @@ import pytest
 import s3po
 from s3po.errors import ConfigError, IntegrityError, NoSuchUpload, TransferError
 from s3po.mock import Empty, Error, ErrorInside, LostAnswer, Reset
+from tests.support.data import noise
 from tests.support.ids import describe
 from tests.transfer.conftest import connect
 
 MiB = 1024 * 1024
 SMALL = "héllo wörld\n".encode() * 50
-LARGE = os.urandom(11 * MiB + 4321)
+LARGE = noise(11 * MiB + 4321)
 
 
 def stored(conn: s3po.Connection, key: str = "key") -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import os
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,10 +16,11 @@ import s3po
 from s3po import checksums, connection
 from s3po.messages import Request
 from s3po.mock import faults
+from tests.support.data import noise
 
 MiB = 1024 * 1024
-SMALL = os.urandom(1000)
-LARGE = os.urandom(5 * MiB + 77)
+SMALL = noise(1000)
+LARGE = noise(5 * MiB + 77)
 
 
 def checksum(algorithm: str, data: bytes) -> dict[str, str]:

@@ -10,6 +10,7 @@ import logging
 import pickle
 import weakref
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -1422,6 +1423,63 @@ def test_a_token_that_stays_expired_is_told() -> None:
     assert provider.invalidated == 1
 
 
+def test_others_that_are_there_already_are_used_without_asking() -> None:
+    """Those that were refused were replaced while the request was under way, and again."""
+    keys = [Credentials(name, "s", "t") for name in ("OLD", "NEW", "NEWER", "NEWEST")]
+
+    class Replaced(Refreshing):
+        """Each request that goes out is met by credentials that were replaced meanwhile."""
+
+        def get(self) -> Credentials | None:
+            return keys[min(len(stage.sent), 2) if self.invalidated == 0 else 3]
+
+    provider = Replaced()
+    expired = fault(400, "ExpiredToken")
+    stage = Stage(expired, expired, expired, ok(b"x"), provider=provider)
+    stage.client.get_object("b", "k", stream=False)
+    assert provider.invalidated == 1
+    assert [
+        sent.headers["authorization"].partition("Credential=")[2].split("/")[0]
+        for sent in stage.sent
+    ] == [
+        "OLD",
+        "NEW",
+        "NEWER",
+        "NEWEST",
+    ]
+
+    class Changing(Refreshing):
+        """Other credentials each time, all of which the store refuses."""
+
+        def get(self) -> Credentials | None:
+            self.count = getattr(self, "count", 0) + 1
+            return Credentials(f"A{self.count}", "s", "t")
+
+        def invalidate(self, _: Credentials) -> bool:
+            return False
+
+    stage = Stage(*[expired] * 3, provider=Changing())
+    with pytest.raises(S3Error, match="ExpiredToken"):
+        stage.client.get_object("b", "k")
+    stage.done()
+
+
+def test_a_provider_that_cannot_be_told_may_have_others() -> None:
+    stage = Stage(fault(400, "ExpiredToken"), ok(b"x"), keys=(OLD, NEW))
+    stage.client.get_object("b", "k", stream=False)
+    stage.done()
+
+    class Broken(Keys):
+        def get(self) -> Credentials | None:
+            if stage.sent:
+                raise CredentialsError("gone")
+            return OLD
+
+    stage = Stage(fault(400, "ExpiredToken"), provider=Broken())
+    with pytest.raises(S3Error, match="ExpiredToken"):
+        stage.client.get_object("b", "k")
+
+
 def test_keys_that_never_change_are_not_asked_for_again() -> None:
     stage = Stage(fault(400, "ExpiredToken"), provider=Refreshing(OLD, can=False))
     with pytest.raises(S3Error, match="ExpiredToken"):
@@ -1613,6 +1671,42 @@ def test_lost_answers_to_create_end() -> None:
     stage = Stage(ConnectionFailed("reset"), fault(403, "AccessDenied"), ok(BEGUN))
     assert stage.client.create_multipart_upload("b", "k").upload_id == "new"
     stage.done()
+
+
+def test_a_refusal_after_a_lost_answer_names_what_the_first_may_have_begun() -> None:
+    stage = Stage(ConnectionFailed("reset"), uploads(), fault(403, "AccessDenied"), uploads("u0"))
+    with pytest.raises(AccessDenied, match="it may have begun upload u0, which is still open"):
+        stage.client.create_multipart_upload("b", "k")
+    stage.done()
+
+
+@pytest.mark.parametrize("wrong", [-3600, 240], ids=["store ahead", "store behind"])
+def test_uploads_are_told_by_the_clock_of_the_store(wrong: int) -> None:
+    """The client's own may differ by minutes without a word of the store."""
+    stage = Stage()
+    now = stage.clock() - wrong
+
+    def date(seconds: float, form: str) -> str:
+        return datetime.fromtimestamp(now + seconds, UTC).strftime(form)
+
+    iso, http = "%Y-%m-%dT%H:%M:%SZ", "%a, %d %b %Y %H:%M:%S GMT"
+    listed = uploads("ours", initiated=date(0, iso))
+    listed.headers["date"] = date(0, http)
+    older = uploads("older", initiated=date(-60, iso))
+    older.headers["date"] = date(0, http)
+    stage.session.lines += [ConnectionFailed("reset"), listed, ConnectionFailed("reset"), older]
+    stage.session.lines += [ConnectionFailed("reset"), listed]
+    with pytest.raises(ConnectionFailed, match="upload ours, which"):
+        stage.client.create_multipart_upload("b", "k")
+    stage.done()
+
+
+def test_a_look_for_a_lost_upload_is_bounded() -> None:
+    stage = Stage(ConnectionFailed("reset"), uploads(), ok(BEGUN))
+    stage.client.create_multipart_upload("b", "k")
+    created, looked, again = stage.session.timeouts
+    assert created == again
+    assert looked[1] <= 5
 
 
 # Headers and text that cannot be right

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 import s3po
+from tests.support.programs import Programs
 
 PROGRAM = """
 import os, resource, sys, tempfile, threading
@@ -62,7 +60,7 @@ else:
     resource.setrlimit(resource.RLIMIT_NOFILE, (30, 30))
     try:
         while True:
-            opened.append(open("/dev/null"))
+            opened.append(os.open("/dev/null", os.O_RDONLY))
     except OSError:
         pass
     try:
@@ -77,18 +75,12 @@ else:
     [("few", "all"), ("files", "all"), ("none", "no more than 30 files")],
     ids=["few", "files", "none"],
 )
-def test_few_descriptors_suffice_and_none_is_told_of(kind, expected):
+def test_few_descriptors_suffice_and_none_is_told_of(kind, expected, programs: Programs):
     resource = pytest.importorskip("resource")
     del resource
     conn = s3po.Connection("access", "secret", region_name="us-east-1")
     with conn, conn.mock(serve=True) as mock:
         conn.conn.create_bucket("bucket")
-        done = subprocess.run(
-            [sys.executable, "-c", PROGRAM, mock.url, kind],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = programs.run("unpatched", PROGRAM, mock.url, kind)
     assert done.stderr == ""
     assert expected in done.stdout

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 
 import gevent
@@ -13,6 +10,7 @@ import pytest
 import s3po
 from s3po.errors import ConfigError, ConnectionFailed, TransportTimeout
 from tests.support.matrix import alternate
+from tests.support.programs import Programs
 from tests.support.socks_server import SOCKSServer
 
 OK = b'HTTP/1.1 200 OK\r\netag: "x"\r\ncontent-length: 2\r\n\r\nok'
@@ -152,14 +150,6 @@ def test_the_handshake_has_the_rest_of_the_time(serve, make_session, request_to,
 PROGRAM = """
 import sys
 patched, scheme, proxy, url, bundle = sys.argv[1:]
-if patched == "patched":
-    from gevent import monkey
-    monkey.patch_all()
-if patched == "patched late":
-    import s3po.transport
-    s3po.transport.S3Session
-    from gevent import monkey
-    monkey.patch_all()
 import s3po
 config = s3po.Config(
     max_attempts=1, connect_patience=0, proxies={scheme: proxy}, verify=bundle or None,
@@ -181,37 +171,31 @@ else:
 """
 
 
-@pytest.mark.filterwarnings("ignore::gevent.monkey.MonkeyPatchWarning")
 @pytest.mark.parametrize(
     ("scheme", "kind"),
     alternate(["http", "https"], ["plain", "patched", "in a thread", "in greenlets"]),
 )
-def test_programs_of_all_kinds(serve, authority, socks_server, kind, scheme):
+def test_programs_of_all_kinds(serve, authority, socks_server, kind, scheme, programs: Programs):
     context = authority.context("store.example.com") if scheme == "https" else None
     server = serve([OK], context=context)
     proxy = socks_server(user="me", password="secret")
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            PROGRAM,
-            kind,
-            scheme,
-            f"socks5h://me:secret@127.0.0.1:{proxy.port}",
-            f"{scheme}://store.example.com:{server.port}",
-            authority.bundle,
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    done = programs.run(
+        "patched" if kind == "patched" else "unpatched",
+        PROGRAM,
+        kind,
+        scheme,
+        f"socks5h://me:secret@127.0.0.1:{proxy.port}",
+        f"{scheme}://store.example.com:{server.port}",
+        authority.bundle,
     )
     assert (done.stdout.strip(), done.stderr) == ("b'ok'", "")
     assert proxy.asked[0] == ("store.example.com", server.port)
 
 
 @pytest.mark.parametrize("where", ["Config", "environment"])
-def test_without_pysocks_the_extra_is_named_and_nothing_is_sent(where):
+def test_without_pysocks_the_extra_is_named_and_nothing_is_sent(
+    where, programs: Programs, monkeypatch
+):
     program = """
 import sys
 sys.modules["socks"] = None
@@ -223,17 +207,9 @@ try:
 except s3po.ConfigError as error:
     print(error)
 """
-    environment = {**os.environ, "ALL_PROXY": "socks5h://me:secret@127.0.0.1:1"}
-    if where == "Config":
-        del environment["ALL_PROXY"]
-    done = subprocess.run(
-        [sys.executable, "-c", program, where],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env=environment,
-    )
+    if where == "environment":
+        monkeypatch.setenv("ALL_PROXY", "socks5h://me:secret@127.0.0.1:1")
+    done = programs.run("unpatched", program, where)
     assert done.stderr == ""
     assert "s3po[socks]" in done.stdout
     assert "secret" not in done.stdout
