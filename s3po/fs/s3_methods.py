@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class S3Methods:
-    """What an S3FileSystem does beside files, by s3fs's names."""
+    """Methods of s3fs for tags, versions and uploads."""
 
     connection: Connection
     request_headers: dict[str, str] | None
