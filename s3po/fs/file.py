@@ -38,7 +38,7 @@ class Details:
         self._end = monotonic() + _FRESH
 
     def is_of(self, path: str) -> bool:
-        """Tell whether it is of that path, and fresh."""
+        """Return True if it is of that path, and fresh."""
         return path == self._path and monotonic() < self._end
 
 

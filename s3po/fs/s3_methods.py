@@ -106,7 +106,7 @@ class S3Methods:
         return versions
 
     def is_bucket_versioned(self, bucket: str) -> bool:
-        """Check whether a bucket keeps versions.
+        """Return True if a bucket keeps versions.
 
         Args:
             bucket: Name of the bucket.

@@ -244,7 +244,7 @@ class S3Failure(Exception):
 
 
 class Answer:
-    """Status, headers and a body that is whole (bytes) or comes in pieces of a known length."""
+    """Status, headers and a body, as bytes or as pieces of known total length."""
 
     __slots__ = ("body", "headers", "length", "status")
 

@@ -77,7 +77,7 @@ def _choose_region(request: Request, constraint: str | None) -> str:
     """
     endpoint = request.region
     if not constraint and endpoint == request.app.region:
-        # The region that the mock was told to make buckets in needs no naming.
+        # The configured region of the mock needs no LocationConstraint.
         return endpoint
     if endpoint in _GLOBAL or not _REGION.match(endpoint):
         if not constraint:

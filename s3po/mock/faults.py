@@ -80,7 +80,7 @@ class CorruptBody(NamedTuple):
 class Stall(NamedTuple):
     """Wait before the response or within its body, after which it continues.
 
-    In process, where nobody waits, it is the client's timeout at once.
+    In process the client's timeout is raised at once.
 
     Attributes:
         seconds: Seconds to wait.
@@ -136,7 +136,7 @@ class WrongETag(NamedTuple):
 
 
 class ClockSkew(NamedTuple):
-    """Clock of the server that is ahead: RequestTimeTooSkewed, and a Date header that tells.
+    """Server clock that is ahead: RequestTimeTooSkewed, and a Date header with that time.
 
     Attributes:
         seconds: Seconds by which it is ahead.
@@ -201,10 +201,10 @@ def check_operation(name: str | None, known: frozenset[str]) -> None:
 
     Args:
         name: The name; None is one.
-        known: Names that there are.
+        known: Known names.
 
     Raises:
-        ValueError: It is not known; the message has the names.
+        ValueError: The name is unknown; the message has the known names.
     """
     if name is None or name in known:
         return
@@ -320,7 +320,7 @@ class Fault:
             self._random = random.Random(seed)
 
     def fits(self, operation: str, bucket: str | None, key: str | None, part: int | None) -> bool:
-        """Check whether the fault is for a request.
+        """Return True if the fault is for a request.
 
         Args:
             operation: Name of the operation.
@@ -472,7 +472,7 @@ class Faults:
         return iter(list(self._faults))
 
     def unused(self) -> list[Fault]:
-        """Return the faults that were injected less often than asked for."""
+        """Return the faults that were injected fewer times than requested."""
         return [fault for fault in self._faults if not fault.exhausted]
 
     def assert_all_used(self) -> None:

@@ -42,7 +42,7 @@ def _read_most(request: Request, name: str) -> int:
 
 
 class _Encoder:
-    """Names of a listing as `encoding-type=url` asks for them, or as they are."""
+    """Names of a listing, encoded with `encoding-type=url`, or unchanged."""
 
     def __init__(self, request: Request) -> None:
         kind = request.query.get("encoding-type")
@@ -96,7 +96,7 @@ def _scan(
     found: list[Version | str] = []
     last = ""
     if after and delimiter and after.startswith(prefix):
-        # A marker that is (or lies within) a common prefix: all that it stands for is past.
+        # A marker that is, or is within, a common prefix: the whole prefix has been listed.
         cut = after.find(delimiter, len(prefix))
         if cut >= 0 and cut + len(delimiter) == len(after):
             after = after + _LAST

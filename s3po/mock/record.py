@@ -94,7 +94,7 @@ class RequestRecord:
 
 
 class Requests:
-    """Log of requests in the order in which they came; it has a length, an index, and can be iterated over.
+    """Log of requests in the order of their arrival; it has a length, an index, and is iterable.
 
     The latest `log_limit` (of `MockS3`) are kept, all are counted.
     """
@@ -178,7 +178,7 @@ class Requests:
             status: HTTP status; any unless given.
 
         Returns:
-            list: `RequestRecord`s that fit all arguments, in the order in which they came.
+            list: `RequestRecord`s that match all arguments, in the order of their arrival.
 
         Raises:
             ValueError: There is no such operation.

@@ -18,7 +18,7 @@ from s3po.mock.answers import S3Failure
 
 
 def native_lock() -> Any:
-    """A lock of the operating system's threads, also where gevent has put its own in their place.
+    """A lock of native threads, also in programs patched by gevent.
 
     Served mocks answer in a native thread; a gevent lock would tie it to another thread's hub. It is
     held for moments and never across input or output.
@@ -256,7 +256,7 @@ class Bucket:
         return versions[-1] if versions else None
 
     def current(self, key: str) -> Version | None:
-        """The object that a plain GET sees."""
+        """The object of a GET without a version."""
         versions = self.versions.get(key)
         if not versions or versions[-1].delete_marker:
             return None
