@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import codecs
 import io
+import sys
 import warnings
 from collections.abc import Mapping
+from contextlib import closing
+from opcode import opmap
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -440,7 +443,11 @@ class BinaryWriter(io.BufferedIOBase):
             return
         try:
             if not self._ended:
-                self._commit()
+                error = _error_of_wrapper()
+                if error is None:
+                    self._commit()
+                else:
+                    self._abort(error)
         finally:
             super().close()
 
@@ -501,6 +508,30 @@ class BinaryWriter(io.BufferedIOBase):
                 source=self,
             )
         self.abort()
+
+
+def _error_of_wrapper() -> BaseException | None:
+    """The exception by which a `with` block is left whose file is a wrapper around the writer that closes it.
+
+    `io.TextIOWrapper`, `io.BufferedWriter`, `contextlib.closing` and those of codecs close what they wrap, and do
+    not say why. None where the caller closes it, also while an exception is handled.
+    """
+    error = sys.exc_info()[1]
+    if error is None:
+        return None
+    # The caller of close(): functions in C have no frames.
+    caller = sys._getframe(2)
+    code = caller.f_code
+    if code is closing.__exit__.__code__:
+        return error if caller.f_locals.get("exc_info", (None,))[0] is not None else None
+    if code in (
+        codecs.StreamWriter.__exit__.__code__,
+        codecs.StreamReaderWriter.__exit__.__code__,
+    ):
+        return error if caller.f_locals.get("type") is not None else None
+    if code.co_code[caller.f_lasti] == opmap.get("WITH_EXCEPT_START"):
+        return error
+    return None
 
 
 class TextWriter(io.TextIOWrapper):

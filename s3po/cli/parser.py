@@ -13,6 +13,7 @@ from s3po.cli.table import COMMANDS, GLOBAL_OPTIONS, Command, Option
 
 _SIZE = re.compile(r"(\d+)\s*([kmgt]?)(i?b)?", re.IGNORECASE)
 _AGE = re.compile(r"(\d+)([smhdw]?)")
+_BETWEEN_PAIRS = re.compile(r",(?=[\w!#$%&'*+.^`|~-]+=)|,(?==)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -52,11 +53,28 @@ def _seconds(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from None
 
 
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    return name, value
+def _pairs(text: str) -> list[tuple[str, str]]:
+    """`NAME=VALUE`, several after commas, or JSON, as the AWS CLI takes them.
+
+    A comma that no name and "=" follow is part of the value.
+    """
+    if text.startswith("{"):
+        import json
+
+        try:
+            found = json.loads(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{text!r} is not JSON: {error}") from None
+        if not all(isinstance(value, str) for value in found.values()):
+            raise argparse.ArgumentTypeError(f"{text!r} has values that are no strings")
+        return list(found.items())
+    pairs = []
+    for each in _BETWEEN_PAIRS.split(text):
+        name, equals, value = each.partition("=")
+        if not equals or not name:
+            raise argparse.ArgumentTypeError(f"{each!r} is not NAME=VALUE")
+        pairs.append((name, value))
+    return pairs
 
 
 _TYPES: dict[str, Callable[[str], Any]] = {
@@ -65,7 +83,7 @@ _TYPES: dict[str, Callable[[str], Any]] = {
     "seconds": _seconds,
     "size": parse_size,
     "age": parse_age,
-    "pair": _pair,
+    "pairs": _pairs,
     "include": lambda text: ("include", text),
     "exclude": lambda text: ("exclude", text),
 }
@@ -118,7 +136,9 @@ def _add(parser: argparse.ArgumentParser, option: Option) -> None:
         extra["type"] = _TYPES[option.kind]
     if option.choices:
         extra["choices"] = option.choices
-    if option.kind in ("pair", "include", "exclude"):
+    if option.kind == "pairs":
+        extra["action"] = "extend"
+    if option.kind in ("include", "exclude"):
         extra["action"] = "append"
     if option.kind in ("include", "exclude"):
         extra["dest"] = "filters"

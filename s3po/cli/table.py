@@ -12,7 +12,7 @@ class Option:
 
     flags: tuple[str, ...]
     help: str
-    #: "flag", "text", "int" (from 0), "count" (from 1), "seconds", "size", "age", "pair", "include", "exclude".
+    #: "flag", "text", "int" (from 0), "count" (from 1), "seconds", "size", "age", "pairs", "include", "exclude".
     kind: str = "flag"
     metavar: str = ""
     choices: tuple[str, ...] = ()
@@ -124,7 +124,12 @@ _TRANSFER = (
     Option(("--sse",), "server-side encryption: AES256 or aws:kms", "text", "ALGORITHM"),
     Option(("--sse-kms-key-id",), "KMS key for aws:kms", "text", "ID"),
     Option(("--sse-c-key",), "file with a customer key (SSE-C) of 32 bytes", "text", "FILE"),
-    Option(("--metadata",), "user metadata (repeatable)", "pair", "NAME=VALUE"),
+    Option(
+        ("--metadata",),
+        "user metadata: NAME=VALUE[,NAME=VALUE]..., or JSON (repeatable)",
+        "pairs",
+        "NAME=VALUE",
+    ),
     Option(
         ("--content-type",), "Content-Type (default: from the extension of the key)", "text", "TYPE"
     ),

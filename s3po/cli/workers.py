@@ -12,6 +12,7 @@ import os
 import selectors
 import signal
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
@@ -23,6 +24,7 @@ from s3po.cli.signals import Interrupts
 
 if TYPE_CHECKING:
     from s3po.cli.context import Context
+    from s3po.cli.lines import Lines
 
 #: Bytes of a line that is written before its end is there, so that memory is bounded.
 _LONGEST_LINE = 1 << 16
@@ -59,9 +61,9 @@ def run_shares(context: Context, count: int, work: Callable[[Share], Any]) -> li
 
 
 def run_tasks(
-    context: Context, count: int, tasks: Iterator[Any], perform: Callable[[Iterator[Any]], object]
+    context: Context, count: int, tasks: Lines, perform: Callable[[Iterator[Any]], object]
 ) -> bool:
-    """Call `perform` in `count` processes with an iterator of `tasks`, JSON's values, each with different ones.
+    """Call `perform` in `count` processes with an iterator of lines of `tasks`, each with different ones.
 
     Returns False where a process did not come to its end.
     """
@@ -75,10 +77,12 @@ def run_tasks(
 class _Crew:
     """The worker processes, from the view of the first one."""
 
-    def __init__(self, context: Context, tasks: Iterator[Any] | None = None) -> None:
+    def __init__(self, context: Context, tasks: Lines | None = None) -> None:
         self._context = context
         self._tasks = tasks
         self._members: dict[int, _Member] = {}
+        #: Members that have asked for a task.
+        self._idle: deque[_Member] = deque()
         self._selector = selectors.DefaultSelector()
 
     def run(self, count: int, body: Callable[[Share, Callable[[], Any]], Any]) -> list[Any] | None:
@@ -88,7 +92,7 @@ class _Crew:
         try:
             for number in range(count):
                 self._start(Share(number, count), body)
-            while self._selector.get_map():
+            while self._working():
                 self._receive(None)
         except BaseException:
             self._stop()
@@ -127,14 +131,38 @@ class _Crew:
             if fd >= 0
         ]
 
+    def _working(self) -> bool:
+        return any(each.code is None for each in self._members.values())
+
+    def _hand_out(self) -> None:
+        """Give tasks to those who wait for one; where none has come, it is waited for with all else."""
+        tasks = self._tasks
+        assert tasks is not None
+        while self._idle and tasks.ready():
+            self._idle.popleft().send(next(tasks, None))
+        if tasks.fd is None:
+            return
+        waits = tasks.fd in self._selector.get_map()
+        if self._idle and not waits:
+            self._selector.register(tasks.fd, selectors.EVENT_READ)
+        elif waits and not self._idle:
+            self._selector.unregister(tasks.fd)
+
     def _receive(self, timeout: float | None) -> None:
         """Read the frames received so far."""
         for event, _ in self._selector.select(timeout):
-            member: _Member = event.data
+            member: _Member | None = event.data
+            if member is None:
+                assert self._tasks is not None
+                self._tasks.fill()
+                self._hand_out()
+                continue
             data = os.read(member.reader, 1 << 18)
             if not data:
                 self._selector.unregister(member.reader)
                 member.close()
+                if member in self._idle:
+                    self._idle.remove(member)
                 _, status = os.waitpid(member.process, 0)
                 member.code = os.waitstatus_to_exitcode(status)
                 self._context.processes.remove(member.process)
@@ -149,8 +177,8 @@ class _Crew:
                 elif kind == b"R":
                     member.result = json.loads(payload)
                 elif kind == b"N":
-                    assert self._tasks is not None
-                    member.send(next(self._tasks, None))
+                    self._idle.append(member)
+                    self._hand_out()
 
     def _write(self, kind: bytes, data: bytes) -> None:
         if not data:
@@ -171,7 +199,7 @@ class _Crew:
             _kill(each.process, signal.SIGTERM)
         end = monotonic() + _GRACE
         try:
-            while self._selector.get_map() and (rest := end - monotonic()) > 0:
+            while self._working() and (rest := end - monotonic()) > 0:
                 self._receive(rest)
         except (KeyboardInterrupt, BrokenPipeError):
             pass

@@ -28,7 +28,7 @@ class _Replaced(Exception):
 
 
 class Details:
-    """Properties of an object from a HEAD, for the file that is opened next."""
+    """Properties of an object that a HEAD has told, for the file that is opened next."""
 
     __slots__ = ("_end", "_path", "info")
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class S3Methods:
-    """Methods of s3fs for tags, versions and uploads."""
+    """Methods of an S3FileSystem beside those of files, by s3fs's names."""
 
     connection: Connection
     request_headers: dict[str, str] | None

@@ -28,7 +28,7 @@ from s3po.rest.objects import (
     deletes_singly,
     lacks_delete_objects,
 )
-from s3po.retry import is_unreachable
+from s3po.retry import is_transient, is_unreachable
 from s3po.transfer.listing import list_objects
 from s3po.transfer.tasks import TaskGroup
 from s3po.transfer.uploads import abort_uploads
@@ -255,29 +255,57 @@ class _Deletion:
         if deletes_singly(self._client):
             self._delete_singly(places, group, None)
             return
+        place_of: dict[Key, int] | None = None
+        backoff = self._client.backoff()
         pairs = [_pair(item) for item in group]
-        try:
-            result = self._send(
-                lambda client: delete_together(client, self._bucket, pairs, True, self._headers)
-            )
-        except S3poError as error:
-            if lacks_delete_objects(self._client, error):
-                self._delete_singly(places, group, error)
-            else:
-                self._fail_all(places, group, error)
+        while True:
+            try:
+                result = self._send(
+                    lambda client: delete_together(client, self._bucket, pairs, True, self._headers)  # noqa: B023
+                )
+            except S3poError as error:
+                if backoff.count:
+                    # Of those that are requested again.
+                    assert place_of is not None
+                    self._fail_all([place_of[pair] for pair in pairs], list(pairs), error)
+                elif lacks_delete_objects(self._client, error):
+                    self._delete_singly(places, group, error)
+                else:
+                    self._fail_all(places, group, error)
+                return
+            if not result.errors:
+                return
+            if place_of is None:
+                place_of = {}
+                for place, item in zip(places, group, strict=True):
+                    pair = _pair(item)
+                    place_of.setdefault(pair, place)
+                    # A store may leave out the version.
+                    place_of.setdefault(pair[0], place)
+            again = self._take_failures(result.errors, place_of, places[0])
+            if backoff.count + 1 < self._client.config.max_attempts and again and backoff.wait():
+                self._client.stats.retries += 1
+                pairs = list(again)
+                continue
+            self._failures += [(place_of[pair], error) for pair, error in again.items()]
             return
-        if result.errors:
-            place_of: dict[Key, int] = {}
-            for place, item in zip(places, group, strict=True):
-                pair = _pair(item)
-                place_of.setdefault(pair, place)
-                # A store may leave out the version.
-                place_of.setdefault(pair[0], place)
-            for failure in result.errors:
-                found = place_of.get((failure.key, failure.version_id))
-                if found is None:
-                    found = place_of.get(failure.key, places[0])
-                self._failures.append((found, _error(failure, self._bucket)))
+
+    def _take_failures(
+        self, failures: Iterable[DeleteFailureInfo], place_of: Mapping[Key, int], first: int
+    ) -> dict[tuple[str, str | None], S3Error]:
+        """Record the failures of keys, but return those that may pass."""
+        again: dict[tuple[str, str | None], S3Error] = {}
+        for failure in failures:
+            error = _error(failure, self._bucket)
+            pair = failure.key, failure.version_id
+            place = place_of.get(pair)
+            if place is not None and is_transient(error):
+                again[pair] = error
+                continue
+            if place is None:
+                place = place_of.get(failure.key, first)
+            self._failures.append((place, error))
+        return again
 
     def raise_failures(self, count: int) -> None:
         error = self._error(count)

@@ -294,7 +294,7 @@ def test_small_calls_are_not_kept_waiting_by_large_ones(
     with conn.batch(4) as batch:
         # They have one request each, and what is left over goes round among their other parts.
         large = [
-            batch.upload("bucket", f"large-{number}", iter([LARGE] * 9)) for number in range(3)
+            batch.upload("bucket", f"large-{number}", iter([LARGE] * 3)) for number in range(3)
         ]
         until(lambda: len(gate.waiting) == 3)
         small = [batch.exists("bucket", str(number)) for number in range(50)]

@@ -11,7 +11,7 @@ import pytest
 
 import s3po
 
-COUNT = 2000
+COUNT = 600
 
 
 @pytest.fixture(params=["in process", "served"])

@@ -320,6 +320,7 @@ def test_failures_are_lines_and_the_rest_is_done(
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("command", ["cp", "mv", "sync"])
+@pytest.mark.sampled
 def test_a_target_below_its_source_is_no_source(
     run: Run, store: Connection, command: str, workers: str
 ) -> None:

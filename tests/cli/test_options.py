@@ -763,3 +763,35 @@ def test_each_option_of_each_command_has_a_test() -> None:
     }
     assert table - COVERED == set()
     assert COVERED - table == set()
+
+
+@pytest.mark.parametrize(
+    ("words", "metadata"),
+    [
+        (["a=1,b=2"], {"a": "1", "b": "2"}),
+        (["a=1,b=2", "c=3"], {"a": "1", "b": "2", "c": "3"}),
+        (["a=one, two,b=x=y"], {"a": "one, two", "b": "x=y"}),
+        (["a="], {"a": ""}),
+        (['{"a": "1,b=2", "c": "3"}'], {"a": "1,b=2", "c": "3"}),
+    ],
+    ids=["aws", "both", "comma-in-value", "empty", "json"],
+)
+def test_metadata_is_taken_as_the_aws_cli_takes_it(
+    run: Run, store: Connection, tmp_path: Path, words: list[str], metadata: dict[str, str]
+) -> None:
+    (tmp_path / "file").write_bytes(b"1")
+    options = [word for each in words for word in ("--metadata", each)]
+    assert run("cp", tmp_path / "file", "s3://bucket/key", *options).code == 0
+    assert store.head("bucket", "key").metadata == metadata
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["a", "=1", "a=1,=2", '{"a": 1}', '{"a"'],
+    ids=["a", "no-name", "second", "number", "cut"],
+)
+def test_metadata_that_cannot_be_right_is_refused(run: Run, tmp_path: Path, words: str) -> None:
+    (tmp_path / "file").write_bytes(b"1")
+    done = run("cp", tmp_path / "file", "s3://bucket/key", "--metadata", words)
+    assert done.code == 2
+    assert "--metadata" in done.err

@@ -21,7 +21,7 @@ PROGRAM = [sys.executable, "-m", "s3po", "run"]
 def start(*words: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [*PROGRAM, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        bufsize=0, env={**os.environ, "PYTHONUNBUFFERED": "1"}, process_group=0,
+        bufsize=0, process_group=0,
     )  # fmt: skip
 
 
@@ -54,6 +54,29 @@ def test_lines_go_on_while_another_hangs_and_while_stdin_waits(
             process.kill()
     assert process.returncode == 130
     assert b"interrupted: " in errors
+
+
+def test_what_processes_write_is_shown_while_stdin_waits(store: Connection) -> None:
+    """The first process relays, hands out, and waits for lines at once."""
+    for number in range(4):
+        store.upload("bucket", f"there-{number}", b"bytes")
+    with start("--workers", "2") as process:
+        killer = threading.Timer(60, process.kill)
+        killer.start()
+        try:
+            assert process.stdout is not None
+            # Each line is answered before the next one is written, so that all wait for stdin in between.
+            for number in range(4):
+                write_lines(process, f"ls s3://bucket/there-{number}\nls s3://buc")
+                assert process.stdout.readline().endswith(f" there-{number}\n".encode())
+                write_lines(process, f"ket/there-{number}\n")
+                assert process.stdout.readline().endswith(f" there-{number}\n".encode())
+            output, errors = process.communicate(b"ls s3://bucket/there-1", timeout=30)
+        finally:
+            killer.cancel()
+            process.kill()
+    assert output.endswith(b" there-1\n")
+    assert (process.returncode, errors) == (0, b"")
 
 
 def test_errors_have_the_numbers_of_their_lines(run: Run, tmp_path: Path) -> None:

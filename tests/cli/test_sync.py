@@ -205,6 +205,7 @@ def test_a_missing_source_folder_is_refused(run: Run, store: Connection, app: Mo
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("up", [True, False], ids=["up", "down"])
+@pytest.mark.sampled
 def test_nothing_is_deleted_when_a_later_page_fails(
     store: Connection, app: MockS3, tmp_path: Path, up: bool, workers: int
 ) -> None:

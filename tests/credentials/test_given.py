@@ -19,6 +19,7 @@ from s3po.config import Config
 from s3po.credentials import Provider
 from s3po.errors import ConfigError, CredentialsError
 from s3po.models import Credentials
+from tests.support.botocore_session import make_session
 
 Frozen = namedtuple("Frozen", "access_key secret_key token")  # noqa: PYI024
 
@@ -90,7 +91,7 @@ def test_botocores_credentials_refresh_themselves(asking: Any) -> None:
     assert key(asked) == "B1"
     static = botocore.credentials.Credentials("S", "hush")
     assert key(asking.provider(credentials=static)) == "S"
-    session = botocore.session.Session()
+    session = make_session()
     session.set_credentials("SESSION", "hush")
     assert key(asking.provider(credentials=session)) == "SESSION"
 

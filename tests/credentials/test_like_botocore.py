@@ -17,6 +17,7 @@ import botocore.tokens
 import pytest
 
 from s3po.errors import CredentialsError
+from tests.support.botocore_session import make_session
 
 KEYS = "aws_access_key_id = AKID\naws_secret_access_key = hush\n"
 OTHER = "aws_access_key_id = OTHER\naws_secret_access_key = hush2\naws_session_token = t2\n"
@@ -570,7 +571,7 @@ def _ask_botocore(
     monkeypatch.setattr(botocore.credentials.SSOProvider, "_SSO_TOKEN_CACHE_DIR", cache)
     monkeypatch.setattr(botocore.tokens.SSOTokenProvider, "_SSO_TOKEN_CACHE_DIR", cache)
     try:
-        session = botocore.session.Session(profile=profile)
+        session = make_session(profile)
         found = session.get_credentials()
         if found is None:
             return None

@@ -944,7 +944,7 @@ def test_threads_get_pairs_that_belong_together(home: Path) -> None:
     for thread in threads:
         thread.start()
     try:
-        for number in range(1, 60):
+        for number in range(1, 20):
             replace_file(path, pair(number))
             end = time.monotonic() + 5
             while (f"A{number}", f"hush{number}", None) not in seen and time.monotonic() < end:
@@ -955,7 +955,7 @@ def test_threads_get_pairs_that_belong_together(home: Path) -> None:
         for thread in threads:
             thread.join()
     assert not failures
-    assert seen == {(f"A{number}", f"hush{number}", None) for number in range(60)}
+    assert seen == {(f"A{number}", f"hush{number}", None) for number in range(20)}
 
 
 # Settings

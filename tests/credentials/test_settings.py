@@ -20,6 +20,7 @@ from s3po.credentials.hosts import endpoint, sts_endpoint
 from s3po.credentials.ini import parse
 from s3po.credentials.settings import Reader, resolve_settings
 from s3po.errors import ConfigError
+from tests.support.botocore_session import data_loader, make_session
 
 
 def write(home: Path, text: str) -> None:
@@ -263,7 +264,7 @@ def test_the_same_settings_as_botocore(
     write(home, f"[default]\n{line}\n")
     for name, value in env.items():
         monkeypatch.setenv(name, value)
-    session = botocore.session.Session()
+    session = make_session()
     section, _, name = theirs.rpartition("/")
     value = session.get_config_variable(section or name)
     if section:
@@ -303,7 +304,7 @@ def test_region_and_endpoint_as_botocore_has_them(
     write(home, f"[default]\n{text}\n")
     for name, value in env.items():
         monkeypatch.setenv(name, value)
-    session = botocore.session.Session()
+    session = make_session()
     settings = resolve_settings(None)
     assert settings.region == session.get_config_variable("region")
     client = session.create_client(
@@ -316,7 +317,7 @@ def test_region_and_endpoint_as_botocore_has_them(
 @functools.cache
 def rules_of(service: str) -> botocore.endpoint_provider.EndpointProvider:
     """What botocore knows of a service's hosts."""
-    loader = botocore.session.Session().get_component("data_loader")
+    loader = data_loader()
     return botocore.endpoint_provider.EndpointProvider(
         loader.load_service_model(service.replace("_", "-"), "endpoint-rule-set-1"),
         loader.load_data("partitions"),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import csv
 import gzip
 import io
 import json
+import re
 import zipfile
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Self
 
 import pytest
 
@@ -15,6 +19,7 @@ import s3po
 from s3po.errors import ConfigError, DeleteErrors, IntegrityError, TransferError
 from s3po.mock import Account, CorruptBody, CutBody, Error, MockS3
 from s3po.transfer.copy import copy
+from tests.support.bare_store import Answer, Asked, BareStore, error
 from tests.support.data import noise
 
 MiB = 1024 * 1024
@@ -339,3 +344,148 @@ def test_the_owner_of_a_copys_source_is_another_than_the_targets(size: str, owne
         assert conn.download("bucket", "b") == LARGE
         assert conn.head("bucket", "b").metadata == {"who": "me"}
         assert mock.requests.count("UploadPartCopy") == (3 if size == "large" else 0)
+
+
+class Boom(Exception):
+    pass
+
+
+def exit_stack(writer: Any) -> Any:
+    stack = contextlib.ExitStack()
+    stack.enter_context(writer)
+    return stack
+
+
+#: What wraps a writer, and closes it when it is closed itself.
+WRAPPERS: dict[str, Callable[[Any], Any]] = {
+    "TextIOWrapper": lambda writer: io.TextIOWrapper(writer, encoding="utf-8"),
+    "BufferedWriter": io.BufferedWriter,
+    "both": lambda writer: io.TextIOWrapper(io.BufferedWriter(writer), encoding="utf-8"),
+    "closing": contextlib.closing,
+    "codecs": codecs.getwriter("utf-8"),
+    "ExitStack": exit_stack,
+    "GzipFile": lambda writer: exit_stack(writer) and gzip.GzipFile(fileobj=writer, mode="wb"),
+}
+
+
+@pytest.mark.parametrize("size", [5, 6 * MiB], ids=["one PUT", "parts"])
+@pytest.mark.parametrize("wrapper", [name for name in WRAPPERS if name != "GzipFile"])
+def test_a_wrapper_that_is_left_by_an_exception_stores_nothing(
+    conn: s3po.Connection, wrapper: str, size: int
+) -> None:
+    """It closes the writer, and does not say why."""
+    writer = conn.open("bucket", "key", "wb", part_size=5 * MiB)
+
+    def run() -> None:
+        with WRAPPERS[wrapper](writer):
+            writer.write(bytes(size))
+            raise Boom
+
+    with pytest.raises(Boom):
+        run()
+    assert writer.closed
+    assert writer.result is None
+    assert not conn.exists("bucket", "key")
+    assert not list(conn.list_uploads("bucket"))
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_a_wrapper_that_is_left_as_usual_stores(conn: s3po.Connection, wrapper: str) -> None:
+    """Also while an exception is handled, of which the object is to tell."""
+    try:
+        raise Boom
+    except Boom:
+        writer = conn.open("bucket", "key", "wb")
+        with WRAPPERS[wrapper](writer):
+            writer.write(b"data")
+        writer.close()
+    assert b"data" in conn.download("bucket", "key")
+
+
+def test_a_writer_that_is_closed_by_its_owner_stores_whatever_was_raised(
+    conn: s3po.Connection,
+) -> None:
+    """A program that closes it by itself, as it leaves a block or handles an error, wants the object."""
+
+    class Report:
+        def __enter__(self) -> Self:
+            self.file = conn.open("bucket", "report", "wb")
+            return self
+
+        def __exit__(self, kind: object, error: object, traceback: object) -> None:
+            self.file.write(repr(error).encode())
+            self.file.close()
+
+    def run() -> None:
+        with Report():
+            raise Boom
+
+    with pytest.raises(Boom):
+        run()
+    assert conn.download("bucket", "report") == b"Boom()"
+    writer = conn.open("bucket", "key", "wb")
+    try:
+        raise Boom
+    except Boom:
+        writer.write(b"data")
+        writer.close()
+    assert conn.download("bucket", "key") == b"data"
+
+
+def answer_deletes(*answers: str | int) -> tuple[BareStore, list[list[str]]]:
+    """A store whose DeleteObjects refuses the first key, by one code after the other."""
+    left = list(answers)
+    asked_for: list[list[str]] = []
+
+    def hook(asked: Asked) -> Answer | None:
+        if asked.operation != "DeleteObjects":
+            return None
+        keys = re.findall("<Key>(.*?)</Key>", asked.body.decode())
+        asked_for.append(keys)
+        code = left.pop(0) if left else ""
+        if isinstance(code, int):
+            return error(code, "")
+        refused = f"<Error><Key>{keys[0]}</Key><Code>{code}</Code></Error>" if code else ""
+        return 200, {}, f"<DeleteResult>{refused}</DeleteResult>".encode()
+
+    return BareStore(hook), asked_for
+
+
+@pytest.mark.parametrize("code", ["InternalError", "SlowDown", "ServiceUnavailable"])
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_keys_that_may_be_deleted_later_are_asked_for_again(code: str, times: int) -> None:
+    store, asked_for = answer_deletes(*[code] * times)
+    config = s3po.Config(retry_base=0.001, retry_base_throttled=0.001)
+    try:
+        with s3po.Connection(
+            "access", "secret", region_name="us-east-1", endpoint_url=store.url, config=config
+        ) as conn:
+            if times < 3:
+                assert conn.delete_many("bucket", ["a", "b", "c"]) == 3
+            else:
+                with pytest.raises(s3po.DeleteErrors, match=code) as caught:
+                    conn.delete_many("bucket", ["a", "b", "c"])
+                assert [failure.key for failure in caught.value.failures] == ["a"]
+    finally:
+        store.stop()
+    assert asked_for == [["a", "b", "c"], *[["a"]] * min(times, 2)]
+
+
+@pytest.mark.parametrize("last", ["AccessDenied", 403])
+def test_keys_that_are_refused_later_are_told(last: str | int) -> None:
+    store, asked_for = answer_deletes("SlowDown", last)
+    config = s3po.Config(retry_base=0.001, retry_base_throttled=0.001)
+    try:
+        with (
+            s3po.Connection(
+                "access", "secret", region_name="us-east-1", endpoint_url=store.url, config=config
+            ) as conn,
+            pytest.raises(s3po.DeleteErrors) as caught,
+        ):
+            conn.delete_many("bucket", ["a", "b"])
+    finally:
+        store.stop()
+    (failure,) = caught.value.failures
+    assert failure.key == "a"
+    assert isinstance(failure, s3po.AccessDenied)
+    assert asked_for == [["a", "b"], ["a"]]

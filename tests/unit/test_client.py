@@ -1123,11 +1123,11 @@ def listing(*keys: str, token: str = "", marker: str = "") -> Response:
 
 
 def test_pages_follow_their_tokens() -> None:
-    stage = Stage(listing("a", token="t/1+"), listing("b+c", token="t2"), listing("d"))
+    stage = Stage(listing("p/a", token="t/1+"), listing("p/b+c", token="t2"), listing("p/d"))
     pages = list(
         stage.client.iter_pages_v2("b", prefix="p/", delimiter="/", start_after="Z", max_keys=1)
     )
-    assert [info.key for page in pages for info in page.objects] == ["a", "b c", "d"]
+    assert [info.key for page in pages for info in page.objects] == ["p/a", "p/b c", "p/d"]
     common = {"list-type=2", "encoding-type=url", "prefix=p%2F", "delimiter=%2F", "max-keys=1"}
     assert [sent.query - common for sent in stage.sent] == [
         {"start-after=Z"},

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import codecs
-import os
 import shlex
-import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING
 
 from s3po.cli.context import Context
 from s3po.cli.errors import UsageError
-from s3po.cli.frames import wait_readable
+from s3po.cli.lines import Lines
 from s3po.cli.workers import run_tasks
 
 if TYPE_CHECKING:
@@ -25,17 +22,25 @@ def run(context: Context, given: argparse.Namespace) -> int:
     context.share_connections(connections)
     # Settings that cannot be right are refused before any line is run.
     context.connection  # noqa: B018
-    lines = _Lines(context, connections, _inherited(given), given.concurrency)
     context.start_progress()
     file: IO[str] = sys.stdin
     if given.file not in (None, "-"):
         file = open(given.file, encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
     try:
+        lines = Lines(file)
+        performer = _Performer(
+            context,
+            connections,
+            _inherited(given),
+            given.concurrency,
+            # A caller that writes the lines may wait for what they say.
+            flushes=lines.fd is not None,
+        )
         if given.workers > 1:
-            if not run_tasks(context, given.workers, enumerate(file, 1), lines.perform):
+            if not run_tasks(context, given.workers, lines, performer.perform):
                 context.add_failure()
         else:
-            lines.perform(enumerate(_read_lines(file), 1))
+            performer.perform(lines)
     finally:
         if file is not sys.stdin:
             file.close()
@@ -44,30 +49,7 @@ def run(context: Context, given: argparse.Namespace) -> int:
     return 0
 
 
-def _read_lines(file: IO[str]) -> Iterator[str]:
-    """The lines of a file; other lines are performed while the next one of a pipe or terminal is waited for."""
-    try:
-        fd = file.fileno()
-        waits = not stat.S_ISREG(os.fstat(fd).st_mode)
-    except (OSError, ValueError):
-        waits = False
-    if not waits:
-        yield from file
-        return
-    decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
-    rest = ""
-    while True:
-        wait_readable(fd)
-        data = os.read(fd, 1 << 16)
-        *lines, rest = (rest + decode(data, not data)).split("\n")
-        yield from lines
-        if not data:
-            break
-    if rest:
-        yield rest
-
-
-class _Lines:
+class _Performer:
     """Performs lines, `most` at once."""
 
     def __init__(
@@ -76,11 +58,14 @@ class _Lines:
         connections: dict[tuple[object, ...], Connection],
         inherited: list[str],
         most: int,
+        *,
+        flushes: bool,
     ) -> None:
         self._context = context
         self._connections = connections
         self._inherited = inherited
         self._most = most
+        self._flushes = flushes
         #: The first line error that is a bug of the program.
         self._error: BaseException | None = None
 
@@ -132,6 +117,8 @@ class _Lines:
                 raise KeyboardInterrupt
             if code:
                 context.add_failure()
+            if self._flushes:
+                sys.stdout.flush()
         except (UsageError, ValueError) as error:
             context.fail_line(number, str(error))
         except (Exception, KeyboardInterrupt) as error:
