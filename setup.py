@@ -1,6 +1,7 @@
 """Metadata of the package; the build backend and the tools' settings are in pyproject.toml."""
 
 import ast
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -18,11 +19,18 @@ def version() -> str:
     raise RuntimeError("s3po/__init__.py names no __version__")
 
 
+def long_description() -> str:
+    """README.md without its pictures, and with absolute links: an index of packages has no files to link to."""
+    text = (HERE / "README.md").read_text("utf-8")
+    text = re.sub(r"^!\[[^]]*\]\([^)]*\)\n\n?", "", text, flags=re.MULTILINE)
+    return re.sub(r"\]\((?!https?://|#)([^)]+)\)", rf"]({HOME}/blob/main/\1)", text)
+
+
 setup(
     name="s3po",
     version=version(),
     description="An S3 client that knows just a few tricks, and does them well",
-    long_description=(HERE / "README.md").read_text("utf-8"),
+    long_description=long_description(),
     long_description_content_type="text/markdown",
     url=HOME,
     project_urls={

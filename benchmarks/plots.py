@@ -196,13 +196,19 @@ def curve(title: str, note: str, points: dict[str, list[tuple[float, float]]]) -
             f'<line x1="{left}" x2="{width - right}" y1="{y:.0f}" y2="{y:.0f}" class="axis"/>'
         )
         body.append(text(x - 8, y + 4, f"{10.0**power:g} s", "quiet", "end"))
+    ends: list[tuple[float, float, str]] = []
     for name, line in points.items():
         places = [place(x, y) for x, y in sorted(line)]
         kind = "line ours" if name.startswith("s3po") else "line"
         body.append(
             f'<polyline class="{kind}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in places)}"/>'
         )
-        body.append(text(places[-1][0] + 6, places[-1][1] + 4, name))
+        ends.append((places[-1][0], places[-1][1], name))
+    below: dict[float, float] = {}
+    for x, y, name in sorted(ends):
+        # Labels of lines that end close together are moved apart.
+        below[x] = max(y, below.get(x, 0.0) + 12)
+        body.append(text(x + 6, below[x] + 4, name))
     return svg(width, height, title, body)
 
 

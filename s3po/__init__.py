@@ -1,4 +1,4 @@
-"""s3po: an S3 client that knows just a few tricks, and does them well.
+"""s3po: an S3 client for Python without boto3.
 
 ```python
 import s3po
@@ -82,7 +82,7 @@ if TYPE_CHECKING:
 
 __version__ = "1.0.0rc1"
 
-#: Module -> its public names: imported when it is first asked for, so that `import s3po` costs next to
+#: Module -> its public names. A module is imported at its first use, so that `import s3po` costs next to
 #: nothing and opens nothing.
 _MODULES = {
     "batch": ("Handle",),
@@ -210,7 +210,7 @@ __all__ = [
 ]
 
 
-# Not for type checkers, to whom it would make every name one of ours.
+# Not for type checkers, which would accept every name.
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Authentication for requests that are not s3po's own: `requests.get(url, auth=conn.auth)`."""
+"""Authentication for other requests than those of s3po: `requests.get(url, auth=conn.auth)`."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _find_region = re.compile(
 class S3Auth(AuthBase):
     """Signer for requests of the requests library: SigV4 in the `Authorization` header; see `Connection.auth`.
 
-    The region is that of the host where it names one (`bucket.s3.eu-west-1.amazonaws.com`), else that
-    of the connection. A body of bytes or str is hashed, a file over plain HTTP too; elsewhere the body is
-    left out of the signature, as it is where an `x-amz-content-sha256` header says so. Path and query of
-    the URL are percent-encoded anew, as S3 does before it verifies. Header values outside of ASCII are
+    The region is that of the host where it names one (`bucket.s3.eu-west-1.amazonaws.com`), else that of
+    the connection. A body of bytes or str is hashed, a file over plain HTTP too; elsewhere the body is
+    left out of the signature, as with an `x-amz-content-sha256` header that says so. Path and query of
+    the URL are percent-encoded again, as S3 does before it verifies. Header values outside of ASCII are
     sent as UTF-8. An anonymous connection signs nothing. Safe to share between greenlets and threads.
 
     Args:
@@ -162,7 +162,7 @@ def _hash(body: Any, scheme: str) -> str:
         try:
             return payload_hash(body.encode())
         except UnicodeEncodeError:
-            raise ConfigError("the body holds a lone surrogate, which has no bytes") from None
+            raise ConfigError("the body has a lone surrogate, which cannot be encoded") from None
     if isinstance(body, (bytes, bytearray, memoryview)):
         return payload_hash(body)
     if scheme == "https":
@@ -175,7 +175,7 @@ def _hash(body: Any, scheme: str) -> str:
 
 
 class _File:
-    """A file that requests will read from where it stands; as a Body, to be hashed."""
+    """Body of a file that requests reads from its current position, for the hash."""
 
     length = 0
     rewindable = True
@@ -184,7 +184,7 @@ class _File:
         self._file = file
         self._read: Callable[[int], bytes | str] = file.read
         self._start = file.tell()
-        # Raises for what tells its position, but cannot go back to it.
+        # Raises for an object with a position that cannot seek back to it.
         self.rewind()
 
     def rewind(self) -> None:

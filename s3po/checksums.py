@@ -45,7 +45,7 @@ _MOST_STRIPS = 8192
 
 
 class Hasher(Protocol):
-    """A checksum under way: bytes are given in order, then the value is read once."""
+    """An incremental checksum: bytes are added in order, then the value is read once."""
 
     def update(self, data: bytes | bytearray | memoryview, /) -> None: ...
 
@@ -173,12 +173,12 @@ def _strips(polynomial: int, width: int, data: bytes, strips: int, rows: int, re
 
 
 def crc32c(data: bytes | bytearray | memoryview, value: int = 0) -> int:
-    """CRC32C (Castagnoli) of data, going on from `value`."""
+    """CRC32C (Castagnoli) of data, continuing from `value`."""
     return _crc(_CRC32C, 4, data, value ^ 0xFFFFFFFF) ^ 0xFFFFFFFF
 
 
 def crc64nvme(data: bytes | bytearray | memoryview, value: int = 0) -> int:
-    """CRC-64/NVME of data, going on from `value`."""
+    """CRC-64/NVME of data, continuing from `value`."""
     return _crc(_CRC64NVME, 8, data, value ^ 0xFFFFFFFFFFFFFFFF) ^ 0xFFFFFFFFFFFFFFFF
 
 
@@ -192,7 +192,7 @@ def combine_crc(algorithm: str, first: bytes, second: bytes, length: int) -> byt
     return (moved ^ int.from_bytes(second, "big")).to_bytes(width, "big")
 
 
-#: A checksum that goes on from a value.
+#: A checksum that continues from a value.
 _Step = Callable[[Any, int], int]
 
 _MODELS = {"crc32c": "CRC32-ISCSI", "crc64nvme": "CRC64-NVME"}

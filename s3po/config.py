@@ -1,4 +1,4 @@
-"""Settings of a Connection, checked when they are made."""
+"""Settings of a Connection, which are checked when they are created."""
 
 from __future__ import annotations
 
@@ -51,69 +51,70 @@ class _Recorder:
 class Config(_Recorder):
     """Settings of a Connection. Sizes are bytes, times are seconds.
 
-    A setting that is not given is taken from the environment, else from the profile of the shared
-    config file, else it has its default; `SETTINGS` has the names. `conn.config` has the values that
-    are in force.
+    The value of a setting that is not given is that of the environment variable, or of the profile in the
+    shared config file, or the default; `SETTINGS` has the names. `conn.config` has the effective values.
 
     Attributes:
-        max_attempts: Attempts of a request at most, the first included; 1 turns retries off.
-        retry_mode: "standard", or "adaptive", which also holds requests back once the store has asked for
-            fewer, with one rate for all greenlets and threads of a connection.
+        max_attempts: Maximum number of attempts of a request, the first included; 1 turns retries off.
+        retry_mode: "standard", or "adaptive", which also limits the rate of requests after throttling,
+            with one rate for all greenlets and threads of a connection.
         retry_base: Upper bound of the first delay, which is random; it doubles with each retry.
         retry_max: Upper bound of every delay.
-        retry_base_throttled: Upper bound of the first delay when the store asks for fewer requests.
-        connect_patience: Seconds for which a transfer retries to connect to an endpoint that refuses
-            connections or does not answer; a single request retries for 5 of them at most. These retries do
-            not count as attempts.
-        on_retry: Callable that gets a `RetryInfo` before each retry.
-        on_request: Callable that gets a `RequestInfo` after each attempt, for metrics.
-        connect_timeout: Seconds for a connection with its TLS handshake.
-        read_timeout: Seconds without a byte of the answer, or without the store taking a byte of the body. While
-            the system's send buffer still empties, as on a slow link, the wait goes on (on Linux).
-        multipart_threshold: Size from which uploads go in parts, and downloads by parallel ranges.
-        part_size: Size of a part or range, 5 MiB to 5 GiB. Parts are larger where 10,000 of them would not
-            suffice.
-        max_concurrency: Parts or ranges of one transfer in flight.
-        check_etags: True compares downloads and uploads with the object's ETag where that is an MD5.
-        request_checksum_calculation: "when_supported" (the default) gives uploads to AWS a CRC32 in a
-            header, which S3 compares and keeps; other stores get it where they are known to take it.
-            "when_required" sends none unless `checksum` is given. Named as in boto3.
-        response_checksum_validation: "when_supported" requests an object's checksum with each download,
-            and compares it; for one that is made of the parts' checksums the parts' sizes are requested
-            too. "when_required" (the default, unlike boto3's) requests none. CRC32, SHA1 and SHA256 cost
-            less than the MD5 of the ETag; CRC64NVME and CRC32C cost many times as much without
-            `s3po[crc]`. Named as in boto3.
-        resolve_timeout: Seconds for which the store is asked whether it performed a completion, a copy or a
-            conditional write whose answer was lost, before OutcomeUnknown is raised.
-        mark_writes: True gives conditional writes and uploads in parts a random
-            `x-amz-meta-s3po-write-id`, which tells two writers of the same bytes apart.
-        guess_content_type: True guesses the Content-Type of `upload_file` and `open` by the extension of the
-            key, where none is given.
-        state_dir: Folder of the small files by which `upload_file(resume=True)` goes on in another process.
-            None is `$XDG_STATE_HOME/s3po` (`~/.local/state/s3po`), or beside the source where that cannot
-            be written.
-        addressing_style: "path" puts the bucket into the path of the URL, "virtual" into its host. "auto" is
-            "virtual" on AWS, elsewhere "path", or as the provider needs it.
+        retry_base_throttled: Upper bound of the first delay after throttling.
+        connect_patience: Seconds for which a transfer repeats the connect to an endpoint that refuses
+            connections or does not respond; a single request does so for at most 5 seconds. These
+            connects do not count as attempts.
+        on_retry: Callable that is called with a `RetryInfo` before each retry.
+        on_request: Callable that is called with a `RequestInfo` after each attempt, for metrics.
+        connect_timeout: Timeout for connecting, with the TLS handshake, in seconds.
+        read_timeout: Maximum wait in seconds for the next byte of the response, or until the store
+            accepts a byte of the body. On Linux it does not expire while the kernel's send buffer still
+            drains, as on a slow link.
+        multipart_threshold: Minimum size in bytes for uploads in parts, and for downloads by parallel
+            ranges.
+        part_size: Size of a part or range, 5 MiB to 5 GiB. Parts are larger if more than 10,000 of them
+            would be needed.
+        max_concurrency: Maximum number of parts or ranges of one transfer in flight.
+        check_etags: True compares downloads and uploads with the ETag of the object, where that is an
+            MD5.
+        request_checksum_calculation: "when_supported" (the default) sends a CRC32 in a header with
+            uploads to AWS, which S3 compares and stores, and with uploads to stores that are known to
+            accept it. "when_required" sends none unless `checksum` is given. Named as in boto3.
+        response_checksum_validation: "when_supported" requests the checksum of the object with each
+            download, and compares it; for a composite checksum the sizes of the parts are requested too.
+            "when_required" (the default, unlike in boto3) requests none. CRC32, SHA1 and SHA256 take less
+            CPU than the MD5 of the ETag; without `s3po[crc]`, CRC64NVME and CRC32C take many times as
+            much. Named as in boto3.
+        resolve_timeout: Maximum time in seconds to determine the outcome of a completion, a copy or a
+            conditional write whose response was lost, before OutcomeUnknown is raised.
+        mark_writes: True adds a random `x-amz-meta-s3po-write-id` to conditional writes and uploads in
+            parts, which distinguishes two writers of the same bytes.
+        guess_content_type: True derives the Content-Type of `upload_file` and `open` from the extension
+            of the key, if none is given.
+        state_dir: Folder of the records of `upload_file(resume=True)`. None is `$XDG_STATE_HOME/s3po`
+            (`~/.local/state/s3po`), or the folder of the source if that is not writable.
+        addressing_style: "path" puts the bucket into the path of the URL, "virtual" into its host. "auto"
+            is "virtual" on AWS; elsewhere it is "path", or the style of the provider.
         use_fips_endpoint: True uses AWS's FIPS endpoints; None is off.
         use_dualstack_endpoint: True uses AWS's endpoints with IPv6; None is off.
         use_accelerate_endpoint: True uses S3 Transfer Acceleration; None is off.
         us_east_1_regional_endpoint: "legacy" uses s3.amazonaws.com for us-east-1; None is "regional" (the
             default of boto3 is "legacy").
-        provider: Name of the store in `s3po.providers` ("r2", "b2", "garage", ...), for what it does
-            differently from AWS. None recognises it by the host of the endpoint.
-        disable_s3_express_session_auth: True signs requests to directory buckets with the keys themselves
-            instead of those of a session.
-        payload_signing: True signs the SHA-256 of bodies too; None does so over plain HTTP, and leaves it to
-            TLS elsewhere.
+        provider: Name of the store in `s3po.providers` ("r2", "b2", "garage", ...), for its differences
+            from AWS. None recognises it by the host of the endpoint.
+        disable_s3_express_session_auth: True signs requests to directory buckets with the keys of the
+            connection instead of those of a session.
+        payload_signing: True includes the SHA-256 of bodies in signatures, False does not. None includes
+            it over plain HTTP only.
         verify: Verification of TLS certificates: True, False, or the path of a CA bundle. None uses
-            AWS_CA_BUNDLE or REQUESTS_CA_BUNDLE where they are set.
+            AWS_CA_BUNDLE or REQUESTS_CA_BUNDLE if they are set.
         cert: Client certificate: a path, or `(certificate, key)`.
         proxies: Proxies by scheme: `{"http": url, "https": url}`. None uses HTTP_PROXY, HTTPS_PROXY and
-            NO_PROXY. Not in the repr, for a URL may hold a password.
-        max_idle: Seconds after which an idle connection is not used again.
-        min_rate: Bytes a second at which a body must move, over 10 s; a slower one fails its attempt like a
-            timeout. 0 (the default) allows any rate.
-        user_agent_extra: Text at the end of the User-Agent header.
+            NO_PROXY. Not in the repr, as a URL may contain a password.
+        max_idle: Seconds after which an idle connection is closed instead of reused.
+        min_rate: Minimum rate of a body in bytes per second, over 10 s; an attempt with a slower body
+            fails like a timeout. 0 (the default) allows any rate.
+        user_agent_extra: Text to append to the User-Agent header.
 
     Raises:
         ConfigError: A value is wrong.
@@ -275,11 +276,11 @@ class Config(_Recorder):
 
     @property
     def given(self) -> frozenset[str]:
-        """Names of the settings that code gave; others may come from the environment or a file."""
+        """Names of the settings given by code; others may come from the environment or a file."""
         return self._given
 
     def resolve(self, found: Mapping[str, tuple[Any, str]]) -> Config:
-        """Fill the settings that code did not give.
+        """Fill the settings that were not given by code.
 
         Args:
             found: `(value, origin)` by name of the setting; the origin is named in errors.
@@ -327,13 +328,13 @@ def _is_number(value: object) -> bool:
 
 
 def check_part_size(part_size: int) -> None:
-    """Check that a part may have this many bytes (5 MiB to 5 GiB).
+    """Check the size of a part (5 MiB to 5 GiB).
 
     Args:
         part_size: Size in bytes.
 
     Raises:
-        ConfigError: It may not.
+        ConfigError: The size is not allowed.
     """
     if not isinstance(part_size, int) or isinstance(part_size, bool):
         raise ConfigError(f"part_size must be a whole number of bytes, not {part_size!r}")
@@ -343,16 +344,16 @@ def check_part_size(part_size: int) -> None:
 
 @record
 class Setting:
-    """A setting, and the names by which it is read from the environment and the profile.
+    """A setting, and its names in the environment and the profile.
 
     Attributes:
         name: Field of Config, argument of Connection, or setting of the sources of credentials.
-        variables: Environment variables; the first that is not empty counts.
-        keys: Keys of the profile, "s3.x" being x below `s3 =`; the first that is there counts.
+        variables: Environment variables; the first non-empty one is used.
+        keys: Keys of the profile ("s3.x" is x below `s3 =`); the first one that is set is used.
         kind: Type of its text.
-        default: Value where nothing is given.
+        default: Default value.
         sentence: Description for the documentation.
-        owner: Class that takes it.
+        owner: Class of the argument.
         choices: Values of a choice, by their text.
     """
 
@@ -400,40 +401,42 @@ SETTINGS: tuple[Setting, ...] = (
         "retry_base_throttled",
         kind="number",
         default=1.0,
-        sentence="Upper bound of the first delay when the store asks for fewer requests, seconds.",
+        sentence="Upper bound of the first delay after throttling, in seconds.",
     ),
     Setting(
         "connect_patience",
         kind="number",
         default=120.0,
-        sentence="Seconds for which a transfer retries to connect to an endpoint that does not answer.",
+        sentence="Seconds for which a transfer repeats the connect to an endpoint that does not respond.",
     ),
-    Setting("on_retry", sentence="Callable that gets a RetryInfo before each retry."),
-    Setting("on_request", sentence="Callable that gets a RequestInfo after each attempt."),
+    Setting("on_retry", sentence="Callable that is called with a RetryInfo before each retry."),
+    Setting(
+        "on_request", sentence="Callable that is called with a RequestInfo after each attempt."
+    ),
     # Time
     Setting(
         "connect_timeout",
         kind="number",
         default=10.0,
-        sentence="Seconds for a connection with its TLS handshake.",
+        sentence="Timeout for connecting, with the TLS handshake, in seconds.",
     ),
     Setting(
         "read_timeout",
         kind="number",
         default=60.0,
-        sentence="Seconds without a byte of the answer, or without the store taking one.",
+        sentence="Timeout for the next byte of the response or of the request, in seconds.",
     ),
     Setting(
         "min_rate",
         kind="number",
         default=0.0,
-        sentence="Bytes a second at which a body must move, over 10 s; 0 allows any rate.",
+        sentence="Minimum rate of a body, in bytes per second over 10 s; 0 allows any rate.",
     ),
     Setting(
         "max_idle",
         kind="number",
         default=55.0,
-        sentence="Seconds after which an idle connection is not used again.",
+        sentence="Seconds after which an idle connection is closed instead of reused.",
     ),
     # Transfers
     Setting(
@@ -442,7 +445,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("s3.multipart_threshold",),
         "size",
         8 * MiB,
-        "Size from which uploads go in parts, and downloads by parallel ranges.",
+        "Minimum size for uploads in parts, and for downloads by parallel ranges.",
     ),
     Setting(
         "part_size",
@@ -450,7 +453,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("s3.multipart_chunksize",),
         "size",
         8 * MiB,
-        "Size of a part or range; a profile's value is brought into S3's bounds, as the AWS CLI does it.",
+        "Size of a part or range; a value of the profile is adjusted to the limits of S3, as by the AWS CLI.",
     ),
     Setting(
         "max_concurrency",
@@ -458,13 +461,13 @@ SETTINGS: tuple[Setting, ...] = (
         ("s3.max_concurrent_requests",),
         "int",
         4,
-        "Parts or ranges of one transfer in flight.",
+        "Maximum number of parts or ranges of one transfer in flight.",
     ),
     Setting(
         "check_etags",
         kind="bool",
         default=True,
-        sentence="Compare downloads and uploads with the object's ETag where that is an MD5.",
+        sentence="Compare downloads and uploads with the ETag of the object, where that is an MD5.",
     ),
     Setting(
         "request_checksum_calculation",
@@ -472,7 +475,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("request_checksum_calculation",),
         "choice",
         "when_supported",
-        "when_supported gives uploads to AWS a CRC32 in a header, when_required gives none.",
+        "when_supported sends a CRC32 in a header with uploads to AWS, when_required sends none.",
         choices={"when_supported": "when_supported", "when_required": "when_required"},
     ),
     Setting(
@@ -481,30 +484,30 @@ SETTINGS: tuple[Setting, ...] = (
         ("response_checksum_validation",),
         "choice",
         "when_required",
-        "when_supported requests the object's checksum with each download, when_required none.",
+        "when_supported requests the checksum of the object with each download, when_required requests none.",
         choices={"when_supported": "when_supported", "when_required": "when_required"},
     ),
     Setting(
         "resolve_timeout",
         kind="number",
         default=60.0,
-        sentence="Seconds for which the store is asked whether it performed a write whose answer was lost.",
+        sentence="Maximum time to determine the outcome of a write whose response was lost, in seconds.",
     ),
     Setting(
         "mark_writes",
         kind="bool",
         default=False,
-        sentence="Give conditional writes and uploads in parts a random ID in their metadata.",
+        sentence="Add a random ID to the metadata of conditional writes and uploads in parts.",
     ),
     Setting(
         "state_dir",
-        sentence="Folder of the files that upload_file(resume=True) keeps; None is $XDG_STATE_HOME/s3po.",
+        sentence="Folder of the records of upload_file(resume=True); None is $XDG_STATE_HOME/s3po.",
     ),
     Setting(
         "guess_content_type",
         kind="bool",
         default=True,
-        sentence="Guess the Content-Type of upload_file and open by the key's extension.",
+        sentence="Derive the Content-Type of upload_file and open from the extension of the key.",
     ),
     # The store
     Setting(
@@ -518,7 +521,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "provider",
-        sentence="Name of the store, for what it does differently from AWS; None recognises it by its host.",
+        sentence="Name of the store, for its differences from AWS; None recognises it by its host.",
     ),
     Setting(
         "disable_s3_express_session_auth",
@@ -526,7 +529,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("s3_disable_express_session_auth",),
         "bool",
         False,
-        "Sign requests to directory buckets with the keys themselves instead of a session's.",
+        "Sign requests to directory buckets with the keys of the connection instead of those of a session.",
     ),
     Setting(
         "payload_signing",
@@ -534,7 +537,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("s3.payload_signing_enabled",),
         "bool",
         None,
-        "Sign the SHA-256 of bodies too; None does so over plain HTTP.",
+        "Include the SHA-256 of bodies in signatures; None does so over plain HTTP only.",
     ),
     Setting(
         "verify",
@@ -542,13 +545,13 @@ SETTINGS: tuple[Setting, ...] = (
         ("ca_bundle",),
         "path",
         None,
-        "Verification of TLS certificates: True, False, or the path of a CA bundle; REQUESTS_CA_BUNDLE where none is given.",
+        "Verification of TLS certificates: True, False, or the path of a CA bundle; REQUESTS_CA_BUNDLE is used if none is given.",
     ),
     Setting("cert", sentence="Client certificate: a path, or (certificate, key)."),
     Setting(
         "proxies", sentence="Proxies by scheme; None uses HTTP_PROXY, HTTPS_PROXY and NO_PROXY."
     ),
-    Setting("user_agent_extra", default="", sentence="Text at the end of the User-Agent header."),
+    Setting("user_agent_extra", default="", sentence="Text to append to the User-Agent header."),
     Setting(
         "use_fips_endpoint",
         ("AWS_USE_FIPS_ENDPOINT",),
@@ -682,7 +685,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
 )
 
-#: Settings of the AWS tools that are known and without effect here, and why.
+#: Settings of the AWS tools that are accepted without effect, and the reasons.
 IGNORED: Mapping[str, str] = {
     "s3.max_bandwidth": "bounds the AWS CLI's transfers",
     "s3.max_queue_size": "bounds the AWS CLI's queue",

@@ -79,9 +79,9 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def _source_by_position(copy: _F) -> _F:
-    """Let `copy` take its source by position, as it did before 1.0, with a DeprecationWarning.
+    """Accept the source of `copy` by position, as before 1.0, with a DeprecationWarning.
 
-    The order was the reverse of boto3's and shutil's, and swapped arguments overwrite the source.
+    The order was the reverse of that of boto3 and shutil, and swapped arguments overwrite the source.
     """
 
     @functools.wraps(copy)
@@ -103,22 +103,21 @@ def _source_by_position(copy: _F) -> _F:
 
 
 class Connection:
-    """Connection to S3 or to a store that speaks its protocol.
+    """Connection to S3 or to an S3-compatible store.
 
-    It may be shared between greenlets and native threads. Nothing is opened before the first request;
+    It can be shared by greenlets and native threads. Nothing is opened before the first request;
     `close()` closes the sockets, after which the connection can be used again.
 
-    Credentials and settings that are not given come from the environment (AWS_*), the shared files
-    (`~/.aws/credentials`, `~/.aws/config`), and then from the services that issue AWS's credentials, when
-    the first request is sent.
+    Credentials and settings that are not given are read from the environment (AWS_*) and the shared files
+    (`~/.aws/credentials`, `~/.aws/config`). Credentials are read when the first request is sent; without
+    any there, they are requested from the container or instance metadata services of AWS.
 
-    Most methods take `timeout`: seconds for the whole call, with all its requests, their retries and
-    the waits between them; in a batch from the moment at which the call begins to run. When it has
-    passed, the call raises DeadlineExceeded, or a TransferError of which that is the `__cause__`, and
-    removes the parts that it uploaded. `Config.connect_timeout` and `Config.read_timeout` limit single
-    waits.
+    Most methods take `timeout`: the maximum duration of the whole call in seconds, with all its requests,
+    retries and delays; in a batch it begins when the call begins to run. After that time the call raises
+    DeadlineExceeded, or a TransferError with it as `__cause__`, and aborts its multipart upload.
+    `Config.connect_timeout` and `Config.read_timeout` limit single waits.
 
-    Every error that s3po raises by itself is an `S3poError`; see `s3po.errors`.
+    All exceptions of s3po are subclasses of `S3poError`; see `s3po.errors`.
 
     Args:
         aws_access_key_id: Access key ID. It needs `aws_secret_access_key`.
@@ -126,16 +125,16 @@ class Connection:
         aws_session_token: Session token of temporary credentials.
         profile_name: Profile of the shared files; AWS_PROFILE or "default" unless given.
         region_name: Region, as "eu-central-1"; that of the environment or the profile unless given. On
-            AWS a bucket's own region is learned from the first answer.
+            AWS the region of a bucket is read from the first response.
         endpoint_url: URL of a store other than AWS, as "https://minio.example.com:9000".
         credentials: Source of credentials in place of keys: a callable that returns `Credentials`
             (called again before their `expires`), or botocore credentials, which have
             `get_frozen_credentials()`.
-        anonymous: True signs nothing, for public buckets.
+        anonymous: True sends unsigned requests, for public buckets.
         config: Further settings.
 
     Attributes:
-        client: Low-level client: S3's operations by their own names. Also `conn`.
+        client: Low-level client with the operations of S3. Also named `conn`.
 
     Raises:
         ConfigError: Arguments or settings are wrong or contradict each other.
@@ -262,68 +261,69 @@ class Connection:
     ) -> UploadResult:
         """Store `data` as an object.
 
-        Data below `Config.multipart_threshold` (8 MiB) is sent in one PUT. More is uploaded in parts,
-        `Config.max_concurrency` (4) at once, each retried by itself; if a part gives up, the multipart
-        upload is aborted. A file on disk is not read into memory; of any other stream at most
-        `Config.max_concurrency` parts are in memory. The ETag of the answer is compared with the data where
-        it is an MD5 (`Config.check_etags`).
+        Data below `Config.multipart_threshold` (8 MiB) is sent in one PUT. Larger data is uploaded in
+        parts, `Config.max_concurrency` (4) in parallel, each retried separately; if a part fails, the
+        multipart upload is aborted. Files on disk are streamed; of any other stream at most
+        `Config.max_concurrency` parts are in memory. The ETag in the response is compared with the MD5 of
+        the data, where it is an MD5 (`Config.check_etags`).
 
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             key: Key of the object, at most 1,024 bytes of UTF-8.
-            data: str (encoded as UTF-8, or `encoding`); any buffer (bytes, memoryview, array, ...); a binary
-                or text file, or another object with `read`; a socket; a path as os.PathLike (a str is
-                data); or an iterable of bytes. A file is read from its position to its end, is left there,
-                and is not closed.
+            data: str (encoded as UTF-8, or `encoding`); any buffer (bytes, memoryview, array, ...); a
+                binary or text file, or another object with `read`; a socket; a path as os.PathLike (a str
+                is data); or an iterable of bytes. A file is read from its position to its end, and is not
+                closed.
             encoding: Encoding of text; "utf-8" unless given.
-            size: Length in bytes of a stream that cannot tell it.
+            size: Length in bytes of a stream, if it is known.
             content_type: Media type, as "text/plain".
-            metadata: User metadata, str by str; stored as `x-amz-meta-` headers, at most 2 KB in all.
-            cache_control: `Cache-Control` header that the object is served with.
-            content_disposition: `Content-Disposition` header that the object is served with.
-            content_encoding: `Content-Encoding` header that the object is served with; nothing is compressed
-                by it.
-            content_language: `Content-Language` header that the object is served with.
-            expires: `Expires` header that the object is served with, for caches; S3 deletes nothing then (a
-                lifecycle rule does). An aware datetime, a timedelta from now, of which the date is stored, or
-                a str that is sent as it is.
+            metadata: User metadata, a mapping of str to str; stored as `x-amz-meta-` headers, at most 2
+                KB in all.
+            cache_control: `Cache-Control` header of responses with the object.
+            content_disposition: `Content-Disposition` header of responses with the object.
+            content_encoding: `Content-Encoding` header of responses with the object; the data is not
+                compressed.
+            content_language: `Content-Language` header of responses with the object.
+            expires: `Expires` header of responses with the object, for caches; the object is not deleted
+                at that time. An aware datetime, a timedelta from now, or a str that is sent unchanged.
             storage_class: "STANDARD", "STANDARD_IA", "GLACIER_IR", ...; the store's default unless given.
             acl: Canned ACL: "private", "public-read", "bucket-owner-full-control", ...
-            tags: Tags of the object, str by str, at most 10 on AWS.
+            tags: Tags of the object, a mapping of str to str, at most 10 on AWS.
             sse: Encryption at rest: "AES256", "aws:kms" or "aws:kms:dsse"; the bucket's default unless given.
             sse_kms_key_id: ID or ARN of the KMS key, with `sse="aws:kms"`.
-            sse_customer_key: Your own key of 32 bytes (SSE-C); each later read needs it again.
-            checksum: Algorithm of a checksum that the store compares and keeps: "crc32", "crc32c",
-                "crc64nvme", "sha1" or "sha256". Uploads in parts have a CRC of the whole object, but a SHA
-                of the SHAs of the parts.
-            if_match: ETag of the object to replace; any other, or none, is a PreconditionFailed.
-            if_none_match: "*" stores the object only where the key has none yet.
+            sse_customer_key: Customer key of 32 bytes (SSE-C); each later read needs the same key.
+            checksum: Algorithm of a checksum that the store compares and stores: "crc32", "crc32c",
+                "crc64nvme", "sha1" or "sha256". For a multipart upload a CRC is that of the whole object,
+                and a SHA is composite (a SHA of the SHAs of the parts).
+            if_match: ETag of the object to replace; otherwise PreconditionFailed is raised.
+            if_none_match: "*" stores the object only if the key has none.
             part_size: Bytes of a part, 5 MiB to 5 GiB; `Config.part_size` (8 MiB) unless given. Parts are
-                larger where 10,000 of them would not suffice.
-            headers: Further headers by name, in place of those of keyword arguments where both are given.
-            progress: Called with the number of bytes that went out; with a negative one when that many have
+                larger if more than 10,000 of them would be needed.
+            headers: Further headers by name; they replace those of keyword arguments.
+            progress: Called with the number of bytes sent since the last call; negative when bytes have
                 to be sent again.
-            timeout: Seconds that the whole call may take, its retries and the waits between them included.
-                None (the default) sets no limit.
+            timeout: Maximum duration of the whole call in seconds, retries and delays included. None (the
+                default) sets no limit.
 
         Returns:
-            UploadResult: `bucket`, `key`, `etag` (without quotes), `size` (bytes), `version_id` (None in a
-            bucket without versions), and `parts` (0 for one PUT).
+            UploadResult: `bucket`, `key`, `etag` (without quotes), `size` (bytes), `version_id` (None in
+                a bucket without versioning), and `parts` (0 for one PUT).
 
         Raises:
             ConfigError: An argument is wrong; nothing was sent.
             NoSuchBucket: There is no such bucket.
-            AccessDenied: The credentials may not store the object.
-            PreconditionFailed: `if_match` or `if_none_match` did not hold.
-            S3Error: The store refused the request for another reason; see `code` and `status`.
-            TransportError: One PUT got no complete answer after all retries.
-            TransferError: A part gave up; `part` is its number, `__cause__` the failure. What was uploaded
-                is removed.
-            IntegrityError: The data changed meanwhile, or the store has other bytes.
-            OutcomeUnknown: The answer to a completion or a conditional write was lost, and the store did not
-                tell within `Config.resolve_timeout` whether it was performed.
-            DeadlineExceeded: The call took longer than `timeout`; a TransferError of which it is the
-                `__cause__` for an upload in parts.
+            AccessDenied: The credentials do not allow storing the object.
+            PreconditionFailed: The condition `if_match` or `if_none_match` was not met.
+            S3Error: Another error response; see `code` and `status`.
+            TransportError: No complete response to a single PUT after all retries.
+            TransferError: A part failed after all retries; `part` is its number, `__cause__` the failure.
+                The upload is aborted.
+            IntegrityError: The data changed during the upload, or the ETag or checksum of the stored
+                object differs.
+            OutcomeUnknown: The response to a completion or a conditional write was lost, and its outcome
+                could not be determined within `Config.resolve_timeout`.
+            DeadlineExceeded: The call took longer than `timeout`; for an upload in parts it is the
+                `__cause__` of a TransferError.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
@@ -413,16 +413,17 @@ class Connection:
     ) -> UploadResult:
         """Store the file at `path` as an object, in one PUT or in parts as `upload` does.
 
-        With `resume=True` a large file goes on from the parts that the store holds, after a failure, Ctrl-C,
-        `kill -9` or a loss of power: make the same call again, in any process. Size and time of the file,
-        part size, headers, bucket, key and endpoint must be the same; a small file in `Config.state_dir`
-        records them. Each part is compared with the file (by its MD5 or checksum) before it is kept. A file
-        that changed starts anew, with a WARNING in the log. If the call fails, the multipart upload stays
-        open on the store, and a note of the error names it: repeat the call, or use `abort_uploads`. A failed
-        condition or wrong bytes abort it. While another process uploads the same file to the same key, and
-        where the record cannot be written, the call goes on without `resume`, with a WARNING. Where the
-        record is lost, the upload starts anew, and a WARNING names the open ones of the key: the store does
-        not tell with which headers they were begun. Bytes that are not in a regular file are a ConfigError.
+        With `resume=True` the upload of a large file can be continued after a failure, Ctrl-C, `kill -9`
+        or a loss of power: make the same call again, in any process. It sends only the parts that are
+        missing on the store. Size and modification time of the file, part size, headers, bucket, key and
+        endpoint must be the same; they are recorded in a file in `Config.state_dir`. Each uploaded part
+        is compared with the file by its MD5 or checksum. If the file has changed, it is uploaded from the
+        beginning, with a WARNING in the log. If the call fails, the multipart upload is not aborted, and
+        a note of the exception names it: repeat the call, or use `abort_uploads`. A failed condition and
+        an IntegrityError do abort it. If another process uploads the same file to the same key, or the
+        record cannot be written, the call runs as without `resume`, with a WARNING. Without a record the
+        upload starts from the beginning, and a WARNING names the open uploads of the key. Anything other
+        than a regular file is a ConfigError.
 
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
@@ -430,54 +431,55 @@ class Connection:
             path: Path of the file. With `resume=True` it must be a regular file.
             content_type: Media type, as "text/plain"; guessed by the extension of the key unless given
                 (`Config.guess_content_type`).
-            metadata: User metadata, str by str; stored as `x-amz-meta-` headers, at most 2 KB in all.
-            cache_control: `Cache-Control` header that the object is served with.
-            content_disposition: `Content-Disposition` header that the object is served with.
-            content_encoding: `Content-Encoding` header that the object is served with; nothing is compressed
-                by it.
-            content_language: `Content-Language` header that the object is served with.
-            expires: `Expires` header that the object is served with, for caches; S3 deletes nothing then (a
-                lifecycle rule does). An aware datetime, a timedelta from now, of which the date is stored, or
-                a str that is sent as it is.
+            metadata: User metadata, a mapping of str to str; stored as `x-amz-meta-` headers, at most 2
+                KB in all.
+            cache_control: `Cache-Control` header of responses with the object.
+            content_disposition: `Content-Disposition` header of responses with the object.
+            content_encoding: `Content-Encoding` header of responses with the object; the data is not
+                compressed.
+            content_language: `Content-Language` header of responses with the object.
+            expires: `Expires` header of responses with the object, for caches; the object is not deleted
+                at that time. An aware datetime, a timedelta from now, or a str that is sent unchanged.
             storage_class: "STANDARD", "STANDARD_IA", "GLACIER_IR", ...; the store's default unless given.
             acl: Canned ACL: "private", "public-read", "bucket-owner-full-control", ...
-            tags: Tags of the object, str by str, at most 10 on AWS.
+            tags: Tags of the object, a mapping of str to str, at most 10 on AWS.
             sse: Encryption at rest: "AES256", "aws:kms" or "aws:kms:dsse"; the bucket's default unless given.
             sse_kms_key_id: ID or ARN of the KMS key, with `sse="aws:kms"`.
-            sse_customer_key: Your own key of 32 bytes (SSE-C); each later read needs it again.
-            checksum: Algorithm of a checksum that the store compares and keeps: "crc32", "crc32c",
-                "crc64nvme", "sha1" or "sha256". Uploads in parts have a CRC of the whole object, but a SHA
-                of the SHAs of the parts.
-            if_match: ETag of the object to replace; any other, or none, is a PreconditionFailed.
-            if_none_match: "*" stores the object only where the key has none yet.
+            sse_customer_key: Customer key of 32 bytes (SSE-C); each later read needs the same key.
+            checksum: Algorithm of a checksum that the store compares and stores: "crc32", "crc32c",
+                "crc64nvme", "sha1" or "sha256". For a multipart upload a CRC is that of the whole object,
+                and a SHA is composite (a SHA of the SHAs of the parts).
+            if_match: ETag of the object to replace; otherwise PreconditionFailed is raised.
+            if_none_match: "*" stores the object only if the key has none.
             part_size: Bytes of a part, 5 MiB to 5 GiB; `Config.part_size` (8 MiB) unless given. Parts are
-                larger where 10,000 of them would not suffice.
-            headers: Further headers by name, in place of those of keyword arguments where both are given.
-            progress: Called with the number of bytes that went out; with a negative one when that many have
+                larger if more than 10,000 of them would be needed.
+            headers: Further headers by name; they replace those of keyword arguments.
+            progress: Called with the number of bytes sent since the last call; negative when bytes have
                 to be sent again.
-            resume: True goes on where an earlier call with the same arguments stopped.
-            timeout: Seconds that the whole call may take, its retries and the waits between them included.
-                None (the default) sets no limit.
+            resume: True continues an earlier call with the same arguments.
+            timeout: Maximum duration of the whole call in seconds, retries and delays included. None (the
+                default) sets no limit.
 
         Returns:
-            UploadResult: `bucket`, `key`, `etag` (without quotes), `size` (bytes), `version_id` (None in a
-            bucket without versions), and `parts` (0 for one PUT).
+            UploadResult: `bucket`, `key`, `etag` (without quotes), `size` (bytes), `version_id` (None in
+                a bucket without versioning), and `parts` (0 for one PUT).
 
         Raises:
             OSError: The file cannot be read.
             ConfigError: An argument is wrong; nothing was sent.
             NoSuchBucket: There is no such bucket.
-            AccessDenied: The credentials may not store the object.
-            PreconditionFailed: `if_match` or `if_none_match` did not hold.
-            S3Error: The store refused the request for another reason; see `code` and `status`.
-            TransportError: One PUT got no complete answer after all retries.
-            TransferError: A part gave up; `part` is its number, `__cause__` the failure. What was uploaded
-                is removed, with `resume=True` it is kept.
-            IntegrityError: The data changed meanwhile, or the store has other bytes.
-            OutcomeUnknown: The answer to a completion or a conditional write was lost, and the store did not
-                tell within `Config.resolve_timeout` whether it was performed.
-            DeadlineExceeded: The call took longer than `timeout`; a TransferError of which it is the
-                `__cause__` for an upload in parts.
+            AccessDenied: The credentials do not allow storing the object.
+            PreconditionFailed: The condition `if_match` or `if_none_match` was not met.
+            S3Error: Another error response; see `code` and `status`.
+            TransportError: No complete response to a single PUT after all retries.
+            TransferError: A part failed after all retries; `part` is its number, `__cause__` the failure.
+                The upload is aborted, except with `resume=True`.
+            IntegrityError: The data changed during the upload, or the ETag or checksum of the stored
+                object differs.
+            OutcomeUnknown: The response to a completion or a conditional write was lost, and its outcome
+                could not be determined within `Config.resolve_timeout`.
+            DeadlineExceeded: The call took longer than `timeout`; for an upload in parts it is the
+                `__cause__` of a TransferError.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
@@ -615,19 +617,19 @@ class Connection:
     ) -> bytes | str | DownloadResult:
         """Read an object: return its bytes or its text, or write it to `file`.
 
-        Objects of `Config.multipart_threshold` (8 MiB) and more come by parallel ranges, where they go to
-        memory or to a regular file that is not open for appending; all ranges are of one version. A body
-        that breaks is resumed at the byte where it broke. The bytes are those that are stored: nothing is
-        decompressed. Lengths and ranges are checked, and a whole object is compared with its ETag where that
-        is an MD5 (`Config.check_etags`).
+        Objects of at least `Config.multipart_threshold` (8 MiB) are downloaded by parallel range
+        requests, into memory or into a regular file that is not open for appending; all ranges are of one
+        version. If a connection breaks within a body, the download continues at that byte. The bytes are
+        those that are stored: nothing is decompressed. Lengths and ranges are checked, and the MD5 of a
+        whole object is compared with its ETag, where that is an MD5 (`Config.check_etags`).
 
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             key: Key of the object, at most 1,024 bytes of UTF-8.
-            file: Binary file, or another object with `write`; text file, which gets text (decoded as UTF-8,
-                or `encoding`); or a path as os.PathLike, as `download_file` takes it. A file is written from
-                its position, is left after the last byte, and is not closed; after a failure a part of the
-                object may have been written. None returns the object.
+            file: Binary file, or another object with `write`; text file, which gets text (decoded as
+                UTF-8, or `encoding`); or a path as os.PathLike, as `download_file` takes it. A file is
+                written from its position, and is not closed; after a failure it may contain a part of the
+                object. None returns the object.
             encoding: Encoding of the text that is returned or written.
             range: `(start, stop)` in bytes, `stop` exclusive or None for the end; `(-n, None)` for the last
                 n bytes.
@@ -637,9 +639,9 @@ class Connection:
             version_id: Version to read; the current one unless given.
             sse_customer_key: Key of 32 bytes that the object was encrypted with (SSE-C).
             headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
-            progress: Called with the number of bytes that came.
-            timeout: Seconds that the whole call may take, its retries and the waits between them included.
-                None (the default) sets no limit.
+            progress: Called with the number of bytes received since the last call.
+            timeout: Maximum duration of the whole call in seconds, retries and delays included. None (the
+                default) sets no limit.
 
         Returns:
             bytes, or str where `encoding` is given; with `file` a DownloadResult: `bucket`, `key`, `etag`,
@@ -648,12 +650,12 @@ class Connection:
         Raises:
             ConfigError: An argument is wrong; nothing was sent.
             NoSuchKey: There is no such object (NoSuchBucket: no such bucket).
-            PreconditionFailed: `if_match` did not hold.
-            NotModified: `if_none_match` did not hold.
+            PreconditionFailed: The condition `if_match` was not met.
+            NotModified: The condition `if_none_match` was not met.
             InvalidRange: No byte of the object is in `range`.
-            S3Error: The store refused the request for another reason; see `code` and `status`.
-            TransportError: No complete answer came after all retries.
-            TransferError: A range or the rest of a body gave up, or the object changed meanwhile.
+            S3Error: Another error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
+            TransferError: A range failed after all retries, or the object changed meanwhile.
             IntegrityError: The bytes are not those that were stored.
             UnicodeDecodeError: The bytes are not in `encoding`.
             OSError: `file` cannot be written.
@@ -698,26 +700,26 @@ class Connection:
         resume: bool = False,
         timeout: float | None = None,
     ) -> DownloadResult:
-        """Read an object into the file at `path`, which appears whole or not at all.
+        """Download an object into the file at `path`, which is never incomplete.
 
-        The bytes go into a file beside it, which takes its name at the end, or is removed after a failure. A
-        new file gets the permissions of the umask, one that is replaced keeps its own. Missing folders are
-        made. Where the file cannot be replaced by a rename (a mount point, a file system without rename) the
-        bytes are copied into it at the end. A file in a folder that takes no new files is written in place:
-        after a failure its old content may be gone.
+        The bytes are written to a temporary file in the same folder. At the end it is renamed to the
+        target, after a failure it is removed. A new file has the permissions of the umask; a file that is
+        replaced keeps its permissions. Missing folders are created. If the file cannot be replaced by a
+        rename (a mount point, a file system without rename), the bytes are copied into it at the end. If
+        no file can be created in the folder, the target is written directly: after a failure its old
+        content may be lost.
 
-        With `resume=True` the bytes go into `.name.s3po-part` beside the file, which is kept after a failure
-        or the end of the process, with the ETag of the object: the same call again reads the parts of
-        `Config.part_size` that are missing, with If-Match. An object that changed starts anew, with a
-        WARNING in the log; wrong bytes remove the file. While another process downloads into the same file,
-        the call goes on without `resume`, with a WARNING. Each part is synced to disk before it counts, which
-        costs time.
+        With `resume=True` the bytes are written to `.NAME.s3po-part` in the same folder. This file is
+        kept after a failure or the end of the process, with the ETag of the object; the same call then
+        requests only the missing parts of `Config.part_size`, with If-Match. If the object has changed,
+        the download starts from the beginning, with a WARNING in the log; an IntegrityError removes the
+        file. If another process downloads into the same file, the call runs as without `resume`, with a
+        WARNING. Each part is synced to disk before it is recorded, which takes time.
 
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             key: Key of the object, at most 1,024 bytes of UTF-8.
-            path: Path of the file. With `resume=True` it must be a regular file, in a folder that takes new
-                files.
+            path: Path of the file. With `resume=True` it must be a regular file, in a writable folder.
             range: `(start, stop)` in bytes, `stop` exclusive or None for the end; `(-n, None)` for the last
                 n bytes.
             part_number: Number of one part, from 1, of an object that was uploaded in parts.
@@ -726,11 +728,10 @@ class Connection:
             version_id: Version to read; the current one unless given.
             sse_customer_key: Key of 32 bytes that the object was encrypted with (SSE-C).
             headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
-            progress: Called with the number of bytes that came.
-            resume: True goes on where an earlier call stopped; for whole objects only, without `range` and
-                `part_number`.
-            timeout: Seconds that the whole call may take, its retries and the waits between them included.
-                None (the default) sets no limit.
+            progress: Called with the number of bytes received since the last call.
+            resume: True continues an earlier call; only without `range` and `part_number`.
+            timeout: Maximum duration of the whole call in seconds, retries and delays included. None (the
+                default) sets no limit.
 
         Returns:
             DownloadResult: `bucket`, `key`, `etag`, `size` (bytes written) and `version_id`.
@@ -738,12 +739,12 @@ class Connection:
         Raises:
             ConfigError: An argument is wrong; nothing was sent.
             NoSuchKey: There is no such object (NoSuchBucket: no such bucket).
-            PreconditionFailed: `if_match` did not hold.
-            NotModified: `if_none_match` did not hold.
+            PreconditionFailed: The condition `if_match` was not met.
+            NotModified: The condition `if_none_match` was not met.
             InvalidRange: No byte of the object is in `range`.
-            S3Error: The store refused the request for another reason; see `code` and `status`.
-            TransportError: No complete answer came after all retries.
-            TransferError: A range or the rest of a body gave up, or the object changed meanwhile.
+            S3Error: Another error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
+            TransferError: A range failed after all retries, or the object changed meanwhile.
             IntegrityError: The bytes are not those that were stored.
             OSError: The file cannot be written.
             DeadlineExceeded: The call took longer than `timeout`.
@@ -801,10 +802,10 @@ class Connection:
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             key: Key of the object, at most 1,024 bytes of UTF-8.
-            version_id: Version to look at; the current one unless given.
+            version_id: Version of the object; the current one unless given.
             headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
-            timeout: Seconds that the whole call may take, its retries and the waits between them included.
-                None (the default) sets no limit.
+            timeout: Maximum duration of the whole call in seconds, retries and delays included. None (the
+                default) sets no limit.
 
         Returns:
             HeadObjectResult: `size` (bytes), `etag`, `last_modified`, `content_type`, `metadata`,
@@ -813,11 +814,11 @@ class Connection:
         Raises:
             NoSuchKey: There is no such object.
             NoSuchBucket: There is no such bucket.
-            NotFound: The store does not let it be known which of the two is missing.
-            AccessDenied: The credentials may not read the object.
+            NotFound: The response does not show which of the two is missing.
+            AccessDenied: The credentials do not allow reading the object.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
         """
@@ -833,25 +834,26 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> bool:
-        """Check whether there is an object of that key.
+        """Return True if the key has an object.
 
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             key: Key of the object, at most 1,024 bytes of UTF-8.
-            version_id: Version to look for; the current one unless given.
+            version_id: Version of the object; the current one unless given.
             headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
-            timeout: Seconds that the whole call may take, its retries and the waits between them included.
-                None (the default) sets no limit.
+            timeout: Maximum duration of the whole call in seconds, retries and delays included. None (the
+                default) sets no limit.
 
         Returns:
-            True where there is one. A delete marker is none.
+            True if the key has an object. A delete marker is not an object.
 
         Raises:
             NoSuchBucket: There is no such bucket.
-            AccessDenied: The credentials may not list the bucket, so that the store does not tell.
+            AccessDenied: The response is a 403, as for a missing object in a bucket that the credentials
+                may not list.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
         """
@@ -874,31 +876,30 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> DeleteObjectResult:
-        """Delete an object; deleting one that does not exist is no error.
+        """Delete an object; it is not an error if there is none.
 
-        In a bucket with versions this puts a delete marker over the object, unless `version_id` names a
-        version.
+        In a bucket with versioning this adds a delete marker, unless `version_id` names a version.
 
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             key: Key of the object, at most 1,024 bytes of UTF-8.
-            version_id: Version to delete for good.
+            version_id: Version to delete permanently.
             if_match: ETag that the object must have; PreconditionFailed otherwise.
             headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
-            timeout: Seconds that the whole call may take, its retries and the waits between them included.
-                None (the default) sets no limit.
+            timeout: Maximum duration of the whole call in seconds, retries and delays included. None (the
+                default) sets no limit.
 
         Returns:
-            DeleteObjectResult: `version_id` of the version that was deleted or of the delete marker that was
-            made (None in a bucket without versions), and `delete_marker`, True where it is a delete marker.
+            DeleteObjectResult: `version_id` of the deleted version or of the new delete marker (None in a
+                bucket without versioning), and `delete_marker` (True if it is a delete marker).
 
         Raises:
             NoSuchBucket: There is no such bucket.
-            AccessDenied: The credentials may not delete the object, or Object Lock holds it.
-            PreconditionFailed: `if_match` did not hold.
+            AccessDenied: The credentials do not allow deleting the object, or Object Lock protects it.
+            PreconditionFailed: The condition `if_match` was not met.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
         """
@@ -915,26 +916,26 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> int:
-        """Delete many objects, 1,000 a request and several requests at once.
+        """Delete many objects, 1,000 per request and several requests in parallel.
 
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
-            keys: Iterable of any length, which is read as the requests go. Each item is a key; a pair `(key,
+            keys: Iterable of any length, which is read during the call. Each item is a key; a pair `(key,
                 version_id)`; an ObjectInfo of a listing, of which the key is taken; or an
-                ObjectVersionInfo, whose version is deleted for good.
+                ObjectVersionInfo, whose version is deleted permanently.
             headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
-            timeout: Seconds that the whole call may take, its retries and the waits between them included.
-                None (the default) sets no limit.
+            timeout: Maximum duration of the whole call in seconds, retries and delays included. None (the
+                default) sets no limit.
 
         Returns:
-            int: Number of items in `keys`. Keys without an object count too.
+            int: Number of items in `keys`, keys without an object included.
 
         Raises:
-            DeleteErrors: Some keys could not be deleted: `failures` are their errors in call order, each with
-                its `key`. The others are deleted.
+            DeleteErrors: Some keys could not be deleted; `failures` are their errors in the order of
+                `keys`, each with its `key`. The others are deleted.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
         """
@@ -952,25 +953,25 @@ class Connection:
     ) -> int:
         """Delete all objects whose keys begin with `prefix`.
 
-        In a bucket with versions this puts delete markers over the objects, unless `versions=True`.
+        In a bucket with versioning this adds delete markers, unless `versions=True`.
 
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
-            prefix: Prefix of the keys; must not be empty. A folder ends with a slash: "photos" is a prefix of
-                "photos2/a" too. To empty a bucket use `delete_bucket(force=True)` or `delete_many`.
-            versions: True deletes all versions and delete markers for good.
+            prefix: Prefix of the keys; must not be empty. A folder ends with a slash: "photos" is also a
+                prefix of "photos2/a". To empty a bucket use `delete_bucket(force=True)` or `delete_many`.
+            versions: True deletes all versions and delete markers permanently.
             headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
-            timeout: Seconds that the whole call may take, its retries and the waits between them included.
-                None (the default) sets no limit.
+            timeout: Maximum duration of the whole call in seconds, retries and delays included. None (the
+                default) sets no limit.
 
         Returns:
             int: Number of objects (with `versions=True`: versions and delete markers) that were deleted.
 
         Raises:
-            DeleteErrors: Some keys could not be deleted: `failures` are their errors.
+            DeleteErrors: Some keys could not be deleted; `failures` are their errors.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
         """
@@ -989,26 +990,27 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> ObjectVersionInfo:
-        """Restore a deleted object of a bucket with versions.
+        """Restore a deleted object in a bucket with versioning.
 
-        Deletes the delete markers above its newest version. An object that is not deleted stays as it is.
+        Deletes the delete markers above its newest version. An object that is not deleted is not changed.
 
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             key: Key of the object, at most 1,024 bytes of UTF-8.
             headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
-            timeout: Seconds that the whole call may take, its retries and the waits between them included.
-                None (the default) sets no limit.
+            timeout: Maximum duration of the whole call in seconds, retries and delays included. None (the
+                default) sets no limit.
 
         Returns:
-            ObjectVersionInfo: The version that is the current one now: `key`, `version_id`, `size`, `etag`,
+            ObjectVersionInfo: The version that is now the current one: `key`, `version_id`, `size`,
+                `etag`,
             `last_modified`, ...
 
         Raises:
-            NoSuchKey: There is no version of that key.
+            NoSuchKey: The key has no version.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/ManagingDelMarkers.html
         """
@@ -1031,17 +1033,17 @@ class Connection:
             key: Key of the object, at most 1,024 bytes of UTF-8.
             version_id: Version to read; the current one unless given.
             headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
-            timeout: Seconds that the whole call may take, its retries and the waits between them included.
-                None (the default) sets no limit.
+            timeout: Maximum duration of the whole call in seconds, retries and delays included. None (the
+                default) sets no limit.
 
         Returns:
-            dict: Values of the tags by name; empty where there are none.
+            dict: Values of the tags by name; empty if there are none.
 
         Raises:
             NoSuchKey: There is no such object.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectTagging.html
         """
@@ -1064,17 +1066,18 @@ class Connection:
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             key: Key of the object, at most 1,024 bytes of UTF-8.
-            tags: Tags of the object, str by str, at most 10 on AWS; an empty mapping removes all.
+            tags: Tags of the object, a mapping of str to str, at most 10 on AWS; an empty mapping removes
+                all.
             version_id: Version to change; the current one unless given.
             headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
-            timeout: Seconds that the whole call may take, its retries and the waits between them included.
-                None (the default) sets no limit.
+            timeout: Maximum duration of the whole call in seconds, retries and delays included. None (the
+                default) sets no limit.
 
         Raises:
             NoSuchKey: There is no such object.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjectTagging.html
@@ -1123,46 +1126,46 @@ class Connection:
         """Copy an object of any size.
 
         Content-Type, Cache-Control, Content-Disposition, Content-Encoding, Content-Language, Expires,
-        metadata and tags are those of the source; each keyword argument of that name replaces just that one
+        metadata and tags are those of the source; a keyword argument replaces the property of its name
         (`metadata` and `tags` as a whole). Storage class, ACL and encryption are those of a new object.
-        Objects above 5 GiB are copied in parts, several at once, all of one version of the source; in
-        stores without UploadPartCopy their bytes come through this process.
+        Objects above 5 GiB are copied in parallel parts, all of one version of the source; on stores
+        without UploadPartCopy the bytes are downloaded and uploaded by this process.
 
         Args:
             bucket: Name of the target's bucket, or the ARN of an access point.
             key: Key of the copy, at most 1,024 bytes of UTF-8.
             source_key: Key of the object to copy.
             source_bucket: Bucket of the object to copy; `bucket` unless given.
-            source: Connection to the source, where it is in another store or of another account. Its bytes come
-                through this process then, with at most `Config.max_concurrency` parts in memory, and are
-                verified. Unless given, the store copies by itself.
+            source: Connection to the source, if it is in another store or account. The bytes are then
+                downloaded, verified and uploaded by this process, with at most `Config.max_concurrency`
+                parts in memory. Unless given, the store makes the copy.
             source_version_id: Version to copy; the current one unless given.
             source_sse_customer_key: Key of 32 bytes that the source is encrypted with (SSE-C).
             content_type: Media type, as "text/plain".
-            metadata: User metadata, str by str; stored as `x-amz-meta-` headers, at most 2 KB in all.
-            cache_control: `Cache-Control` header that the object is served with.
-            content_disposition: `Content-Disposition` header that the object is served with.
-            content_encoding: `Content-Encoding` header that the object is served with; nothing is compressed
-                by it.
-            content_language: `Content-Language` header that the object is served with.
-            expires: `Expires` header that the object is served with, for caches; S3 deletes nothing then (a
-                lifecycle rule does). An aware datetime, a timedelta from now, of which the date is stored, or
-                a str that is sent as it is.
+            metadata: User metadata, a mapping of str to str; stored as `x-amz-meta-` headers, at most 2
+                KB in all.
+            cache_control: `Cache-Control` header of responses with the object.
+            content_disposition: `Content-Disposition` header of responses with the object.
+            content_encoding: `Content-Encoding` header of responses with the object; the data is not
+                compressed.
+            content_language: `Content-Language` header of responses with the object.
+            expires: `Expires` header of responses with the object, for caches; the object is not deleted
+                at that time. An aware datetime, a timedelta from now, or a str that is sent unchanged.
             storage_class: "STANDARD", "STANDARD_IA", "GLACIER_IR", ...; the store's default unless given.
             acl: Canned ACL: "private", "public-read", "bucket-owner-full-control", ...
-            tags: Tags of the object, str by str, at most 10 on AWS.
+            tags: Tags of the object, a mapping of str to str, at most 10 on AWS.
             sse: Encryption at rest: "AES256", "aws:kms" or "aws:kms:dsse"; the bucket's default unless given.
             sse_kms_key_id: ID or ARN of the KMS key, with `sse="aws:kms"`.
-            sse_customer_key: Your own key of 32 bytes (SSE-C); each later read needs it again.
-            checksum: Algorithm of a checksum that the store compares and keeps: "crc32", "crc32c",
-                "crc64nvme", "sha1" or "sha256". Uploads in parts have a CRC of the whole object, but a SHA
-                of the SHAs of the parts.
+            sse_customer_key: Customer key of 32 bytes (SSE-C); each later read needs the same key.
+            checksum: Algorithm of a checksum that the store compares and stores: "crc32", "crc32c",
+                "crc64nvme", "sha1" or "sha256". For a multipart upload a CRC is that of the whole object,
+                and a SHA is composite (a SHA of the SHAs of the parts).
             if_match: ETag that the source must have; PreconditionFailed otherwise.
-            if_none_match: "*" copies only where `key` has no object yet.
-            headers: Further headers by name, in place of those of keyword arguments where both are given.
-            progress: Called with the number of bytes that were copied.
-            timeout: Seconds that the whole call may take, its retries and the waits between them included.
-                None (the default) sets no limit.
+            if_none_match: "*" copies only if `key` has no object.
+            headers: Further headers by name; they replace those of keyword arguments.
+            progress: Called with the number of bytes copied since the last call.
+            timeout: Maximum duration of the whole call in seconds, retries and delays included. None (the
+                default) sets no limit.
 
         Returns:
             CopyObjectResult: `etag`, `last_modified` and `version_id` of the copy.
@@ -1170,15 +1173,15 @@ class Connection:
         Raises:
             NoSuchKey: There is no such source.
             NoSuchBucket: One of the buckets does not exist.
-            PreconditionFailed: `if_match` or `if_none_match` did not hold.
-            TransferError: A part gave up; `part` is its number, `__cause__` the failure. The copied parts are
-                removed.
-            IntegrityError: Bytes that came through this process are not those of the source.
-            OutcomeUnknown: The answer was lost, and the store did not tell within `Config.resolve_timeout`
-                whether the copy was made.
+            PreconditionFailed: The condition `if_match` or `if_none_match` was not met.
+            TransferError: A part failed after all retries; `part` is its number, `__cause__` the failure.
+                The copied parts are removed.
+            IntegrityError: The bytes that this process copied differ from those of the source.
+            OutcomeUnknown: The response was lost, and its outcome could not be determined within
+                `Config.resolve_timeout`.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
@@ -1254,44 +1257,44 @@ class Connection:
     ) -> CopyObjectResult:
         """Copy an object as `copy` does, then delete the source.
 
-        These are two requests or more: if the deletion fails, both objects are there, and its error is raised.
-        With `source_version_id` just that version of the source is deleted.
+        These are at least two requests: if the deletion fails, both objects exist, and its error is
+        raised. With `source_version_id` only that version of the source is deleted.
 
         Args:
             bucket: Name of the target's bucket, or the ARN of an access point.
             key: Key of the copy, at most 1,024 bytes of UTF-8.
             source_key: Key of the object to copy.
             source_bucket: Bucket of the object to copy; `bucket` unless given.
-            source: Connection to the source, where it is in another store or of another account. Its bytes come
-                through this process then, with at most `Config.max_concurrency` parts in memory, and are
-                verified. Unless given, the store copies by itself.
+            source: Connection to the source, if it is in another store or account. The bytes are then
+                downloaded, verified and uploaded by this process, with at most `Config.max_concurrency`
+                parts in memory. Unless given, the store makes the copy.
             source_version_id: Version to copy; the current one unless given.
             source_sse_customer_key: Key of 32 bytes that the source is encrypted with (SSE-C).
             content_type: Media type, as "text/plain".
-            metadata: User metadata, str by str; stored as `x-amz-meta-` headers, at most 2 KB in all.
-            cache_control: `Cache-Control` header that the object is served with.
-            content_disposition: `Content-Disposition` header that the object is served with.
-            content_encoding: `Content-Encoding` header that the object is served with; nothing is compressed
-                by it.
-            content_language: `Content-Language` header that the object is served with.
-            expires: `Expires` header that the object is served with, for caches; S3 deletes nothing then (a
-                lifecycle rule does). An aware datetime, a timedelta from now, of which the date is stored, or
-                a str that is sent as it is.
+            metadata: User metadata, a mapping of str to str; stored as `x-amz-meta-` headers, at most 2
+                KB in all.
+            cache_control: `Cache-Control` header of responses with the object.
+            content_disposition: `Content-Disposition` header of responses with the object.
+            content_encoding: `Content-Encoding` header of responses with the object; the data is not
+                compressed.
+            content_language: `Content-Language` header of responses with the object.
+            expires: `Expires` header of responses with the object, for caches; the object is not deleted
+                at that time. An aware datetime, a timedelta from now, or a str that is sent unchanged.
             storage_class: "STANDARD", "STANDARD_IA", "GLACIER_IR", ...; the store's default unless given.
             acl: Canned ACL: "private", "public-read", "bucket-owner-full-control", ...
-            tags: Tags of the object, str by str, at most 10 on AWS.
+            tags: Tags of the object, a mapping of str to str, at most 10 on AWS.
             sse: Encryption at rest: "AES256", "aws:kms" or "aws:kms:dsse"; the bucket's default unless given.
             sse_kms_key_id: ID or ARN of the KMS key, with `sse="aws:kms"`.
-            sse_customer_key: Your own key of 32 bytes (SSE-C); each later read needs it again.
-            checksum: Algorithm of a checksum that the store compares and keeps: "crc32", "crc32c",
-                "crc64nvme", "sha1" or "sha256". Uploads in parts have a CRC of the whole object, but a SHA
-                of the SHAs of the parts.
+            sse_customer_key: Customer key of 32 bytes (SSE-C); each later read needs the same key.
+            checksum: Algorithm of a checksum that the store compares and stores: "crc32", "crc32c",
+                "crc64nvme", "sha1" or "sha256". For a multipart upload a CRC is that of the whole object,
+                and a SHA is composite (a SHA of the SHAs of the parts).
             if_match: ETag that the source must have; PreconditionFailed otherwise.
-            if_none_match: "*" copies only where `key` has no object yet.
-            headers: Further headers by name, in place of those of keyword arguments where both are given.
-            progress: Called with the number of bytes that were copied.
-            timeout: Seconds that the whole call may take, its retries and the waits between them included.
-                None (the default) sets no limit.
+            if_none_match: "*" copies only if `key` has no object.
+            headers: Further headers by name; they replace those of keyword arguments.
+            progress: Called with the number of bytes copied since the last call.
+            timeout: Maximum duration of the whole call in seconds, retries and delays included. None (the
+                default) sets no limit.
 
         Returns:
             CopyObjectResult: `etag`, `last_modified` and `version_id` of the copy.
@@ -1299,15 +1302,15 @@ class Connection:
         Raises:
             NoSuchKey: There is no such source.
             NoSuchBucket: One of the buckets does not exist.
-            PreconditionFailed: `if_match` or `if_none_match` did not hold.
-            TransferError: A part gave up; `part` is its number, `__cause__` the failure. The copied parts are
-                removed.
-            IntegrityError: Bytes that came through this process are not those of the source.
-            OutcomeUnknown: The answer was lost, and the store did not tell within `Config.resolve_timeout`
-                whether the copy was made.
+            PreconditionFailed: The condition `if_match` or `if_none_match` was not met.
+            TransferError: A part failed after all retries; `part` is its number, `__cause__` the failure.
+                The copied parts are removed.
+            IntegrityError: The bytes that this process copied differ from those of the source.
+            OutcomeUnknown: The response was lost, and its outcome could not be determined within
+                `Config.resolve_timeout`.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
@@ -1372,26 +1375,26 @@ class Connection:
     ) -> None:
         """Change the key of an object of any size, within its bucket.
 
-        A directory bucket does it in one step (RenameObject). Elsewhere, where S3 has no such operation, it
-        is a copy and a deletion, as with `move`.
+        In a directory bucket this is one operation (RenameObject), in other buckets a copy and a
+        deletion, as `move`.
 
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
-            key: New key of the object. An object of that key is replaced, unless `if_none_match` is given.
-            source_key: Key that the object has now.
-            if_none_match: "*" renames only where `key` has no object yet.
+            key: New key of the object. An existing object is replaced, unless `if_none_match` is given.
+            source_key: Current key of the object.
+            if_none_match: "*" renames only if `key` has no object.
             headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
-            timeout: Seconds that the whole call may take, its retries and the waits between them included.
-                None (the default) sets no limit.
+            timeout: Maximum duration of the whole call in seconds, retries and delays included. None (the
+                default) sets no limit.
 
         Raises:
             NoSuchKey: There is no object of `source_key`.
-            PreconditionFailed: `if_none_match` did not hold.
-            OutcomeUnknown: The answer was lost, and the store did not tell within `Config.resolve_timeout`
-                whether it was done.
+            PreconditionFailed: The condition `if_none_match` was not met.
+            OutcomeUnknown: The response was lost, and its outcome could not be determined within
+                `Config.resolve_timeout`.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_RenameObject.html
         """
@@ -1435,14 +1438,14 @@ class Connection:
             bucket: Name of the bucket.
             region: Region of the bucket; that of the connection unless given.
             headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
-            timeout: Seconds that the whole call may take, its retries and the waits between them included.
-                None (the default) sets no limit.
+            timeout: Maximum duration of the whole call in seconds, retries and delays included. None (the
+                default) sets no limit.
 
         Raises:
-            Conflict: The name is taken, by you (`code` is "BucketAlreadyOwnedByYou") or by others.
+            Conflict: The name is in use by you (`code` is "BucketAlreadyOwnedByYou") or by others.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
         """
@@ -1461,19 +1464,19 @@ class Connection:
 
         Args:
             bucket: Name of the bucket.
-            force: True first deletes all that is in it, all versions included. False (the default) demands
-                that it is empty.
+            force: True deletes its content first, all versions included. With False (the default) the
+                bucket must be empty.
             headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
-            timeout: Seconds that the whole call may take, its retries and the waits between them included.
-                None (the default) sets no limit.
+            timeout: Maximum duration of the whole call in seconds, retries and delays included. None (the
+                default) sets no limit.
 
         Raises:
             NoSuchBucket: There is no such bucket.
             Conflict: The bucket is not empty.
-            DeleteErrors: Something in it cannot be deleted (Object Lock).
+            DeleteErrors: Some of its objects cannot be deleted (Object Lock).
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucket.html
         """
@@ -1487,23 +1490,23 @@ class Connection:
     def head_bucket(
         self, bucket: str, *, headers: Mapping[str, str] | None = None, timeout: float | None = None
     ) -> BucketInfo:
-        """Check that a bucket exists and may be used.
+        """Check that a bucket exists and is accessible.
 
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
-            timeout: Seconds that the whole call may take, its retries and the waits between them included.
-                None (the default) sets no limit.
+            timeout: Maximum duration of the whole call in seconds, retries and delays included. None (the
+                default) sets no limit.
 
         Returns:
-            BucketInfo: `name`, and `region` where the store tells it.
+            BucketInfo: `name`, and `region` if the response contains it.
 
         Raises:
             NoSuchBucket: There is no such bucket.
-            AccessDenied: The credentials may not use the bucket.
+            AccessDenied: The credentials do not allow access to the bucket.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
         """
@@ -1520,23 +1523,24 @@ class Connection:
     ) -> Iterator[BucketInfo]:
         """List the buckets of the account.
 
-        `timeout` bounds the whole listing; the time that the caller takes between two items counts too.
+        `timeout` limits the whole listing, including the time that the caller takes between two items.
 
         Args:
             prefix: Prefix of the names; all buckets unless given.
-            directory: True lists the directory buckets of the endpoint's region instead, which S3 keeps apart.
+            directory: True lists the directory buckets of the endpoint's region instead of the general
+                purpose buckets.
             headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
-            timeout: Seconds that the whole call may take, its retries and the waits between them included.
-                None (the default) sets no limit.
+            timeout: Maximum duration of the whole call in seconds, retries and delays included. None (the
+                default) sets no limit.
 
         Yields:
-            BucketInfo: `name`, `creation_date` and, where the store tells it, `region`. A page is requested
-            when it is reached.
+            BucketInfo: `name`, `creation_date` and, if the response contains it, `region`. Pages are
+                requested as the iterator reaches them.
 
         Raises:
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListDirectoryBuckets.html
@@ -1549,7 +1553,7 @@ class Connection:
             else:
                 page = client.list_buckets(prefix=prefix, continuation_token=token, headers=headers)
             for bucket in page.buckets:
-                # Many stores know no prefix here.
+                # Many stores do not support prefix here.
                 if prefix is None or bucket.name.startswith(prefix):
                     yield bucket
             if page.continuation_token is None or page.continuation_token == token:
@@ -1565,16 +1569,16 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> int:
-        """Abort open multipart uploads, and so delete the parts that they hold.
+        """Abort open multipart uploads, which deletes their parts.
 
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             prefix: Prefix of the keys; all uploads unless given.
-            older_than: Least age, by the store's clock, of the uploads to abort; those whose age the store does
-                not tell are spared. Unless given, uploads that are under way fail too.
+            older_than: Minimum age, by the store's clock, of the uploads to abort; uploads without a
+                known age are kept. Unless given, running uploads are aborted too.
             headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
-            timeout: Seconds that the whole call may take, its retries and the waits between them included.
-                None (the default) sets no limit.
+            timeout: Maximum duration of the whole call in seconds, retries and delays included. None (the
+                default) sets no limit.
 
         Returns:
             int: Number of uploads that were aborted.
@@ -1582,8 +1586,8 @@ class Connection:
         Raises:
             NoSuchBucket: There is no such bucket.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
         """
@@ -1603,32 +1607,32 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> Iterator[ObjectInfo]:
-        """List the objects whose keys begin with `prefix`, in the order of their keys' UTF-8.
+        """List the objects whose keys begin with `prefix`, sorted by the UTF-8 bytes of the keys.
 
-        `timeout` bounds the whole listing; the time that the caller takes between two items counts too.
+        `timeout` limits the whole listing, including the time that the caller takes between two items.
 
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             prefix: Prefix of the keys; all objects unless given.
-            delimiter: "/" leaves out the objects in folders below `prefix`: those whose keys have a delimiter
-                after it. `list_prefixes` gives these folders. Not with `parallel`.
-            start_after: Key after which the listing begins.
-            parallel: Number of parts of the listing that are requested at once, 1 (the default) to 1,000.
-                Parts begin at folders, for which a few more requests look; keys without "/" are listed one
-                page after the other. At most 16 pages of each part are in memory.
+            delimiter: "/" omits the objects in folders below `prefix`: those whose keys have a delimiter
+                after it. `list_prefixes` lists these folders. Not with `parallel`.
+            start_after: The listing begins after this key.
+            parallel: Number of parts of the listing that are requested in parallel, 1 (the default) to
+                1,000. The parts begin at folders, which takes a few additional requests; keys without "/"
+                are listed one page after the other. At most 16 pages of each part are in memory.
             headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
-            timeout: Seconds that the whole call may take, its retries and the waits between them included.
-                None (the default) sets no limit.
+            timeout: Maximum duration of the whole call in seconds, retries and delays included. None (the
+                default) sets no limit.
 
         Returns:
-            Iterator of ObjectInfo: `key`, `size` (bytes), `etag`, `last_modified`, `storage_class`, ... A page
-            of 1,000 is requested when it is reached.
+            Iterator of ObjectInfo: `key`, `size` (bytes), `etag`, `last_modified`, `storage_class`, ...
+            Pages of 1,000 items are requested as the iterator reaches them.
 
         Raises:
             ConfigError: An argument is wrong.
             NoSuchBucket: There is no such bucket.
-            S3Error: The store refused a page, at the item at which it is asked for.
-            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
+            S3Error: An error response for a page, raised at its first item.
+            TransportError: No complete response after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
         """
@@ -1654,29 +1658,30 @@ class Connection:
     ) -> Iterator[ObjectInfo]:
         """List the objects whose whole keys match a pattern: `conn.glob("bucket", "logs/2026-*/**/*.gz")`.
 
-        Folders before `**` are listed only where they match, with one request or more for each; from `**` on
+        Folders before `**` are listed only if they match, with at least one request for each; after `**`
         all keys are listed, as by `list`.
 
-        `timeout` bounds the whole listing; the time that the caller takes between two items counts too.
+        `timeout` limits the whole listing, including the time that the caller takes between two items.
 
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
-            pattern: `*` matches any text without a slash, `?` one character but a slash, `[...]` one of these
-                characters, `[!...]` one of all others, and `**` between slashes any number of folders.
-            parallel: Number of parts of the listing that are requested at once, 1 (the default) to 1,000, as in
-                `list`.
+            pattern: `*` matches any text without a slash, `?` any one character except a slash, `[...]`
+                one of the characters, `[!...]` one other character, and `**` between slashes any number
+                of folders.
+            parallel: Number of parts of the listing that are requested in parallel, 1 (the default) to
+                1,000, as in `list`.
             headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
-            timeout: Seconds that the whole call may take, its retries and the waits between them included.
-                None (the default) sets no limit.
+            timeout: Maximum duration of the whole call in seconds, retries and delays included. None (the
+                default) sets no limit.
 
         Returns:
             Iterator of ObjectInfo: `key`, `size` (bytes), `etag`, `last_modified`, `storage_class`, ...
 
         Raises:
-            ConfigError: `**` stands beside other characters, or another argument is wrong.
+            ConfigError: `**` is not a whole component of the pattern, or another argument is wrong.
             NoSuchBucket: There is no such bucket.
-            S3Error: The store refused a page, at the item at which it is asked for.
-            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
+            S3Error: An error response for a page, raised at its first item.
+            TransportError: No complete response after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
         """
@@ -1692,27 +1697,28 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> Iterator[ObjectVersionInfo]:
-        """List all versions and delete markers of objects, by key, the newest of each first.
+        """List all versions and delete markers of objects, sorted by key, the newest first.
 
-        `timeout` bounds the whole listing; the time that the caller takes between two items counts too.
+        `timeout` limits the whole listing, including the time that the caller takes between two items.
 
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             prefix: Prefix of the keys; all objects unless given.
-            delimiter: "/" leaves out the objects in folders below `prefix`.
+            delimiter: "/" omits the objects in folders below `prefix`.
             headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
-            timeout: Seconds that the whole call may take, its retries and the waits between them included.
-                None (the default) sets no limit.
+            timeout: Maximum duration of the whole call in seconds, retries and delays included. None (the
+                default) sets no limit.
 
         Yields:
-            ObjectVersionInfo: `key`, `version_id`, `is_latest`, `is_delete_marker`, `size` (bytes), `etag`,
-            `last_modified`, ... A page of 1,000 is requested when it is reached.
+            ObjectVersionInfo: `key`, `version_id`, `is_latest`, `is_delete_marker`, `size` (bytes),
+                `etag`, `last_modified`, ... Pages of 1,000 items are requested as the iterator reaches
+                them.
 
         Raises:
             ConfigError: An argument is wrong.
             NoSuchBucket: There is no such bucket.
-            S3Error: The store refused a page, at the item at which it is asked for.
-            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
+            S3Error: An error response for a page, raised at its first item.
+            TransportError: No complete response after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
         """
@@ -1730,26 +1736,26 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> Iterator[OpenUpload]:
-        """List the open multipart uploads, whose parts are paid for until they are completed or aborted.
+        """List the open multipart uploads; S3 charges for their parts until they are completed or aborted.
 
-        `timeout` bounds the whole listing; the time that the caller takes between two items counts too.
+        `timeout` limits the whole listing, including the time that the caller takes between two items.
 
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             prefix: Prefix of the keys; all uploads unless given.
             headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
-            timeout: Seconds that the whole call may take, its retries and the waits between them included.
-                None (the default) sets no limit.
+            timeout: Maximum duration of the whole call in seconds, retries and delays included. None (the
+                default) sets no limit.
 
         Returns:
-            Iterator of OpenUpload: `key`, `upload_id`, `initiated`, `age`, `size` (bytes of its parts) and
-            `parts` (their number). Each costs a ListParts.
+            Iterator of OpenUpload: `key`, `upload_id`, `initiated`, `age`, `size` (bytes of its parts)
+            and `parts` (their number). Each item takes a ListParts request.
 
         Raises:
             ConfigError: An argument is wrong.
             NoSuchBucket: There is no such bucket.
-            S3Error: The store refused a page, at the item at which it is asked for.
-            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
+            S3Error: An error response for a page, raised at its first item.
+            TransportError: No complete response after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
         """
@@ -1766,27 +1772,27 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> Iterator[str]:
-        """List the folders in `prefix`: the common beginnings of keys up to the next delimiter.
+        """List the folders in `prefix`: the common prefixes of keys up to the next delimiter.
 
-        `timeout` bounds the whole listing; the time that the caller takes between two items counts too.
+        `timeout` limits the whole listing, including the time that the caller takes between two items.
 
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             prefix: Prefix of the keys, with a slash at its end for a folder; the whole bucket unless given.
-            delimiter: Character, or text, that ends a folder's name.
-            start_after: Key after which the listing begins.
+            delimiter: Character or text that ends the name of a folder.
+            start_after: The listing begins after this key.
             headers: Further headers of the requests, by name (`x-amz-expected-bucket-owner`, ...).
-            timeout: Seconds that the whole call may take, its retries and the waits between them included.
-                None (the default) sets no limit.
+            timeout: Maximum duration of the whole call in seconds, retries and delays included. None (the
+                default) sets no limit.
 
         Yields:
-            str: The common beginnings, with the delimiter: "photos/2026/".
+            str: The common prefixes, with the delimiter: "photos/2026/".
 
         Raises:
             ConfigError: An argument is wrong.
             NoSuchBucket: There is no such bucket.
-            S3Error: The store refused a page, at the item at which it is asked for.
-            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
+            S3Error: An error response for a page, raised at its first item.
+            TransportError: No complete response after all retries (DeadlineExceeded: within `timeout`).
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
         """
@@ -1799,9 +1805,9 @@ class Connection:
     # The rest
 
     def url(self, bucket: str, key: str, *, version_id: str | None = None) -> str:
-        """Build the URL of an object that everybody may read: percent-encoded and unsigned.
+        """Build the URL of a public object, percent-encoded and unsigned.
 
-        Sends nothing. `presign` makes a URL for an object that others may not read.
+        No request is sent. `presign` makes a URL for an object that is not public.
 
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
@@ -1828,19 +1834,19 @@ class Connection:
         query: Mapping[str, str | None] | Iterable[tuple[str, str | None]] = (),
         headers: Mapping[str, str] | None = None,
     ) -> str:
-        """Build a URL by which anyone may send a request with your rights, for a limited time.
+        """Build a URL with which clients without credentials can send a request, for a limited time.
 
-        Sends nothing. The URL ends with the credentials that sign it, where these end earlier: a
-        UserWarning says so.
+        No request is sent to S3. The URL expires at the latest with the credentials that signed it; a
+        UserWarning is issued if these expire before `expires`.
 
         Args:
             method: HTTP method: "GET", "PUT", "HEAD", "DELETE", "POST".
             bucket: Name of the bucket, or the ARN of an access point.
             key: Key of the object; None for a request to the bucket.
-            expires: Seconds that the URL is valid, 1 to 604,800 (seven days).
-            query: Query parameters, as a mapping or pairs, such as `{"response-content-type": "text/plain"}`.
-                A value of None is a name alone (`?acl`).
-            headers: Headers that the request must have with just these values (`content-type`,
+            expires: Validity in seconds, 1 to 604,800 (seven days).
+            query: Query parameters, as a mapping or pairs, such as `{"response-content-type":
+                "text/plain"}`. A parameter with the value None has no value (`?acl`).
+            headers: Headers that the request must have, with exactly these values (`content-type`,
                 `content-length`, ...).
 
         Returns:
@@ -1865,16 +1871,16 @@ class Connection:
         fields: Mapping[str, str] | None = None,
         conditions: Sequence[Condition] = (),
     ) -> PresignedPost:
-        """Build an HTML form by which a browser may upload an object with your rights, for a limited time.
+        """Build an HTML form with which a browser can upload an object without credentials, for a limited time.
 
-        Sends nothing.
+        No request is sent to S3.
 
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
-            key: Key of the object. It may end with `${filename}`, for which the file's name stands in.
-            expires: Seconds that the form is valid, 1 to 604,800 (seven days).
-            fields: Further fields with their values (`acl`, `Content-Type`, ...), from which an upload must not
-                differ.
+            key: Key of the object. It may end with `${filename}`, which the browser's file name replaces.
+            expires: Validity in seconds, 1 to 604,800 (seven days).
+            fields: Further fields with their values (`acl`, `Content-Type`, ...), which the upload must
+                contain unchanged.
             conditions: Further conditions of the policy, such as `["content-length-range", 1, 1048576]`.
 
         Returns:
@@ -2018,15 +2024,16 @@ class Connection:
     ) -> TextReader | BinaryReader | TextWriter | BinaryWriter:
         """Open an object as a file.
 
-        A reader seeks, and requests the bytes that are read. The object of a writer appears when the file is
-        closed; after an exception in its `with` block, or if it is never closed, nothing appears. A file may
-        be used from any thread, by one at a time. Its `name` is `s3://bucket/key`.
+        A reader supports `seek`, and requests only the ranges that are read. A writer creates the object
+        when it is closed; after an exception in its `with` block, or if it is never closed, no object is
+        created. A file can be used from any thread, but only by one thread at a time. Its `name` is
+        `s3://bucket/key`.
 
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             key: Key of the object, at most 1,024 bytes of UTF-8.
-            mode: "r" (the default) and "w" read and write text, "rb" and "wb" bytes; "x" and "xb" write where
-                the key has no object yet.
+            mode: "r" (the default) and "w" read and write text, "rb" and "wb" bytes; "x" and "xb" write
+                only if the key has no object.
             encoding: Encoding of text; "utf-8" unless given.
             errors: Handling of encoding errors, as in Python's `open`.
             newline: Handling of line ends, as in Python's `open`.
@@ -2034,33 +2041,34 @@ class Connection:
             version_id: Version to read; the current one unless given.
             content_type: Media type, as "text/plain"; guessed by the extension of the key unless given
                 (`Config.guess_content_type`).
-            metadata: User metadata, str by str; stored as `x-amz-meta-` headers, at most 2 KB in all.
-            cache_control: `Cache-Control` header that the object is served with.
-            content_disposition: `Content-Disposition` header that the object is served with.
-            content_encoding: `Content-Encoding` header that the object is served with; nothing is compressed
-                by it.
-            content_language: `Content-Language` header that the object is served with.
-            expires: `Expires` header that the object is served with, for caches; S3 deletes nothing then (a
-                lifecycle rule does). An aware datetime, a timedelta from now, of which the date is stored, or
-                a str that is sent as it is.
+            metadata: User metadata, a mapping of str to str; stored as `x-amz-meta-` headers, at most 2
+                KB in all.
+            cache_control: `Cache-Control` header of responses with the object.
+            content_disposition: `Content-Disposition` header of responses with the object.
+            content_encoding: `Content-Encoding` header of responses with the object; the data is not
+                compressed.
+            content_language: `Content-Language` header of responses with the object.
+            expires: `Expires` header of responses with the object, for caches; the object is not deleted
+                at that time. An aware datetime, a timedelta from now, or a str that is sent unchanged.
             storage_class: "STANDARD", "STANDARD_IA", "GLACIER_IR", ...; the store's default unless given.
             acl: Canned ACL: "private", "public-read", "bucket-owner-full-control", ...
-            tags: Tags of the object, str by str, at most 10 on AWS.
+            tags: Tags of the object, a mapping of str to str, at most 10 on AWS.
             sse: Encryption at rest: "AES256", "aws:kms" or "aws:kms:dsse"; the bucket's default unless given.
             sse_kms_key_id: ID or ARN of the KMS key, with `sse="aws:kms"`.
-            sse_customer_key: Your own key of 32 bytes (SSE-C); each later read needs it again.
-            checksum: Algorithm of a checksum that the store compares and keeps: "crc32", "crc32c",
-                "crc64nvme", "sha1" or "sha256". Uploads in parts have a CRC of the whole object, but a SHA
-                of the SHAs of the parts.
-            if_match: ETag of the object to replace; any other, or none, is a PreconditionFailed.
-            if_none_match: "*" stores the object only where the key has none yet.
+            sse_customer_key: Customer key of 32 bytes (SSE-C); each later read needs the same key.
+            checksum: Algorithm of a checksum that the store compares and stores: "crc32", "crc32c",
+                "crc64nvme", "sha1" or "sha256". For a multipart upload a CRC is that of the whole object,
+                and a SHA is composite (a SHA of the SHAs of the parts).
+            if_match: ETag of the object to replace; otherwise PreconditionFailed is raised.
+            if_none_match: "*" stores the object only if the key has none.
             part_size: Bytes of a part, 5 MiB to 5 GiB; `Config.part_size` (8 MiB) unless given. Parts are
-                larger where 10,000 of them would not suffice.
-            headers: Further headers by name, in place of those of keyword arguments where both are given.
-            progress: Called with the number of bytes that went out; with a negative one when that many have
+                larger if more than 10,000 of them would be needed.
+            headers: Further headers by name; they replace those of keyword arguments.
+            progress: Called with the number of bytes sent since the last call; negative when bytes have
                 to be sent again.
-            timeout: Seconds from now to the end of the file's `close`, the caller's own time included; None sets
-                no limit. What takes longer raises DeadlineExceeded, and a writer stores nothing then.
+            timeout: Maximum duration in seconds from `open` to the end of `close`, the time of the caller
+                included; None sets no limit. After that time DeadlineExceeded is raised, and a writer
+                stores nothing.
 
         Returns:
             BinaryReader, TextReader, BinaryWriter or TextWriter, by the mode. Readers of bytes have `size`
@@ -2069,10 +2077,10 @@ class Connection:
         Raises:
             ConfigError: An argument is wrong, or does not fit the mode.
             NoSuchKey: There is no object to read.
-            S3Error: The store refused a request; `code` and `status` say why. Errors come from `open` and
-                from the file's methods; `close` raises those of `upload`.
-            TransportError: No complete answer came after all retries (DeadlineExceeded: within `timeout`).
-            IntegrityError: An object that was read from its begin to its end has wrong bytes.
+            S3Error: An error response; see `code` and `status`. `open` and the methods of the file raise
+                errors; `close` raises those of `upload`.
+            TransportError: No complete response after all retries (DeadlineExceeded: within `timeout`).
+            IntegrityError: The object was read from beginning to end, and its bytes are wrong.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
@@ -2158,14 +2166,14 @@ class Connection:
             raise
 
     def path(self, uri: str) -> S3Path:
-        """Make a path as pathlib has them: of a bucket, an object, or a prefix.
+        """Make a path, with pathlib's methods, of a bucket, an object or a prefix.
 
         ```python
         for path in conn.path("s3://bucket/logs").glob("*.txt"):
             print(path.name, path.read_text())
         ```
 
-        Sends nothing.
+        No request is sent to S3.
 
         Args:
             uri: `s3://bucket/key`, or `bucket/key`.
@@ -2212,7 +2220,7 @@ class Connection:
         progress: Callable[[BatchStats], object] | TextIO | bool | None = None,
         cluster: object = None,
     ) -> Batch:
-        """Make a batch: calls that run at once, at most `poolsize` requests of them in flight.
+        """Make a batch, which runs calls in parallel with at most `poolsize` requests in flight.
 
         ```python
         with conn.batch(50) as batch:
@@ -2221,14 +2229,14 @@ class Connection:
         ```
 
         Args:
-            poolsize: Number of requests in flight at most, 1 to 10,000.
-            raise_errors: True (the default) raises a BatchError at the end of the block where calls failed and
-                their failure was not handled; False leaves them to `batch.failures`.
+            poolsize: Maximum number of requests in flight, 1 to 10,000.
+            raise_errors: True (the default) raises a BatchError at the end of the block if calls failed
+                and their failures were not handled. With False the failures are only in `batch.failures`.
             collect: True keeps the results of all calls for `batch.results()`.
-            progress: Callable that gets the `BatchStats` whenever a call has finished; True shows a bar where
-                stderr is a terminal; a text file gets the bar in any case.
-            cluster: `dask.distributed.Client`, or the address of a scheduler ("tcp://host:8786"), whose workers
-                perform the calls; needs the extra `s3po[dask]`.
+            progress: Callable that is called with the `BatchStats` after each call; True shows a progress
+                bar if stderr is a terminal; a text file always receives the progress bar.
+            cluster: `dask.distributed.Client`, or the address of a scheduler ("tcp://host:8786"), whose
+                workers run the calls; needs the extra `s3po[dask]`.
 
         Returns:
             Batch: Context manager with the verbs of the connection; see `s3po.Batch`. With `cluster` it is a
@@ -2254,7 +2262,7 @@ class Connection:
         )
 
     def mock(self, *, serve: bool = False, app: MockS3 | None = None) -> Mock:
-        """Make a mock of S3 in memory that takes the place of the store, for tests.
+        """Make a mock of S3 in memory that replaces the store, for tests.
 
         ```python
         with conn.mock() as mock:
@@ -2262,50 +2270,50 @@ class Connection:
             conn.upload("bucket", "key", "howdy")
         ```
 
-        `mock.start()` and `mock.stop()` do the same for a `setUp` and `tearDown`. Mocks nest; each has a store
-        of its own, which is gone when it stops.
+        `mock.start()` and `mock.stop()` do the same for a `setUp` and `tearDown`. Mocks can be nested;
+        each has its own content, which is lost when it stops.
 
         Args:
-            serve: True serves the mock on a loopback socket too, so that other clients reach it by `mock.url`
-                and presigned URLs.
-            app: `MockS3` of your own, which several connections may share, and whose store stays.
+            serve: True also serves the mock on a loopback socket, so that other clients can use
+                `mock.url` and presigned URLs.
+            app: Existing `MockS3`, which several connections can share, and whose content is kept.
 
         Returns:
-            Mock: The mock, which is off until it is entered or started.
+            Mock: The mock, which is inactive until it is entered or started.
         """
         return Mock(self, serve=serve, app=app)
 
     @property
     def conn(self) -> Client:
-        """Low-level client: S3's operations by their own names, and `request` for any other."""
+        """Low-level client: the operations of S3 by their names, and `request` for any other request."""
         return self.client
 
     @property
     def auth(self) -> S3Auth:
-        """`requests.auth.AuthBase` that signs requests of others: `requests.get(url, auth=conn.auth)`.
+        """`requests.auth.AuthBase` that signs any request: `requests.get(url, auth=conn.auth)`.
 
-        It uses the credentials of this connection, and its region for hosts that name none.
+        It uses the credentials of this connection, and its region for hosts without a region.
         """
         return self.client.auth
 
     @property
     def session(self) -> S3Session:
-        """`requests.Session` that all requests of this connection go through.
+        """`requests.Session` that sends all requests of this connection.
 
-        `session.mount(prefix, adapter)` lets any requests adapter serve the URLs that begin with
-        `prefix` (its default port may be left out); `session.hooks["response"]` takes functions that see
-        each response before s3po does; `session.get(url)` and the like send a request by hand on the
-        same connections: unsigned (see `auth`), without redirects, cookies or netrc, and with the body's
-        bytes as they are stored. Adapters get requests that are signed already: a header that one adds is
-        sent, but not signed. `close()` leaves adapters that others mounted open.
+        `session.mount(prefix, adapter)` mounts a requests adapter for the URLs that begin with `prefix`
+        (the default port may be omitted); `session.hooks["response"]` takes functions that are called
+        with each response before s3po parses it; `session.get(url)` and similar methods send an unsigned
+        request (see `auth`) with the same connection pool, without redirects, cookies or netrc; the body
+        is not decoded. Adapters receive signed requests: a header that an adapter adds is sent, but not
+        signed. `close()` does not close mounted adapters.
 
-        While a mock is on, it is the session of the mock.
+        While a mock is active, it is the session of the mock.
         """
         return self.client.session
 
     @property
     def config(self) -> Config:
-        """Settings of this connection, those of the environment and the profile included."""
+        """Effective settings of this connection, with those of the environment and the profile."""
         return self.client.config
 
     @property
@@ -2314,7 +2322,7 @@ class Connection:
         return self.client.stats
 
     def close(self) -> None:
-        """Close the sockets. The connection can be used again, and opens new ones then."""
+        """Close the sockets. The connection can be used again; it then opens new sockets."""
         self.client.session.close()
 
     def __enter__(self) -> Self:
@@ -2336,7 +2344,7 @@ class Connection:
         return _remake, (type(self), self._arguments)
 
     def _bind_timeout(self, timeout: float) -> Client:
-        """A client whose requests end in `timeout` seconds from now. ConfigError."""
+        """Client whose requests have a deadline `timeout` seconds from now. Raises ConfigError."""
         seconds = check_seconds("timeout", timeout)
         return self.client.bind(deadline=self.client.now() + seconds)
 
@@ -2347,7 +2355,7 @@ class Connection:
         stats: Stats | None = None,
         deadline: float | None = None,
     ) -> Connection:
-        """A connection that shares all with this one but its limiter, its counters and its deadline."""
+        """Connection that shares everything with this one except its limiter, its counters and its deadline."""
         bound = object.__new__(type(self))
         if hasattr(self, "__dict__"):
             # What a subclass has of its own.
@@ -2361,10 +2369,10 @@ class Connection:
 
 
 class Mock:
-    """Mock of S3 that takes the place of a connection's store while it is on; `Connection.mock` makes one.
+    """Mock of S3 that receives the requests of a connection while it is active; made by `Connection.mock`.
 
     Attributes:
-        connection: Connection whose store the mock stands in for.
+        connection: Connection whose requests the mock receives.
     """
 
     __slots__ = ("_app", "_client", "_given", "_serve", "_server", "connection")
@@ -2381,16 +2389,16 @@ class Mock:
         self._client: Client | None = None
 
     def start(self) -> Self:
-        """Put the mock in place of the store, empty unless `app` was given.
+        """Activate the mock, which is empty unless `app` was given.
 
         Returns:
             Mock: The mock itself.
 
         Raises:
-            ConfigError: The mock is on already.
+            ConfigError: The mock is already active.
         """
         if self._app is not None:
-            raise ConfigError("the mock is on already")
+            raise ConfigError("the mock is already active")
         from s3po.mock import MockS3
         from s3po.transport import WSGIAdapter
 
@@ -2398,7 +2406,7 @@ class Mock:
         given = connection._arguments
         app = self._given
         known = None if app is None else app.accounts.first
-        # Neither files nor the environment nor a metadata service is asked for keys.
+        # No keys are read from files, the environment or a metadata service.
         access_key = given["aws_access_key_id"] or (known or _MOCK_KEYS)[0]
         secret_key = given["aws_secret_access_key"] or (known or _MOCK_KEYS)[1]
         provider = resolve_provider(
@@ -2442,7 +2450,7 @@ class Mock:
         return self
 
     def stop(self) -> None:
-        """Give the connection its store back; the objects of the mock are gone. Idempotent."""
+        """Deactivate the mock, and delete its objects. Idempotent."""
         client, self._client = self._client, None
         server, self._server = self._server, None
         self._app = None
@@ -2477,9 +2485,9 @@ class Mock:
 
     @property
     def app(self) -> MockS3:
-        """`MockS3` behind the mock, a WSGI application. ConfigError while the mock is off."""
+        """`MockS3` of the mock, a WSGI application. Raises ConfigError while the mock is inactive."""
         if self._app is None:
-            raise ConfigError("the mock is off: start() it first")
+            raise ConfigError("the mock is not active: call start() first")
         return self._app
 
     @property
@@ -2489,12 +2497,12 @@ class Mock:
 
     @property
     def requests(self) -> Requests:
-        """Log of the requests that came; see `s3po.mock.Requests`."""
+        """Log of the received requests; see `s3po.mock.Requests`."""
         return self.app.requests
 
     @property
     def url(self) -> str:
-        """URL of the mock: that of the socket with `serve=True`, else one that only this connection reaches."""
+        """URL of the mock: with `serve=True` that of the socket, otherwise one that only this connection can use."""
         self.app  # noqa: B018 - raises where it is off
         return self._server.url if self._server is not None else _MOCK_URL
 
@@ -2510,13 +2518,13 @@ _MOCK_KEYS = ("mock-access-key", "mock-secret-key")
 
 
 def _add_context(error: S3poError, operation: str, bucket: object, key: object) -> None:
-    """Let an error that was found before any request tell what was asked for, too."""
+    """Add operation, bucket and key to an error that is raised before any request."""
     if isinstance(bucket, str) and isinstance(key, str):
         error.add_context(operation=operation, bucket=bucket, key=key)
 
 
 def _is_same_store(one: Client, other: Client) -> bool:
-    """Return True where two clients have one URL, and no mock of its own stands behind either."""
+    """Return True if two clients have the same URL, and neither has a mock of its own."""
     url = one.endpoint.url
     if url != other.endpoint.url:
         return False
@@ -2527,7 +2535,7 @@ def _is_same_store(one: Client, other: Client) -> bool:
 
 
 def _refuse(purpose: str, mode: str, **given: object) -> None:
-    """ConfigError for a keyword argument of `open` that the mode has no use for."""
+    """ConfigError for a keyword argument of `open` that the mode does not support."""
     for name, value in given.items():
         if value is not None:
             raise ConfigError(f"{name} is for {purpose}, and the mode is {mode!r}")
@@ -2546,7 +2554,7 @@ def _check_flag(name: str, value: object) -> bool:
 
 
 class _Path:
-    """A path that was given as str, for `upload`, to which a str is data."""
+    """Path given as str, for `upload`, which takes a str as data."""
 
     __slots__ = ("_path",)
 
@@ -2558,7 +2566,7 @@ class _Path:
 
 
 def _client_class(config: Config) -> type[Client]:
-    """The class of the client: another one with a hook, so that without one nothing is asked on the way."""
+    """Class of the client: a subclass if there is a hook, so that a client without hooks need not test for them."""
     if config.on_request is None:
         return Client
     from s3po.rest.observed import ObservedClient

@@ -1,21 +1,21 @@
-"""Every error that s3po raises on purpose.
+"""Exceptions of s3po.
 
 ```text
 S3poError
 ├── ConfigError (ValueError)              the caller's input, found before anything is sent
 ├── CredentialsError                      none found, or a source of them is broken
-├── TransportError                        no complete answer came
+├── TransportError                        no complete response came
 │   ├── ConnectionFailed (ConnectionError)
 │   ├── TransportTimeout (TimeoutError)
 │   │   └── DeadlineExceeded              the whole call took longer than its `timeout=`
-│   └── IncompleteBody (ConnectionError)  the answer began, its body was cut
+│   └── IncompleteBody (ConnectionError)  the response began, its body was cut
 ├── S3Error                               the store answered with an error
 │   ├── NotFound (FileNotFoundError)      NoSuchKey, NoSuchBucket, NoSuchUpload
 │   ├── AccessDenied (PermissionError)
 │   ├── PreconditionFailed, NotModified, InvalidRange, Conflict (FileExistsError)
 │   ├── Throttled
 │   └── ServerError
-├── MalformedResponse                     an answer that is not what S3 says it is
+├── MalformedResponse                     a response that is not what S3 says it is
 ├── IntegrityError                        bytes that differ from what they should be
 ├── TransferError                         many requests that act as one: which of them gave up
 │   └── OutcomeUnknown                    the store may or may not have performed it
@@ -23,7 +23,7 @@ S3poError
 └── Cancelled                             a call of a batch that was told to stop
 ```
 
-All of them pickle, and none of them ever holds a secret or a signature.
+They can be pickled, and contain no secrets and no signatures.
 """
 
 from __future__ import annotations
@@ -77,16 +77,17 @@ def _rebuild(cls: type[S3poError], args: tuple[Any, ...], state: dict[str, Any])
 
 
 class S3poError(Exception):
-    """Base class of all errors that s3po raises by itself.
+    """Base class of all exceptions of s3po.
 
     Attributes:
-        message: Description, without the place.
-        operation: Name of the operation or method: "put_object", "upload"; None where there is none.
-        bucket: Name of the bucket; None where there is none.
-        key: Key of the object; None where there is none.
+        message: Description, without operation, bucket and key.
+        operation: Name of the operation or method: "put_object", "upload"; None if there is none.
+        bucket: Name of the bucket; None if there is none.
+        key: Key of the object; None if there is none.
         attempts: Number of attempts; 0 when nothing was sent.
         elapsed: Seconds from the first attempt to the error.
-        unresolved: True where an earlier attempt may have been performed, whatever the last one says.
+        unresolved: True if the store may have performed an earlier attempt, whatever the result of the
+            last one.
     """
 
     operation: str | None = None
@@ -109,7 +110,7 @@ class S3poError(Exception):
         attempts: int | None = None,
         elapsed: float | None = None,
     ) -> Self:
-        """Add the operation and its place to the error; values that it has already are kept.
+        """Add operation, bucket and key to the error; existing values are kept.
 
         Args:
             operation: Name of the operation or method.
@@ -150,7 +151,8 @@ class S3poError(Exception):
             place = self.operation
         if self.bucket is not None:
             path = f"s3://{self.bucket}" + (f"/{self.key}" if self.key is not None else "")
-            # Keys may hold anything, line breaks too; an error stays one line and printable.
+            # Keys can contain any character, also line breaks; the text of an error is one printable
+            # line.
             path = path if path.isprintable() else ascii(path)[1:-1]
             place = f"{place} {path}".lstrip()
         details = self._details()
@@ -172,7 +174,7 @@ def _picklable(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class ConfigError(S3poError, ValueError):
-    """Wrong input of the caller; nothing was sent. It is a ValueError too."""
+    """Wrong arguments or settings; nothing was sent. Also a ValueError."""
 
 
 class CredentialsError(S3poError):
@@ -180,12 +182,13 @@ class CredentialsError(S3poError):
 
 
 class TransportError(S3poError):
-    """No complete answer came.
+    """No complete response was received.
 
     Attributes:
-        request_sent: False only where it is certain that no byte of the request left this machine.
-        stale: True where an idle connection turned out to be closed before any byte of an answer came.
-        permanent: True where a retry cannot help: a certificate that is not trusted, a proxy that refuses.
+        request_sent: False only if no byte of the request was sent.
+        stale: True if an idle connection was found closed before any byte of a response.
+        permanent: True if a retry cannot help: an untrusted certificate, a proxy that refuses the
+            request.
     """
 
     request_sent: bool = True
@@ -207,7 +210,7 @@ class TransportError(S3poError):
 
 
 class ConnectionFailed(TransportError, ConnectionError):
-    """The connection could not be made, or broke. It is a ConnectionError too."""
+    """The connection could not be established, or broke. Also a ConnectionError."""
 
 
 class CertificateError(ConnectionFailed):
@@ -225,33 +228,33 @@ class ProxyError(ConnectionFailed):
 
 
 class TransportTimeout(TransportError, TimeoutError):
-    """Connecting, sending or waiting for bytes took longer than its timeout. It is a TimeoutError too."""
+    """Connecting, sending or waiting for bytes took longer than its timeout. Also a TimeoutError."""
 
 
 class DeadlineExceeded(TransportTimeout):
     """A whole call, its retries included, took longer than its `timeout=`.
 
-    The message tells what was under way; `__cause__` is the last failure, if there was one.
+    The message names the current step; `__cause__` is the last failure, if there was one.
     """
 
 
 class IncompleteBody(TransportError, ConnectionError):
-    """The body of an answer ended before the length that its head had announced."""
+    """The body of a response ended before its Content-Length."""
 
 
 class S3Error(S3poError):
-    """The store answered with an error.
+    """The response is an error of S3.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 
     Attributes:
-        code: S3's error code: "NoSuchKey", "SlowDown", ...; derived from the status where the answer has no
-            body, as with HEAD.
+        code: S3's error code: "NoSuchKey", "SlowDown", ...; derived from the status if the response has
+            no body, as for HEAD.
         status: HTTP status.
         message: S3's message.
-        request_id: S3's ID of the request, for its support; None where there is none.
-        host_id: S3's ID of the server; None where there is none.
-        headers: Headers of the answer, by name in lower case.
+        request_id: S3's ID of the request, for its support; None if there is none.
+        host_id: S3's ID of the server; None if there is none.
+        headers: Headers of the response, by name in lower case.
         fields: Further elements of the error document (`Region`, `Condition`, ...).
     """
 
@@ -283,7 +286,7 @@ class S3Error(S3poError):
 
 
 class NotFound(S3Error, FileNotFoundError):
-    """404: there is no such bucket, key, version or upload. It is a FileNotFoundError too."""
+    """404: there is no such bucket, key, version or upload. Also a FileNotFoundError."""
 
     errno = _errno.ENOENT
 
@@ -301,31 +304,31 @@ class NoSuchUpload(NotFound):
 
 
 class AccessDenied(S3Error, PermissionError):
-    """401 or 403: wrong or missing rights, signature or key. It is a PermissionError too."""
+    """401 or 403: wrong or missing rights, signature or key. Also a PermissionError."""
 
     errno = _errno.EACCES
 
 
 class PreconditionFailed(S3Error):
-    """412: a condition (If-Match, If-None-Match, ...) did not hold."""
+    """412: a condition (If-Match, If-None-Match, ...) was not met."""
 
 
 class NotModified(S3Error):
-    """304 Not Modified: the object is the one that the caller has already."""
+    """304 Not Modified: the object still has the ETag of `if_none_match`."""
 
 
 class InvalidRange(S3Error):
-    """416: no byte of the object lies in the range asked for."""
+    """416: no byte of the object is in the requested range."""
 
 
 class Conflict(S3Error, FileExistsError):
-    """409: the request conflicts with the state of the store. It is a FileExistsError too."""
+    """409: the request conflicts with the state of the store. Also a FileExistsError."""
 
     errno = _errno.EEXIST
 
 
 class Throttled(S3Error):
-    """429, SlowDown and the like: the store asks for fewer requests."""
+    """429, SlowDown and similar errors: too many requests."""
 
 
 class ServerError(S3Error):
@@ -333,10 +336,10 @@ class ServerError(S3Error):
 
 
 class MalformedResponse(S3poError):
-    """The answer is not one of S3: broken XML, a proxy's HTML, an empty 200.
+    """A response that S3 does not send: broken XML, a proxy's HTML, an empty 200.
 
     Attributes:
-        status: HTTP status; 0 where it is not known.
+        status: HTTP status; 0 if unknown.
     """
 
     status: int = 0
@@ -347,14 +350,14 @@ class MalformedResponse(S3poError):
 
 
 class IntegrityError(S3poError):
-    """Bytes are not those that they should be: wrong length, range, ETag or checksum."""
+    """Data with a wrong length, range, ETag or checksum."""
 
 
 class TransferError(S3poError):
     """A transfer of many requests failed; `__cause__` is the first failure.
 
     Attributes:
-        part: Number of the part that failed; None where it was no part.
+        part: Number of the part that failed; None if it was not a part.
     """
 
     part: int | None = None
@@ -367,11 +370,12 @@ class TransferError(S3poError):
 class OutcomeUnknown(TransferError):
     """The store may or may not have performed a completion, a copy or a conditional write.
 
-    The answer was lost. Neither an abort nor a retry was sent: the object may be there, or appear later.
+    The response was lost, and neither a retry nor an abort was sent. The object may exist, or be created
+    later.
 
     Attributes:
-        upload_id: ID of the multipart upload, for `list_parts`; None where there is none.
-        seen: Sentence on what was found when the store was asked; empty where it was not.
+        upload_id: ID of the multipart upload, for `list_parts`; None if there is none.
+        seen: Description of the state that was found on the store; empty if it was not requested.
     """
 
     def __init__(
@@ -407,7 +411,7 @@ class DeleteErrors(S3poError):
 
 
 class Cancelled(S3poError):
-    """A call of a batch was cancelled, by itself or with all of the batch."""
+    """A call of a batch was cancelled, alone or with the whole batch."""
 
 
 @record
@@ -446,7 +450,7 @@ class BatchError(S3poError, ExceptionGroup[Exception]):
         self.failures: tuple[Failure, ...] = tuple(map(_failure_of, failures))
 
     def derive(self, excs: Sequence[Any], /) -> BatchError:  # type: ignore[override]
-        """Make an error of some of the exceptions, as `split` and `except*` do.
+        """Make a group of some of the exceptions, for `split` and `except*`.
 
         Args:
             excs: Exceptions of this group.
@@ -479,7 +483,7 @@ _BY_CODE: dict[str, type[S3Error]] = {
     "PreconditionFailed": PreconditionFailed,
     "NotModified": NotModified,
     "InvalidRange": InvalidRange,
-    # A bucket that is there already; the other 409s come by status.
+    # A bucket that exists; other 409s are recognised by their status.
     "BucketAlreadyExists": Conflict,
     "BucketAlreadyOwnedByYou": Conflict,
 }
@@ -495,7 +499,7 @@ _BY_STATUS: dict[int, type[S3Error]] = {
     429: Throttled,
 }
 
-#: Codes by which stores ask for fewer requests
+#: Error codes of throttling
 #: (https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html).
 THROTTLING_CODES = frozenset(
     {
@@ -519,7 +523,7 @@ THROTTLING_CODES = frozenset(
 
 
 def error_class(status: int, code: str) -> type[S3Error]:
-    """Find the class for an answer's status and S3 code.
+    """Return the exception class for a status and an error code.
 
     Args:
         status: HTTP status.

@@ -1,4 +1,4 @@
-"""Objects as files: a reader that seeks, a writer whose object appears when it is closed."""
+"""Objects as file objects: seekable readers, and writers that create the object when they are closed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from s3po.transfer.verify import find_verifier
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-#: Bytes that a reader asks the store for after a seek; they double as long as the reading goes on in order.
+#: Bytes that a reader requests after a seek; the number doubles while the reading is sequential.
 _FIRST_WINDOW = 256 * KiB
 
 MODES = ("r", "rt", "rb", "w", "wt", "wb", "x", "xt", "xb")
@@ -131,14 +131,14 @@ def open_writer(
 
 
 class ObjectReader(io.RawIOBase):
-    """Unbuffered reader of one object, or a range of it, of the version that was there when it was opened.
+    """Unbuffered reader of one object, or a range of it, in the version at the time of opening.
 
-    It may be used from any thread, by one at a time.
+    It can be used from any thread, but only by one thread at a time.
 
     Attributes:
         name: `s3://bucket/key`.
         mode: "rb".
-        size: Length in bytes of what can be read.
+        size: Number of readable bytes.
         etag: ETag of the object, without quotes.
     """
 
@@ -160,7 +160,8 @@ class ObjectReader(io.RawIOBase):
         self._body: ResumableBody | None = None
         self._window = _FIRST_WINDOW
         self._content: bytes | None = None
-        # Without a range the first answer is the whole object: read in order it is the only one.
+        # Without a range the first response has the whole object; for sequential reading it is the only
+        # one.
         found, headers = get_first(
             client, bucket, key, range=range, version_id=version_id, headers=headers
         )
@@ -176,7 +177,7 @@ class ObjectReader(io.RawIOBase):
         )
         self._source = source
         if source.size is None:
-            # Of unknown length: there is no seeking in it.
+            # An object of unknown length is not seekable.
             try:
                 self._content = found.body.read()
             finally:
@@ -215,7 +216,7 @@ class ObjectReader(io.RawIOBase):
         """Set the position, without a request.
 
         Args:
-            offset: Bytes from the place that `whence` names.
+            offset: Offset in bytes, relative to `whence`.
             whence: `io.SEEK_SET` (the default), `io.SEEK_CUR` or `io.SEEK_END`.
 
         Returns:
@@ -243,9 +244,9 @@ class ObjectReader(io.RawIOBase):
             int: Number of bytes, at most those that the buffer holds; 0 at the end.
 
         Raises:
-            S3Error: The store refused the request.
-            TransferError: The body gave up after all retries, or the object has changed.
-            IntegrityError: The object was read from its begin to its end, and its bytes are wrong.
+            S3Error: An error response.
+            TransferError: The body could not be read after all retries, or the object has changed.
+            IntegrityError: The object was read from beginning to end, and its bytes are wrong.
         """
         self._check_open()
         view = memoryview(buffer).cast("B")
@@ -305,7 +306,7 @@ class BinaryReader(io.BufferedReader):
     Attributes:
         name: `s3://bucket/key`.
         mode: "rb".
-        size: Length in bytes of what can be read.
+        size: Number of readable bytes.
         etag: ETag of the object, without quotes.
     """
 
@@ -327,11 +328,11 @@ class TextReader(io.TextIOWrapper):
 
 
 class BinaryWriter(io.BufferedIOBase):
-    """Writer of bytes, which uploads parts as they fill, and makes the object when it is closed.
+    """Writer of bytes, which uploads each part when it is full, and creates the object when it is closed.
 
-    After an exception in its `with` block, after `abort()`, or if it is never closed, nothing is stored. It
-    may be used from any thread, by one at a time. In a child of the process that opened it, `write` and
-    `close` raise ValueError, and nothing is sent: the parent goes on with it.
+    After an exception in its `with` block, after `abort()`, or if it is never closed, nothing is stored.
+    It can be used from any thread, but only by one thread at a time. In a child of the process that
+    opened it, `write` and `close` raise ValueError, and nothing is sent: the parent continues with it.
 
     Attributes:
         name: `s3://bucket/key`.
@@ -378,8 +379,8 @@ class BinaryWriter(io.BufferedIOBase):
 
         Raises:
             ValueError: The file is closed, or an earlier write has failed.
-            S3Error: The store refused a part; the upload is aborted.
-            TransferError: A part gave up after all retries; the upload is aborted.
+            S3Error: An error response for a part; the upload is aborted.
+            TransferError: A part failed after all retries; the upload is aborted.
         """
         self._check_open()
         if isinstance(data, str):
@@ -413,14 +414,14 @@ class BinaryWriter(io.BufferedIOBase):
             usual = self._usual_part_size
             self._step = next_part_size(upload.planned, usual, upload.client.endpoint.provider)
             self._tasks.size = concurrency_for(self._step, usual, config.max_concurrency)
-            # The next part is gathered when there is room for it.
+            # The next part is buffered when the limit allows it.
             self._tasks.wait_for_room()
         except BaseException as error:
             self._abort(error)
             raise
 
     def abort(self) -> None:
-        """Drop all that was written, and close the file; the object stays as it was, or absent."""
+        """Discard the written data, and close the file; an existing object is not changed."""
         self._abort(None)
         super().close()
 
@@ -453,7 +454,7 @@ class BinaryWriter(io.BufferedIOBase):
     def _commit(self) -> None:
         upload = self._upload
         if upload.forked:
-            # Whoever closes it to have an object must learn that there is none.
+            # A caller that expects an object after `close` must get an error if there is none.
             self._ended = True
             raise self._forked()
         body: BytesLike = self._buffer
@@ -481,7 +482,7 @@ class BinaryWriter(io.BufferedIOBase):
 
     def _forked(self) -> ValueError:
         return ValueError(
-            f"{self.name} was opened by the parent process, which goes on with it: nothing is stored "
+            f"{self.name} was opened by the parent process, which can continue it: nothing is stored "
             "by this one"
         )
 
@@ -496,7 +497,7 @@ class BinaryWriter(io.BufferedIOBase):
         self.close()
 
     def __del__(self) -> None:
-        # Python's own would close it, and so store half an object.
+        # Python's `__del__` would close the file, and so store an incomplete object.
         if getattr(self, "_ended", True):
             return
         if not self._upload.forked:
@@ -544,7 +545,7 @@ class TextWriter(io.TextIOWrapper):
     mode: str
 
     def abort(self) -> None:
-        """Drop all that was written, and close the file; the object stays as it was, or absent."""
+        """Discard the written data, and close the file; an existing object is not changed."""
         cast(BinaryWriter, self.buffer).abort()
 
     @property
@@ -556,7 +557,7 @@ class TextWriter(io.TextIOWrapper):
         """Store the object, and close the file. Idempotent. Errors are those of `Connection.upload`."""
         writer = cast(BinaryWriter, self.buffer)
         if writer._upload.forked:
-            # What is not flushed yet is the parent process's; closed, it is not flushed at the end.
+            # Unflushed data belongs to the parent process; closing prevents a flush at exit.
             writer.close()
         else:
             super().close()

@@ -17,9 +17,9 @@ _registered = False
 
 
 def fork_generation() -> int:
-    """The number of forks between the process that first asked and this one.
+    """Number of forks between the process of the first call and this one.
 
-    Taken down when work begins and compared before that work goes on, sends or cleans up: a greenlet,
+    Taken down when work begins and compared before that work continues, sends or cleans up: a greenlet,
     file or upload of another generation is the parent process's.
     """
     global _registered
@@ -38,7 +38,7 @@ def in_forked_child(generation: int) -> bool:
 def wait_in_process(wait: Callable[[], T], generation: int) -> T:
     """Return or raise what `wait()` does, which blocks the current greenlet; in a forked child, suspend it.
 
-    A fork copies every greenlet that waits. The original goes on in the parent process, so its copy
+    A fork copies every greenlet that waits. The original continues in the parent process, so its copy
     must neither return to its caller nor unwind through `finally` clauses that clean up.
     """
     try:
@@ -53,7 +53,7 @@ def wait_in_process(wait: Callable[[], T], generation: int) -> T:
 
 
 def suspend_copy() -> NoReturn:
-    """Suspend the current greenlet, a copy of one in the parent process, for good.
+    """Suspend the current greenlet, a copy of one in the parent process, permanently.
 
     Raises GreenletExit where it is killed, or where nothing else is left to run.
     """
@@ -62,7 +62,7 @@ def suspend_copy() -> NoReturn:
         try:
             hub.switch()
         except Timeout:
-            # The original has a timer of its own.
+            # The original has its own timer.
             continue
         except LoopExit:
             raise GreenletExit("a copy of a greenlet of the parent process") from None

@@ -1,11 +1,11 @@
-"""Loggers, one for each layer, below ``s3po``; they print nothing unless the program asks for it. Names of secrets."""
+"""Loggers, one for each layer, below ``s3po``; names of secrets. Without configuration nothing is printed."""
 
 from __future__ import annotations
 
 import logging
 
-# A library leaves it to its host whether and where anything is logged. Not in `s3po/__init__.py`: all modules
-# that log import this one, and `import s3po` is fast without `logging`.
+# The program decides if and where a library logs. Not in `s3po/__init__.py`: all modules that log import
+# this one, and `import s3po` is fast without `logging`.
 logging.getLogger("s3po").addHandler(logging.NullHandler())
 
 _SECRET_NAMES = frozenset(
@@ -29,7 +29,7 @@ def logger(layer: str) -> logging.Logger:
 
 
 def is_secret(name: str) -> bool:
-    """Return True for headers and query parameters whose values nobody may see: signatures, tokens, customers' keys.
+    """Return True for headers and query parameters with secret values: signatures, tokens, customer keys.
 
     `name` is in lower case.
     """

@@ -25,7 +25,7 @@ class Body(Protocol):
 
     #: Bytes that `read` will give from the start.
     length: int
-    #: Whether `rewind` works, so that the request can be tried again.
+    #: True if `rewind` works, so that the request can be retried.
     rewindable: bool
 
     def rewind(self) -> None:
@@ -40,7 +40,7 @@ class BodyStream(Protocol):
 
     @property
     def remaining(self) -> int | None:
-        """Bytes still to come, or None where the head did not say."""
+        """Number of bytes left, or None without a Content-Length."""
 
     def read(self, size: int | None = -1) -> bytes:
         """At most `size` bytes (fewer only at the end), or all of the rest."""
@@ -129,7 +129,7 @@ class Request:
         self.parse = parse
         #: Leave the body of a 2xx answer on the wire.
         self.stream = stream
-        #: Whether it may be sent again when it is not known if the first one was performed.
+        #: True if the request may be repeated when the outcome of the first one is unknown.
         self.idempotent = idempotent
         self.region = region
         #: Bytes of a 2xx response that are read into memory; more is a MalformedResponse.

@@ -1,4 +1,4 @@
-"""Results of operations: `...Result` is an answer, `...Info` a description.
+"""Results of operations (`...Result`), and descriptions of items of listings and of events (`...Info`).
 
 ETags are without quotes, times are aware datetimes in UTC, sizes are bytes.
 """
@@ -71,10 +71,10 @@ class Credentials:
     Attributes:
         access_key: Access key ID.
         secret_key: Secret access key.
-        token: Session token of temporary credentials; None for lasting ones.
-        source: Place where they were found: "explicit", "environment", "profile 'x' of
-            ~/.aws/credentials", ...
-        expires: Aware datetime at which they end; None where they do not, or it is not known.
+        token: Session token of temporary credentials; None for permanent ones.
+        source: Source of the credentials: "explicit", "environment", "profile 'x' of ~/.aws/credentials",
+            ...
+        expires: Aware datetime of their expiry; None if they do not expire, or it is unknown.
     """
 
     access_key: str
@@ -90,11 +90,11 @@ class RetryInfo:
 
     Attributes:
         operation: Name of the operation: "put_object", ...
-        bucket: Name of the bucket; None where there is none.
-        key: Key of the object; None where there is none.
+        bucket: Name of the bucket; None if there is none.
+        key: Key of the object; None if there is none.
         error: Failure of the last attempt; it holds no secret.
         attempt: Number of the attempt that failed, from 1.
-        max_attempts: Number of attempts at most. Attempts to connect may go on beyond it, for
+        max_attempts: Number of attempts at most. Attempts to connect may continue beyond it, for
             `Config.connect_patience` seconds.
         delay: Seconds until the next attempt.
     """
@@ -114,16 +114,16 @@ class RequestInfo:
 
     Attributes:
         operation: Name of the operation: "put_object", ...
-        bucket: Name of the bucket; None where there is none.
-        key: Key of the object; None where there is none.
-        status: HTTP status of the answer; None where none came.
+        bucket: Name of the bucket; None if there is none.
+        key: Key of the object; None if there is none.
+        status: HTTP status of the response; None where none came.
         attempt: Number of the attempt, from 1.
-        seconds: Seconds until the answer was there, or its head where the body is streamed; waiting for
+        seconds: Seconds until the response was there, or its head where the body is streamed; waiting for
             the limits of a batch is included.
         bytes_sent: Body bytes that were sent.
         bytes_received: Body bytes that were received, or that the head announced where the body is
             streamed.
-        error: Failure where no answer came, else None; it holds no secret.
+        error: Failure where no response came, else None; it holds no secret.
     """
 
     operation: str
@@ -143,8 +143,8 @@ class BucketInfo:
 
     Attributes:
         name: Name of the bucket.
-        creation_date: Aware datetime of its creation; None where the answer does not have it.
-        region: Region of the bucket; None where the store does not tell it.
+        creation_date: Aware datetime of its creation; None if the response does not contain it.
+        region: Region of the bucket; None if the response does not contain it.
     """
 
     name: str
@@ -173,7 +173,7 @@ class ObjectInfo:
         key: Key of the object.
         size: Length in bytes.
         etag: ETag, without quotes.
-        last_modified: Aware datetime of its creation; None where the store does not tell it.
+        last_modified: Aware datetime of its creation; None if the response does not contain it.
         storage_class: "STANDARD", "GLACIER", ...
         owner_id: ID of its owner, where the listing has it (`list_objects_v2(fetch_owner=True)`).
         checksum_algorithms: Algorithms of its checksums in lower case ("crc64nvme"), where the store tells
@@ -205,7 +205,7 @@ class ObjectVersionInfo:
         is_delete_marker: True for a delete marker, whose `size` is 0 and whose `etag` is empty.
         size: Length in bytes.
         etag: ETag, without quotes.
-        last_modified: Aware datetime of its creation; None where the store does not tell it.
+        last_modified: Aware datetime of its creation; None if the response does not contain it.
         storage_class: "STANDARD", "GLACIER", ...
         owner_id: ID of its owner, where the listing has it.
     """
@@ -242,7 +242,7 @@ class ListVersionsResult:
 
     Attributes:
         versions: Versions and delete markers of the page.
-        common_prefixes: Common beginnings of keys, with a delimiter.
+        common_prefixes: Common prefixes of keys, with a delimiter.
         is_truncated: True where another page follows.
         next_key_marker: Key marker of the next page.
         next_version_id_marker: Version marker of the next page.
@@ -261,7 +261,7 @@ class ListObjectsResult:
 
     Attributes:
         objects: Objects of the page.
-        common_prefixes: Common beginnings of keys, with a delimiter.
+        common_prefixes: Common prefixes of keys, with a delimiter.
         is_truncated: True where another page follows.
         next_token: Continuation token (ListObjectsV2) or marker (ListObjects) of the next page.
     """
@@ -273,7 +273,7 @@ class ListObjectsResult:
 
 
 class _HeadersResult:
-    """An answer that is all in its headers, which are parsed when they are read."""
+    """A response that is all in its headers, which are parsed when they are read."""
 
     __slots__ = ("_headers",)
 
@@ -282,7 +282,7 @@ class _HeadersResult:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """All headers of the answer by name in lower case."""
+        """All headers of the response by name in lower case."""
         return self._headers
 
     @property
@@ -292,7 +292,7 @@ class _HeadersResult:
 
     @property
     def version_id(self) -> str | None:
-        """Version of the object; None in a bucket without versions."""
+        """Version of the object; None in a bucket without versioning."""
         return self._headers.get("x-amz-version-id")
 
     def __eq__(self, other: object) -> bool:
@@ -313,19 +313,19 @@ class HeadObjectResult(_HeadersResult):
 
     @property
     def size(self) -> int:
-        """Length of the whole object in bytes; MalformedResponse where the answer does not tell it."""
+        """Length of the whole object in bytes; raises MalformedResponse if the response does not contain it."""
         headers = self._headers
         content_range = headers.get("content-range")
         value = headers.get("content-length") if content_range is None else None
         if content_range is not None:
             value = content_range.rpartition("/")[2]
         if value is None or not (value.isascii() and value.isdigit() and len(value) < 20):
-            raise MalformedResponse("the answer does not say how large the object is")
+            raise MalformedResponse("the response does not contain the size of the object")
         return int(value)
 
     @property
     def last_modified(self) -> datetime | None:
-        """Aware datetime of its creation; None where the store does not tell it."""
+        """Aware datetime of its creation; None if the response does not contain it."""
         return parse_http_date(self._headers.get("last-modified", ""))
 
     @property
@@ -355,7 +355,7 @@ class HeadObjectResult(_HeadersResult):
 
     @property
     def expires(self) -> datetime | None:
-        """`Expires` header as an aware datetime; None where there is none, or it is no date (see `headers`)."""
+        """`Expires` header as an aware datetime; None if there is none, or it is no date (see `headers`)."""
         return parse_http_date(self._headers.get("expires", ""))
 
     @property
@@ -458,7 +458,7 @@ class ObjectBody(Protocol):
 
     @property
     def content(self) -> bytes:
-        """All of the body; read now where it is still on its connection."""
+        """The whole body; it is read from the connection at the first access."""
 
     def read(self, size: int = -1, /) -> bytes:
         """Read at most `size` bytes, or the rest where it is negative; empty at the end."""
@@ -470,7 +470,7 @@ class ObjectBody(Protocol):
         """Iterate over the body in pieces of at most `size` bytes."""
 
     def close(self) -> None:
-        """Return the connection to its pool, or close it where bytes are left."""
+        """Return the connection to its pool, or close it if unread bytes are left."""
 
     def __enter__(self) -> Self: ...
 
@@ -481,7 +481,7 @@ class GetObjectResult(HeadObjectResult):
     """Properties of an object and its body.
 
     Attributes:
-        body: Body of the answer: `read`, `readinto`, `iter_chunks`, `content`; to be closed.
+        body: Body of the response: `read`, `readinto`, `iter_chunks`, `content`; to be closed.
     """
 
     __slots__ = ("body",)
@@ -492,14 +492,14 @@ class GetObjectResult(HeadObjectResult):
 
     @property
     def size(self) -> int:
-        """Length of the whole object in bytes; MalformedResponse where the answer does not tell it."""
+        """Length of the whole object in bytes; raises MalformedResponse if the response does not contain it."""
         if self.length is not None and "content-range" not in self._headers:
             return self.length
         return super().size
 
     @property
     def length(self) -> int | None:
-        """Length of the body in bytes, less than `size` for a range; None where the answer does not tell it."""
+        """Length of the body in bytes, less than `size` for a range; None if the response does not contain it."""
         value = self._headers.get("content-length")
         if value is not None:
             return int(value)
@@ -528,8 +528,8 @@ class CopyObjectResult:
 
     Attributes:
         etag: ETag of the copy, without quotes.
-        last_modified: Aware datetime of its creation; None where the store does not tell it.
-        version_id: Version of the copy; None in a bucket without versions.
+        last_modified: Aware datetime of its creation; None if the response does not contain it.
+        version_id: Version of the copy; None in a bucket without versioning.
     """
 
     etag: str
@@ -542,8 +542,8 @@ class DeleteObjectResult:
     """Result of a deletion.
 
     Attributes:
-        version_id: Version that was deleted, or the delete marker's; None in a bucket without versions.
-        delete_marker: True where a delete marker was made or deleted.
+        version_id: Version that was deleted, or the delete marker's; None in a bucket without versioning.
+        delete_marker: True if a delete marker was created or deleted.
     """
 
     version_id: str | None = None
@@ -556,8 +556,8 @@ class DeletedInfo:
 
     Attributes:
         key: Key of the object.
-        version_id: Version that was deleted, or the delete marker's; None in a bucket without versions.
-        delete_marker: True where a delete marker was made or deleted.
+        version_id: Version that was deleted, or the delete marker's; None in a bucket without versioning.
+        delete_marker: True if a delete marker was created or deleted.
     """
 
     key: str
@@ -601,7 +601,7 @@ class CreateMultipartUploadResult:
 
     Attributes:
         bucket: Name of the bucket.
-        key: Key of the object to be.
+        key: Key of the future object.
         upload_id: ID of the upload.
     """
 
@@ -617,10 +617,10 @@ class PartInfo:
     Attributes:
         part_number: Number of the part, 1 to 10,000.
         etag: ETag, without quotes.
-        size: Length in bytes; 0 where it is not known.
-        last_modified: Aware datetime of its upload; None where the answer does not have it.
+        size: Length in bytes; 0 if unknown.
+        last_modified: Aware datetime of its upload; None if the response does not contain it.
         checksums: Checksums in base64 by algorithm in lower case, which a completion repeats.
-        headers: Headers of the answer to UploadPart; None for a part of a listing.
+        headers: Headers of the response to UploadPart; None for a part of a listing.
     """
 
     part_number: int
@@ -648,12 +648,12 @@ class ListPartsResult:
 
 @record
 class MultipartUploadInfo:
-    """An open multipart upload of a listing.
+    """An open multipart upload in a listing.
 
     Attributes:
-        key: Key of the object to be.
+        key: Key of the future object.
         upload_id: ID of the upload.
-        initiated: Aware datetime of its creation; None where the store does not tell it.
+        initiated: Aware datetime of its creation; None if the response does not contain it.
     """
 
     key: str
@@ -663,13 +663,13 @@ class MultipartUploadInfo:
 
 @record
 class OpenUpload:
-    """A multipart upload that is neither completed nor aborted, and its parts in sum.
+    """A multipart upload that is neither completed nor aborted, with the number and size of its parts.
 
     Attributes:
-        key: Key of the object to be.
+        key: Key of the future object.
         upload_id: ID of the upload.
-        initiated: Aware datetime of its creation; None where the store does not tell it.
-        age: Time since its creation, by the store's clock; None where the store does not tell it.
+        initiated: Aware datetime of its creation; None if the response does not contain it.
+        age: Time since its creation, by the store's clock; None if the response does not contain it.
         size: Bytes of its parts.
         parts: Number of its parts.
     """
@@ -688,7 +688,7 @@ class ListMultipartUploadsResult:
 
     Attributes:
         uploads: Open multipart uploads of the page.
-        common_prefixes: Common beginnings of keys, with a delimiter.
+        common_prefixes: Common prefixes of keys, with a delimiter.
         is_truncated: True where another page follows.
         next_key_marker: Key marker of the next page.
         next_upload_id_marker: Upload marker of the next page.
@@ -707,7 +707,7 @@ class CompleteMultipartUploadResult:
 
     Attributes:
         etag: ETag of the object, without quotes.
-        version_id: Version of the object; None in a bucket without versions.
+        version_id: Version of the object; None in a bucket without versioning.
     """
 
     etag: str
@@ -723,7 +723,7 @@ class UploadResult:
         key: Key of the object.
         etag: ETag of the object, without quotes.
         size: Length in bytes.
-        version_id: Version of the object; None in a bucket without versions.
+        version_id: Version of the object; None in a bucket without versioning.
         parts: Number of parts; 0 for one PUT.
     """
 
@@ -744,7 +744,7 @@ class DownloadResult:
         key: Key of the object.
         etag: ETag of the object, without quotes.
         size: Bytes that were written.
-        version_id: Version of the object; None in a bucket without versions.
+        version_id: Version of the object; None in a bucket without versioning.
     """
 
     bucket: str
@@ -756,12 +756,12 @@ class DownloadResult:
 
 @record
 class PresignedPost:
-    """An HTML form by which others may upload: POST `fields`, then the file as `file`, to `url`.
+    """An HTML form for an upload: POST `fields`, followed by the file as `file`, to `url`.
 
     Attributes:
         url: URL to POST to.
-        fields: Names and values of the form's fields; they carry the policy and its signature, and are not
-            in the repr.
+        fields: Names and values of the form's fields; they contain the policy and its signature, and are
+            not in the repr.
     """
 
     url: str

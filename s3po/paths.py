@@ -37,7 +37,7 @@ class StatResult(NamedTuple):
     is_directory: bool
 
 
-#: Methods and properties of pathlib.Path that an object store has nothing for.
+#: Methods and properties of pathlib.Path without an equivalent in an object store.
 _UNSUPPORTED = (
     *("as_posix", "chmod", "cwd", "expanduser", "group", "hardlink_to", "home", "lchmod"),
     *("owner", "readlink", "symlink_to", "with_segments"),
@@ -54,14 +54,14 @@ class S3Path:
         print(path, path.stat().st_size)
     ```
 
-    Names and methods are those of `pathlib.Path`. A directory is a prefix up to a "/": it exists while it
-    has objects, and `mkdir` sends nothing but for a bucket. Names are the parts between slashes as they
-    are: ".", ".." and empty ones are kept. Methods that have no equivalent raise UnsupportedOperation.
-    Paths are immutable, ordered and hashable, and equal where their URIs are; they pickle with their
-    Connection.
+    Names and methods are those of `pathlib.Path`. A directory is a prefix that ends with "/". It exists
+    as long as there are objects below it; `mkdir` creates only buckets, and sends no request for a
+    directory. Names are not normalised: ".", ".." and empty names are kept. Methods without an equivalent
+    in S3 raise UnsupportedOperation. Paths are immutable, ordered and hashable, and equal if their URIs
+    are equal; they are pickled with their Connection.
 
     Args:
-        connection: Connection that requests are sent by.
+        connection: Connection that sends the requests.
         bucket: Name of the bucket.
         key: Key of the object, or prefix.
 
@@ -82,14 +82,14 @@ class S3Path:
         """Make the path of `s3://bucket/key`, or of `bucket/key`.
 
         Args:
-            connection: Connection that requests are sent by.
+            connection: Connection that sends the requests.
             uri: The URI.
 
         Returns:
             S3Path: The path.
 
         Raises:
-            ConfigError: It names no bucket, or has another scheme.
+            ConfigError: The URI has no bucket, or another scheme.
         """
         if not isinstance(uri, str):
             raise ConfigError(f"a path is a str such as s3://bucket/key, not {type(uri).__name__}")
@@ -127,7 +127,7 @@ class S3Path:
 
     @property
     def parent(self) -> S3Path:
-        """Directory of the path; a bucket is its own, as the root is in pathlib."""
+        """Directory of the path; that of a bucket is the bucket itself, like the root in pathlib."""
         return self._with(self.key.rpartition("/")[0])
 
     @property
@@ -152,7 +152,7 @@ class S3Path:
 
     @property
     def root(self) -> str:
-        """Empty: no part of a path is a root of its own."""
+        """Empty, as a path has no root."""
         return ""
 
     @property
@@ -232,7 +232,7 @@ class S3Path:
         return self.parent / name
 
     def with_stem(self, stem: str) -> S3Path:
-        """Replace the last part, but for its extension.
+        """Replace the last part except its extension.
 
         Args:
             stem: The new name without its extension.
@@ -265,13 +265,13 @@ class S3Path:
         """Return the parts below another path.
 
         Args:
-            other: Path that this one is below.
+            other: Path that contains this one.
 
         Returns:
             PurePosixPath: The parts.
 
         Raises:
-            ValueError: It is not below it.
+            ValueError: The path is not below `other`.
         """
         other = self._as_path(other)
         if not self.is_relative_to(other):
@@ -279,13 +279,13 @@ class S3Path:
         return PurePosixPath(self.key[len(other.key) :].lstrip("/"))
 
     def is_relative_to(self, other: S3Path | str) -> bool:
-        """Check whether the path is below another, or that one itself.
+        """Return True if the path is below another one, or equal.
 
         Args:
             other: Path, or URI.
 
         Returns:
-            True where it is.
+            True if it is.
         """
         other = self._as_path(other)
         return self.bucket == other.bucket and (
@@ -297,25 +297,25 @@ class S3Path:
         return False
 
     def full_match(self, pattern: str) -> bool:
-        """Check whether the whole path matches a pattern.
+        """Return True if the whole path matches a pattern.
 
         Args:
             pattern: Pattern of the bucket's name and the key, with or without `s3://`; `**` is any number of
                 parts.
 
         Returns:
-            bool: True where all parts match.
+            bool: True if all parts match.
         """
         return _matches(list(self.parts), pattern.removeprefix("s3://").split("/"))
 
     def match(self, pattern: str) -> bool:
-        """Check whether the last parts match a pattern.
+        """Return True if the last parts match a pattern.
 
         Args:
             pattern: Parts with `*`, `?` and `[...]`.
 
         Returns:
-            True where they do.
+            True if they match.
         """
         wanted = pattern.split("/")
         parts = self.parts
@@ -324,14 +324,14 @@ class S3Path:
             for part, each in zip(parts[-len(wanted) :], wanted, strict=True)
         )
 
-    # Questions
+    # Queries
 
     def exists(self) -> bool:
-        """Return True for an object, a directory with objects, and a bucket that exists; two requests or less."""
+        """Return True for an object, a directory with objects, or an existing bucket; at most two requests."""
         return self.is_file() or self.is_dir()
 
     def is_file(self) -> bool:
-        """Return True where there is an object of that key; one HEAD."""
+        """Return True if the key has an object; one HEAD request."""
         if not self.key:
             return False
         try:
@@ -341,7 +341,7 @@ class S3Path:
         return True
 
     def is_dir(self) -> bool:
-        """Return True for a bucket that exists, and for a prefix with a slash that has objects; one request."""
+        """Return True for an existing bucket, or a prefix with objects; one request."""
         try:
             if not self.key:
                 self._connection.client.head_bucket(self.bucket)
@@ -354,7 +354,7 @@ class S3Path:
         return bool(page.objects)
 
     def is_symlink(self) -> bool:
-        """Return False, as for all other kinds of files that S3 does not have."""
+        """Return False: S3 has no such files."""
         return False
 
     is_junction = is_mount = is_socket = is_fifo = is_symlink
@@ -389,13 +389,13 @@ class S3Path:
         return self.stat()
 
     def samefile(self, other: S3Path | str) -> bool:
-        """Check whether another path is the same.
+        """Return True if another path is equal.
 
         Args:
             other: Path, or URI.
 
         Returns:
-            True where it is.
+            True if it is.
         """
         return self == self._as_path(other)
 
@@ -405,7 +405,7 @@ class S3Path:
         """Iterate over the objects and directories directly below, in the order of a listing.
 
         Yields:
-            S3Path: Paths. A page of 1,000 is requested when it is reached.
+            S3Path: Paths. Pages of 1,000 items are requested as the iterator reaches them.
         """
         prefix = f"{self.key}/" if self.key else ""
         for page in self._connection.client.iter_pages_v2(
@@ -418,8 +418,8 @@ class S3Path:
     def glob(self, pattern: str) -> Iterator[S3Path]:
         """Iterate over the objects and directories that match a pattern.
 
-        It lists all keys that begin as the pattern does before its first wildcard; for a pattern of one part
-        only those directly below.
+        All keys with the literal beginning of the pattern are listed; for a pattern of one part only
+        those directly below.
 
         Args:
             pattern: Relative pattern: `*`, `?` and `[...]` within a part, `**` for any number of parts.
@@ -428,7 +428,7 @@ class S3Path:
             S3Path: Paths.
 
         Raises:
-            ConfigError: The pattern is empty or begins with a slash, or `**` stands beside other characters.
+            ConfigError: The pattern is empty or begins with a slash, or `**` is not a whole part.
         """
         if not isinstance(pattern, str) or not pattern or pattern[0] == "/":
             raise ConfigError(f"a pattern is relative and not empty, not {pattern!r}")

@@ -1,14 +1,15 @@
 """`postpone`: modules of other packages that are executed when something of them is used for the first time.
 
-requests and urllib3 import two packages for what s3po does not do, charset detection and HTTP/2: some 4 MiB of memory
-at the first object. What stands in `sys.modules` until then is the module itself, by its own name, spec and loader, as
-with `importlib.util.LazyLoader`; nothing of it was executed, and the first attribute that it lacks executes it.
+requests and urllib3 import two packages for what s3po does not do, charset detection and HTTP/2: some 4
+MiB of memory at the first object. Until then `sys.modules` has the module itself, with its name, spec and
+loader, as with `importlib.util.LazyLoader`; nothing of it was executed, and the first attribute that it
+lacks executes it.
 
 That class is not used for two reasons: before Python 3.12 two threads could execute a module at once, and it
 executes a package for the sake of a submodule or of the version, for which requests and urllib3 ask.
 
-Only packages are here whose modules do not look into their package while they are imported: a thread that imports
-one of them must not wait for another that executes the package and wants that module.
+The modules of these packages do not access their package during their import. Otherwise a thread that
+imports such a module could deadlock with another thread that executes the package and needs that module.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class _Postponed(ModuleType):
     """A module that was not executed yet."""
 
     def __getattr__(self, name: str) -> Any:
-        # Both are there: Python looks for them before it comes here.
+        # Both exist: Python looks for them first.
         own: str = self.__name__
         _tell_parent(self)
         submodule = _SUBMODULES[own].get(name)
@@ -87,7 +88,7 @@ def _tell_parent(module: ModuleType) -> None:
 def postpone(*names: str) -> None:
     """Put modules into `sys.modules` that are executed when something of them is used.
 
-    Nothing happens to one that is there already, is not installed, or is no file of Python.
+    Packages that are already imported, not installed, or not Python files are not changed.
 
     Args:
         *names: Names of modules, of `_SUBMODULES`.

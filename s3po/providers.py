@@ -1,8 +1,8 @@
-"""Differences between stores that speak S3, as data.
+"""Differences between S3-compatible stores, as data.
 
 A store is recognised by its endpoint's host, or named by the caller (`Config(provider="r2")`). Each fact
 that differs from the defaults of `Provider` has its public source beside it, in `Provider.sources`. A
-fact that is not known stays at its default, which is what is safe with a store that is not known.
+unknown fact has its default, which is safe for an unknown store.
 """
 
 from __future__ import annotations
@@ -23,32 +23,33 @@ _GiB = 1024 * _MiB
 class Provider:
     """Facts about one store. Sizes are bytes.
 
-    The defaults are those of a store of which nothing is known: it is not sent anything that it might
-    refuse, or take and ignore. None stands for a fact that is learned from the answer, because a store
-    that lacks the feature says so (501, 405, 400).
+    The defaults are those of an unknown store: nothing is sent that it might reject, or accept and
+    ignore. None means that the fact is detected from responses, as a store without the feature returns
+    501, 405 or 400.
 
     Attributes:
         name: Name for `Config(provider=...)`.
         title: Name in full.
-        hosts: Hosts of its endpoints: `*` stands for any characters, `{region}` for the region to sign for.
-            The first that matches counts.
+        hosts: Hosts of its endpoints: `*` matches any characters, `{region}` the region to sign for. The
+            first that matches counts.
         addressing_style: "path" or "virtual", where the caller gives none.
         region: Region to sign for where neither the caller nor the host names one.
         checksum_headers: True where `x-amz-checksum-*` may be sent unasked, in place of Content-MD5.
-        delete_objects: True where DeleteObjects works; None where it is not known.
-        upload_part_copy: True where UploadPartCopy works; None where it is not known.
+        delete_objects: True where DeleteObjects works; None if unknown.
+        upload_part_copy: True where UploadPartCopy works; None if unknown.
         max_parts: Number of parts of a multipart upload at most.
         min_part_size: Least size of a part, except the last.
         max_part_size: Largest size of a part.
         equal_part_sizes: True where all parts except the last must have one size.
         max_copy_size: Largest object that one CopyObject takes; None for any.
-        multipart_etag_is_md5: True where ETags of multipart uploads are the MD5 of the parts' MD5s, with
+        multipart_etag_is_md5: True if ETags of multipart uploads are the MD5 of the parts' MD5s, with
             their number behind.
-        etag_is_md5: True where ETags of 32 hexadecimal digits are MD5s of the content; None tells it by their
+        etag_is_md5: True if ETags of 32 hexadecimal digits are MD5s of the content; None decides by their
             form.
         list_version: Version of ListObjects to begin with; None begins with 2, and uses 1 where it is
             refused.
-        url_encoded_lists: True where listings honour `encoding-type=url`; None tells it by the answer.
+        url_encoded_lists: True if listings support `encoding-type=url`; None detects it from the
+            response.
         may_gunzip: True where objects stored with `Content-Encoding: gzip` may come back decompressed.
         conditional_writes: True where `If-Match` and `If-None-Match` are honoured on writes. False: they may
             be ignored silently, which is logged.
@@ -77,7 +78,7 @@ class Provider:
     sources: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def matches(self, host: str) -> bool:
-        """Check whether this is the store of an endpoint.
+        """Return True if this is the store of an endpoint.
 
         Args:
             host: Host of the endpoint.
@@ -136,7 +137,7 @@ _OSS = "https://help.aliyun.com/en/oss/developer-reference/use-aws-sdks-to-acces
 _R2 = "https://developers.cloudflare.com/r2/api/s3/api/"
 _STORJ = "https://storj.dev/dcs/api/s3/s3-compatibility"
 
-#: What is assumed of a store that is not known.
+#: Assumptions for an unknown store.
 UNKNOWN = Provider(name="other", title="a store that is not known")
 
 PROVIDERS: tuple[Provider, ...] = (
@@ -556,7 +557,7 @@ def provider_of(host: str) -> Provider:
         host: Host of the endpoint, without a bucket before it and without a port.
 
     Returns:
-        Provider: The store; `UNKNOWN` where it is not known.
+        Provider: The store; `UNKNOWN` if there is no match.
     """
     host = host.rstrip(".").lower()
     for provider in PROVIDERS:
@@ -580,7 +581,7 @@ def provider_named(name: object) -> Provider:
     provider = _BY_NAME.get(name) if isinstance(name, str) else None
     if provider is None:
         raise ConfigError(
-            f"provider must be one of {', '.join(sorted(_BY_NAME))}, or None to tell it by the "
+            f"provider must be one of {', '.join(sorted(_BY_NAME))}, or None to recognise it by the "
             f"endpoint's host, not {name!r}"
         )
     return provider

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         """A Connection with its mock, as `s3po_mock` and `s3po_mock_all` give it.
 
         Attributes:
-            mock: Mock that stands in for the store: `mock.faults`, `mock.requests`, `mock.app`.
+            mock: Mock in place of the store: `mock.faults`, `mock.requests`, `mock.app`.
         """
 
         mock: Mock
@@ -55,7 +55,7 @@ class MockServer(NamedTuple):
 
     Attributes:
         url: URL of the server.
-        access_key: Access key ID that the mock knows.
+        access_key: Access key ID that the mock accepts.
         secret_key: Its secret.
         region: Region of the mock.
         mock: `MockS3` with its `faults` and `requests`.
@@ -81,13 +81,13 @@ def _close(environment: pytest.MonkeyPatch, factory: pytest.TempPathFactory) -> 
 def _mocked_connection(
     factory: pytest.TempPathFactory, app: MockS3 | None = None
 ) -> Iterator[MockedConnection]:
-    """A connection that is mocked until the end, whatever the environment says."""
+    """A connection that is mocked until the end, independent of the environment."""
     import s3po
 
     class MockedConnection(s3po.Connection):
         """A Connection whose `mock` is the mock that it has, and makes another when it is called."""
 
-    # The settings of whoever runs the tests are not the test's.
+    # Settings of the user who runs the tests must not influence the test.
     with pytest.MonkeyPatch.context() as environment:
         _close(environment, factory)
         connection: Any = MockedConnection(_ACCESS_KEY, _SECRET_KEY, region_name=_REGION)
@@ -102,13 +102,13 @@ def _mocked_connection(
 
 @pytest.fixture
 def s3po_mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MockedConnection]:
-    """Connection on a mock of its own, in process; `s3po_mock.mock` has its `faults` and `requests`.
+    """Connection with its own mock, in process; `s3po_mock.mock` has its `faults` and `requests`.
 
     Args:
         tmp_path_factory: pytest's fixture.
 
     Yields:
-        MockedConnection: The connection, whatever the environment says.
+        MockedConnection: The connection, independent of the environment.
     """
     with _mocked_connection(tmp_path_factory) as connection:
         yield connection
@@ -118,7 +118,7 @@ def s3po_mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MockedConnec
 def s3po_mock_all(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[MockedConnection]:
-    """Connection on a mock of its own, which every other Connection reaches too.
+    """Connection with its own mock, which every other Connection uses too.
 
     These are the Connections that the tested code makes during the test, with any keys and endpoint, and
     those that it made before, as one of a module. Signatures are not verified.
@@ -148,7 +148,7 @@ def s3po_mock_all(
 
     _close(monkeypatch, tmp_path_factory)
     for known in gc.get_objects():
-        # An instance's own class is asked, so that no proxy object is woken.
+        # The class of the instance is tested, so that no proxy object is evaluated.
         if issubclass(type(known), s3po.Connection) and hasattr(known, "client"):
             mock_connection(known)
     try:
@@ -190,7 +190,7 @@ def s3po_server(
         }.items():
             monkeypatch.setenv(name, value)
         no_proxy = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
-        # Some look at one of them first, some at the other.
+        # Clients differ in the variable that they read first.
         for name in ("NO_PROXY", "no_proxy"):
             monkeypatch.setenv(name, f"{no_proxy},127.0.0.1".lstrip(","))
         yield MockServer(server.url, _ACCESS_KEY, _SECRET_KEY, _REGION, mock)

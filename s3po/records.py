@@ -20,7 +20,7 @@ _set = object.__setattr__
 
 
 class _Lazy:
-    """A class attribute that is read from the dataclass of the same fields, made when somebody asks."""
+    """Class attribute that is read from the dataclass of the same fields, which is created on access."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -158,7 +158,7 @@ def _make_init(cls: type[Record]) -> Any:
     parameters = [f"{name}=_{name}" if f"_{name}" in defaults else name for name in names]
     if cls._by_keyword:
         parameters.insert(0, "*")
-    # By the slots' descriptors: `__setattr__` refuses, and `object.__setattr__` looks for them anew.
+    # By the slots' descriptors: `__setattr__` raises, and `object.__setattr__` looks them up each time.
     lines = [f" if {name} is _missing: {name} = _make_{name}()" for name in factories]
     lines += [f" _set_{name}(self, {name})" for name in names]
     if hasattr(cls, "__post_init__"):

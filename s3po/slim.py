@@ -104,7 +104,7 @@ class _Package:
         self.name = name
         self.root = Path(str(distribution.locate_file("")))
         self.requirements = [_parse_requirement(each) for each in distribution.requires or ()]
-        #: Installers that leave none (Debian's) do not want others to delete.
+        #: Installers that write no RECORD (Debian's) do not allow others to delete files.
         self.record = distribution.read_text("RECORD")
 
     def files(self) -> Iterator[PurePosixPath]:
@@ -135,7 +135,7 @@ class _Package:
                 extras.setdefault(extra, []).append(each)
         present = {*installed}
         for extra, required in sorted(extras.items()):
-            # Nothing tells which extras were asked for. One counts if all that it names is here:
+            # The metadata does not contain the requested extras. One counts if all that it names is here:
             # better to keep some megabytes than to break a program.
             if any(each.name == owner for each in required) and all(
                 each.name in present for each in required if not each.depends
@@ -144,12 +144,12 @@ class _Package:
         return None
 
     def imports_one_of(self, modules: Iterable[str]) -> bool:
-        """Return True if its own code imports one of them."""
+        """Return True if its code imports one of them."""
         for path in self.files():
             if path.suffix == ".py":
                 source = self.root.joinpath(path).read_bytes()
                 for module in modules:
-                    # To parse takes long, and few files say all of a module's names.
+                    # Parsing is slow, and few files contain all names of a module.
                     if all(name.encode() in source for name in module.split(".")) and any(
                         f"{name}.".startswith(f"{module}.") for name in _imports(source, "")
                     ):
@@ -165,7 +165,7 @@ def _parse_requirement(text: str) -> _Requirement:
     requirement, _, marker = text.partition(";")
     name = _NAME.match(requirement)
     extras = frozenset(_EXTRA.findall(marker))
-    # Whatever the other conditions are, they are taken to hold: that is the careful way.
+    # Other conditions are assumed to be true, which is the safe choice.
     depends = bool(extras) and bool(_EXTRA.sub("", marker).strip(" ()"))
     return _Requirement(_canonical(name[1]) if name else "", extras, depends)
 
@@ -252,7 +252,7 @@ def _dependencies(installed: dict[str, _Package]) -> list[str]:
 
 
 def _is_of_this_environment(package: _Package) -> bool:
-    """Return False for packages of the system that a virtual environment sees: they serve others, who cannot be asked."""
+    """Return False for system packages that are visible in a virtual environment: other programs may use them."""
     prefix = Path(sys.prefix).resolve()
     return sys.prefix == sys.base_prefix or package.root.resolve().is_relative_to(prefix)
 
@@ -342,7 +342,7 @@ def _needed_by(
         return ()
     needs = {each: need for each in strangers if (need := each.need_of(owner, installed))}
     if what == TESTS:
-        # Whoever requires a package seldom imports its tests.
+        # Packages rarely import the tests of their requirements.
         modules = _test_modules(paths)
         needs = {each: need for each, need in needs.items() if each.imports_one_of(modules)}
     return tuple(needs.values())
@@ -469,7 +469,7 @@ def _failed(why: str) -> int:
 
 
 def _needs(surplus: Iterable[Surplus]) -> dict[str, dict[str, None]]:
-    """Owner -> who needs something of it, each once."""
+    """Owner -> packages that need something of it, each once."""
     found: dict[str, dict[str, None]] = {}
     for each in surplus:
         if each.needed_by:

@@ -82,7 +82,7 @@ class Node:
         """The text at `path`; MalformedResponse where it is missing or empty."""
         text = self.findtext(path)
         if not text:
-            raise MalformedResponse(f"the answer's <{self.name}> has no <{path}>")
+            raise MalformedResponse(f"the response's <{self.name}> has no <{path}>")
         return text
 
     def __repr__(self) -> str:
@@ -92,25 +92,25 @@ class Node:
 def parse(content: bytes | None, *roots: str) -> Node:
     """The root element of `content`, which must be one of `roots` (if any are given).
 
-    Raises MalformedResponse for an empty answer, broken XML, a DOCTYPE, or another root, as of a
+    Raises MalformedResponse for an empty response, broken XML, a DOCTYPE, or another root, as of a
     proxy's HTML page.
     """
     due = f"<{roots[0]}>" if roots else "XML"
-    # Long operations send spaces before their answer, to keep the connection open; some stores a byte
+    # Long operations send spaces before their response, to keep the connection open; some stores a byte
     # order mark.
     content = _strip(content) if content else b""
     if not content:
-        raise MalformedResponse(f"an empty answer where {due} was due")
+        raise MalformedResponse(f"an empty response in place of {due}")
     try:
         root = _build(content)
-    # LookupError: the document names an encoding that nobody knows.
+    # LookupError: the document names an encoding that it is not known.
     except (ValueError, LookupError) as error:
         try:
             root = _build_tolerantly(content)
         except (ValueError, LookupError):
-            raise MalformedResponse(f"{error} where {due} was due: {excerpt(content)}") from None
+            raise MalformedResponse(f"{error} in place of {due}: {excerpt(content)}") from None
     if roots and root.name not in roots:
-        raise MalformedResponse(f"<{root.name}> where {due} was due: {excerpt(content)}")
+        raise MalformedResponse(f"<{root.name}> in place of {due}: {excerpt(content)}")
     return root
 
 

@@ -1,4 +1,4 @@
-"""Drawing of the layers and of the way of a request: writes architecture.svg beside it (`make plots`)."""
+"""Drawing of the layers and of the path of a request: writes architecture.svg in the same folder (`make plots`)."""
 
 from __future__ import annotations
 
@@ -22,16 +22,19 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328; }
 }
 """
 
-#: Layers from the top: package names, and what they do. A layer imports those below it.
+#: Layers from the top: package names and their purpose. A layer imports those below it.
 LAYERS = [
     ("cli · fs · contrib", "the command line, fsspec's filesystem, frameworks"),
-    ("Connection · batch · cluster · paths", "the public API; many calls at once, here or on Dask"),
-    ("transfer · file", "many requests that act as one: upload, download, copy, delete, open"),
-    ("rest", "one method per S3 operation; Client.send is the one loop that sends"),
-    ("retry · endpoint · auth", "when to try again; bucket and key to URL"),
+    (
+        "Connection · batch · cluster · paths",
+        "the public API; parallel calls, in greenlets or on Dask",
+    ),
+    ("transfer · file", "transfers made of many requests: upload, download, copy, delete, open"),
+    ("rest", "one method per S3 operation; Client.send sends and retries"),
+    ("retry · endpoint · auth", "retry policy; URL of bucket and key; signer for requests"),
     ("sigv4 · credentials", "botocore's signers; sources of credentials"),
     ("transport", "S3Session (requests), adapter and pools (urllib3) on gevent's sockets"),
-    ("models · config · providers · errors · xml", "plain data, which all others use"),
+    ("models · config · providers · errors · xml", "data types that all layers use"),
 ]
 WAY = ["resolve", "sign", "send", "parse", "retry"]
 
@@ -48,7 +51,7 @@ def draw() -> str:
         ]
         top += height + gap
     total = top + 6
-    # The mock stands beside the layers: it is a store, and uses plain data only.
+    # The mock is beside the layers: it is a store, and imports data types only.
     middle = 10 + 6 * (height + gap)
     body += [
         f'<rect x="690" y="{middle}" width="160" height="{height}" rx="6" class="box"/>',
@@ -70,7 +73,7 @@ def draw() -> str:
         f'<text x="690" y="{start + 4}" class="quiet">a request: {", ".join(WAY[:2])},</text>',
         f'<text x="690" y="{start + 22}" class="quiet">{WAY[2]}, {" or ".join(WAY[3:])}</text>',
     ]
-    title = "Layers of s3po, and the way of a request"
+    title = "Layers of s3po, and the path of a request"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {total}" width="{width}" '
         f'height="{total}" role="img" aria-label="{title}">\n<title>{title}</title>\n'

@@ -103,14 +103,14 @@ class Batch(Verbs):
         self._collect = collect
         self._progress = progress
         self._entered = False
-        # Without a hub: asking for one would create that of a thread that may not be the batch's.
+        # `get_hub` would create a hub, possibly in another thread than that of the batch.
         self._scheduler = Scheduler(connection, poolsize)
 
     def __enter__(self) -> Self:
         last = self._scheduler
         if not in_forked_child(last.generation):
             if self._entered:
-                raise ConfigError("the batch is entered already: make another with conn.batch()")
+                raise ConfigError("the batch is already active: make another with conn.batch()")
             if last.pending:
                 # They were cancelled and have not stopped: their work must not mix with the next block's.
                 raise ConfigError(

@@ -11,7 +11,7 @@ from s3po.config import KiB
 from s3po.errors import ConfigError
 from s3po.stats import BatchStats
 
-#: Seconds between two updates of a terminal, and of a file, in which each update is a line of its own.
+#: Seconds between two updates of a terminal, and of a file, to which each update adds a line.
 _TERMINAL_SECONDS = 0.1
 _FILE_SECONDS = 10.0
 
@@ -77,7 +77,7 @@ class CallableDisplay:
 
 
 class BarDisplay:
-    """A tqdm bar without a total, for the number of calls is not known beforehand."""
+    """A tqdm bar without a total, as the number of calls is not known in advance."""
 
     def __init__(self, tqdm: Any, file: TextIO) -> None:
         self._bar = tqdm(file=file, unit=" calls", mininterval=_TERMINAL_SECONDS, leave=True)

@@ -102,9 +102,9 @@ class Handle(Generic[T]):
         self._waiters: list[Waiter] | None = None
 
     def ready(self) -> bool:
-        """Check whether the call has finished, its callback included, or was cancelled.
+        """Return True if the call has finished, its callback included, or was cancelled.
 
-        Other greenlets run while it has not, so that a loop that only asks comes to its end.
+        Other greenlets run during the test, so that a polling loop comes to an end.
 
         Returns:
             True when it has finished or was cancelled.
@@ -156,7 +156,7 @@ class Handle(Generic[T]):
             The result, as the method of Connection returns it.
 
         Raises:
-            TimeoutError: The call has not finished after `timeout` seconds; it goes on.
+            TimeoutError: The call has not finished after `timeout` seconds; it continues.
             Cancelled: The call was cancelled.
             Exception: The exception that the call failed with.
         """

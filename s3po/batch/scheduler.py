@@ -73,7 +73,7 @@ class BatchConnection(Protocol):
 
 
 class Worker(gevent.Greenlet):  # type: ignore[misc]
-    """A greenlet that performs one call after the other, on a Connection of its own."""
+    """A greenlet that runs one call after the other, on its own Connection."""
 
     def __init__(self, scheduler: Scheduler, handle: Handle[Any]) -> None:
         super().__init__()
@@ -297,7 +297,8 @@ class Scheduler:
         if acquired:
             self._start_call(handle)
         else:
-            # A callback makes it, whose own call keeps its capacity until it returns: it must not wait.
+            # The call comes from a callback, whose call keeps its capacity until the callback returns:
+            # waiting would be a deadlock.
             self._queue.append(handle)
         return handle
 
@@ -310,7 +311,7 @@ class Scheduler:
         """Raise ConfigError in a forked child, and in any other thread than the one that entered it."""
         if in_forked_child(self.generation):
             raise ConfigError(
-                "this batch is the parent process's: make another one with conn.batch()"
+                "this batch belongs to the parent process: make another one with conn.batch()"
             )
         if get_hub() is not self.hub:
             raise ConfigError(
@@ -329,7 +330,7 @@ class Scheduler:
             self._decrement_pending()
 
     def _yield_to_loop(self) -> None:
-        """Let the event loop run once: calls start, and go on for which an answer has come."""
+        """Run the event loop once: calls start, and calls whose response has arrived continue."""
         wait_in_process(yield_to_loop, self.generation)
         self._last_yield = monotonic()
 
@@ -342,7 +343,7 @@ class Scheduler:
             self.limiter.acquire()
             self._last_yield = monotonic()
             if self.cancelled:
-                # After the capacity was granted, and before this greenlet went on.
+                # Between the grant of the capacity and the switch to this greenlet.
                 self.limiter.release()
                 raise Cancelled("the batch was cancelled")
         finally:
@@ -432,7 +433,7 @@ class Scheduler:
     # Waiting
 
     def poll(self) -> None:
-        """Yield to the event loop, for a program that asks repeatedly whether a call has finished."""
+        """Yield to the event loop, for a program that polls the state of a call."""
         if (
             not in_forked_child(self.generation)
             and get_hub() is self.hub

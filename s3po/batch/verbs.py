@@ -535,7 +535,7 @@ def adopt_signatures(connection: type) -> None:
 
 def _of_call(docstring: str) -> str:
     """A method's docstring with the arguments and the result that its verb has."""
-    # Sections begin with a line of their own, which tells the indentation, and end with an empty line.
+    # Sections begin with a header line, which has the indentation, and end with an empty line.
     before, _, rest = docstring.partition("Args:\n")
     indent = before[before.rindex("\n") + 1 :]
     added = "".join(f"\n{indent}{line}" for line in _CALLBACK_ARGUMENTS)

@@ -1,4 +1,4 @@
-"""Reading ahead of what is to be done, so that progress knows how much there is."""
+"""Reading ahead of the work, so that the total of the progress is known."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TURN = 50
 
 
 def read_ahead(context: Context, items: Iterable[T], size: Callable[[T], int]) -> Iterator[T]:
-    """Yield `items`; where progress is shown, a greenlet reads them ahead and tells the context of each."""
+    """Yield `items`; if progress is shown, a greenlet reads them ahead and reports each to the context."""
     if not context.shows_progress:
         yield from items
         return
@@ -25,7 +25,7 @@ def read_ahead(context: Context, items: Iterable[T], size: Callable[[T], int]) -
     from gevent.event import Event
 
     waiting: deque[T] = deque()
-    #: Set when an item or the end came, and when there is place again.
+    #: Set when an item or the end arrives, and when there is space again.
     arrived, place = Event(), Event()
     errors: list[Exception] = []
 

@@ -61,7 +61,7 @@ class Context:
         line: int | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """`connections` are kept between the commands of one `run`, whose own context is `parent`.
+        """`connections` are shared by the commands of one `run`, whose context is `parent`.
 
         `line` is the number of its line there.
         """
@@ -78,11 +78,11 @@ class Context:
         self._began = clock()
         self._connection: Connection | None = None
         self._progress: Progress | Reporter | None = None
-        #: What is known to come: more, until `all_known`.
+        #: The known part of the total, until `all_known`.
         self.expected_objects = 0
         self.expected_bytes = 0
         self.all_known = False
-        #: Bytes of transfers that are under way.
+        #: Bytes of transfers that are in progress.
         self.moving = 0
         #: The last counts of other processes, and of lines of `run`.
         self._others: dict[int, dict[str, int]] = {}
@@ -156,7 +156,7 @@ class Context:
             raise UsageError(str(error)) from None
         if getattr(given, "cluster", None) is None:
             return connection
-        # Workers get what was given to a connection: the store that is named here, not one of their own.
+        # Workers receive the arguments of the connection, so that they use the same store.
         endpoint = connection.client.endpoint
         keywords["region_name"] = endpoint.region
         if not endpoint.is_aws:
@@ -189,7 +189,7 @@ class Context:
 
         if not within:
             raise UsageError(
-                "--cluster is for work within a store: its workers have not these files"
+                "--cluster is for work within a store: its workers do not have these files"
             )
         if self.given.workers > 1:
             raise UsageError("--workers is for this machine, --cluster for others")
@@ -214,7 +214,7 @@ class Context:
         if "stdin" in CLOSED:
             raise OSError(errno.EBADF, "stdin is closed")
         buffered = sys.stdin.buffer
-        # Nobody has read of it, and a thread that waits in it would hold its lock.
+        # It has not been read, and a thread that waits in it would hold its lock.
         return getattr(buffered, "raw", buffered)
 
     def output(self) -> BinaryIO:
@@ -251,7 +251,7 @@ class Context:
     def lines(self, texts: list[str]) -> None:
         """Lines on stdout, written at once: where it is not buffered, each write is a system call."""
         text = "\n".join(texts)
-        # Nearly always: no line is looked at by itself then.
+        # The common case, in which lines need not be checked one by one.
         if text.count("\n") + 1 == len(texts) and text.replace("\n", "").isprintable():
             try:
                 sys.stdout.write(text + "\n")
@@ -329,7 +329,7 @@ class Context:
         return self._failures + sum(each["failures"] for each in self._others.values())
 
     def add_failure(self) -> None:
-        """Count a failure that was told elsewhere."""
+        """Count a failure that was printed elsewhere."""
         self._failures += 1
 
     def count(self, size: int) -> None:
@@ -350,7 +350,7 @@ class Context:
         self.expected_bytes -= size
 
     def move(self, size: int) -> None:
-        """Bytes of a transfer under way went over the wire; fewer than none where they go again."""
+        """Count transferred bytes of a running transfer; negative if they are sent again."""
         self.moving += size
         if self._progress is not None:
             self._progress.update(self.counts)
@@ -372,12 +372,12 @@ class Context:
             self._progress.clear()
 
     def become_member(self, reporter: Reporter) -> None:
-        """Be the context of another process, which tells its counts to the first."""
+        """Become the context of a worker process, which sends its counts to the first process."""
         self._progress = reporter
         self._others.clear()
 
     def close_member(self) -> None:
-        """Tell the last counts, and close the connection."""
+        """Send the last counts, and close the connection."""
         if self._progress is not None:
             self._progress.close(self.counts)
         sys.stdout.flush()
@@ -439,7 +439,7 @@ class Context:
         sys.stderr.flush()
 
     def give_up(self) -> None:
-        """End other processes, and show the counts: what is under way after an interrupt has had its time."""
+        """End other processes, and show the counts: what is in progress after an interrupt has had its time."""
         for process in self.processes:
             try:
                 os.kill(process, signal.SIGKILL)
@@ -451,7 +451,7 @@ class Context:
         self.show_counts()
 
     def close(self) -> None:
-        """Show the counts that are asked for, and close the connection."""
+        """Print the counts with `--stat`, and close the connection."""
         if self._progress is not None:
             self._progress.close(self.counts)
         if self._parent is not None:
@@ -520,7 +520,7 @@ def _make_bar() -> Any:
 
 
 def format_progress(counts: dict[str, int], seconds: float) -> tuple[str, float]:
-    """Text of a bar or line, and the part of all that is done, from 0 to 1; 0 where that is not known."""
+    """Text of a bar or line, and the completed share, from 0 to 1; 0 if unknown."""
     objects, size = counts["objects"], counts["bytes"] + max(counts["moving"], 0)
     rate = size / max(seconds, 0.001)
     all_objects = max(counts["expected_objects"], objects)

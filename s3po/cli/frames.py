@@ -1,6 +1,6 @@
 """Frames on a pipe, by which the processes of one command talk: a letter, a length and bytes.
 
-`O` and `E` are bytes for stdout and stderr, `C` counts, `R` the result, `N` asks for the next task.
+`O` and `E` are bytes for stdout and stderr, `C` counts, `R` the result, `N` requests the next task.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class FrameStream(io.RawIOBase):
 
 
 class Reporter:
-    """In one of the other processes, what Progress is in the first: counts are told, not shown."""
+    """Progress of a worker process: counts are sent to the first process."""
 
     def __init__(self, fd: int, clock: Callable[[], float] = monotonic) -> None:
         self._fd = fd

@@ -63,7 +63,7 @@ def run(
     interrupts: Interrupts | None = None,
     line: int | None = None,
 ) -> int:
-    """Run a command line, on `connections` where they are given, which stay open.
+    """Run a command line, on `connections` if given, which are not closed.
 
     `parent` is the context of a `run` of whose lines it is one, `line` its number. Raises UsageError where
     it cannot be right.
@@ -82,7 +82,7 @@ def run(
         (sys.stdout if asked else sys.stderr).write(format_overview(s3po.__version__))
         return 0 if asked else 2
     if name == "mock":
-        # Its options, and its signals, are its own.
+        # It has its own options and signal handlers.
         from s3po.mock.__main__ import main as serve
 
         if interrupts is not None:

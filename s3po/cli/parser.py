@@ -103,7 +103,7 @@ def suggest(word: str, known: Iterable[str]) -> str:
 
 
 def split_command(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
-    """The command's name, None where there is none, and all other words."""
+    """The command's name, None if there is none, and all other words."""
     valued = {flag for each in GLOBAL_OPTIONS if each.kind != "flag" for flag in each.flags}
     words = list(arguments)
     at = 0

@@ -41,19 +41,19 @@ def iter_objects(
 
 
 class Overlap:
-    """Source and target prefixes of copies in one bucket, of which one may lie in the other.
+    """Source and target prefixes of copies within a bucket, one of which can be below the other.
 
-    A listing of the source goes on while copies are made. One that finds them takes them for sources, and
-    never ends; one that finds a source replaced copies something else.
+    A listing of the source continues while copies are made. One that finds them takes them for sources,
+    and never ends; one that finds a source replaced copies something else.
     """
 
     def __init__(self, context: Context, source: Location, target: Location | None) -> None:
         self._context = context
         self._source = source
         self._told = False
-        #: Prefix of the target, if it lies in the source.
+        #: Prefix of the target, if it is below the source.
         self._below: str | None = None
-        #: True where the source lies in the target.
+        #: True if the source is below the target.
         self._above = False
         if target is not None and source.bucket == target.bucket and source.key != target.key:
             self._above = source.key.startswith(target.key)
@@ -61,16 +61,16 @@ class Overlap:
                 self._below = target.key
 
     def is_target(self, key: str) -> bool:
-        """Return True for a key below the target, where that lies in the source: it is no source."""
+        """Return True for a key below a target that is below the source: it is not a source."""
         return self._below is not None and key.startswith(self._below)
 
     def tell(self) -> None:
-        """Tell, once, that what is below the target is passed over."""
+        """Print, once, that objects below the target are skipped."""
         if not self._told:
             self._told = True
             place = f"s3://{self._source.bucket}/{self._below}"
             self._context.fail("skipped", place, "the target lies in the source", count=False)
 
     def is_source(self, key: str) -> bool:
-        """Return True for a key of the target that lies in the source, where sources are replaced."""
+        """Return True for a key of the target that is below the source, and would replace a source."""
         return self._above and key.startswith(self._source.key)

@@ -17,7 +17,7 @@ CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 class Interrupts:
     """The first signal raises KeyboardInterrupt; the process ends when `seconds` have passed, or by the second.
 
-    Within them uploads under way are aborted. `remove` restores what the signals did before.
+    Within them uploads in progress are aborted. `remove` restores what the signals did before.
     """
 
     def __init__(self, *, seconds: float, patient: bool = False) -> None:
@@ -37,7 +37,7 @@ class Interrupts:
         if threading.current_thread() is not threading.main_thread():
             return
         for number in CODES:
-            # One that is ignored (nohup, a shell's background job) stays so.
+            # A signal that is ignored (nohup, a background job of a shell) stays ignored.
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._handle)
 

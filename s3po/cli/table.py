@@ -1,4 +1,4 @@
-"""The table of commands and options: parser, help, docs/cli.md and completion are made of it."""
+"""Table of commands and options, from which parser, help, docs/cli.md and completion are made."""
 
 from __future__ import annotations
 
@@ -63,49 +63,55 @@ def _positional(name: str, text: str, nargs: str = "", choices: tuple[str, ...] 
 
 
 GLOBAL_OPTIONS = (
-    Option(("--endpoint-url",), "a store other than AWS", "text", "URL"),
-    Option(("--region",), "the region that requests are signed for", "text"),
-    Option(("--profile",), "a profile of the shared files", "text"),
-    Option(("--no-sign-request", "--anonymous"), "sign nothing"),
-    Option(("--ca-bundle",), "certificates to trust", "text", "FILE"),
+    Option(("--endpoint-url",), "URL of a store other than AWS", "text", "URL"),
+    Option(("--region",), "region for signing requests", "text"),
+    Option(("--profile",), "profile of ~/.aws/config and ~/.aws/credentials", "text"),
+    Option(("--no-sign-request", "--anonymous"), "send unsigned requests"),
+    Option(("--ca-bundle",), "file with trusted CA certificates", "text", "FILE"),
     Option(("--no-verify-ssl",), "do not verify certificates"),
-    Option(("--proxy",), "a proxy for all requests", "text", "URL"),
-    Option(("--retries",), "tries of one request beyond the first", "int"),
-    Option(("--connect-timeout",), "seconds to connect", "seconds"),
-    Option(("--read-timeout",), "seconds to wait for the next byte", "seconds"),
-    Option(("--json",), "one JSON object a line, errors too"),
-    Option(("-q", "--quiet"), "no results on stdout, no progress"),
-    Option(("--no-progress",), "no progress on stderr"),
-    Option(("--stat",), "at the end, counts on stderr: objects, bytes, seconds, requests, retries"),
+    Option(("--proxy",), "proxy for all requests", "text", "URL"),
+    Option(("--retries",), "maximum number of retries of a request", "int"),
+    Option(("--connect-timeout",), "timeout for connecting, in seconds", "seconds"),
+    Option(("--read-timeout",), "timeout for the next byte, in seconds", "seconds"),
+    Option(("--json",), "print results and errors as JSON, one object per line"),
+    Option(("-q", "--quiet"), "print neither results nor progress"),
+    Option(("--no-progress",), "print no progress"),
+    Option(("--stat",), "print counts at the end: objects, bytes, seconds, requests, retries"),
     Option(
         ("--log-level",),
-        "log to stderr",
+        "minimum level of log messages on stderr",
         "text",
         choices=("debug", "info", "warning", "error"),
     ),
-    Option(("-v", "--verbose"), "the same as --log-level info"),
-    Option(("--debug",), "the same as --log-level debug: requests with their attempts"),
+    Option(("-v", "--verbose"), "same as --log-level info"),
+    Option(("--debug",), "same as --log-level debug: log every request and attempt"),
     Option(("-h", "--help"), "show this help"),
 )
 
-_RECURSIVE = Option(("-r", "--recursive"), "all below the source")
-_RAW = Option(("--raw",), "take * and ? in keys and names as they are")
-_DRY = Option(("-n", "--dryrun", "--dry-run"), "only say what would be done, and why")
+_RECURSIVE = Option(("-r", "--recursive"), "include all objects or files below the source")
+_RAW = Option(("--raw",), "do not interpret * and ? as patterns")
+_DRY = Option(
+    ("-n", "--dryrun", "--dry-run"), "print the actions and their reasons, without performing them"
+)
 _CONCURRENCY = Option(
-    ("-c", "--concurrency"), "requests at once (default: 50)", "count", "N", default=50
+    ("-c", "--concurrency"),
+    "maximum number of parallel requests (default: 50)",
+    "count",
+    "N",
+    default=50,
 )
 _FILTERS = (
-    Option(("--include",), "names to take; of all filters the last that matches counts", "include"),
-    Option(("--exclude",), "names to pass over, relative to the source", "exclude"),
+    Option(
+        ("--include",), "pattern of names to include; the last matching filter decides", "include"
+    ),
+    Option(("--exclude",), "pattern of names to exclude, relative to the source", "exclude"),
 )
-_VERSION_ID = Option(("--version-id",), "a version", "text", "ID")
+_VERSION_ID = Option(("--version-id",), "ID of a version", "text", "ID")
 
-_WORKERS = Option(
-    ("--workers",), "processes that share the work (default: 1)", "count", "N", default=1
-)
+_WORKERS = Option(("--workers",), "number of processes (default: 1)", "count", "N", default=1)
 _CLUSTER = Option(
     ("--cluster",),
-    "the scheduler of a Dask cluster that does the work, between stores (s3po[dask])",
+    "Dask scheduler, to run copies and deletes within S3 on its workers (s3po[dask])",
     "text",
     "tcp://HOST:PORT",
 )
@@ -114,61 +120,75 @@ _TRANSFER = (
     *_FILTERS,
     _DRY,
     Option(("--storage-class",), "STANDARD, STANDARD_IA, GLACIER, ...", "text", "CLASS"),
-    Option(("--acl",), "private, public-read, ...", "text"),
-    Option(("--sse",), "AES256 or aws:kms", "text", "ALGORITHM"),
-    Option(("--sse-kms-key-id",), "the key of aws:kms", "text", "ID"),
-    Option(("--sse-c-key",), "a file of the customer's key, 32 bytes", "text", "FILE"),
+    Option(("--acl",), "canned ACL: private, public-read, ...", "text"),
+    Option(("--sse",), "server-side encryption: AES256 or aws:kms", "text", "ALGORITHM"),
+    Option(("--sse-kms-key-id",), "KMS key for aws:kms", "text", "ID"),
+    Option(("--sse-c-key",), "file with a customer key (SSE-C) of 32 bytes", "text", "FILE"),
     Option(
         ("--metadata",),
-        "user metadata, several after commas, or JSON; repeatable",
+        "user metadata: NAME=VALUE[,NAME=VALUE]..., or JSON (repeatable)",
         "pairs",
         "NAME=VALUE",
     ),
-    Option(("--content-type",), "Content-Type (default: by the key's extension)", "text", "TYPE"),
+    Option(
+        ("--content-type",), "Content-Type (default: from the extension of the key)", "text", "TYPE"
+    ),
     Option(("--cache-control",), "Cache-Control", "text"),
-    Option(("--follow-symlinks",), "follow symbolic links; else they are passed over"),
-    Option(("--part-size",), "bytes of a part, 5MiB or more", "size"),
+    Option(("--follow-symlinks",), "follow symbolic links (default: skip them)"),
+    Option(("--part-size",), "size of a part, at least 5MiB", "size"),
     _CONCURRENCY,
-    Option(("--preserve-mtime",), "keep a file's time in the metadata, and set it from there"),
-    Option(("--resume",), "go on where an earlier run of the same command was interrupted"),
+    Option(
+        ("--preserve-mtime",),
+        "store the modification time of files in the metadata, and restore it",
+    ),
+    Option(("--resume",), "continue an interrupted run of the same command"),
     _WORKERS,
     _CLUSTER,
 )
 _STORED_CHECKSUM = Option(
     ("--checksum",),
-    "a checksum that the store compares and keeps",
+    "send a checksum, which the store compares and stores",
     "text",
     choices=("crc32", "crc32c", "crc64nvme", "sha1", "sha256"),
 )
 _COPY = (
     _RECURSIVE,
     _RAW,
-    Option(("--no-clobber",), "pass over what is at the target already"),
-    Option(("--if-size-differ",), "only where the target has another size"),
-    Option(("--if-source-newer",), "only where the target is older"),
+    Option(("--no-clobber",), "skip existing targets"),
+    Option(("--if-size-differ",), "copy only if the target has another size or does not exist"),
+    Option(("--if-source-newer",), "copy only if the target is older or does not exist"),
     _STORED_CHECKSUM,
     *_TRANSFER,
 )
-_PATHS = _positional("paths", "sources, and last the target; - is stdin or stdout", "+")
+_PATHS = _positional("paths", "sources, followed by the target; - is stdin or stdout", "+")
 
 COMMANDS = {
     each.name: each
     for each in (
         Command(
             "ls",
-            "list buckets, or objects",
+            "list buckets or objects",
             (_positional("target", "s3://BUCKET[/PREFIX or pattern]", "?"),),
             (
-                Option(("-r", "--recursive"), "all keys, and not one level"),
-                Option(("-H", "--human-readable"), "sizes in KiB, MiB, ..."),
-                Option(("--summarize",), "the number of objects and bytes at the end"),
-                Option(("--versions",), "all versions and delete markers"),
+                Option(("-r", "--recursive"), "list all keys instead of one level"),
+                Option(("-H", "--human-readable"), "print sizes in KiB, MiB, ..."),
+                Option(("--summarize",), "print the number of objects and bytes at the end"),
+                Option(("--versions",), "list all versions and delete markers"),
                 _RAW,
-                Option(("--parallel",), "listings at once (default: 1)", "count", "N", default=1),
+                Option(
+                    ("--parallel",),
+                    "number of parallel listings (default: 1)",
+                    "count",
+                    "N",
+                    default=1,
+                ),
             ),
             (
                 ("s3po ls s3://photos/2026/", "one level of a bucket"),
-                ("s3po ls 's3://photos/*.jpg' --summarize", "all keys of a pattern, and a sum"),
+                (
+                    "s3po ls 's3://photos/*.jpg' --summarize",
+                    "all keys that match a pattern, and their sum",
+                ),
             ),
         ),
         Command(
@@ -178,43 +198,56 @@ COMMANDS = {
             _COPY,
             (
                 ("s3po cp -r site/ s3://bucket/site/ --exclude '*.tmp'", "a folder"),
-                ("s3po cp 's3://bucket/2026/*/x-?.gz' logs/", "the objects of a pattern"),
+                ("s3po cp 's3://bucket/2026/*/x-?.gz' logs/", "all objects that match a pattern"),
             ),
-            "Local to S3, S3 to local, or S3 to S3 (within the store). A source of several, a pattern "
-            "and -r need a folder or prefix as target.",
+            "From local to S3, from S3 to local, or from S3 to S3 within one store. With several sources, a "
+            "pattern or -r, the target must be a folder or prefix.",
         ),
         Command(
             "mv",
-            "copy, then delete the source of each copy that succeeded",
+            "move files and objects: copy, then delete each copied source",
             (_PATHS,),
             _COPY,
             (
                 ("s3po mv report.pdf s3://bucket/reports/", "a file"),
-                ("s3po mv -r s3://bucket/new/ s3://bucket/old/", "all of a prefix"),
+                ("s3po mv -r s3://bucket/new/ s3://bucket/old/", "all objects of a prefix"),
             ),
             module="cp",
         ),
         Command(
             "sync",
-            "make a folder or prefix like another",
-            (_positional("source", "a folder or s3://"), _positional("target", "the same")),
+            "copy new and changed files or objects from source to target",
             (
-                Option(("--delete",), "delete what the source has not"),
-                Option(("--max-delete",), "delete nothing at all if it would be more", "int", "N"),
-                Option(("--size-only",), "compare sizes alone"),
-                Option(("--exact-timestamps",), "other times differ, newer or older"),
-                Option(("--checksum",), "compare content by ETags, those of parts too"),
+                _positional("source", "folder or s3://BUCKET[/PREFIX]"),
+                _positional("target", "folder or s3://BUCKET[/PREFIX]"),
+            ),
+            (
+                Option(
+                    ("--delete",),
+                    "delete files or objects of the target that the source does not have",
+                ),
+                Option(
+                    ("--max-delete",),
+                    "with --delete: if more than N would be deleted, delete none",
+                    "int",
+                    "N",
+                ),
+                Option(("--size-only",), "compare only sizes"),
+                Option(
+                    ("--exact-timestamps",), "copy if the times differ, even if the target is newer"
+                ),
+                Option(("--checksum",), "compare content by ETags (multipart ETags included)"),
                 *_TRANSFER,
             ),
             (
-                ("s3po sync site/ s3://bucket/site/ --delete --max-delete 100", "up"),
-                ("s3po sync s3://bucket/data/ data/ --exact-timestamps", "down"),
+                ("s3po sync site/ s3://bucket/site/ --delete --max-delete 100", "upload"),
+                ("s3po sync s3://bucket/data/ data/ --exact-timestamps", "download"),
             ),
         ),
         Command(
             "rm",
             "delete objects",
-            (_positional("targets", "s3://BUCKET/KEY, a pattern, or a prefix with -r", "+"),),
+            (_positional("targets", "s3://BUCKET/KEY, a pattern, or with -r a prefix", "+"),),
             (_RECURSIVE, _RAW, *_FILTERS, _DRY, _WORKERS, _CLUSTER),
             (
                 ("s3po rm s3://bucket/a s3://bucket/b", "two objects"),
@@ -225,10 +258,13 @@ COMMANDS = {
             "cat",
             "write objects to stdout",
             (_positional("targets", "s3://BUCKET/KEY", "+"),),
-            (Option(("--range",), "bytes, both ends included", "text", "FIRST-LAST"), _VERSION_ID),
+            (
+                Option(("--range",), "range of bytes, both ends included", "text", "FIRST-LAST"),
+                _VERSION_ID,
+            ),
             (
                 ("s3po cat s3://bucket/log.gz | zcat", "an object"),
-                ("s3po cat --range 0-99 s3://bucket/log", "its first 100 bytes"),
+                ("s3po cat --range 0-99 s3://bucket/log", "the first 100 bytes"),
             ),
         ),
         Command(
@@ -239,7 +275,7 @@ COMMANDS = {
                 _STORED_CHECKSUM,
                 Option(("--content-type",), "Content-Type", "text", "TYPE"),
                 Option(("--storage-class",), "STANDARD, STANDARD_IA, ...", "text", "CLASS"),
-                Option(("--part-size",), "bytes of a part, 5MiB or more", "size"),
+                Option(("--part-size",), "size of a part, at least 5MiB", "size"),
             ),
             (
                 ("tar cz . | s3po pipe s3://bucket/backup.tgz", "an archive"),
@@ -253,12 +289,12 @@ COMMANDS = {
             (_VERSION_ID,),
             (
                 ("s3po head s3://bucket/key", "an object"),
-                ("s3po head --json s3://bucket/key", "the same, for programs"),
+                ("s3po head --json s3://bucket/key", "as JSON"),
             ),
         ),
         Command(
             "stat",
-            "the same as head",
+            "same as head",
             (_positional("target", "s3://BUCKET[/KEY]"),),
             (_VERSION_ID,),
             (
@@ -269,56 +305,63 @@ COMMANDS = {
         ),
         Command(
             "du",
-            "sum up sizes",
+            "sum the sizes of objects",
             (_positional("target", "s3://BUCKET[/PREFIX or pattern]"),),
             (
-                Option(("-H", "--human-readable"), "sizes in KiB, MiB, ..."),
-                Option(("--group",), "a sum for each storage class"),
-                Option(("-d", "--depth"), "a sum for each prefix of so many levels", "int", "N"),
+                Option(("-H", "--human-readable"), "print sizes in KiB, MiB, ..."),
+                Option(("--group",), "print a sum for each storage class"),
+                Option(
+                    ("-d", "--depth"), "print a sum for each prefix of up to N levels", "int", "N"
+                ),
                 _RAW,
             ),
             (
-                ("s3po du -H s3://bucket", "all of a bucket"),
+                ("s3po du -H s3://bucket", "a whole bucket"),
                 ("s3po du --depth 1 s3://bucket/logs/", "for each folder below a prefix"),
             ),
         ),
         Command(
             "mb",
-            "make buckets",
+            "create buckets",
             (_positional("targets", "s3://BUCKET", "+"),),
             (),
             (
-                ("s3po mb s3://bucket", "in the region of the settings"),
-                ("s3po mb --region eu-west-1 s3://bucket", "elsewhere"),
+                ("s3po mb s3://bucket", "in the configured region"),
+                ("s3po mb --region eu-west-1 s3://bucket", "in another region"),
             ),
         ),
         Command(
             "rb",
             "delete buckets",
             (_positional("targets", "s3://BUCKET", "+"),),
-            (Option(("--force",), "all that is in it first, all versions included"),),
+            (Option(("--force",), "delete all objects first, with all versions"),),
             (
-                ("s3po rb s3://bucket", "one that is empty"),
-                ("s3po rb --force s3://bucket", "one that is not"),
+                ("s3po rb s3://bucket", "an empty bucket"),
+                ("s3po rb --force s3://bucket", "a bucket with objects"),
             ),
         ),
         Command(
             "presign",
-            "print a URL that needs no credentials",
+            "print a presigned URL",
             (_positional("target", "s3://BUCKET/KEY"),),
             (
-                Option(("--method",), "GET, PUT, ... (default: GET)", "text", default="GET"),
+                Option(
+                    ("--method",),
+                    "HTTP method: GET, PUT, ... (default: GET)",
+                    "text",
+                    default="GET",
+                ),
                 Option(
                     ("--expires-in", "--expires"),
-                    "until it ends (default: 1h)",
+                    "validity: 12h, 7d, ... (default: 1h)",
                     "age",
                     "AGE",
                     default=3600,
                 ),
             ),
             (
-                ("s3po presign s3://bucket/key --expires 7d", "to read for a week"),
-                ("s3po presign --method PUT s3://bucket/key", "to write for an hour"),
+                ("s3po presign s3://bucket/key --expires 7d", "for a download, valid for a week"),
+                ("s3po presign --method PUT s3://bucket/key", "for an upload, valid for an hour"),
             ),
         ),
         Command(
@@ -326,23 +369,23 @@ COMMANDS = {
             "show or set the tags of an object",
             (
                 _positional("target", "s3://BUCKET/KEY"),
-                _positional("tags", "NAME=VALUE, in place of all tags", "*"),
+                _positional("tags", "NAME=VALUE; replace all tags of the object", "*"),
             ),
-            (Option(("--clear",), "take all tags away"), _VERSION_ID),
+            (Option(("--clear",), "remove all tags"), _VERSION_ID),
             (
-                ("s3po tag s3://bucket/key", "show"),
-                ("s3po tag s3://bucket/key owner=me stage=test", "set"),
+                ("s3po tag s3://bucket/key", "show the tags"),
+                ("s3po tag s3://bucket/key owner=me stage=test", "set the tags"),
             ),
         ),
         Command(
             "restore",
-            "bring archived objects back for some days",
+            "restore archived objects for some days",
             (_positional("targets", "s3://BUCKET/KEY", "+"),),
             (
-                Option(("--days",), "for so long (default: 1)", "int", default=1),
+                Option(("--days",), "number of days (default: 1)", "int", default=1),
                 Option(
                     ("--tier",),
-                    "how fast (default: Standard)",
+                    "retrieval tier (default: Standard)",
                     "text",
                     choices=("Expedited", "Standard", "Bulk"),
                     default="Standard",
@@ -350,34 +393,37 @@ COMMANDS = {
             ),
             (
                 ("s3po restore s3://bucket/old.tar", "for a day"),
-                ("s3po restore --days 7 --tier Bulk s3://bucket/old.tar", "cheaply, for a week"),
+                (
+                    "s3po restore --days 7 --tier Bulk s3://bucket/old.tar",
+                    "for a week, with the cheapest tier",
+                ),
             ),
         ),
         Command(
             "uploads",
-            "list or abort multipart uploads that were left open",
+            "list or abort open multipart uploads",
             (
                 _positional("action", "ls or abort", choices=("ls", "abort")),
                 _positional("target", "s3://BUCKET[/PREFIX]"),
             ),
             (
-                Option(("--older-than",), "those begun longer ago: 12h, 7d", "age", "AGE"),
-                Option(("-H", "--human-readable"), "sizes in KiB, MiB, ..."),
+                Option(("--older-than",), "only uploads older than this: 12h, 7d", "age", "AGE"),
+                Option(("-H", "--human-readable"), "print sizes in KiB, MiB, ..."),
                 _DRY,
             ),
             (
-                ("s3po uploads ls s3://bucket", "all of a bucket"),
-                ("s3po uploads abort --older-than 7d s3://bucket", "those of last week"),
+                ("s3po uploads ls s3://bucket", "all uploads of a bucket"),
+                ("s3po uploads abort --older-than 7d s3://bucket", "all uploads older than a week"),
             ),
         ),
         Command(
             "run",
-            "run commands of a file, one a line, many at once",
-            (_positional("file", "a file, or - for stdin", "?"),),
+            "run the commands of a file in parallel, one per line",
+            (_positional("file", "file, or - for stdin (default)", "?"),),
             (
                 Option(
                     ("-c", "--concurrency"),
-                    "lines at once in each process (default: 50)",
+                    "parallel lines in each process (default: 50)",
                     "count",
                     "N",
                     default=50,
@@ -385,18 +431,18 @@ COMMANDS = {
                 _WORKERS,
             ),
             (
-                ("s3po run commands.txt", "lines such as: cp a s3://bucket/a"),
+                ("s3po run commands.txt", "a file with lines such as: cp a s3://bucket/a"),
                 ("printf 'rm s3://bucket/%s\\n' a b | s3po run -", "from stdin"),
             ),
-            "Words are split as a POSIX shell splits them; empty lines and those with # are passed over. "
-            "All lines are run, many at once and in no order; one after the other with --concurrency 1. Lines that "
-            "use stdin or write objects to stdout have them alone. Errors begin with the number of their line; the "
-            "exit code is 1 where one failed.",
+            "A line is split into words like in a POSIX shell; empty lines and comments (#) are skipped. Lines run "
+            "in parallel, in no particular order; with --concurrency 1 they run one after the other. Lines that use "
+            "stdin, or write objects to stdout, do not run in parallel with each other. A failed line does not stop "
+            "the others: its error message begins with the line number, and the exit code is 1.",
         ),
         Command(
             "mock",
-            "serve an S3 that lives in memory",
-            (_positional("arguments", "those of python -m s3po.mock", "*"),),
+            "serve a mock of S3 in memory",
+            (_positional("arguments", "arguments of python -m s3po.mock", "*"),),
             (),
             (
                 ("s3po mock --port 9000 --bucket test", "with a bucket"),
@@ -406,26 +452,28 @@ COMMANDS = {
         ),
         Command(
             "bench",
-            "measure small uploads and downloads against a bucket",
+            "measure uploads and downloads with a bucket",
             (_positional("target", "s3://BUCKET[/PREFIX]"),),
             (
-                Option(("--objects",), "so many (default: 1000)", "int", "N", default=1000),
-                Option(("--size",), "of each (default: 1KiB)", "size", default=1024),
+                Option(
+                    ("--objects",), "number of objects (default: 1000)", "int", "N", default=1000
+                ),
+                Option(("--size",), "size of an object (default: 1KiB)", "size", default=1024),
                 _CONCURRENCY,
             ),
             (
                 ("s3po bench s3://bucket/bench/", "1,000 objects of 1 KiB"),
-                ("s3po bench --objects 20 --size 64MiB s3://bucket/", "large ones"),
+                ("s3po bench --objects 20 --size 64MiB s3://bucket/", "20 objects of 64 MiB"),
             ),
         ),
         Command(
             "completion",
-            "print a script that completes commands, options, buckets and prefixes",
+            "print a shell script for the completion of commands, options, buckets and prefixes",
             (_positional("shell", "bash, zsh or fish", choices=("bash", "zsh", "fish")),),
             (),
             (
                 ('eval "$(s3po completion bash)"', "in ~/.bashrc"),
-                ("s3po completion fish > ~/.config/fish/completions/s3po.fish", "once"),
+                ("s3po completion fish > ~/.config/fish/completions/s3po.fish", "once, for fish"),
             ),
             connects=False,
         ),

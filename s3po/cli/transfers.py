@@ -16,7 +16,7 @@ from s3po.errors import S3poError
 if TYPE_CHECKING:
     from s3po.batch import Batch
 
-#: Bytes from which on a transfer tells how far it is.
+#: Minimum size in bytes of transfers with reports of progress.
 _LARGE = 4 << 20
 #: User metadata that holds a file's time, in seconds; rclone's name.
 _MTIME = "mtime"
@@ -44,7 +44,7 @@ def read_options(given: argparse.Namespace) -> dict[str, Any]:
         except OSError as error:
             raise UsageError(f"--sse-c-key: {error.strerror}: {given.sse_c_key}") from None
         if len(options["sse_customer_key"]) != 32:
-            raise UsageError(f"--sse-c-key: {given.sse_c_key} has not 32 bytes")
+            raise UsageError(f"--sse-c-key: {given.sse_c_key} does not have 32 bytes")
     return {name: value for name, value in options.items() if value is not None}
 
 
@@ -58,7 +58,7 @@ def read_customer_headers(given: argparse.Namespace) -> dict[str, str] | None:
 
 
 class Transfers:
-    """Starts transfers on a batch; tells their outcome to the context.
+    """Starts transfers on a batch, and reports their outcome to the context.
 
     With `moving`, the source is deleted after each that succeeded.
     """
@@ -80,7 +80,7 @@ class Transfers:
         self._download_options = {**self._customer, **resume}
 
     def _say(self, verb: str, source: str, target: str, size: int) -> None:
-        """Tell of one that is done."""
+        """Report a completed one."""
         context = self.context
         context.count(size)
         if self.moving:
@@ -118,7 +118,7 @@ class Transfers:
         return progress, end
 
     def _keep_source(self, source: str, target: str, error: Exception, size: int) -> None:
-        """Tell of a move that has come half of its way."""
+        """Report a move that was copied but not deleted."""
         self.context.unexpect(size)
         self.context.fail(
             "move",

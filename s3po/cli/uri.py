@@ -37,7 +37,7 @@ def parse_location(text: str, *, key: bool = False) -> Location:
         )
     bucket, _, rest = text[5:].partition("/")
     if bucket.startswith("arn:"):
-        # An access point's ARN holds one slash of its own.
+        # The ARN of an access point contains a slash.
         name, _, rest = rest.partition("/")
         bucket = f"{bucket}/{name}"
     if not bucket:

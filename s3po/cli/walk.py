@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-#: Downloads that are under way or to be resumed, and the state of uploads: s3po's own.
+#: Temporary files of s3po: unfinished downloads, and the state of uploads.
 _UNFINISHED = re.compile(r"\.s3po-[0-9a-f]{16}\.part|\..+\.s3po-(part|upload)", re.DOTALL)
 
 
@@ -21,23 +21,22 @@ class LocalFile(NamedTuple):
     mtime: float
 
 
-#: Called with a path, why it is passed over, the key below which nothing is known of the source, and True
+#: Called with a path, the reason why it is skipped, the key below which the source is unknown, and True
 #: where that is a failure.
 OnSkip = Callable[[str, str, str, bool], object]
 
 
 def is_left_out(included: Callable[[str], bool] | None, key: str) -> bool:
-    """True for the key of a file, not of a folder, that the filters leave out: it need not be told."""
+    """True for the key of a file, not of a folder, that the filters exclude, without a message."""
     return included is not None and key != "" and not key.endswith("/") and not included(key)
 
 
 def walk(root: str, *, follow: bool, on_skip: OnSkip) -> Iterator[LocalFile]:
     """Yield the regular files below `root`; memory grows with the largest folder, not with the tree.
 
-    Names that are not UTF-8, special files, folders that cannot be read and loops of symbolic links
-    are told to `on_skip` as failures, symbolic links that are not followed as none. A folder that
-    vanishes is passed over in the same way as one that cannot be read. Files that s3po has not finished
-    are no part of the tree.
+    Names that are not UTF-8, special files, folders that cannot be read and loops of symbolic links are
+    passed to `on_skip` as failures, symbolic links that are not followed as skipped. A folder that
+    disappears is skipped like one that cannot be read. Unfinished files of s3po are no part of the tree.
     """
     try:
         info = os.stat(root)
@@ -123,7 +122,7 @@ class TargetFolder:
     def __init__(self, root: str, *, folds: bool | None = None, most: int = 10_000) -> None:
         """`folds` is True where its file system takes names that differ in case for one; None tries it.
 
-        `most` folders are kept in mind.
+        `most` folders are cached.
         """
         self.root = root
         #: The root with a slash at its end.
@@ -149,8 +148,8 @@ class TargetFolder:
     def prepare(self, key: str) -> str:
         """Make the folders of a key's file. Returns its path.
 
-        Raises UnsafePath for a symbolic link on the way, and where a file system that folds case has
-        the name already in another case; OSError where a folder cannot be made.
+        Raises UnsafePath for a symbolic link in the path, and if a case-insensitive file system has the
+        name already in another case; OSError where a folder cannot be made.
         """
         path = self.path_of(key)
         parent = key[: key.rfind("/") + 1]
@@ -227,7 +226,7 @@ def _make_folder(path: str) -> bool:
 def folds_case(folder: str) -> bool:
     """True where the file system of `folder` takes names that differ in case for one.
 
-    A folder that takes no new files is not tried, for none can come to lie over another.
+    A folder that is not writable is not checked, as no file can replace another.
     """
     import tempfile
 

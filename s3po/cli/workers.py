@@ -1,7 +1,7 @@
 """Processes that share the work of one command.
 
 The first process forks the others, hands out lines of `run`, writes what they write, and adds up their
-counts; it does no work itself. Each other process tells it by frames on a pipe: a letter, a length and bytes.
+counts; it does no work itself. Each other process sends frames on a pipe: a letter, a length and bytes.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Share:
 def run_shares(context: Context, count: int, work: Callable[[Share], Any]) -> list[Any] | None:
     """Call `work` in each of `count` processes, or here for one. Returns the results, JSON's values.
 
-    None where one of them did not come to its end; its failures are told and counted. Raises
+    None if one of them did not end normally; its failures are printed and counted. Raises
     KeyboardInterrupt, after the others have ended, and BrokenPipeError where stdout is closed.
     """
     if count <= 1:
@@ -63,7 +63,7 @@ def run_shares(context: Context, count: int, work: Callable[[Share], Any]) -> li
 def run_tasks(
     context: Context, count: int, tasks: Lines, perform: Callable[[Iterator[Any]], object]
 ) -> bool:
-    """Call `perform` in `count` processes with an iterator of lines of `tasks`, of which each has its own.
+    """Call `perform` in `count` processes with an iterator of lines of `tasks`, each with different ones.
 
     Returns False where a process did not come to its end.
     """
@@ -75,7 +75,7 @@ def run_tasks(
 
 
 class _Crew:
-    """The other processes, as the first one knows them."""
+    """The worker processes, from the view of the first one."""
 
     def __init__(self, context: Context, tasks: Lines | None = None) -> None:
         self._context = context
@@ -149,7 +149,7 @@ class _Crew:
             self._selector.unregister(tasks.fd)
 
     def _receive(self, timeout: float | None) -> None:
-        """Take what the others have told by now."""
+        """Read the frames received so far."""
         for event, _ in self._selector.select(timeout):
             member: _Member | None = event.data
             if member is None:
@@ -193,7 +193,7 @@ class _Crew:
             sys.stderr.flush()
 
     def _stop(self) -> None:
-        """End the others: they have a moment to abort what is under way."""
+        """End the others: they have a moment to abort what is in progress."""
         left = [each for each in self._members.values() if each.code is None]
         for each in left:
             _kill(each.process, signal.SIGTERM)
@@ -247,7 +247,7 @@ class _Member:
         try:
             write_all(self.task_writer, json.dumps(task).encode() + b"\n")
         except BrokenPipeError:
-            # It has ended, which its own pipe tells.
+            # It has ended, as its pipe shows.
             pass
 
     def close(self) -> None:
@@ -284,7 +284,7 @@ def _run_member(
         def receive() -> Any:
             sys.stdout.flush()
             send_frame(writer, b"N", b"")
-            # What is under way goes on meanwhile.
+            # What is in progress continues meanwhile.
             wait_readable(task_reader)
             line = tasks.readline()
             return json.loads(line) if line else None
@@ -295,7 +295,7 @@ def _run_member(
     except KeyboardInterrupt:
         code = _INTERRUPTED
     except BrokenPipeError:
-        # The first process is gone, or nobody reads what it writes.
+        # The first process has ended, or its output is closed.
         code = _PIPE_CLOSED
     except UsageError as error:
         context.fail(context.command, "", str(error))

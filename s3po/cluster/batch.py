@@ -36,12 +36,12 @@ class ClusterBatch(Batch):
     which waits in the verbs while the cluster is busy.
 
     Each worker process makes one Connection with the settings of this one: keys that were given to it are
-    sent along, otherwise each worker looks for its own. Data are sent with their calls (bytes and str, not
+    sent along, otherwise each worker finds its own. Data are sent with their calls (bytes and str, not
     files); `upload_file`, `download_file` and paths name files on the worker's machine.
 
     Dask repeats a task whose worker dies. A repeated call may find its own work done: `move` and writes
     with a condition succeed where the object is theirs, and raise OutcomeUnknown where that cannot be
-    told. Calls under way raise OutcomeUnknown when the scheduler is lost.
+    told. Calls in progress raise OutcomeUnknown when the scheduler is lost.
 
     Args:
         connection: Connection whose settings the workers get. It must pickle, and no mock may be on.
@@ -96,7 +96,7 @@ class ClusterBatch(Batch):
 
     def __enter__(self) -> Self:
         if self._entered:
-            raise ConfigError("the batch is entered already: make another with conn.batch()")
+            raise ConfigError("the batch is already active: make another with conn.batch()")
         client = self._cluster
         if isinstance(client, str):
             client = _connect(client)
@@ -272,4 +272,4 @@ def _connect(address: str) -> Any:
     try:
         return Client(address, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
-        raise ConfigError(f"no scheduler of Dask answers at {address}: {error}") from error
+        raise ConfigError(f"no Dask scheduler responds at {address}: {error}") from error

@@ -44,9 +44,9 @@ _MAX_DELETES = 10
 _FORGET_INTERVAL = 64 * 1024 * 1024
 #: Bytes of a task; Dask warns of more than 10 MiB.
 _MAX_BYTES = 4 * 1024 * 1024
-#: Tasks under way for each thread of the cluster.
+#: Tasks in flight for each thread of the cluster.
 _TASKS_PER_THREAD = 2
-#: Seconds between two looks at the cluster while nothing comes back.
+#: Seconds between two checks of the cluster while no task finishes.
 _LOOK_INTERVAL = 1.0
 #: Seconds that a store's clock may be behind this one's.
 _CLOCK_TOLERANCE = 2.0
@@ -76,8 +76,8 @@ class _PartialOutcomes:
 class ClusterScheduler(Scheduler):
     """The calls of one `with` block of a batch on a cluster.
 
-    It belongs to the native thread that made it, in which callbacks run. Dask's own threads only put
-    what has finished into a queue.
+    It can be used only in the native thread that created it, in which callbacks run. Dask's threads only
+    put what has finished into a queue.
     """
 
     __slots__ = (
@@ -150,7 +150,7 @@ class ClusterScheduler(Scheduler):
     def check_owner(self) -> None:
         if in_forked_child(self.generation):
             raise ConfigError(
-                "this batch is the parent process's: make another one with conn.batch()"
+                "this batch belongs to the parent process: make another one with conn.batch()"
             )
         if threading.get_ident() != self._thread:
             raise ConfigError(
@@ -321,7 +321,7 @@ class ClusterScheduler(Scheduler):
             task.future.add_done_callback(self._arrived.put)
         except Exception as error:
             del self._tasks[key]
-            self._fail_task(task, S3poError(f"the cluster takes no tasks: {error}"))
+            self._fail_task(task, S3poError(f"the cluster accepts no tasks: {error}"))
             return
         self._forget_messages(len(payload))
 
@@ -339,7 +339,7 @@ class ClusterScheduler(Scheduler):
     # Outcomes
 
     def _receive(self, timeout: float | None = None) -> bool:
-        """Take one finished task, waiting at most `timeout` seconds. False where none came."""
+        """Process one finished task, after a wait of at most `timeout` seconds. False if there was none."""
         end = None if timeout is None else monotonic() + timeout
         while True:
             left = _LOOK_INTERVAL if end is None else min(_LOOK_INTERVAL, end - monotonic())
@@ -359,7 +359,7 @@ class ClusterScheduler(Scheduler):
             return True
 
     def _check_cluster(self) -> None:
-        """Fail the calls under way where the scheduler is lost."""
+        """Fail the running calls if the scheduler is lost."""
         status = getattr(self._client, "status", "running")
         if status not in ("running", "connecting") or (
             status == "connecting" and monotonic() - self._looked > 10 * _LOOK_INTERVAL
@@ -371,12 +371,14 @@ class ClusterScheduler(Scheduler):
             self._count_threads()
 
     def _count_threads(self) -> None:
-        """Ask for the number of tasks that the cluster performs at once."""
+        """Request the number of tasks that the cluster runs in parallel."""
         try:
             self._threads = max(1, sum(self._client.nthreads().values()))
         except Exception as error:
             if not self._looked:
-                raise S3poError(f"the cluster's scheduler does not answer: {error}") from error
+                raise S3poError(
+                    f"the scheduler of the cluster does not respond: {error}"
+                ) from error
         self._looked = monotonic()
 
     def _take(self, task: _Task) -> None:
@@ -476,7 +478,7 @@ class ClusterScheduler(Scheduler):
     def _resolve(
         self, task: _Task, number: int, failure: Exception
     ) -> tuple[Any, Exception | None]:
-        """Outcome of a call whose failure may be due to its own earlier success."""
+        """Outcome of a call that may have failed because its first run succeeded."""
         call: Call = pickle.loads(task.blobs[number])
         if not _is_unsafe(call, failure) or not self._was_repeated(task.key):
             return None, failure

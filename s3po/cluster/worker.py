@@ -16,7 +16,7 @@ from s3po.batch import Batch
 from s3po.batch.verbs import VERBS
 from s3po.errors import BatchError, Cancelled, S3poError
 
-#: Seconds between two looks whether the task was cancelled.
+#: Seconds between two checks for the cancellation of the task.
 _LOOK_INTERVAL = 0.1
 
 
@@ -57,16 +57,16 @@ class Function:
         return partial(self.function, connection)
 
     def check(self, options: Mapping[str, Any]) -> None:
-        """Check nothing: the arguments are the function's own."""
+        """No check: the arguments are those of the function."""
 
 
 _lock = threading.Lock()
-#: By the pickled settings. A forked child makes its own.
+#: By the pickled settings. A forked child creates new ones.
 _connections: dict[tuple[int, bytes], Any] = {}
 
 
 def connection_of(settings: bytes) -> Any:
-    """The Connection of this process for the pickled settings, made when it is first asked for."""
+    """The Connection of this process for the pickled settings, created at its first use."""
     name = (os.getpid(), settings)
     with _lock:
         found = _connections.get(name)
@@ -128,7 +128,7 @@ def _begin(
 
 
 def _cancellation() -> Callable[[], bool]:
-    """A function that tells whether the client has cancelled the current task."""
+    """A function that returns True if the client has cancelled the current task."""
     try:
         from distributed import get_worker
 

@@ -119,7 +119,7 @@ class S3Storage(Storage):  # type: ignore[misc]
     Args:
         bucket: Name of the bucket.
         location: Prefix of the keys of all files, a folder.
-        file_overwrite: False (Django's way) gives another name to a file whose name is taken. This is a
+        file_overwrite: False (Django's way) gives a file another name if its name is taken. This is a
             condition of the write, so that two uploads at once lose none. True overwrites.
         querystring_auth: True makes signed URLs, False plain ones.
         querystring_expire: Seconds that signed URLs are valid.
@@ -238,7 +238,7 @@ class S3Storage(Storage):  # type: ignore[misc]
             try:
                 self.connection.upload(self.bucket, self.key_of(name), content, **options)
             except PreconditionFailed:
-                # Somebody else has taken the name since it was found available.
+                # Another writer has used the name since it was found available.
                 name = self.get_available_name(name)
             else:
                 return name
@@ -255,7 +255,7 @@ class S3Storage(Storage):  # type: ignore[misc]
         self.connection.delete(self.bucket, self.key_of(name))
 
     def exists(self, name: str) -> bool:
-        """Check whether there is a file of that name.
+        """Return True if there is a file of that name.
 
         Args:
             name: Name of the file.

@@ -1,8 +1,8 @@
-"""Credentials, region and endpoint: sources, and the provider that asks them.
+"""Credentials, region and endpoint: sources, and the provider that reads them.
 
 ```text
-chain.py          the Provider protocol; the chain that asks one source after the other, and refreshes
-flight.py         one greenlet asks while the others wait or go on
+chain.py          the Provider protocol; the chain that tries one source after the other, and refreshes
+flight.py         one greenlet loads while the others wait or continue
 context.py        services for the sources: requests, signatures, the time
 arguments.py      keys that are given to the Connection
 given.py          providers that are given to the Connection
@@ -96,13 +96,13 @@ def resolve_provider(
     context: Context | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Provider:
-    """The provider that a Connection's arguments ask for. Asks and reads nothing before its first `get()`.
+    """The provider for the arguments of a Connection. Nothing is read or requested before its first `get()`.
 
-    Keys or `credentials` that are given win. Else AWS's order: the environment (not with a
-    `profile_name` that is given, as in boto3), a role of the profile, a web identity, the profile's
-    IAM Identity Center, keys, login, program; the container; the instance. What the environment says
-    is read once, when the first credentials are found; keys in files are looked at again every few
-    seconds, so that those that are rotated there are taken up; what ends is refreshed before.
+    Keys or `credentials` that are given win. Else AWS's order: the environment (not with a `profile_name`
+    that is given, as in boto3), a role of the profile, a web identity, the profile's IAM Identity Center,
+    keys, login, program; the container; the instance. The environment is read once, when the first
+    credentials are found; files with keys are checked every few seconds, so that those that are rotated
+    there are taken up; what ends is refreshed before.
 
     Raises ConfigError for arguments that cannot be right.
     """
@@ -171,4 +171,4 @@ def _sleep(seconds: float) -> None:
 
 
 def _no_signer(_: str) -> RequestSigner:
-    raise ConfigError("nothing was given to sign requests to STS with")
+    raise ConfigError("no credentials to sign requests to STS")

@@ -1,4 +1,4 @@
-"""Credentials in answers of services, files and programs: JSON, times, and errors without secrets."""
+"""Credentials in responses of services, files and programs: JSON, times, and errors without secrets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from s3po.credentials.arguments import describe_flaw
 from s3po.errors import CredentialsError
 from s3po.models import Credentials
 
-#: Longest part of somebody else's message that an error repeats.
+#: Maximum length of a foreign message in an error.
 _SHOWN = 300
 #: Names of fields of JSON whose values are no part of any message.
 _SECRETS = frozenset(
@@ -50,7 +50,7 @@ def parse_time(value: object) -> datetime | None:
         time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    # Dates that cannot be counted with, as of the years 1 and 9999, are told by nobody.
+    # Dates such as the years 1 and 9999, which overflow in arithmetic, are not valid.
     return time if 1970 <= time.year < 9000 else None
 
 
@@ -82,9 +82,9 @@ def make_credentials(
             if name == names[2] and not needs_token:
                 values.append(None)
                 continue
-            raise CredentialsError(f"{source}: the answer has no {name}")
+            raise CredentialsError(f"{source}: the response has no {name}")
         if not isinstance(value, str):
-            raise CredentialsError(f"{source}: {name} is no text")
+            raise CredentialsError(f"{source}: {name} is not text")
         wrong = describe_flaw(value)
         if wrong:
             raise CredentialsError(f"{source}: {name} {wrong}")
@@ -99,7 +99,9 @@ def required_time(fields: Mapping[str, Any], name: str, source: str) -> datetime
     """Parse a time that must be present. Raises CredentialsError."""
     time = parse_time(fields.get(name))
     if time is None:
-        raise CredentialsError(f"{source}: {name} is {'no time' if name in fields else 'missing'}")
+        raise CredentialsError(
+            f"{source}: {name} is {'not a time' if name in fields else 'missing'}"
+        )
     return time
 
 

@@ -23,7 +23,9 @@ def check_arguments(
     token = _check("aws_session_token", token)
     if anonymous:
         if access_key is not None or secret_key is not None or token is not None:
-            raise ConfigError("anonymous=True signs nothing: give it no keys")
+            raise ConfigError(
+                "anonymous=True sends unsigned requests, and cannot be combined with keys"
+            )
         return None
     if access_key is not None and secret_key is not None:
         return Credentials(access_key, secret_key, token, "explicit")
@@ -32,7 +34,7 @@ def check_arguments(
     if secret_key is not None:
         raise ConfigError("aws_secret_access_key is given without aws_access_key_id")
     if token is not None:
-        raise ConfigError("aws_session_token is given without the keys that it belongs to")
+        raise ConfigError("aws_session_token is given without its keys")
     return None
 
 

@@ -14,21 +14,23 @@ from s3po.models import Credentials
 
 _log = log.logger("credentials")
 
-#: Seconds before their end from which new credentials are asked for; of short-lived ones a quarter
-#: of the time that they had left.
+#: Seconds before their end from which new credentials are requested; of short-lived ones a quarter of the
+#: time that they had left.
 ADVISORY = 15 * 60.0
-#: Seconds before their end from which nobody goes on without having tried to get new ones.
+#: Seconds before their expiry from which every caller waits for a refresh.
 MANDATORY = 2 * 60.0
 #: Seconds between two attempts that gave none: long before the end, and close to it.
 _PATIENT = 60.0
 _HASTY = 5.0
-#: Refusals of ever new credentials that are heard at once; later one in so many seconds. A store that refuses
-#: all, as for a wrong clock, must not make each request ask the source.
+#: Number of rejections of new credentials that cause an immediate refresh; further ones do so once in
+#: this many seconds. If the store rejects all credentials, as with a wrong clock, the source must not be
+#: called for each request.
 _REFUSALS = 20
 _REFUSAL_SECONDS = 1.0
-#: Seconds after which the time of day is compared again: the clock stands still while a machine sleeps.
+#: Seconds after which the time of day is compared again: the monotonic clock stops while a machine
+#: sleeps.
 _LOOK = 60.0
-#: A failure that took longer than this many seconds is told to all who come within `_REPEATED`.
+#: A failure that took longer than this many seconds is raised again for all calls within `_REPEATED`.
 _SLOW = 0.5
 _REPEATED = 5.0
 
@@ -44,9 +46,9 @@ class Provider(Protocol):
         ...
 
     def invalidate(self, credentials: Credentials) -> bool:
-        """Note that a store refused these as expired; returns whether `get()` may return others.
+        """Note that a store rejected these as expired; returns True if `get()` may return others.
 
-        Nothing is asked here. The next `get()` asks the source, whatever the time.
+        No source is read here. The next `get()` reads it, independent of the time.
         """
         ...
 
@@ -78,13 +80,13 @@ class Source(Protocol):
     def load(self) -> Found | Sequence[str]:
         """Load credentials; else return the reason for each place that had none.
 
-        Raises CredentialsError where something is there that cannot be used: nobody wants to be
-        somebody else, silently, because of a typing error.
+        Raises CredentialsError for a source that cannot be used: a typing error must not silently select
+        other credentials.
         """
         ...
 
     def renew(self, found: Found, *, due: bool) -> Found | None:
-        """Load credentials anew; None where they have not changed.
+        """Load credentials again; None where they have not changed.
 
         With `due` the credentials end soon, or were refused: what takes a request is asked then only.
         Raises CredentialsError where it cannot be had; the old credentials are used on then until
@@ -114,7 +116,7 @@ class Fixed:
 class Chain:
     """Provider that tries its sources in order at the first `get()`, and stays with the first that has credentials.
 
-    One greenlet asks. At first all others wait for it; later they go on with what there is, but for
+    One greenlet requests them. At first all others wait for it; later they use the existing ones, but for
     the last minutes of credentials that end.
     """
 
@@ -155,18 +157,18 @@ class Chain:
         self._trouble = ""
         #: `_credentials` are good up to this time of the clock.
         self._until = -math.inf
-        #: No new ones are asked for before this time of the clock ...
+        #: No new ones are requested before this time of the clock ...
         self._retry_at = -math.inf
         #: ... unless a store refused those that there are, ...
         self._force = False
-        #: ... which is not heard for those that the source gave again when they were refused, up to this
-        #: time of the clock.
+        #: ... which is ignored, until this time of the clock, for credentials that the source returned
+        #: again after their rejection.
         self._refused: Credentials | None = None
         self._refused_until = -math.inf
-        #: Refusals that are heard at once, as of that time of the clock.
+        #: Remaining rejections with an immediate refresh, at that time of the clock.
         self._refusals = float(_REFUSALS)
         self._refusals_at = -math.inf
-        #: Seconds before the end from which new ones are asked for.
+        #: Seconds before the end from which new ones are requested.
         self._advisory = ADVISORY
         #: A failure that took long, and until when it is repeated.
         self._failure: tuple[str, float] | None = None
@@ -249,7 +251,7 @@ class Chain:
             except CredentialsError as error:
                 trouble, cause = error.message, error.__cause__
             if trouble is not None:
-                # Made anew: the frames of the other's traceback hold keys and tokens.
+                # Made again: the frames of the other's traceback hold keys and tokens.
                 raise CredentialsError(trouble) from cause
             if isinstance(found, Found):
                 credentials = found.credentials
@@ -325,7 +327,7 @@ class Chain:
             self._remember_failure(message, started)
             raise CredentialsError(message)
         if trouble and trouble != self._trouble:
-            _log.warning("the credentials of %s are used on: %s", old.source, trouble)
+            _log.warning("the credentials of %s continue to be used: %s", old.source, trouble)
         self._trouble = trouble
         if due:
             patient = self._seconds_left(old) > MANDATORY + _PATIENT
@@ -339,7 +341,7 @@ class Chain:
         return math.inf if expires is None else expires.timestamp() - self._now()
 
     def _take(self, source: Source, found: Found) -> None:
-        # The order matters: what `_until` vouches for is there before it does.
+        # The order matters: `_until` is set after the values that it refers to.
         credentials = found.credentials
         left = self._seconds_left(credentials)
         if self._credentials is None or not _are_equal(credentials, self._credentials):

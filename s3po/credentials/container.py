@@ -92,8 +92,8 @@ class Container:
                 hidden += secrets_in(answer)
             except CredentialsError:
                 pass
-            raise CredentialsError(f"{what} answers {status} {excerpt(content, hidden)}".rstrip())
-        fields = parse_json(content, f"{what}: its answer")
+            raise CredentialsError(f"{what} returned {status} {excerpt(content, hidden)}".rstrip())
+        fields = parse_json(content, f"{what}: its response")
         return make_credentials(
             fields, _NAMES, source, expires=required_time(fields, "Expiration", what)
         )
@@ -108,7 +108,9 @@ def _url() -> str | None:
             or not relative.isprintable()
             or " " in relative
         ):
-            raise CredentialsError(f"{_RELATIVE} is no path that begins with /: {relative[:80]!a}")
+            raise CredentialsError(
+                f"{_RELATIVE} is not a path that begins with /: {relative[:80]!a}"
+            )
         return f"http://{_ECS}{relative}"
     full = os.environ.get(_FULL)
     if not full:
@@ -127,7 +129,7 @@ def _url() -> str | None:
         or not full.isprintable()
         or " " in full
     ):
-        raise CredentialsError(f"{_FULL} is no URL of http or https")
+        raise CredentialsError(f"{_FULL} is not an http or https URL")
     if parts.scheme != "https" and not _is_allowed(host):
         raise CredentialsError(
             f"{_FULL} names {host!a}: over plain http only a loopback address,"
@@ -147,7 +149,7 @@ def _is_allowed(host: str) -> bool:
 
 
 def _token() -> str | None:
-    """Value of the Authorization header. The file is read anew each time: tokens rotate."""
+    """Value of the Authorization header. The file is read again each time: tokens rotate."""
     path = os.environ.get(_TOKEN_FILE)
     if path:
         name = _TOKEN_FILE
@@ -178,4 +180,4 @@ def read_token(path: str, name: str) -> str:
     try:
         return data.decode("utf-8").strip()
     except UnicodeDecodeError:
-        raise CredentialsError(f"{name}: {shown} is no text") from None
+        raise CredentialsError(f"{name}: {shown} is not text") from None

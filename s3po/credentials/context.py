@@ -31,10 +31,10 @@ class Fetch(Protocol):
         timeout: float,
         direct: bool,
     ) -> tuple[int, Mapping[str, str], bytes]:
-        """Status, headers (names in lower case) and body of the answer.
+        """Status, headers (names in lower case) and body of the response.
 
-        `timeout` bounds the connection and each wait for a byte, in seconds. `direct` goes through
-        no proxy, whatever the environment says. Raises TransportError.
+        `timeout` bounds the connection and each wait for a byte, in seconds. `direct` goes through no
+        proxy, independent of the environment. Raises TransportError.
         """
         ...
 
@@ -82,7 +82,7 @@ class Context:
         self.clock = clock
         #: The time of day, in seconds since 1970.
         self.now = now
-        #: Asks the user for an MFA code; None where there is nobody to ask.
+        #: Asks the user for an MFA code; None without a terminal.
         self.prompt = prompt
         self.random = random
 
@@ -101,8 +101,8 @@ class Context:
     ) -> tuple[int, Mapping[str, str], bytes]:
         """One request, tried again where that may help.
 
-        `until` says whether an answer will do, where the status alone does not tell. The last answer
-        is returned whatever it says. Raises NoAnswer where there was none.
+        `until` returns True for an acceptable response, if the status is not sufficient. The last
+        response is returned in any case. Raises NoAnswer if there was none.
         """
         for attempt in range(attempts):
             last = attempt == attempts - 1
@@ -132,7 +132,7 @@ class NoAnswer(CredentialsError):
 
     def __init__(self, message: str = "", *, sent: bool = True, slow: bool = False) -> None:
         super().__init__(message)
-        #: Whether the request may have reached it.
+        #: True if the request may have reached it.
         self.sent = sent
-        #: Whether it was a timeout.
+        #: True if it was a timeout.
         self.slow = slow

@@ -34,11 +34,11 @@ class Environment:
 
     __slots__ = ("_profile_name",)
 
-    #: As in boto3, a process stays with the keys that it found in its environment, until they end.
+    #: As in boto3, a process uses the keys found in its environment until they expire.
     interval = math.inf
 
     def __init__(self, profile_name: str | None = None) -> None:
-        #: The profile that was asked for by argument. It is meant, not what happens to be around.
+        #: The profile that was given by argument; it has precedence over other sources.
         self._profile_name = profile_name
 
     def load(self) -> Found | Sequence[str]:
@@ -74,7 +74,7 @@ def _expiration() -> datetime | None:
         return None
     time = parse_time(text)
     if time is None:
-        raise CredentialsError(f"{_EXPIRATION} is no time: {text[:40]!a}")
+        raise CredentialsError(f"{_EXPIRATION} is not a time: {text[:40]!a}")
     return time
 
 

@@ -60,9 +60,9 @@ class _FilesState:
         self.profile = profile
         self.locations = locations
         self.fingerprints = fingerprints
-        #: What the last look showed, where that is something else.
+        #: State at the last check, if it is different.
         self.pending = pending
-        #: Whether the keys stand in the files themselves.
+        #: True if the files contain the keys.
         self.static = static
 
     def waiting(self, pending: Fingerprints) -> _FilesState:
@@ -72,10 +72,10 @@ class _FilesState:
 class Files:
     """A profile of ~/.aws/credentials and ~/.aws/config, or the web identity of the environment.
 
-    A change of keys that stand there is taken up when two looks in a row show the same: what is being
-    written meanwhile could end amid a secret and look whole. So it takes up to twice the interval.
-    What a profile only names (a role, a program, ...) is asked again when its credentials end, by
-    what the files say then.
+    Changed keys are used when two consecutive checks find the same content, as a file that is being
+    written could end within a secret. So it takes up to twice the interval. Other sources of a profile (a
+    role, a program, ...) are read again when their credentials expire, with the content of the files at
+    that time.
     """
 
     __slots__ = ("_context", "_mfa", "_profile_name")
@@ -106,7 +106,7 @@ class Files:
         new = self._read_again(mark)
         assert isinstance(new.mark, _FilesState)
         if new.mark.static and new.mark.fingerprints != seen:
-            # It changed between the look and the reading.
+            # It changed between the check and the reading.
             return Found(found.credentials, mark.waiting(new.mark.fingerprints))
         return new
 
@@ -163,7 +163,7 @@ class _Profiles:
         #: The file of keys, then the file of settings.
         self._files = files
         self._mfa = mfa
-        #: The profile was asked for by argument: the environment's web identity is not meant.
+        #: The profile was given by argument, which has precedence over the environment's web identity.
         self._explicit = explicit
         self._visited: list[str] = []
         self._reader: Reader | None = None
@@ -182,7 +182,11 @@ class _Profiles:
             if section is None:
                 reasons.append(f"{file.location.shown}: {file.reason_for(name)}")
                 continue
-            half = " (sso_session alone is no role)" if section.values.get("sso_session") else ""
+            half = (
+                " (sso_session alone does not name a role)"
+                if section.values.get("sso_session")
+                else ""
+            )
             reasons.append(f"{file.location.shown}: profile {name!r} has no {_ACCESS_KEY}{half}")
         return reasons
 
@@ -286,7 +290,7 @@ class _Profiles:
         )
         role = environment.get(_ROLE) or values.get("role_arn")
         if not role:
-            raise CredentialsError(f"{source}: there is no role: {_ROLE} and role_arn are not set")
+            raise CredentialsError(f"{source}: no role: {_ROLE} and role_arn are not set")
         from s3po.credentials.container import read_token
         from s3po.credentials.sts import assume_role
 
@@ -363,7 +367,7 @@ class _Profiles:
 
     def _source_profile(self, name: str, place: str, source: str) -> Credentials:
         if not self.sections(source):
-            raise CredentialsError(f"{place} names source_profile {source!r}, which is nowhere")
+            raise CredentialsError(f"{place} names source_profile {source!r}, which does not exist")
         values = self._merged(source)
         has_keys = _ACCESS_KEY in values or _SECRET_KEY in values
         if source in self._visited and not (source == name and has_keys):

@@ -11,13 +11,13 @@ from greenlet import getcurrent  # type: ignore[import-untyped]
 
 from s3po.errors import CredentialsError, S3poError
 
-#: Seconds between two looks of those who wait: the first, and the longest.
+#: Seconds between two checks of a waiting call: the first, and the maximum.
 _SHORTEST = 0.002
 _LONGEST = 0.05
 
 
 class Flight:
-    """A load or refresh that is under way, and the greenlet that performs it."""
+    """A load or refresh that is in progress, and the greenlet that performs it."""
 
     __slots__ = ("error", "heirs", "over", "owner", "process")
 
@@ -25,9 +25,9 @@ class Flight:
         self.owner = getcurrent()
         self.process = os.getpid()
         self.over = False
-        #: What it failed with, for those who waited for it.
+        #: Its exception, for the waiting calls.
         self.error = ""
-        #: Taken by the one who goes on where the owner is gone.
+        #: Acquired by the waiter that takes over if the owner has ended.
         self.heirs = [True]
 
     def is_abandoned(self) -> bool:
@@ -36,7 +36,7 @@ class Flight:
 
 
 class SingleFlight:
-    """Lets one greenlet load while others wait for it, or go on without.
+    """One greenlet loads while others wait for it, or continue without.
 
     Not a lock: a native one that is held over a switch stops a whole hub, and gevent's belongs to
     one hub. Instead the flight is put into a dict in one step, and those who wait look again and
@@ -51,13 +51,13 @@ class SingleFlight:
 
     @property
     def current(self) -> Flight | None:
-        """The flight that is under way."""
+        """The flight that is in progress."""
         flight = self._flights.get("flight")
         return None if flight is None or flight.is_abandoned() else flight
 
     @contextmanager
     def enter(self) -> Iterator[Flight | None]:
-        """Start a flight and return it; None where another one is under way.
+        """Start a flight and return it; None where another one is in progress.
 
         Raises CredentialsError where the owner itself comes again, from within: it would wait for
         itself.
@@ -86,7 +86,7 @@ class SingleFlight:
                 self._flights.pop("flight", None)
 
     def wait(self) -> Flight | None:
-        """Wait for the end of the current flight and return it; None where there is none."""
+        """Wait for the end of the current flight and return it; None if there is none."""
         flight = self.current
         if flight is None:
             return None

@@ -19,12 +19,12 @@ def provider_of(given: object, context: Context) -> Provider:
 
     - `Credentials`: they are used as they are; with `expires`, until then.
     - A callable that returns `Credentials`, or an object with access_key, secret_key and token, as
-      botocore's frozen credentials: called at the first request, before what it returned ends, and
-      when a store says ExpiredToken.
+      botocore's frozen credentials: called at the first request, before what it returned ends, and after
+      an ExpiredToken error.
     - An object with `get_frozen_credentials()`, as botocore's credentials: it refreshes itself, so it
-      is asked every few seconds.
+      is called every few seconds.
     - An object with `get_credentials()`, as a Session of boto3 or botocore.
-    - An object with `get()`, as `s3po.credentials.Provider`: asked for each request.
+    - An object with `get()`, as `s3po.credentials.Provider`: called for each request.
     """
     if isinstance(given, (Chain, Fixed)):
         return given
@@ -125,7 +125,7 @@ def _guarded(ask: Callable[[], Any], name: str) -> Any:
     except S3poError:
         raise
     except Exception as error:
-        # Not its text: it is somebody else's, and may quote what it had in hand.
+        # Not its text, which is foreign and may contain secrets.
         raise CredentialsError(f"{name} raised {type(error).__name__}") from error
 
 
@@ -143,14 +143,14 @@ def _checked(given: Any, name: str) -> Credentials:
         if value is None and field == "token":
             continue
         if not isinstance(value, str):
-            raise CredentialsError(f"{name}: {field} is no str")
+            raise CredentialsError(f"{name}: {field} is not a str")
         wrong = describe_flaw(value) if value or field != "token" else ""
         if wrong:
             raise CredentialsError(f"{name}: {field} {wrong}")
     expires = getattr(given, "expires", None)
     if expires is not None:
         if not isinstance(expires, datetime):
-            raise CredentialsError(f"{name}: expires is no datetime")
+            raise CredentialsError(f"{name}: expires is not a datetime")
         if expires.tzinfo is None:
             expires = expires.replace(tzinfo=UTC)
     if isinstance(given, Credentials) and expires is given.expires and given.source != "explicit":

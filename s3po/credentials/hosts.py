@@ -23,7 +23,7 @@ _SUFFIXES = (
     ("eu-isoe-", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
     ("", "amazonaws.com", "api.aws"),
 )
-#: AWS Sign-In has domains of its own.
+#: AWS Sign-In has separate domains.
 _SIGN_IN = (
     ("cn-", "amazonaws.cn"),
     ("us-gov-", "amazonaws-us-gov.com"),
@@ -104,4 +104,4 @@ def sign_in_endpoint(reader: Reader, region: str) -> str:
 def _check(region: str) -> None:
     # A region becomes part of a host: "x.example/" would send a token elsewhere.
     if not _is_region(region):
-        raise CredentialsError(f"{region[:40]!a} is no region")
+        raise CredentialsError(f"{region[:40]!a} is not a region")

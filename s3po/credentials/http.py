@@ -1,4 +1,4 @@
-"""Requests of the sources, over s3po's own transport."""
+"""Requests of the sources, by the transport of s3po."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from s3po.errors import ConfigError, CredentialsError
 if TYPE_CHECKING:
     from s3po.transport import S3Session
 
-#: Longest answer that is read: what is larger is no answer of these services.
+#: Longest answer that is read: what is larger is no response of these services.
 _MOST = 1024 * 1024
 
 
 class SessionFetch:
-    """`Fetch` over Sessions of a Config: certificates and proxies as it says, timeouts of the call.
+    """`Fetch` over Sessions of a Config: with its certificates and proxies, and the timeouts of the call.
 
     Not the Connection's Session: adapters and hooks that are mounted there are for the store's requests.
     """
@@ -27,7 +27,7 @@ class SessionFetch:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        #: By whether they go past all proxies.
+        #: By True if they bypass all proxies.
         self._sessions: dict[bool, S3Session] = {}
 
     def __call__(
@@ -65,7 +65,7 @@ class SessionFetch:
         except ConfigError as error:
             raise CredentialsError(error.message) from None
         finally:
-            # It is asked minutes apart, and nobody would close it later.
+            # Requests are minutes apart, and the connection would never be closed.
             session.close()
 
     def _session(self, direct: bool) -> S3Session:

@@ -12,13 +12,13 @@ import re
 
 
 class Section:
-    """Settings by lower-case name. Secrets are among them, and stay out of its repr."""
+    """Settings by lower-case name. They include secrets, and are not in its repr."""
 
     __slots__ = ("nested", "values")
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
-        #: Settings below a name that has no value of its own.
+        #: Settings below a name without a value.
         self.nested: dict[str, dict[str, str]] = {}
 
 
@@ -65,8 +65,9 @@ def parse(data: bytes, *, is_config: bool) -> tuple[dict[str, Section], str]:
             match = _header(line)
             if match is None:
                 return sections, f"line {number}: the [ of a section is not closed"
-            # A section that comes twice goes on, and the last word counts; the same profile under another
-            # header ([default], [profile default]) takes its place, as in botocore: keys are not mixed.
+            # A repeated section extends the first one, and later values replace earlier ones. The same
+            # profile with another header ([default], [profile default]) replaces it, as in botocore: keys
+            # are not mixed.
             header, title = match[1].strip(), _section_name(match[1], is_config)
             if headers.setdefault(title, header) != header:
                 headers[title] = header

@@ -64,7 +64,7 @@ class Instance:
             return (f"instance metadata: {error.message}",)
 
     def fetch(self) -> Found:
-        """Credentials of the service, which is asked for by name. Raises CredentialsError."""
+        """Credentials of the service, which was selected by name. Raises CredentialsError."""
         reader = Reader.of(self._profile_name, needs_profile=False, needs_files=False)
         if reader.value("ec2_metadata_disabled"):
             raise CredentialsError("AWS_EC2_METADATA_DISABLED is true")
@@ -91,9 +91,9 @@ class Instance:
         if not role:
             raise _NoRole(f"{what}: the instance has no role")
         if not _is_role(role):
-            raise CredentialsError(f"{what} answers with something else than a role's name")
+            raise CredentialsError(f"{what} did not return the name of a role")
         content = self._get(what, base, _PATH + quote(role, safe=""), timeout, attempts, json=True)
-        fields = parse_json(content, f"{what}: its answer")
+        fields = parse_json(content, f"{what}: its response")
         code = fields.get("Code")
         if code not in (None, "Success"):
             said = excerpt(f"{code} {fields.get('Message', '')}", secrets_in(fields))
@@ -130,7 +130,7 @@ class Instance:
         if status == 404:
             raise _NoRole(f"{what}: the instance has no role")
         if status != 200:
-            raise CredentialsError(f"{what} answers {status} to GET {path}")
+            raise CredentialsError(f"{what} returned {status} for GET {path}")
         return content
 
     def _get_token(self, what: str, base: str, timeout: float, attempts: int) -> str:
@@ -153,7 +153,7 @@ class Instance:
         except NoAnswer as error:
             if error.slow and error.sent:
                 raise NoAnswer(
-                    f"{what} took the request for a token and did not answer within {timeout:g} s:"
+                    f"{what} accepted the request for a token and did not respond within {timeout:g} s:"
                     " in a container that is a hop limit of 1 (raise it: aws ec2"
                     " modify-instance-metadata-options --http-put-response-hop-limit 2)"
                 ) from None
@@ -162,7 +162,7 @@ class Instance:
         if status == 403:
             raise _NoRole(f"{what} is turned off for this instance (403)")
         if status != 200 or not token.isascii() or not token.isprintable() or not token:
-            raise _NoRole(f"{what} answers {status} to the request for a token")
+            raise _NoRole(f"{what} returned {status} for the request for a token")
         self._token = token, asked + _TTL - 60
         return token
 
@@ -174,7 +174,7 @@ class Instance:
         shortest, longest = _EXTENDED
         wait = shortest + context.random() * (longest - shortest)
         _log.warning(
-            "the instance metadata service gives credentials that have ended; they are used on,"
+            "the instance metadata service gives credentials that have ended; they continue to be used,"
             " and new ones are asked for within %.0f minutes",
             wait / 60,
         )

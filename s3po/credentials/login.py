@@ -47,7 +47,7 @@ def login_credentials(
     name = hashlib.sha256(session.encode()).hexdigest()
     token = read_cache(folder, name, source)
     if token is None:
-        raise CredentialsError(f"{source}: nobody has logged in; {again}")
+        raise CredentialsError(f"{source}: not logged in; {again}")
     kept = token.get("accessToken")
     missing = [key for key in ("refreshToken", "dpopKey", "clientId") if not _text(token, key)]
     if not isinstance(kept, dict):
@@ -79,12 +79,12 @@ def _refresh(
     """Fresh keys, which are put into `token` as well."""
     region = _text(token, "signInRegion") or context.region or reader.text("region_name")
     if not region:
-        raise CredentialsError(f"{source}: no region says where to refresh it")
+        raise CredentialsError(f"{source}: there is no region for the refresh")
     url = f"{sign_in_endpoint(reader, region)}/v1/token"
     try:
         key = PrivateKey.from_pem(token["dpopKey"])
     except ValueError:
-        raise CredentialsError(f"{source}: dpopKey is no private key of P-256") from None
+        raise CredentialsError(f"{source}: dpopKey is not a P-256 private key") from None
     body = {
         "clientId": token["clientId"],
         "grantType": "refresh_token",
@@ -112,12 +112,12 @@ def _refresh(
         if code in ("TOKEN_EXPIRED", "USER_CREDENTIALS_CHANGED"):
             raise CredentialsError(f"{source}: the session has ended; {again}")
         said = excerpt(f"{code} {answer.get('message', '')}", [*hidden, *secrets_in(answer)])
-        raise CredentialsError(f"{source} answers {status} {said}".rstrip())
-    answer = parse_json(content, f"{source}: its answer")
+        raise CredentialsError(f"{source} returned {status} {said}".rstrip())
+    answer = parse_json(content, f"{source}: its response")
     fresh, seconds = answer.get("accessToken"), answer.get("expiresIn")
     expires = to_datetime(context.now() + seconds) if isinstance(seconds, int) else None
     if not isinstance(fresh, dict) or expires is None or not _text(answer, "refreshToken"):
-        raise CredentialsError(f"{source}: the answer has no credentials")
+        raise CredentialsError(f"{source}: the response has no credentials")
     kept = {
         **{name: fresh.get(name) for name in _NAMES},
         "expiresAt": f"{expires:%Y-%m-%dT%H:%M:%SZ}",

@@ -27,7 +27,7 @@ _Point = tuple[int, int, int]
 
 
 class PrivateKey:
-    """A private key; it stays out of its repr."""
+    """A private key, which is not in its repr."""
 
     __slots__ = ("_secret", "public")
 

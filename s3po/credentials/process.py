@@ -34,9 +34,9 @@ def run_process(command: str, source: str, *, timeout: float = TIMEOUT) -> Crede
     try:
         arguments: Any = command if sys.platform == "win32" else shlex.split(command)
     except ValueError as error:
-        raise CredentialsError(f"{source}: credential_process is no command: {error}") from None
+        raise CredentialsError(f"{source}: credential_process is not a command: {error}") from None
     if not arguments:
-        raise CredentialsError(f"{source}: credential_process is no command")
+        raise CredentialsError(f"{source}: credential_process is not a command")
     name = ascii(command.split()[0] if sys.platform == "win32" else arguments[0])[1:-1]
     what = f"{source}: credential_process {os.path.basename(name)}"
     try:

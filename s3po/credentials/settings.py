@@ -30,7 +30,7 @@ _by_name = {each.name: each for each in SETTINGS}
 _size = Pattern(r"([0-9]{1,18})\s*(?:([kmgt])i?b|b)?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 
-#: A file may say what another tool can do, and S3 cannot.
+#: Files may contain values that other tools support, and S3 does not.
 _BOUNDS = {"part_size": (MIN_PART_SIZE, MAX_PART_SIZE), "multipart_threshold": (1, MAX_PUT_SIZE)}
 
 
@@ -76,7 +76,7 @@ def resolve_settings(
 
 
 class Reader:
-    """Looks up settings of one profile."""
+    """Reader of the settings of one profile."""
 
     __slots__ = ("config", "sections")
 
@@ -187,7 +187,7 @@ def _lookup(file: File, section: Section, key: str) -> str | None:
         return section.nested.get(outer, {}).get(inner)
     value = section.values.get(key)
     if value and "\n" in value:
-        # The further lines are who knows what, and may be secret: they go no further.
+        # The other lines are unknown, may be secret, and are not passed on.
         raise ConfigError(
             f"{file.location.shown}: {key} runs over several lines; only what belongs to it"
             " may be indented"

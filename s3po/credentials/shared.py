@@ -2,7 +2,7 @@
 
 https://docs.aws.amazon.com/sdkref/latest/guide/file-location.html
 
-Plain classes: a dataclass is made by running code, which each cold start would pay for.
+Plain classes: creating a dataclass compiles code, which would slow each cold start.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 CREDENTIALS = ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")
 CONFIG = ("AWS_CONFIG_FILE", "~/.aws/config")
-#: A profile's name, asked in this order, which is botocore's and the AWS CLI's.
+#: Variables with the name of the profile, in order of precedence, which is that of botocore and the AWS
+#: CLI.
 PROFILES = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")
 
 #: Device, inode, time and size: a file that was replaced or written to differs in one of them.
@@ -28,7 +29,7 @@ class Profile:
 
     def __init__(self, name: str, asked_by: str = "") -> None:
         self.name = name
-        #: Who asked for it; "" where it is the one that nobody asks for.
+        #: Source of the name; "" for the default profile.
         self.asked_by = asked_by
 
 
@@ -72,7 +73,7 @@ def locate(file: tuple[str, str]) -> Location:
     variable, usual = file
     named = os.environ.get(variable)
     shown = named or usual
-    # As it is where neither HOME nor the user database knows a home.
+    # Unchanged if neither HOME nor the user database has a home directory.
     path = os.path.expanduser(os.path.expandvars(shown))
     return Location(
         shown if shown.isprintable() else ascii(shown)[1:-1],
@@ -122,8 +123,8 @@ class File:
 def read(location: Location) -> File:
     """Read a file. Raises nothing: the result holds the error.
 
-    A file that is not there is no error, whatever the reason, unless a variable names it: a container
-    may run as a user who must not even look into the home that HOME names.
+    A file that is not there is no error, whatever the reason, unless a variable names it: a container may
+    run as a user without access to the directory in HOME.
     """
     if location.path is None:
         return File(location, absent="no home directory")

@@ -61,7 +61,7 @@ def sso_credentials(
     name = profile.get("sso_session")
     if name:
         if session is None:
-            raise CredentialsError(f"{place} names sso_session {name!r}, which is nowhere")
+            raise CredentialsError(f"{place} names sso_session {name!r}, which does not exist")
         for key, value in session.items():
             if values.get(key, value) != value:
                 raise CredentialsError(f"{place} and sso_session {name!r} differ in {key}")
@@ -87,12 +87,12 @@ def sso_credentials(
         timeout=_TIMEOUT,
     )
     if status == 401:
-        raise CredentialsError(f"{source}: the token is no longer taken; {again}")
+        raise CredentialsError(f"{source}: the token is no longer valid; {again}")
     if status != 200:
-        raise CredentialsError(f"{source} answers {status} {_reason(content, [token])}".rstrip())
-    answer = parse_json(content, f"{source}: its answer").get("roleCredentials")
+        raise CredentialsError(f"{source} returned {status} {_reason(content, [token])}".rstrip())
+    answer = parse_json(content, f"{source}: its response").get("roleCredentials")
     if not isinstance(answer, dict):
-        raise CredentialsError(f"{source}: the answer has no roleCredentials")
+        raise CredentialsError(f"{source}: the response has no roleCredentials")
     expiration = answer.get("expiration")
     expires = (
         to_datetime(expiration / 1000)
@@ -100,7 +100,7 @@ def sso_credentials(
         else None
     )
     if expires is None:
-        raise CredentialsError(f"{source}: expiration is no time")
+        raise CredentialsError(f"{source}: expiration is not a time")
     return make_credentials(answer, _NAMES, source, expires=expires)
 
 
@@ -126,7 +126,7 @@ def _token(
     name = hashlib.sha1(key.encode(), usedforsecurity=False).hexdigest()
     token = read_cache(_FOLDER, name, source)
     if token is None:
-        raise CredentialsError(f"{source}: nobody has logged in; {again}")
+        raise CredentialsError(f"{source}: not logged in; {again}")
     now = context.now()
     expires = _expiry(token, source, again)
     left = expires.timestamp() - now
@@ -141,7 +141,7 @@ def _token(
             left = _expiry(token, source, again).timestamp() - now
     if left <= 0:
         raise CredentialsError(
-            f"{source}: the token ended at {expires:%Y-%m-%dT%H:%M:%SZ}; {again}"
+            f"{source}: the token expired at {expires:%Y-%m-%dT%H:%M:%SZ}; {again}"
         )
     return str(token["accessToken"])
 
@@ -150,7 +150,7 @@ def _expiry(token: Mapping[str, Any], source: str, again: str) -> datetime:
     value = token.get("accessToken")
     expires = parse_time(token.get("expiresAt"))
     if not isinstance(value, str) or describe_flaw(value) or expires is None:
-        raise CredentialsError(f"{source}: the token's file has no token and time in it; {again}")
+        raise CredentialsError(f"{source}: the file has no token with an expiration; {again}")
     return expires
 
 
@@ -161,13 +161,13 @@ def _refresh(
     values: Mapping[str, str],
     source: str,
 ) -> dict[str, Any] | None:
-    """The cache's next content; None where it cannot be refreshed, which a log line says."""
+    """The new content of the cache; None, with a log message, if it cannot be refreshed."""
     names = ("refreshToken", "clientId", "clientSecret", "registrationExpiresAt")
     if not all(isinstance(token.get(name), str) for name in names):
         return None
     registered = parse_time(token["registrationExpiresAt"])
     if registered is None or registered.timestamp() <= context.now():
-        _log.info("%s: the registration of the client has ended", source)
+        _log.info("%s: the registration of the client has expired", source)
         return None
     hidden = [token["refreshToken"], token["clientSecret"]]
     body = {

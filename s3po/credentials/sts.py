@@ -20,7 +20,7 @@ from s3po.models import Credentials
 
 _TIMEOUT = 20.0
 _NAMES = ("AccessKeyId", "SecretAccessKey", "SessionToken")
-#: Errors that pass, told with a status that others do not pass with.
+#: Transient errors, with a status that is otherwise permanent.
 _TRANSIENT = (b"<Code>IDPCommunicationError<", b"<Code>Throttling<", b"<Code>RequestLimitExceeded<")
 
 
@@ -33,14 +33,14 @@ def assume_role(
     credentials: Credentials | None = None,
     secrets: Sequence[str] = (),
 ) -> Credentials:
-    """Credentials of a role. `parameters` are the action's own; without `credentials` it is not signed.
+    """Credentials of a role. `parameters` are those of the action; without `credentials` it is not signed.
 
     `secrets` are what no error may show. Raises CredentialsError.
     """
     url, region = sts_endpoint(reader, context.region or reader.text("region_name"))
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise CredentialsError(f"{source}: the endpoint of STS is no URL: {url[:80]!a}")
+        raise CredentialsError(f"{source}: the endpoint of STS is not a URL: {url[:80]!a}")
     if not parts.path:
         url += "/"
     body = urlencode({**parameters, "Version": "2011-06-15"}).encode()
@@ -73,16 +73,16 @@ def assume_role(
         what, "POST", url, headers, body, timeout=_TIMEOUT, until=is_final
     )
     if status != 200:
-        raise CredentialsError(f"{what} answers {status} {_reason(content, hidden)}".rstrip())
+        raise CredentialsError(f"{what} returned {status} {_reason(content, hidden)}".rstrip())
     try:
         action = parameters["Action"]
         root = xml.parse(content, f"{action}Response")
         node = root.find(f"{action}Result/Credentials")
     except MalformedResponse:
-        # Its text may hold a part of the answer, where the keys are.
+        # Its text may hold a part of the response, where the keys are.
         node = None
     if node is None:
-        raise CredentialsError(f"{what} answers 200 without credentials")
+        raise CredentialsError(f"{what} returned 200 without credentials")
     fields = node.fields()
     return make_credentials(
         fields, _NAMES, source, expires=required_time(fields, "Expiration", source)

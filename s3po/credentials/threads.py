@@ -1,4 +1,4 @@
-"""Waiting for a program or a user in a native thread, so that the other greenlets go on."""
+"""Waiting for a program or a user in a native thread, so that the other greenlets continue."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def in_thread(run: Callable[[], T]) -> T:
-    """Return the result of `run` in a native thread, while the hub goes on."""
+    """Return the result of `run` in a native thread, while the hub continues."""
     import subprocess
 
     if subprocess.Popen.__module__.startswith("gevent"):
@@ -24,7 +24,7 @@ def in_thread(run: Callable[[], T]) -> T:
 
 
 def terminal_prompt() -> Callable[[str], str] | None:
-    """Prompt for a code on the terminal; None where there is none."""
+    """Prompt for a code on the terminal; None if there is none."""
     try:
         if not sys.stdin.isatty():
             return None

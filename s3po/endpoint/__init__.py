@@ -8,7 +8,7 @@
 - `uris`: `s3://bucket/key`
 - `resolver`: the Endpoint itself
 
-Pure: nothing is looked up in DNS, nothing is sent.
+No DNS look-ups and no requests are made.
 """
 
 from s3po.endpoint.aws import region_of_host

@@ -14,7 +14,7 @@ from s3po.errors import ConfigError
 
 
 class Partition(NamedTuple):
-    """A group of regions with accounts and a domain of its own."""
+    """A group of regions with separate accounts and a separate domain."""
 
     name: str
     #: How the names of its regions begin; '' for the partition of all that no other claims.
@@ -24,7 +24,7 @@ class Partition(NamedTuple):
     has_accelerate: bool = True
 
 
-#: The one of which names of regions tell nothing comes last.
+#: The partition that cannot be recognised by names of regions is the last one.
 PARTITIONS = (
     Partition("aws-cn", "cn-", "amazonaws.com.cn", has_fips=False, has_accelerate=False),
     Partition("aws-us-gov", "us-gov-", "amazonaws.com"),
@@ -50,7 +50,7 @@ _SERVICE = (
     r"s3(?:-(?:accesspoint|object-lambda|control))?(?:-fips)?"
     r"|s3express(?:-control)?(?:-fips)?|s3express(?:-fips)?-[a-z0-9]+(?:-[a-z0-9]+)+|s3-outposts"
 )
-#: The older form of one label, and us-east-1's own name.
+#: The older form with one label, and the name of us-east-1.
 _OLD_FORM = rf"s3(-fips|-control|-control-fips)?-({_REGION}|external-1)"
 
 
@@ -77,7 +77,7 @@ def partition_of(region: str) -> Partition:
 
 
 def is_aws_region(region: str) -> bool:
-    """Tell whether a region's name could be one of AWS's: a label of a host, and no pseudo-region."""
+    """Return True if the name can be a region of AWS: a host label, and not a pseudo-region."""
     return _is_label(region) is not None and not region.endswith("-global")
 
 

@@ -12,7 +12,7 @@ from s3po.errors import ConfigError
 
 #: Names that old buckets and other stores have, too; each of them is a legal part of a path.
 _is_bucket = re.compile(r"[A-Za-z0-9._-]{1,255}").fullmatch
-#: Names that can stand before a host
+#: Names that can be used in a host name
 #: (https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html).
 _is_host_name = re.compile(
     r"(?=.{3,63}\Z)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*"
@@ -75,14 +75,14 @@ def check_key(key: object) -> str:
         try:
             size = len(key.encode())
         except UnicodeEncodeError:
-            raise ConfigError(f"a key must not hold lone surrogates: {key!a}") from None
+            raise ConfigError(f"a key must not have lone surrogates: {key!a}") from None
     if not 0 < size <= MAX_KEY_BYTES:
         raise ConfigError(f"a key must be 1 to {MAX_KEY_BYTES} bytes of UTF-8, not {size}")
     return key
 
 
 def fits_host(bucket: str) -> bool:
-    """Tell whether a bucket's name can stand before a host, dots or not."""
+    """Return True if a bucket name, with or without dots, can be used in a host name."""
     return _is_host_name(bucket) is not None and _looks_like_ip(bucket) is None
 
 

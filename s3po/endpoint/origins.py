@@ -32,10 +32,9 @@ class Origin(NamedTuple):
     signing_service: str
     #: Region and service, as in a signature's scope.
     signing_scope: str
-    #: Whether requests are signed with the credentials of a session that CreateSession opened, whose
-    #: token goes into `x-amz-s3session-token`. CreateSession itself, CopyObject and UploadPartCopy are
-    #: signed with the caller's own
-    #: (https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateSession.html).
+    #: True if requests are signed with the credentials of a session of CreateSession, whose token goes
+    #: into `x-amz-s3session-token`. CreateSession itself, CopyObject and UploadPartCopy are signed with
+    #: the caller's own (https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateSession.html).
     session_auth: bool
 
 
@@ -95,21 +94,21 @@ def check_region(settings: Settings, region: str | None) -> str:
         if partition is not settings.partition:
             raise ConfigError(
                 f"region {region} is in the partition {partition.name}, and the endpoint's region "
-                f"{settings.region} in {settings.partition.name}: that needs a connection of its own"
+                f"{settings.region} in {settings.partition.name}: that needs a separate connection"
             )
     return region
 
 
 def _is_virtual(settings: Settings, bucket: str) -> bool:
-    """Tell whether the bucket goes before the host. Raises ConfigError where it must and cannot."""
+    """Return True if the bucket is part of the host name. Raises ConfigError if it must be and cannot."""
     fits = fits_host(bucket)
     # A certificate for *.s3.amazonaws.com does not match names with dots.
     matches = not ("." in bucket and settings.url.scheme == "https")
     if settings.use_accelerate:
         if not fits or "." in bucket:
             raise ConfigError(
-                f"S3 Transfer Acceleration does not take the bucket {bucket!r}: its name must fit "
-                "into a host's name and have no dots"
+                f"S3 Transfer Acceleration does not support the bucket {bucket!r}: its name must fit "
+                "into a host name and have no dots"
             )
         return True
     if settings.style == "path":
@@ -119,7 +118,7 @@ def _is_virtual(settings: Settings, bucket: str) -> bool:
     if settings.style == "virtual":
         if not fits:
             raise ConfigError(
-                f"the bucket {bucket!r} cannot stand in a host's name: it needs "
+                f"the bucket {bucket!r} cannot be used in a host name: it needs "
                 "addressing_style='path'"
             )
         return True
@@ -139,7 +138,7 @@ def _resolve_access_point(settings: Settings, arn: str) -> tuple[Origin, str]:
             f"{settings.region} in {settings.partition.name}: {arn!r}"
         )
     if settings.use_accelerate:
-        raise ConfigError(f"S3 Transfer Acceleration does not take {what}: {arn!r}")
+        raise ConfigError(f"S3 Transfer Acceleration does not support {what}: {arn!r}")
     if settings.use_dualstack and is_lambda:
         raise ConfigError(f"{what} has no dual-stack host: {arn!r}")
     url = settings.url
@@ -149,7 +148,7 @@ def _resolve_access_point(settings: Settings, arn: str) -> tuple[Origin, str]:
             "than 'path'"
         )
     if url.is_ip:
-        raise ConfigError(f"{what} cannot stand before an IP address: {arn!r} at {url.text!r}")
+        raise ConfigError(f"{what} cannot be combined with an IP address: {arn!r} at {url.text!r}")
     if settings.is_aws:
         service = "s3-object-lambda" if is_lambda else "s3-accesspoint"
         url = url.with_host(settings.aws_host(service, point.region))
@@ -166,7 +165,9 @@ def _locate_express(settings: Settings, bucket: str, region: str) -> URL:
             f"base--zone--xa-s3, of at most 63 a-z 0-9 -, not {bucket!r}"
         )
     if settings.use_accelerate:
-        raise ConfigError(f"S3 Transfer Acceleration does not take directory buckets: {bucket!r}")
+        raise ConfigError(
+            f"S3 Transfer Acceleration does not support directory buckets: {bucket!r}"
+        )
     url = settings.url
     if settings.is_aws:
         url = url.with_host(settings.aws_host("s3express", region, f"-{found[1]}"))

@@ -60,14 +60,15 @@ class Endpoint:
     """The address of a store.
 
     Without an `endpoint_url`, and with one of AWS's general ones (`https://s3.eu-west-1.amazonaws.com`),
-    it is AWS: each region has a host of its own. Any other URL is used as it is, with its path before
-    the bucket.
+    it is AWS: each region has its own host. Any other URL is used as it is, with its path before the
+    bucket.
 
     - `region`: to sign for, and on AWS part of the host. Where there is none: the one that the URL's host
       names, or the provider's, or us-east-1. `aws-global` is us-east-1 at its global host.
     - `addressing_style`: `path`, `virtual` (the bucket before the host), or `auto`: virtual on AWS, and
-      elsewhere as the provider has it. On AWS, names that cannot stand before a host or would not match the
-      TLS certificate go into the path in any case, and access points and directory buckets before the host.
+      elsewhere as the provider has it. On AWS, names that cannot be used in a host name or would not
+      match the TLS certificate go into the path in any case, and access points and directory buckets
+      before the host.
     - `use_fips`, `use_dualstack`, `use_accelerate`: AWS's other hosts. Accelerate is for requests
       of objects; requests of buckets go to the region's general host.
     - `us_east_1_regional`: `legacy` uses the global host s3.amazonaws.com for us-east-1, as boto3 does
@@ -110,7 +111,7 @@ class Endpoint:
 
     def _apply(self, settings: Settings) -> None:
         self._settings = settings
-        #: Whether hosts are AWS's own, one for each region.
+        #: True if the hosts are those of AWS, one for each region.
         self.is_aws: bool = settings.is_aws
         #: The region that requests are signed for, unless a bucket turns out to be elsewhere.
         self.region: str = settings.region
@@ -190,7 +191,7 @@ class Endpoint:
         return Address(url.text + rest, make_origin(url, region, "s3express"))
 
     def is_control(self, request: Request) -> bool:
-        """Tell whether a request without a key goes to the control endpoint: see `resolve_control`.
+        """Return True if a request without a key is sent to the control endpoint: see `resolve_control`.
 
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-express-APIs.html
         """
@@ -209,7 +210,7 @@ class Endpoint:
         return method == "GET" and not _ZONAL_QUERY.issuperset(names)
 
     def is_own_host(self, host: str) -> bool:
-        """Tell whether a host belongs to this endpoint, so that signed requests may go to it.
+        """Return True if a host belongs to this endpoint, so that signed requests may be sent to it.
 
         On AWS these are the S3 hosts of the endpoint's partition; elsewhere the URL's host, and names
         below it. A port is ignored.

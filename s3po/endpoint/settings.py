@@ -39,9 +39,9 @@ class Settings(NamedTuple):
     partition: Partition
     provider: Provider
     style: AddressingStyle
-    #: Whether hosts are AWS's own, one for each region.
+    #: True if the hosts are those of AWS, one for each region.
     is_aws: bool
-    #: Whether us-east-1 has the global host.
+    #: True if us-east-1 has the global host.
     is_global: bool = False
     use_fips: bool = False
     use_dualstack: bool = False
@@ -198,11 +198,11 @@ def _check_combinations(settings: Settings) -> None:
             raise ConfigError(f"there is no S3 Transfer Acceleration {where}")
         if settings.style == "path":
             raise ConfigError(
-                "S3 Transfer Acceleration needs the bucket before the host: addressing_style must "
+                "S3 Transfer Acceleration needs the bucket in the host name: addressing_style must "
                 "not be 'path'"
             )
     if settings.style == "virtual" and settings.url.is_ip:
         raise ConfigError(
-            f"a bucket cannot stand before an IP address: {settings.url.text!r} needs "
+            f"a bucket cannot be combined with an IP address: {settings.url.text!r} needs "
             "addressing_style='path'"
         )

@@ -36,5 +36,5 @@ def parse_uri(uri: str) -> tuple[str, str]:
         name, _, key = key.partition("/")
         bucket = f"{bucket}/{name}"
     if not bucket:
-        raise ConfigError(f"a URI is s3://bucket/key, and there is no bucket in {uri!a}")
+        raise ConfigError(f"a URI is s3://bucket/key, and {uri!a} has no bucket")
     return check_bucket(bucket), key

@@ -83,7 +83,7 @@ def parse_url(text: object) -> URL:
 
 
 def _parse_host(host: str) -> tuple[str, bool]:
-    """Return a host as it goes into DNS, and whether it is an IP address; '' where it is neither."""
+    """Return a host in its DNS form, and True if it is an IP address; '' if it is neither."""
     try:
         ipaddress.ip_address(host.partition("%")[0])
         return host, True

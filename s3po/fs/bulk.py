@@ -107,7 +107,7 @@ class Bulk:
         return known
 
     def known_directory(self, path: str) -> bool:
-        """Return True for a directory of a listing, without asking."""
+        """Return True for a directory of a listing, without a request."""
         return self._is_directory.get(path, False)
 
     def expand_path(
@@ -130,7 +130,7 @@ class Bulk:
     def read_all(
         self, wanted: list[tuple[str, int | None, int | None]], on_error: str
     ) -> list[Any]:
-        """Read each `(path, start, end)`; an exception stands for its bytes unless it is to be raised."""
+        """Read each `(path, start, end)`; an exception replaces its bytes unless it is to be raised."""
         fs, batch = self._fs, self.batch
         results: list[Any] = [b""] * len(wanted)
 

@@ -38,7 +38,7 @@ class Details:
         self._end = monotonic() + _FRESH
 
     def is_of(self, path: str) -> bool:
-        """Tell whether it is of that path, and fresh."""
+        """Return True if it is of that path, and fresh."""
         return path == self._path and monotonic() < self._end
 
 
@@ -57,8 +57,8 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
         autocommit: False leaves it to `commit` to store the object.
         cache_type: fsspec's cache: "readahead", "bytes", "none", ...
         cache_options: Arguments of the cache.
-        size: Length in bytes of what is read, where that is not all of the object.
-        details: What was just told of the object, in place of a HEAD.
+        size: Number of readable bytes, if that is not the whole object.
+        details: Known properties of the object, in place of a HEAD.
         fill_cache: False leaves the bytes between blocks out of the cache.
         version_id: Version to read; the current one unless given.
         write_options: Arguments of the write.
@@ -118,7 +118,7 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
             cache_options,
             size,
         )
-        # What `__reduce__` opens it anew with.
+        # What `__reduce__` opens it again with.
         self.kwargs = {"version_id": self.version_id} if self.version_id else {}
         if mode != "rb":
             self._open_writer(mode, dict(write_options or {}))
@@ -158,7 +158,7 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
             )
             return
         with old:
-            # A writer who comes in between would lose what it wrote.
+            # The write of a concurrent writer would be lost.
             self._writer = connection.open(
                 self.bucket, self.key, "wb", **{**options, "if_match": old.etag}
             )
@@ -192,7 +192,7 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
         return data
 
     def _fetch_anew(self) -> None:
-        """Begin anew with the object that is there now: nothing was read of the other."""
+        """Begin again with the object that is there now: nothing was read of the other."""
         if self._whole:
             self.size = self.details["size"]
         kind, options = self._cache
@@ -227,7 +227,7 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
         Returns:
             int: The position.
         """
-        # Whoever knows the end cannot be given another object.
+        # A caller that knows the end cannot be given another object.
         self._relative = self._relative or whence == 2
         return int(super().seek(loc, whence))
 
@@ -313,7 +313,7 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
         self.close()
 
     def __del__(self) -> None:
-        # fsspec's own would close it, and so store half an object.
+        # fsspec's `__del__` would close the file, and so store an incomplete object.
         writer = getattr(self, "_writer", None)
         if writer is None:
             return
@@ -337,7 +337,7 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
         return found
 
     def url(self, **kwargs: Any) -> str:
-        """Build a URL by which anyone may read the object; see `S3FileSystem.sign`.
+        """Build a presigned URL for a download; see `S3FileSystem.sign`.
 
         Args:
             **kwargs: Arguments of `S3FileSystem.sign`.

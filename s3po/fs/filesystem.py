@@ -54,11 +54,11 @@ _MAX_MERGED = 8 * MiB
 
 
 class _Instances(type(AbstractFileSystem)):  # type: ignore[misc]
-    """fsspec's cache of instances, which tells options apart by their `repr` alone."""
+    """fsspec's cache of instances, which compares options only by their `repr`."""
 
     def __call__(cls, *args: Any, **options: Any) -> Any:
         if any(options.get(name) is not None for name in ("connection", "config", "credentials")):
-            # Their `repr` shows no secrets, so that two which differ may look the same.
+            # Their `repr` contains no secrets, so that different ones can have the same `repr`.
             options.setdefault("skip_instance_cache", True)
         return super().__call__(*args, **options)
 
@@ -68,7 +68,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
 
     Paths are `bucket/key`, with or without `s3po://` or `s3://`. A directory is a prefix up to a "/".
     Listings are not cached unless `use_listings_cache=True`; own writes then invalidate them. An instance
-    can be used from several threads, is picklable, and goes on in a forked process. Missing objects are
+    can be used from several threads, is picklable, and can be used after a fork. Missing objects are
     FileNotFoundErrors; every error of a request is an `S3poError`.
 
     Args:
@@ -100,7 +100,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
         max_paths: Number of listings that are cached; no limit unless given.
         asynchronous: Ignored; methods are synchronous.
         loop: Ignored.
-        cache_regions: Ignored; regions are always learned.
+        cache_regions: Ignored; regions are always read from responses and remembered.
         fixed_upload_size: Ignored; parts always have one size.
         session: Refused; `credentials` takes those of botocore.
         **unknown: Refused; the error has the name that is closest.
@@ -111,7 +111,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
         version_aware: True takes paths with `?versionId=`.
 
     Raises:
-        ConfigError: An option is not known, or s3po has no equivalent of it (a ValueError).
+        ConfigError: An option is unknown, or has no equivalent in s3po (a ValueError).
     """
 
     protocol = ("s3po", "s3", "s3a")
@@ -154,9 +154,9 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
         session: Any = None,
         **unknown: Any,
     ) -> None:
-        # Both are always so: regions are learned, and parts are of one size.
+        # Both are always on: regions are remembered, and parts have equal sizes.
         del cache_regions, fixed_upload_size
-        # zarr asks all filesystems for coroutines, and wraps those that have `async_impl = False`.
+        # zarr requires coroutines, and wraps filesystems that have `async_impl = False`.
         del asynchronous, loop
         for name in unknown:
             refuse_option(repr(name), name, _option_names())
@@ -196,7 +196,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
                 if value is not None and value is not False
             ]
             if both:
-                raise ConfigError(f"{', '.join(both)}: a connection= has its own")
+                raise ConfigError(f"{', '.join(both)}: not with connection=")
             if not isinstance(connection, Connection):
                 raise ConfigError(
                     f"connection must be a Connection, not {type(connection).__name__}"
@@ -259,7 +259,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
     def _split_object(self, path: str) -> tuple[str, str, str | None]:
         bucket, key, version = self.split_path(path)
         if not key:
-            raise IsADirectoryError(errno.EISDIR, "a bucket is no object", path)
+            raise IsADirectoryError(errno.EISDIR, "a bucket is not an object", path)
         return bucket, key, version
 
     def _is_bucket(self, path: str) -> bool:
@@ -359,7 +359,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
         return bool(page.objects)
 
     def exists(self, path: str, **kwargs: Any) -> bool:
-        """Check whether there is an object, a directory or a bucket.
+        """Return True if there is an object, a directory or a bucket.
 
         Args:
             path: `bucket/key`, with or without `s3po://` or `s3://`.
@@ -369,7 +369,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
             True where there is one.
 
         Raises:
-            AccessDenied: The store does not tell.
+            AccessDenied: The response is a 403, which does not show if the object exists.
             S3poError: A request failed; see `s3po.errors`.
         """
         try:
@@ -379,7 +379,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
         return True
 
     def isfile(self, path: str) -> bool:
-        """Check whether there is an object, by one HEAD.
+        """Return True if there is an object, by one HEAD request.
 
         Args:
             path: `bucket/key`, with or without `s3po://` or `s3://`.
@@ -410,7 +410,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
         return found if found is not None and found.is_of(path) else None
 
     def isdir(self, path: str) -> bool:
-        """Check whether there is a directory with objects, or a bucket, by one request.
+        """Return True if there is a directory with objects, or a bucket, by one request.
 
         Args:
             path: `bucket/key`, with or without `s3po://` or `s3://`.
@@ -487,7 +487,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
         return found
 
     def sign(self, path: str, expiration: int = 100, **kwargs: Any) -> str:
-        """Build a URL by which anyone may read the object, for a limited time; see `Connection.presign`.
+        """Build a presigned URL for a download, for a limited time; see `Connection.presign`.
 
         Args:
             path: `bucket/key`, with or without `s3po://` or `s3://`.
@@ -681,7 +681,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
     def _find_all(self, path: str, withdirs: bool, detail: bool, prefix: str) -> dict[str, Any]:
         bucket, key, _ = self.split_path(path)
         if not bucket:
-            raise ConfigError("a listing of all buckets and all their objects is too much to ask")
+            raise ConfigError("a recursive listing of all buckets is not supported")
         start = f"{key}/" if key else ""
         found: dict[str, Any] = {}
         folders: set[str] = set()
@@ -1037,7 +1037,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
         Args:
             rpath: `bucket/key`, with or without `s3po://` or `s3://`.
             lpath: Path of the local file.
-            callback: fsspec's callback, which is told of bytes.
+            callback: fsspec's callback, which is called with numbers of bytes.
             outfile: Open binary file in place of `lpath`.
             **kwargs: `version_id` of the object.
 
@@ -1080,13 +1080,13 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
         maxdepth: int | None = None,
         **kwargs: Any,
     ) -> None:
-        """Read objects into local files, `batch_size` at once; fsspec's rules tell the name of each.
+        """Read objects into local files, `batch_size` in parallel; their names follow fsspec's rules.
 
         Args:
             rpath: Path, pattern, or list of paths.
             lpath: Local file or directory, or list of files.
             recursive: True takes what is below directories too.
-            callback: fsspec's callback, which is told of each file and its bytes.
+            callback: fsspec's callback, which is called with each file and its bytes.
             maxdepth: Number of levels below the path, with `recursive`; all unless given.
             **kwargs: `batch_size`, and arguments of `get_file`.
 
@@ -1153,7 +1153,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
         Args:
             lpath: Path of the local file.
             rpath: `bucket/key`, with or without `s3po://` or `s3://`.
-            callback: fsspec's callback, which is told of bytes.
+            callback: fsspec's callback, which is called with numbers of bytes.
             mode: "overwrite", or "create" where there is no object yet.
             **kwargs: Arguments of the write, by boto3's names or those of `Connection.upload`; `chunksize`,
                 bytes of a part; `max_concurrency` is the connection's.
@@ -1190,13 +1190,13 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
         maxdepth: int | None = None,
         **kwargs: Any,
     ) -> None:
-        """Store local files, `batch_size` at once; fsspec's rules tell the key of each.
+        """Store local files, `batch_size` in parallel; their keys follow fsspec's rules.
 
         Args:
             lpath: Local file, directory or pattern, or list of files.
             rpath: Path of an object or directory, or list of paths.
             recursive: True takes what is below directories too.
-            callback: fsspec's callback, which is told of each file and its bytes.
+            callback: fsspec's callback, which is called with each file and its bytes.
             maxdepth: Number of levels below the path, with `recursive`; all unless given.
             **kwargs: `batch_size`, and arguments of `put_file`.
         """
@@ -1255,7 +1255,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
         on_error: str | None = None,
         **kwargs: Any,
     ) -> None:
-        """Copy objects within the store, `batch_size` at once; fsspec's rules tell the key of each.
+        """Copy objects within the store, `batch_size` in parallel; their keys follow fsspec's rules.
 
         Args:
             path1: Path, pattern, or list of paths.
@@ -1331,7 +1331,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
     def _rm_tree(self, path: str) -> None:
         bucket, key, version = self.split_path(path)
         if not bucket:
-            raise ConfigError("all buckets are not deleted at once")
+            raise ConfigError("deleting all buckets is not supported")
         if version is not None:
             self.rm_file(path)
             return
@@ -1447,7 +1447,7 @@ def _name(info: Info) -> str:
 def _merge(
     wanted: Iterable[tuple[str, int | None, int | None]], max_gap: int
 ) -> tuple[list[tuple[str, int | None, int | None]], list[tuple[int, tuple[int, int] | None]]]:
-    """Ranges to ask for, and for each that is wanted the number of one, and its part of it."""
+    """Ranges to request, and for each wanted range the index of one of them and its slice."""
     wanted = list(wanted)
     merged: list[tuple[str, int | None, int | None]] = []
     places: list[tuple[int, tuple[int, int] | None]] = [(0, None)] * len(wanted)

@@ -30,7 +30,7 @@ _PARAMETERS = {
     "StorageClass": "storage_class",
     "ChecksumAlgorithm": "checksum",
 }
-#: Keyword arguments of `Connection.upload` that the filesystem's own calls pass on.
+#: Keyword arguments of `Connection.upload` that the filesystem passes on.
 WRITE_OPTIONS = frozenset((*_PARAMETERS.values(), "tags", "sse_customer_key", "headers"))
 
 #: `client_kwargs` of s3fs are boto3's arguments of `session.client`.
@@ -75,7 +75,7 @@ class Settings:
     headers: dict[str, str] = field(default_factory=dict)
     #: Keyword arguments of each upload.
     write: dict[str, Any] = field(default_factory=dict)
-    #: Requests at once, where the options say so.
+    #: Number of parallel requests, if the options have it.
     poolsize: int | None = None
 
 
@@ -127,7 +127,7 @@ def resolve_options(
         if config is not None:
             both = sorted(values.keys() & config.given)
             if both:
-                raise ConfigError(f"{', '.join(both)}: config_kwargs and config both say it")
+                raise ConfigError(f"{', '.join(both)}: given in both config_kwargs and config")
             values = {**{name: getattr(config, name) for name in config.given}, **values}
         config = Config(**values)
     settings = Settings(
@@ -185,7 +185,7 @@ def _read_config(
         elif name == "s3":
             values.update(_renamed("config_kwargs['s3']", value, _CONFIG_S3))
         elif name == "signature_version":
-            # botocore.UNSIGNED, known without importing it.
+            # botocore.UNSIGNED, recognised without importing botocore.
             unsigned = type(value).__module__ == "botocore" or value == "unsigned"
             if not unsigned and value not in ("s3v4", "v4"):
                 raise ConfigError(f"s3po signs with s3v4, not {value!r}")
@@ -218,7 +218,7 @@ def _read_retries(retries: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Keyword arguments of `Connection.upload`, from boto3's names or its own.
+    """Keyword arguments of `Connection.upload`, with boto3's names or those of s3po.
 
     Raises ConfigError for others.
     """
@@ -232,7 +232,7 @@ def write_options(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def refuse_option(shown: str, name: str, known: Iterable[str]) -> NoReturn:
-    """Raise ConfigError for an option that is not known, naming the closest that is."""
+    """Raise ConfigError for an unknown option, with the most similar known one."""
     close = difflib.get_close_matches(name, list(known), 1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     raise ConfigError(f"s3po's filesystem has no option {shown}{hint}")

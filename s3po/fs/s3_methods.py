@@ -66,7 +66,7 @@ class S3Methods:
             attr_name: Name of the value; "_" is taken for "-", as s3fs has it.
 
         Returns:
-            str: The value; None where there is none.
+            str: The value; None if there is none.
         """
         bucket, key, version = self.split_path(path)
         found = self.connection.head(bucket, key, version_id=version, headers=self.request_headers)
@@ -106,7 +106,7 @@ class S3Methods:
         return versions
 
     def is_bucket_versioned(self, bucket: str) -> bool:
-        """Check whether a bucket keeps versions.
+        """Return True if a bucket keeps versions.
 
         Args:
             bucket: Name of the bucket.
@@ -145,7 +145,7 @@ class S3Methods:
         ]
 
     def clear_multipart_uploads(self, bucket: str) -> None:
-        """Abort all multipart uploads of a bucket; those that are under way fail.
+        """Abort all multipart uploads of a bucket; those that are in progress fail.
 
         Args:
             bucket: Name of the bucket.

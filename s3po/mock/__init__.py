@@ -43,7 +43,7 @@ replication, analytics, inventories, metrics, intelligent tiering, acceleration,
 Encryption is headers only: bytes are stored as they came, though reads must repeat an SSE-C key. New
 buckets are as S3 makes them today: ACLs disabled, public access blocked; `MockS3(defaults="acls")`
 enables ACLs and blocks nothing, for fixtures that make buckets public. The CRC64NVME of an object that
-came without a checksum is computed when it is requested; the answer to the write does not have it. A
+came without a checksum is computed when it is requested; the response to the write does not have it. A
 Complete's checksum of a whole object is accepted without `x-amz-checksum-type` too. Signatures may have
 any region. Metadata beyond ASCII is returned as its bytes. IAM, the other operations of STS, access
 points and S3 Control are not part of it. There is no TLS: the connection of a client that begins a

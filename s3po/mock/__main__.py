@@ -1,4 +1,4 @@
-"""`python -m s3po.mock`: an S3 in memory for programs of any language."""
+"""Program `python -m s3po.mock`: a server with a mock of S3, for clients in any language."""
 
 from __future__ import annotations
 
@@ -26,60 +26,74 @@ def read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         allow_abbrev=False,
         prog="python -m s3po.mock",
-        description="Serve an S3 that lives in memory. Without keys any key is taken.",
+        description="Serve a mock of S3 in memory. Without keys, any key is accepted.",
     )
-    parser.add_argument("--port", type=int, default=9000, help="0 takes a free one (default: 9000)")
+    parser.add_argument(
+        "--port", type=int, default=9000, help="port; 0 for a free one (default: 9000)"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to bind (default: 127.0.0.1)")
     parser.add_argument(
         "--access-key",
         action="append",
         default=[],
-        help="a key that is known; may be repeated, with as many --secret-key",
+        help="access key to accept (repeatable, each with a --secret-key)",
     )
-    parser.add_argument("--secret-key", action="append", default=[], help="its secret")
+    parser.add_argument(
+        "--secret-key",
+        action="append",
+        default=[],
+        help="secret key of the --access-key in the same position",
+    )
     parser.add_argument(
         "--account",
         type=_account,
         action="append",
         default=[],
         metavar="KEY:SECRET[:ID[:NAME[:EMAIL]]]",
-        help="an account of its own, with its canonical id; may be repeated",
+        help="key pair of another account, with its canonical ID (repeatable)",
     )
     parser.add_argument(
-        "--bucket", action="append", default=[], metavar="NAME", help="a bucket to make; repeatable"
+        "--bucket",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="bucket to create (repeatable)",
     )
     parser.add_argument("--region", default="us-east-1", help="region of new buckets")
     parser.add_argument(
         "--domain",
         action="append",
         default=[],
-        help="a host name whose subdomains are buckets; localhost always is one",
+        help="host name whose subdomains are buckets (repeatable); localhost always is one",
     )
     parser.add_argument(
-        "--max-object-size", type=int, metavar="BYTES", help="larger uploads get EntityTooLarge"
+        "--max-object-size",
+        type=int,
+        metavar="BYTES",
+        help="size limit; larger uploads fail with EntityTooLarge",
     )
     parser.add_argument(
         "--defaults",
         choices=sorted(BUCKET_DEFAULTS),
         default="current",
-        help="settings of new buckets: as S3 makes them today; so, but with ACLs and nothing blocked, as "
-        "fixtures that make buckets and objects public need it; or as before 2023 (default: current)",
+        help="settings of new buckets: current: those of S3; acls: the same with ACLs and public access enabled; "
+        "legacy: those of S3 before 2023 (default: current)",
     )
     parser.add_argument(
         "--anonymous-is-owner",
         action="store_true",
-        help="let unsigned requests do all that the first account may",
+        help="give unsigned requests the rights of the first account",
     )
     parser.add_argument(
         "--max-clock-skew",
         type=float,
         default=900.0,
         metavar="SECONDS",
-        help="how far a request's date may be off (default: 900); 0 or less: any",
+        help="maximum difference between a request's date and the clock; 0 for no limit (default: 900)",
     )
     given = parser.parse_args(arguments)
     if len(given.access_key) != len(given.secret_key):
-        parser.error("each --access-key needs its --secret-key")
+        parser.error("each --access-key needs a --secret-key")
     return given
 
 

@@ -44,7 +44,7 @@ def _decide(
 
 
 def may_bucket(request: Request, bucket: Bucket, action: str, permission: str) -> bool:
-    """Tell whether the request may do `action` to the bucket; `permission` is the ACL's name for it, if any."""
+    """Return True if the request may do `action` to the bucket; `permission` is the ACL's name for it, if any."""
     decision = _decide(request, bucket, action, None, None)
     who = request.identity
     if who is not None and who.id == bucket.owner.id:
@@ -60,7 +60,7 @@ def may_bucket(request: Request, bucket: Bucket, action: str, permission: str) -
 
 
 def _owner_may(bucket: Bucket, permission: str) -> bool:
-    """Tell whether a bucket's ACL lets its owner, who can always read and write the ACL itself."""
+    """Return True if a bucket's ACL allows its owner, who can always read and write the ACL itself."""
     if permission not in ("READ", "WRITE") or acl.enforced(bucket):
         return True
     return acl.allows(bucket.acl, bucket.owner, permission)
@@ -72,7 +72,7 @@ def _ignores_public(bucket: Bucket) -> bool:
 
 
 def _restricted(bucket: Bucket, request: Request) -> bool:
-    """Tell whether a public policy's permission does not count, because the bucket is kept from the public."""
+    """Return True if a permission of a public policy is ignored because of the public access block."""
     block = bucket.rules.get("publicAccessBlock")
     if not (block and block.get("RestrictPublicBuckets")):
         return False
@@ -141,7 +141,7 @@ def check_copied_tags(
 
 
 def may_write(request: Request, bucket: Bucket, action: str, key: str | None) -> bool:
-    """Tell whether the request may do `action`, which the ACL's WRITE allows, to `key`."""
+    """Return True if the request may do `action`, which the ACL's WRITE allows, to `key`."""
     decision = _decide(request, bucket, action, key, None)
     who = request.identity
     if decision is not None:
@@ -156,7 +156,7 @@ def may_write(request: Request, bucket: Bucket, action: str, key: str | None) ->
 def may_object(
     request: Request, bucket: Bucket, version: Version, action: str, permission: str
 ) -> bool:
-    """Tell whether the request may do `action` to an object that is there."""
+    """Return True if the request may do `action` to an object that is there."""
     who = request.identity
     if bucket.rules:
         decision = _decide(request, bucket, action, version.key, version)
@@ -173,7 +173,7 @@ def may_object(
 
 
 def find_version(bucket: Bucket, key: str, version_id: str | None) -> Version | None:
-    """The version meant, be it a delete marker; None where there is none."""
+    """The version meant, be it a delete marker; None if there is none."""
     if version_id is None:
         return bucket.latest(key)
     if not version_id:
@@ -205,7 +205,7 @@ def check_object(
 ) -> Version:
     """The object that the request means, which must be there and allow it.
 
-    Who may not list the bucket is told AccessDenied rather than NoSuchKey.
+    Without the right to list the bucket, AccessDenied is returned instead of NoSuchKey.
     """
     own = bucket is None
     if bucket is None:
@@ -228,7 +228,7 @@ def check_object(
                 raise S3Failure("NoSuchVersion", Key=key, VersionId=version_id)
             raise S3Failure("NoSuchKey", Key=key)
         headers = [("x-amz-delete-marker", "true"), ("x-amz-version-id", version.version_id)]
-        # Of a delete marker that is the latest, S3 says NoSuchKey to those who read the object or its ACL.
+        # For a latest delete marker, S3 returns NoSuchKey for reads of the object or its ACL.
         reads = request.method in ("GET", "HEAD") and not action.endswith(_MARKED)
         if version_id is not None or (own and not reads):
             raise S3Failure(

@@ -1,4 +1,4 @@
-"""Accounts: the access keys that the mock knows, and the owners they stand for."""
+"""Accounts: the access keys of the mock, and their owners."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def canonical_id(access_key: str) -> str:
 def account_number(owner_id: str) -> str:
     """Twelve digits for an account, as AWS numbers them, made of its canonical id.
 
-    An id that is such a number stands for itself.
+    An ID that is such a number is used unchanged.
     """
     if len(owner_id) == 12 and owner_id.isascii() and owner_id.isdigit():
         return owner_id
@@ -41,7 +41,7 @@ class Session(NamedTuple):
 
 
 class Accounts:
-    """The keys that the mock knows.
+    """The accepted keys.
 
     With none it takes any key for its one owner's and cannot check signatures, but for keys that it issued.
     """
@@ -69,13 +69,13 @@ class Accounts:
 
     @property
     def first(self) -> Account | None:
-        """The first account whose keys are known; None where any key is taken."""
+        """The first account with keys; None if any key is accepted."""
         return next((account for account, _ in self.by_key.values()), None)
 
     def find(self, access_key: str) -> tuple[Account | None, Owner]:
         """The account of a key and its owner; no account where any key is taken.
 
-        InvalidAccessKeyId for a key that is not known.
+        Raises InvalidAccessKeyId for an unknown key.
         """
         session = self.sessions.get(access_key)
         if session is not None:

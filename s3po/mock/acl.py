@@ -47,7 +47,7 @@ def canned(name: str, owner: Owner, bucket_owner: Owner) -> Acl:
     if name not in _CANNED:
         raise S3Failure("InvalidArgument", ArgumentName="x-amz-acl", ArgumentValue=name)
     public = tuple(Grant("Group", uri, permission) for uri, permission in _CANNED[name])
-    # Their order means nothing; other servers list groups first, and tests of clients look there.
+    # Their order has no meaning; other servers list groups first, as tests of clients expect.
     return Acl(owner, (*public, mine))
 
 
@@ -192,7 +192,7 @@ def owner_xml(tag: str, owner: Owner) -> str:
 
 
 def allows(acl: Acl, who: Owner | None, permission: str, *, ignore_public: bool = False) -> bool:
-    """Tell whether the ACL grants `permission` to an account, or to anyone (None)."""
+    """Return True if the ACL grants `permission` to an account, or to everyone (None)."""
     for grant in acl.grants:
         if grant.permission not in (permission, "FULL_CONTROL"):
             continue
@@ -211,10 +211,10 @@ def is_public(acl: Acl) -> bool:
 
 
 def grants_others(acl: Acl, owner: Owner) -> bool:
-    """Tell whether an ACL grants anything to anyone but the owner."""
+    """Return True if an ACL grants anything to anyone but the owner."""
     return any(grant.kind == "Group" or grant.who != owner.id for grant in acl.grants)
 
 
 def enforced(bucket: Bucket) -> bool:
-    """Tell whether the bucket's ownership setting turns ACLs off."""
+    """Return True if the bucket's ownership setting turns ACLs off."""
     return bucket.ownership == "BucketOwnerEnforced"

@@ -1,4 +1,4 @@
-"""Answers of the mock: an `Answer`, or an `S3Failure` that becomes S3's error document."""
+"""Responses of the mock: an `Answer`, or an `S3Failure` that becomes S3's error document."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ class S3Failure(Exception):
 
 
 class Answer:
-    """Status, headers and a body that is whole (bytes) or comes in pieces of a known length."""
+    """Status, headers and a body, as bytes or as pieces of known total length."""
 
     __slots__ = ("body", "headers", "length", "status")
 

@@ -29,18 +29,17 @@ from s3po.mock.store import Account
 StartResponse = Callable[..., Any]
 _STS_OPERATIONS = {name: Operation(name, None) for name in sts.ACTIONS}
 _OPERATIONS = operation_names() | frozenset(_STS_OPERATIONS)
-#: Targets of a POST, signed or not, that resets the mock: its own, and moto's server's.
+#: Targets of a POST, signed or not, that resets the mock: that of s3po, and that of moto's server.
 _RESET_TARGETS = ("/_s3po/reset", "/moto-api/reset")
 _NO_FAILURE = S3Failure("InternalError")
 
 
 class MockS3(Service):
-    """S3 in memory: a WSGI application for any thread, whose content lives as long as the object.
+    """S3 in memory: a thread-safe WSGI application, whose content exists as long as the object.
 
     Args:
-        credentials: Keys that the mock knows: `{access key: secret key}`, each of an account of its own, or
-            `Account`s. Every signature is verified with them. None takes any key for that of the one
-            owner.
+        credentials: Accepted keys: `{access key: secret key}`, each of a separate account, or `Account`s.
+            Every signature is verified with them. None takes any key for that of the one owner.
         region: Region of buckets whose CreateBucket names none.
         buckets: Names of buckets to create.
         max_object_size: Bytes of the largest upload; larger ones are answered with EntityTooLarge.
@@ -95,7 +94,7 @@ class MockS3(Service):
             self.create_bucket(name)
 
     def create_bucket(self, name: str) -> None:
-        """Create a bucket of the first account without a request; one that exists stays.
+        """Create a bucket of the first account without a request; an existing one is kept.
 
         Args:
             name: Name of the bucket.
@@ -126,7 +125,7 @@ class MockS3(Service):
     def serve(
         self, port: int = 0, host: str = "127.0.0.1", *, head_timeout: float = HEAD_TIMEOUT
     ) -> Server:
-        """Serve the mock on a socket, from a native thread of its own. It speaks plain HTTP.
+        """Serve the mock on a socket by plain HTTP, in a separate native thread.
 
         Args:
             port: Port; 0 takes a free one.
@@ -257,7 +256,7 @@ def _answer_failure(request: Request, record: RequestRecord, failure: S3Failure)
 def _answer_crash(
     environ: Environ, error: Exception, start_response: StartResponse
 ) -> Iterable[bytes]:
-    """Answer 500 InternalError for a fault of the mock's own, and write its traceback to the server's log."""
+    """Return 500 InternalError for a bug of the mock, and write its traceback to the server's log."""
     log = environ.get("wsgi.errors") or sys.stderr
     method, target = environ.get("REQUEST_METHOD"), environ.get("RAW_URI", "")
     log.write(f"s3po.mock: {method} {str(target).partition('?')[0]}\n")

@@ -77,7 +77,7 @@ def _choose_region(request: Request, constraint: str | None) -> str:
     """
     endpoint = request.region
     if not constraint and endpoint == request.app.region:
-        # The region that the mock was told to make buckets in needs no naming.
+        # The configured region of the mock needs no LocationConstraint.
         return endpoint
     if endpoint in _GLOBAL or not _REGION.match(endpoint):
         if not constraint:
@@ -128,7 +128,7 @@ def create_bucket(request: Request) -> Answer:
             raise S3Failure("BucketAlreadyExists", BucketName=name)
         if not existing.region == region == _OLDEST_REGION or tags:
             raise S3Failure("BucketAlreadyOwnedByYou", BucketName=name)
-        # The oldest region answers as if it had made the bucket, and sets its ACL anew.
+        # The oldest region answers as if it had made the bucket, and sets its ACL again.
         if not acl.enforced(existing):
             again = acl.from_headers(request, headers, request.identity, request.identity)
             existing.acl = again or acl.private(request.identity)

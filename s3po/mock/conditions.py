@@ -9,7 +9,7 @@ from s3po.mock.store import Bucket, Version
 
 
 def etag_matches(header: str, etag: str) -> bool:
-    """Tell whether one of the header's ETags, or its `*`, is the object's."""
+    """Return True if one of the header's ETags, or its `*`, is the object's."""
     for each in header.split(","):
         text = each.strip()
         if text == "*" or text.removeprefix("W/").strip('"') == etag:
@@ -64,7 +64,7 @@ def remember(request: Request) -> None:
 def check_write(request: Request, bucket: Bucket, key: str) -> None:
     """If-None-Match: * and If-Match: etag of a PUT, a Complete or a copy's target.
 
-    An object that was deleted while the body came is a conflict, not a condition.
+    An object that was deleted during the upload is a conflict, not a failed condition.
     """
     match = request.headers.get("if-match")
     none_match = request.headers.get("if-none-match")
@@ -116,7 +116,7 @@ def check_delete_conditions(
     version: Version | None, match: str | None, modified: str | None, size: str | None
 ) -> None:
     if version is None:
-        # The size and the date alone ask nothing of an object that is not there.
+        # Conditions on size and date are not checked for a missing object.
         if match is not None:
             raise S3Failure("NoSuchKey")
         return

@@ -233,10 +233,10 @@ def _logging(root: Node, bucket: Bucket, request: Request) -> Any:
 
 
 def _takes_logs(target: Bucket, prefix: str) -> bool:
-    """Tell whether the service that delivers logs may write them to the bucket.
+    """Return True if the log delivery service may write to the bucket.
 
-    With ACLs disabled S3 does not look: a policy that allows it may come later. Nor does it where
-    the request has grants of its own.
+    With ACLs disabled S3 does not check it, as a policy may allow it later. Nor does it if the request
+    has grants.
     """
     if acl.enforced(target):
         return True

@@ -19,7 +19,7 @@ from s3po.mock.writes import new_version, read_metadata, read_system, store_vers
 
 
 def copy_source(request: Request) -> tuple[Bucket, Version, bool]:
-    """The version that x-amz-copy-source names, and whether it named one by its id."""
+    """The version that x-amz-copy-source names, and True if it has a version ID."""
     header = request.headers["x-amz-copy-source"]
     path, question, rest = header.partition("?")
     version_id: str | None = None
@@ -70,7 +70,7 @@ def copy_source(request: Request) -> tuple[Bucket, Version, bool]:
 
 
 def _directive(request: Request, name: str) -> bool:
-    """Return True if a directive says REPLACE."""
+    """Return True if a directive is REPLACE."""
     value = request.headers.get(name, "COPY")
     if value not in ("COPY", "REPLACE"):
         raise S3Failure(

@@ -1,4 +1,4 @@
-"""CORS: rules, preflights, and the headers of answers to browsers (https://docs.aws.amazon.com/AmazonS3/latest/userguide/cors.html)."""
+"""CORS: rules, preflights, and the headers of responses to browsers (https://docs.aws.amazon.com/AmazonS3/latest/userguide/cors.html)."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _headers(rule: CorsRule, origin: str) -> Headers:
 
 
 def answer_headers(request: Request) -> Headers:
-    """Headers that the answer to a request with an Origin has besides."""
+    """Headers that the response to a request with an Origin has besides."""
     bucket = request.app.store.buckets.get(request.bucket_name or "")
     rules = bucket.rules.get("cors") if bucket is not None else None
     if not rules:

@@ -31,7 +31,7 @@ def zone_of(name: str) -> str | None:
 
 
 def check_creation(name: str, root: Node | None) -> None:
-    """Raise S3Failure unless a CreateBucket of such a name says so itself, of the zone in the name."""
+    """Raise S3Failure unless the body of CreateBucket names the same type and zone as the bucket's name."""
     zone = zone_of(name)
     bucket = None if root is None else root.find("Bucket")
     if zone is None or root is None or bucket is None or bucket.get("Type") != "Directory":

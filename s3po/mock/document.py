@@ -21,7 +21,7 @@ def _reference(match: re.Match[str]) -> str:
 
 
 def escape(text: str) -> str:
-    """Text as it stands inside an element; control characters as references, as S3 writes them."""
+    """Text of an element, with control characters as references, like S3."""
     return _SPECIAL.sub(_reference, text) if _SPECIAL.search(text) else text
 
 

@@ -1,4 +1,4 @@
-"""Encryption headers: validated, remembered, echoed; and buckets' defaults. Bytes are kept as they came."""
+"""Encryption headers, which are validated, stored and returned, and defaults of buckets. Bytes are not encrypted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KMS_KEY = SSE + "-aws-kms-key-id"
 _BUCKET_KEY = SSE + "-bucket-key-enabled"
 ALGORITHMS = ("AES256", "aws:kms", "aws:kms:dsse")
 
-#: The document that S3 gives for buckets of which nobody said otherwise, since 2023.
+#: The default document of S3 for buckets, since 2023.
 SSE_S3_DOCUMENT = (
     "<Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm>"
     "</ApplyServerSideEncryptionByDefault><BucketKeyEnabled>false</BucketKeyEnabled></Rule>"
@@ -82,7 +82,7 @@ def check_default(root: Node) -> DefaultEncryption:
 
 
 def default_of(bucket: Bucket) -> DefaultEncryption | None:
-    """The bucket's default; None where new objects are told to have no encryption (before 2023)."""
+    """The default of the bucket; None without default encryption (before 2023)."""
     found: DefaultEncryption | None = bucket.rules.get("encryption")
     if found is None and bucket.rules.get("sse-s3"):
         return _SSE_S3

@@ -8,7 +8,7 @@ from s3po.mock.document import DECLARATION, element
 from s3po.mock.request import Request
 
 HOST_ID = "czNwbyBtb2Nr"
-#: The document of an error of the mock's own.
+#: The document of a bug of the mock.
 INTERNAL_ERROR = (
     f"{DECLARATION}<Error>{element('Code', 'InternalError')}"
     f"{element('Message', CODES['InternalError'][1])}</Error>"
@@ -16,7 +16,7 @@ INTERNAL_ERROR = (
 
 
 def error_answer(request: Request, failure: S3Failure) -> Answer:
-    """The answer that tells of a failure; a HEAD's has no document."""
+    """The response for a failure; that to a HEAD has no document."""
     if request.sts_body is not None:
         return sts_errors.error_answer(request, failure)
     headers = list(failure.headers)

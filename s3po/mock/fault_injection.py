@@ -177,7 +177,7 @@ def _pieces(answer: Answer) -> Iterable[bytes]:
 
 
 def _split(pieces: Iterable[bytes], at: int) -> Iterator[tuple[memoryview, bool]]:
-    """The pieces, one of them split so that a piece begins at byte `at`: (piece, whether it is that one)."""
+    """The pieces, one of them split so that a piece begins at byte `at`: (piece, True for that one)."""
     position = 0
     for piece in pieces:
         view = memoryview(piece)

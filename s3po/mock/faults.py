@@ -30,7 +30,7 @@ class Error(NamedTuple):
         code: S3's error code.
         message: S3's message; the usual one of the code unless given.
         retry_after: Seconds for a Retry-After header; None sends none.
-        headers: Further headers of the answer.
+        headers: Further headers of the response.
         body: Body in place of S3's error document, a proxy's HTML for example.
     """
 
@@ -46,7 +46,7 @@ class Reset(NamedTuple):
     """Reset of the connection; the operation is not performed.
 
     Attributes:
-        when: "before" the body of the request is read; "amid" the body of the request, or of the answer
+        when: "before" the body of the request is read; "amid" the body of the request, or of the response
             where the request has none; or "after" the request.
     """
 
@@ -58,7 +58,7 @@ class LostAnswer(NamedTuple):
 
 
 class CutBody(NamedTuple):
-    """End of the connection within the answer's body.
+    """End of the connection within the response's body.
 
     Attributes:
         at: Bytes that are sent before; None sends half of the body.
@@ -68,7 +68,7 @@ class CutBody(NamedTuple):
 
 
 class CorruptBody(NamedTuple):
-    """Another byte within the answer's body.
+    """Another byte within the response's body.
 
     Attributes:
         at: Position of the byte; None takes the middle one.
@@ -78,13 +78,13 @@ class CorruptBody(NamedTuple):
 
 
 class Stall(NamedTuple):
-    """Wait before the answer or within its body, after which it goes on.
+    """Wait before the response or within its body, after which it continues.
 
-    In process, where nobody waits, it is the client's timeout at once.
+    In process the client's timeout is raised at once.
 
     Attributes:
         seconds: Seconds to wait.
-        at: Bytes of the body that are sent before; None waits before the answer.
+        at: Bytes of the body that are sent before; None waits before the response.
     """
 
     seconds: float = 3600.0
@@ -136,7 +136,7 @@ class WrongETag(NamedTuple):
 
 
 class ClockSkew(NamedTuple):
-    """Clock of the server that is ahead: RequestTimeTooSkewed, and a Date header that tells.
+    """Server clock that is ahead: RequestTimeTooSkewed, and a Date header with that time.
 
     Attributes:
         seconds: Seconds by which it is ahead.
@@ -201,10 +201,10 @@ def check_operation(name: str | None, known: frozenset[str]) -> None:
 
     Args:
         name: The name; None is one.
-        known: Names that there are.
+        known: Known names.
 
     Raises:
-        ValueError: It is not known; the message has the names.
+        ValueError: The name is unknown; the message has the known names.
     """
     if name is None or name in known:
         return
@@ -320,7 +320,7 @@ class Fault:
             self._random = random.Random(seed)
 
     def fits(self, operation: str, bucket: str | None, key: str | None, part: int | None) -> bool:
-        """Check whether the fault is for a request.
+        """Return True if the fault is for a request.
 
         Args:
             operation: Name of the operation.
@@ -455,7 +455,7 @@ class Faults:
             part: Number of the part.
 
         Returns:
-            Fault: The fault to inject; None where there is none.
+            Fault: The fault to inject; None if there is none.
         """
         if not self._faults:
             return None
@@ -472,11 +472,11 @@ class Faults:
         return iter(list(self._faults))
 
     def unused(self) -> list[Fault]:
-        """Return the faults that were injected less often than asked for."""
+        """Return the faults that were injected fewer times than requested."""
         return [fault for fault in self._faults if not fault.exhausted]
 
     def assert_all_used(self) -> None:
-        """Raise AssertionError unless all faults were injected as often as asked for."""
+        """Raise AssertionError unless all faults were injected as often as requested."""
         left = self.unused()
         if left:
             raise AssertionError(f"faults were not used: {', '.join(map(repr, left))}")

@@ -18,7 +18,7 @@ _MAX_HEAD = 256 * 1024
 _RECEIVE = 256 * 1024
 #: Bytes of an unread request body that are read away so that the connection can be kept.
 _DRAIN = 16 * 1024 * 1024
-#: An answer up to this size goes out in one send.
+#: A response up to this size goes out in one send.
 _ONE_SEND = 128 * 1024
 #: The first byte of a TLS record that begins a handshake (RFC 8446, 5.1).
 _TLS_HANDSHAKE = 0x16
@@ -44,7 +44,7 @@ _REQUEST_TIMEOUT = _error(
     "period. Idle connections will be closed.",
 )
 
-#: No header holds them (RFC 9110, 5.5); tabs and line ends are looked at where the head is split.
+#: Not allowed in headers (RFC 9110, 5.5); tabs and line ends are checked when the head is split.
 _CONTROL = bytes([*range(9), 11, 12, *range(14, 32), 127])
 
 
@@ -187,7 +187,7 @@ class HTTPConnection:
         except (OSError, WireCut, _Closed):
             return
         except Exception:
-            # Amid an answer nothing can be told but by closing.
+            # Within a response an error can only be signalled by closing the connection.
             traceback.print_exc(file=sys.stderr)
         finally:
             sock.close()
@@ -219,7 +219,7 @@ class HTTPConnection:
         return not close
 
     def _parse(self, head: list[str]) -> tuple[dict[str, Any], bool]:
-        """The WSGI environment of a request, and whether the connection ends after it."""
+        """The WSGI environment of a request, and True if the connection ends after it."""
         method, target, version = head[0].split(" ")
         headers: dict[str, str] = {}
         for line in head[1:]:

@@ -1,4 +1,4 @@
-"""Lifecycle configurations: checked and stored. Nothing expires by itself; x-amz-expiration tells what would.
+"""Lifecycle configurations: checked and stored. Nothing expires; x-amz-expiration has the date.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketLifecycleConfiguration.html
 """
@@ -131,7 +131,7 @@ def parse_lifecycle(root: Node) -> list[Rule]:
     if len(nodes) > 1000:
         raise S3Failure("MalformedXML")
     _name(nodes)
-    # The first rule tells which of the two forms of the document this is.
+    # The first rule shows which of the two forms of the document this is.
     filtered = nodes[0].find("Filter") is not None
     rules = [_rule(node, filtered=filtered) for node in nodes]
     if not filtered:
@@ -284,7 +284,7 @@ def _check_days(tag: str, action: str, kind: str, days: int) -> None:
 
 
 def _check_order(tag: str, action: str, days: dict[str, int], label: str) -> None:
-    """Objects stay 30 days in an infrequent access class before they move on."""
+    """Objects stay 30 days in an infrequent access class before the next transition."""
     for kind in _INFREQUENT:
         for later in _CLASSES[_CLASSES.index(kind) + 1 :]:
             if kind in days and later in days and days[later] < days[kind] + 30:
@@ -352,7 +352,7 @@ def read_minimum_size(value: str | None) -> str:
     return value
 
 
-#: Characters that stand in a rule-id as they are: S3 sends spaces as spaces.
+#: Characters that are not encoded in a rule-id: S3 sends spaces unchanged.
 _PLAIN = "".join(chr(code) for code in range(32, 127) if chr(code) not in '"%')
 
 

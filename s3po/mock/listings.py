@@ -42,7 +42,7 @@ def _read_most(request: Request, name: str) -> int:
 
 
 class _Encoder:
-    """Names of a listing as `encoding-type=url` asks for them, or as they are."""
+    """Names of a listing, encoded with `encoding-type=url`, or unchanged."""
 
     def __init__(self, request: Request) -> None:
         kind = request.query.get("encoding-type")
@@ -96,7 +96,7 @@ def _scan(
     found: list[Version | str] = []
     last = ""
     if after and delimiter and after.startswith(prefix):
-        # A marker that is (or lies within) a common prefix: all that it stands for is past.
+        # A marker that is, or is within, a common prefix: the whole prefix has been listed.
         cut = after.find(delimiter, len(prefix))
         if cut >= 0 and cut + len(delimiter) == len(after):
             after = after + _LAST
@@ -161,7 +161,7 @@ def _place(name: str) -> str:
 def _scan_directory(
     bucket: Bucket, prefix: str, delimiter: str, after: str, most: int
 ) -> tuple[list[Version | str], str | None]:
-    """As `_scan`, in the order of a directory bucket; uploads under way have common prefixes, too."""
+    """As `_scan`, in the order of a directory bucket; uploads in progress have common prefixes, too."""
     named: dict[str, Version | str] = {}
     names = [
         *((key, bucket.versions[key][-1]) for key in bucket.keys),

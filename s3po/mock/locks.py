@@ -110,7 +110,7 @@ def echo(version: Version) -> Headers:
 
 
 def check_delete(request: Request, bucket: Bucket, version: Version, bypass: bool) -> None:
-    """AccessDenied where a lock forbids to delete this version for good."""
+    """AccessDenied where a lock forbids to delete this version permanently."""
     denied = S3Failure("AccessDenied", "Access Denied because object protected by object lock.")
     if version.legal_hold == "ON":
         raise denied

@@ -388,7 +388,7 @@ def complete_multipart_upload(request: Request) -> Answer:
     upload = _upload(request)
     root = parse(request.body, "CompleteMultipartUpload", "CompleteMultipartUploadResult")
     if upload.algorithm is not None or encryption.customer_key(request.headers):
-        # Without a checksum algorithm, S3 does not ask for the customer's key here.
+        # Without a checksum algorithm, S3 does not require the customer key here.
         encryption.check_part(request.headers, upload.template)
     conditions.check_write(request, bucket, key)
     parts = _chosen(upload, root)

@@ -155,7 +155,7 @@ def _scope(node: Node) -> _Scope:
 
 
 def _share(one: str, other: str) -> bool:
-    """Tell whether two events have one in common, wildcards resolved."""
+    """Return True if two events have one in common, wildcards resolved."""
     return (
         one == other
         or (one.endswith("*") and other.startswith(one[:-1]))

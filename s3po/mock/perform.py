@@ -12,7 +12,7 @@ from s3po.mock.routes import Operation
 #: Bytes of the largest document that is read.
 MAX_DOCUMENT = 8 * 1024 * 1024
 
-#: Headers that ask for what the mock does not do.
+#: Headers of unsupported features.
 _UNSUPPORTED_HEADERS = frozenset(
     (
         "x-amz-mfa",
@@ -36,7 +36,7 @@ def perform(request: Request, operation: Operation) -> Answer:
             and operation.name == "ListBuckets"
             and request.app.accounts.open
         ):
-            # Who waits for a server to be up asks for this without a signature.
+            # Programs that wait for the server send this request without a signature.
             request.identity = request.app.owner
     lock = request.app.store.lock
     if handler is None:
@@ -49,7 +49,7 @@ def perform(request: Request, operation: Operation) -> Answer:
     if grant or body:
         with lock:
             if operation.name != "CreateBucket":
-                # A missing bucket is told before the body is looked at.
+                # A missing bucket is reported before the body is checked.
                 request.bucket  # noqa: B018
             if grant == "OBJECT":
                 access.check_write(request, operation.action)
@@ -69,12 +69,12 @@ def perform(request: Request, operation: Operation) -> Answer:
     elif operation.name == "PostObject":
         if content_length(request) is None:
             raise S3Failure("MissingContentLength")
-        # The file's own size is looked at once it is known.
+        # The size of the file is checked once it is known.
         request.received = receive(request, limit=request.app.upload_limit + MAX_DOCUMENT)
     elif operation.name == "CreateMultipartUpload":
         request.received = receive(request, limit=MAX_DOCUMENT, need_length=False)
     with lock:
-        # The bucket may have gone while the body came.
+        # The bucket may have been deleted during the upload.
         request.found = None
         return handler(request)  # type: ignore[no-any-return]
 

@@ -156,7 +156,7 @@ def _statement(
     value, not_resources = _find_either(node, "Resource")
     wrong = malformed("Policy has invalid resource")
     resources = [_resource(each, bucket) for each in _texts(value, wrong)]
-    # A key need not apply to all that a wildcard stands for.
+    # A key need not apply to all actions of a wildcard.
     named = [] if not_actions else [each for each in actions if not has_wildcard(each)]
     conditions: tuple[Condition, ...] = ()
     if "Condition" in node:
@@ -263,7 +263,8 @@ def _is_about(request: Request, principals: Principals) -> bool:
                 continue
             if name in (who.id, number):
                 return True
-            # The mock knows accounts and no users: a user's ARN means its account, or the one of its name.
+            # The mock has accounts and no users: the ARN of a user means its account, or the account of
+            # that name.
             _, _, _, _, account, rest = [*name.split(":", 5), "", "", "", "", ""][:6]
             if account == number or (
                 "/" in rest and rest.rpartition("/")[2] in (who.id, who.display_name)
@@ -307,7 +308,7 @@ def evaluate(
 
 
 def is_public(statements: list[Statement]) -> bool:
-    """Tell whether a statement allows just anyone, without a condition that narrows it."""
+    """Return True if a statement allows everyone, without a condition that restricts it."""
     return any(
         each.allow and ("AWS", "*") in each.principals and not any(map(narrows, each.conditions))
         for each in statements
@@ -317,7 +318,7 @@ def is_public(statements: list[Statement]) -> bool:
 def allows_service(
     statements: list[Statement], service: str, action: str, bucket: Bucket, key: str
 ) -> bool:
-    """Tell whether a statement allows an AWS service `action` on a key, conditions aside."""
+    """Return True if a statement allows an AWS service `action` on a key, conditions aside."""
     arn = f"{_prefix(bucket)}{bucket.name}/{key}"
     word = action.lower().removeprefix("s3:")
     return any(

@@ -221,7 +221,7 @@ def parse_conditions(block: Any, actions: list[str], *, variables: bool) -> tupl
 
 
 def _check_addresses(texts: list[str]) -> None:
-    """S3 looks at these values whatever their operator is."""
+    """S3 checks these values for any operator."""
     for text in texts:
         try:
             ipaddress.ip_network(text, strict=False)
@@ -247,7 +247,7 @@ def _versioned(action: str) -> bool:
 
 
 def _with_tags(action: str) -> bool:
-    """S3 asks about tags of an object that is there for no write and no delete of one."""
+    """S3 does not use the tags of an existing object for writes and deletes."""
     return action in OBJECT_ACTIONS and action not in (
         "abortmultipartupload",
         "deleteobject",
@@ -318,7 +318,7 @@ _FOREIGN = ("ec2:sourceinstancearn", "lambda:sourcefunctionarn")
 
 
 def _find_key(key: str) -> _Applies:
-    """The actions that a key applies to; MalformedPolicy for one that S3 does not know.
+    """The actions that a key applies to; MalformedPolicy for an unknown one.
 
     S3 takes any key that begins with `aws:`.
     """
@@ -355,7 +355,7 @@ FIXING_KEYS = frozenset(
 
 
 def narrows(condition: Condition) -> bool:
-    """Tell whether a condition keeps everyone out but a fixed set.
+    """Return True if a condition restricts access to a fixed set.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html#access-control-block-public-access-policy-status
     """
@@ -425,7 +425,7 @@ class PolicyContext:
 
 def _prefix(context: PolicyContext) -> str | None:
     request = context.request
-    # Whether a key that is not there may be known is a question of listing it.
+    # The existence of a missing key may be known only with the right to list.
     return request.query.get("prefix") if request.key is None else request.key
 
 
@@ -438,7 +438,7 @@ def _header(name: str) -> Callable[[PolicyContext], str | None]:
 
 
 def _is_creation(context: PolicyContext) -> str:
-    """Tell whether the request would make an object: UploadPart, for one, would not."""
+    """Return True if the request would create an object; UploadPart, for example, would not."""
     request = context.request
     if "uploadId" in request.query:
         return "true" if request.method == "POST" else "false"

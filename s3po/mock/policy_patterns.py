@@ -14,7 +14,7 @@ Lookup = Callable[[str], str | None]
 
 
 class _Wildcard:
-    """`*` or `?`; a class of its own, as the text of a variable may hold both letters."""
+    """`*` or `?`; a separate class, as the text of a variable can contain both characters."""
 
 
 _ANY = _Wildcard()
@@ -46,7 +46,7 @@ def _match(pattern: Sequence[str | _Wildcard], text: str) -> bool:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """`*` stands for any letters, `?` for one."""
+    """`*` matches any characters, `?` one."""
     head, star, tail = pattern.partition("*")
     if "?" not in pattern:
         if not star:

@@ -18,15 +18,15 @@ class RequestRecord:
     Attributes:
         operation: Name of the operation in S3's words ("PutObject"); "Unknown" where it is none.
         method: HTTP method.
-        bucket: Name of the bucket; None where there is none.
-        key: Key of the object; None where there is none.
+        bucket: Name of the bucket; None if there is none.
+        key: Key of the object; None if there is none.
         part_number: Number of the part, of UploadPart and UploadPartCopy, else None.
         request_id: ID of the request, as in `x-amz-request-id`.
         time: Seconds since 1970, by the mock's clock.
         status: HTTP status; 0 until it is answered, and where it never was.
         code: S3's error code; empty where there is none.
         bytes_in: Bytes of the request's body that were read (decoded).
-        bytes_out: Bytes of the answer's body.
+        bytes_out: Bytes of the response's body.
         fault: Entry of `Faults` that was injected; None where none was.
     """
 
@@ -66,7 +66,7 @@ class RequestRecord:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Headers of the request by name in lower case, without signature, token and customers' keys."""
+        """Headers of the request by name in lower case, without signature, token and customer keys."""
         headers = {
             name: "..." if is_secret(name) else value for name, value in self._headers.items()
         }
@@ -94,7 +94,7 @@ class RequestRecord:
 
 
 class Requests:
-    """Log of requests in the order in which they came; it has a length, an index, and can be iterated over.
+    """Log of requests in the order of their arrival; it has a length, an index, and is iterable.
 
     The latest `log_limit` (of `MockS3`) are kept, all are counted.
     """
@@ -178,7 +178,7 @@ class Requests:
             status: HTTP status; any unless given.
 
         Returns:
-            list: `RequestRecord`s that fit all arguments, in the order in which they came.
+            list: `RequestRecord`s that match all arguments, in the order of their arrival.
 
         Raises:
             ValueError: There is no such operation.

@@ -1,4 +1,4 @@
-"""One request on its way through the mock."""
+"""A request of the mock."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Environ = dict[str, Any]
 def read_headers(environ: Environ) -> dict[str, str]:
     """The request's headers, names in lower case.
 
-    `s3po.headers` has them as they came; plain WSGI cannot tell `_` from `-` in a name.
+    `s3po.headers` has them unchanged; WSGI does not distinguish `_` and `-` in a name.
     """
     given = environ.get("s3po.headers")
     if given is not None:
@@ -42,7 +42,7 @@ def split_query(raw: str) -> list[tuple[str, str]]:
     return pairs
 
 
-#: Parameters that sign a request; they are nobody's headers.
+#: Parameters of signatures, which are not headers.
 _AUTHENTICATION = frozenset(
     (
         "x-amz-algorithm",
@@ -60,19 +60,19 @@ _VERSION_2_HEADERS = ("content-type", "content-md5")
 
 
 class Received:
-    """A body that has come whole and is what its headers said."""
+    """A complete body that matches its headers."""
 
     __slots__ = ("blob", "checksums", "md5")
 
     def __init__(self, blob: Blob, md5: bytes, found: dict[str, str]) -> None:
         self.blob = blob
         self.md5 = md5
-        #: Checksums asked for or given, in base64.
+        #: Requested or given checksums, in base64.
         self.checksums = found
 
 
 class Request:
-    """A request taken apart; operations read it, `app` is the mock it came to."""
+    """A parsed request for the operations; `app` is the mock."""
 
     __slots__ = (
         "access_key",
@@ -148,7 +148,7 @@ class Request:
         self.signed_query = False
         self.received: Received | None = None
         self.found: Bucket | None = None
-        #: Of a conditional write: the object as it was before the body came.
+        #: For a conditional write: the object before the body was received.
         self.before: Version | None = None
         self.bytes_in = 0
         #: What reading the request's body raised; it is the sender's error, not the mock's.
@@ -200,7 +200,7 @@ class Request:
         if found:
             self.headers = {**self.sent_headers, **found}
 
-    # What operations ask for most.
+    # Properties that many operations use.
 
     @property
     def bucket(self) -> Bucket:
@@ -211,7 +211,7 @@ class Request:
 
     @property
     def owner(self) -> Owner:
-        """The owner of what the request makes; anonymous uploads belong to nobody in particular."""
+        """The owner of what the request creates; anonymous uploads have no owner."""
         return self.identity if self.identity is not None else ANONYMOUS
 
     @property

@@ -1,4 +1,4 @@
-"""Archived objects that are asked back (RestoreObject); the copy is there at once.
+"""Restores of archived objects (RestoreObject), which are complete at once.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/restoring-objects.html
 """

@@ -31,7 +31,7 @@ Handler = Callable[[Request], Any]
 
 class Operation(NamedTuple):
     name: str
-    #: None: not implemented, and says so.
+    #: None: NotImplemented.
     handler: Handler | None
     #: The policy's action that `grant` is checked with.
     action: str = ""
@@ -40,7 +40,7 @@ class Operation(NamedTuple):
     grant: str = ""
     #: "": no body, "xml": a document, "object": an object's bytes.
     body: str = ""
-    #: Whether the document must come with Content-MD5 or a checksum, as S3 wants it.
+    #: True if S3 requires Content-MD5 or a checksum of the document.
     integrity: bool = False
 
 
@@ -330,7 +330,7 @@ def _find(request: Request) -> Operation:
         found = BUCKET.get((method, sub))
     else:
         sub = ""
-        # On AWS it has a host of its own.
+        # On AWS it has a separate host.
         if method == "GET" and (
             "max-directory-buckets" in request.query
             or "/s3express/" in request.headers.get("authorization", "")
@@ -362,10 +362,10 @@ def _operations() -> list[Operation]:
 
 
 def operation_names() -> frozenset[str]:
-    """Every name that the request log and the faults know."""
+    """Every name of the request log and the faults."""
     return frozenset(operation.name for operation in _operations())
 
 
 def missing_names() -> list[str]:
-    """Operations of S3 that answer NotImplemented."""
+    """Operations of S3 that are answered with NotImplemented."""
     return sorted({each.name for each in _operations() if each.handler is None})

@@ -1,4 +1,4 @@
-"""The mock over a socket: gevent's server with a connection handler of its own, in a native thread."""
+"""The mock over a socket: gevent's server with a separate connection handler, in a native thread."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class ServerThread:
     def _run(self) -> None:
         import gevent
 
-        # A thread that `threading` did not start is seen by no debugger and no measure of coverage.
+        # Debuggers and coverage see only threads that `threading` started.
         sys.settrace(threading.gettrace())
         try:
             hub = gevent.get_hub()

@@ -18,7 +18,7 @@ MAX_PUT = 5 * GiB
 def read_accounts(
     credentials: Mapping[str, str] | Sequence[Account] | None,
 ) -> list[Account]:
-    """Accounts of `{access key: secret key}`, each key an account of its own; accounts as they are."""
+    """Accounts of `{access key: secret key}`, with a separate account for each key; accounts unchanged."""
     if not credentials:
         return []
     if isinstance(credentials, Mapping):
@@ -27,7 +27,7 @@ def read_accounts(
 
 
 def _now() -> float:
-    # Looked up on each call: what freezes the time in tests replaces the module's function.
+    # Looked up on each call, as libraries that freeze time replace the module's function.
     return time.time()
 
 

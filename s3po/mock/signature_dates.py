@@ -9,9 +9,9 @@ from s3po.mock.request import Request
 
 
 def max_skew(request: Request) -> float | None:
-    """Seconds that a request's clock may differ from the mock's; None where that is not looked at.
+    """Maximum difference in seconds between the clocks of a request and the mock; None for no check.
 
-    Where no keys are known, a signature proves nothing, and its date neither.
+    Without keys, signatures and their dates are not verified.
     """
     app = request.app
     return None if app.accounts.open and not request.skew else app.max_clock_skew

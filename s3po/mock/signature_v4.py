@@ -1,4 +1,4 @@
-"""Signature version 4, in the Authorization header and in the query, by the mock's own canonicalisation
+"""Signature version 4, in the Authorization header and in the query, by a separate canonicalisation
 (https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html)."""
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def split_scope(credential: str, service: str = "s3") -> tuple[str, str, str]:
             "the Credential is mal-formed; expecting "
             '"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".'
         )
-    # Directory buckets are signed for as a service of their own.
+    # Directory buckets are signed for another service.
     if pieces[3] != service and not (service == "s3" and pieces[3] == "s3express"):
         raise _malformed(f'incorrect service "{pieces[3]}". This endpoint belongs to "{service}".')
     return pieces[0], "/".join(pieces[1:]), pieces[2]
@@ -179,7 +179,7 @@ def wire_bytes(text: str) -> bytes:
 
 
 def _canonical_path(raw: str) -> str:
-    """Path decoded and encoded anew: the signature does not depend on the client's encoding."""
+    """Path decoded and encoded again: the signature does not depend on the client's encoding."""
     if raw.isascii() and raw.replace("/", "").replace("-", "").replace(".", "").isalnum():
         return raw
     return quote(unquote_to_bytes(raw.encode("latin-1")), safe="/~-._")

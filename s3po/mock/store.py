@@ -18,7 +18,7 @@ from s3po.mock.answers import S3Failure
 
 
 def native_lock() -> Any:
-    """A lock of the operating system's threads, also where gevent has put its own in their place.
+    """A lock of native threads, also in programs patched by gevent.
 
     Served mocks answer in a native thread; a gevent lock would tie it to another thread's hub. It is
     held for moments and never across input or output.
@@ -163,12 +163,12 @@ class Version:
         self.encryption: dict[str, str] = {}
         self.storage_class = "STANDARD"
         self.delete_marker = False
-        #: Until when a copy of an archived object is there; None where there is none.
+        #: Until when a copy of an archived object is there; None if there is none.
         self.restored_until: float | None = None
         #: (mode, until) of an object lock.
         self.retention: tuple[str, float] | None = None
         self.legal_hold: str | None = None
-        #: The answer's headers to a plain GET, made once.
+        #: The response's headers to a plain GET, made once.
         self.head: Any = None
 
     @property
@@ -195,7 +195,7 @@ class Version:
 
 
 class Upload:
-    """A multipart upload under way; `template` holds all that the object will have but its bytes."""
+    """A multipart upload in progress; `template` holds all that the object will have but its bytes."""
 
     __slots__ = (
         "algorithm",
@@ -256,7 +256,7 @@ class Bucket:
         return versions[-1] if versions else None
 
     def current(self, key: str) -> Version | None:
-        """The object that a plain GET sees."""
+        """The object of a GET without a version."""
         versions = self.versions.get(key)
         if not versions or versions[-1].delete_marker:
             return None

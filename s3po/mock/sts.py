@@ -53,7 +53,7 @@ def read_form(request: Request) -> None:
 
 
 def find_action(request: Request) -> str:
-    """The name of the operation that a request to STS asks for; InvalidAction for an unknown one."""
+    """The name of the operation of a request to STS; InvalidAction for an unknown one."""
     form = _form(request)
     action = form.get("Action", "")
     if not action:
@@ -166,7 +166,7 @@ def assume_role(request: Request, form: dict[str, str]) -> str:
 def assume_role_with_web_identity(request: Request, form: dict[str, str]) -> str:
     """https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
 
-    The token is taken for what it says: nobody's signature of it is verified, only its expiry.
+    The token is trusted: its signature is not verified, only its expiry.
     """
     token = _need(form, "WebIdentityToken")
     claims = _read_claims(token)

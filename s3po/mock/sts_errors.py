@@ -32,7 +32,7 @@ _CODES = {
 
 
 def error_answer(request: Request, failure: S3Failure) -> Answer:
-    """The answer that tells of a failure as STS does."""
+    """The response for a failure, in the format of STS."""
     code, status, message = _CODES.get(failure.code, (failure.code, failure.status, None))
     kind = "Receiver" if status >= 500 else "Sender"
     document = (

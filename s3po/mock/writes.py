@@ -12,7 +12,7 @@ from s3po.mock.store import Bucket, Version
 
 GiB = 1024**3
 MAX_PUT = 5 * GiB
-#: System headers that are stored and sent again as they came.
+#: System headers that are stored and returned unchanged.
 SYSTEM = (
     "cache-control",
     "content-disposition",
@@ -76,7 +76,7 @@ def read_system(headers: Mapping[str, str]) -> dict[str, str]:
 def new_version(
     request: Request, bucket: Bucket, key: str, headers: Mapping[str, str], *, copying: bool = False
 ) -> Version:
-    """A version of `key` with all that the headers say, and no bytes yet. It is not stored."""
+    """A version of `key` with the properties of the headers, and no bytes yet. It is not stored."""
     check_key(key)
     owner = bucket.owner if acl.enforced(bucket) else request.owner
     chosen = acl.from_headers(request, headers, owner, bucket.owner)

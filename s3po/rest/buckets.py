@@ -52,8 +52,8 @@ class BucketOperations(Sender):
         Raises:
             Conflict: The name is taken.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
         """
@@ -78,7 +78,8 @@ class BucketOperations(Sender):
                 headers=add_headers({}, headers),
                 body=body,
                 parse=codec.check_done,
-                # AWS takes it where the bucket is to be; other stores know one region, their own.
+                # AWS requires it for other regions than the endpoint's; other stores have only one
+                # region.
                 region=region if on_aws else None,
             )
         )
@@ -92,14 +93,14 @@ class BucketOperations(Sender):
             headers: Further headers of the request, by name.
 
         Returns:
-            BucketInfo: `name`, and `region` where the store tells it.
+            BucketInfo: `name`, and `region` if the response contains it.
 
         Raises:
             NoSuchBucket: There is no such bucket.
-            AccessDenied: The credentials may not use the bucket.
+            AccessDenied: The credentials do not allow access to the bucket.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
         """
@@ -121,8 +122,8 @@ class BucketOperations(Sender):
             NoSuchBucket: There is no such bucket.
             Conflict: The bucket is not empty.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucket.html
         """
@@ -159,8 +160,8 @@ class BucketOperations(Sender):
 
         Raises:
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html
         """
@@ -203,8 +204,8 @@ class BucketOperations(Sender):
 
         Raises:
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListDirectoryBuckets.html
         """
@@ -238,8 +239,8 @@ class BucketOperations(Sender):
         Raises:
             NoSuchBucket: There is no such bucket.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
         """
@@ -268,12 +269,13 @@ class BucketOperations(Sender):
         fetch_owner: bool = False,
         headers: Mapping[str, str] | None = None,
     ) -> ListObjectsResult:
-        """List a page of objects, in the order of their keys' UTF-8.
+        """List a page of objects, sorted by the UTF-8 bytes of the keys.
 
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             prefix: Prefix of the keys; all objects unless given.
-            delimiter: Delimiter ("/") of common prefixes, which stand for the keys that have it after `prefix`.
+            delimiter: Delimiter ("/") of common prefixes, which replace the keys with this delimiter
+                after `prefix`.
             continuation_token: `next_token` of the page before.
             start_after: Key after which the listing begins.
             max_keys: Number of keys and common prefixes at most in a page, 1,000 unless given.
@@ -286,8 +288,8 @@ class BucketOperations(Sender):
         Raises:
             NoSuchBucket: There is no such bucket.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
         """
@@ -329,7 +331,8 @@ class BucketOperations(Sender):
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             prefix: Prefix of the keys; all objects unless given.
-            delimiter: Delimiter ("/") of common prefixes, which stand for the keys that have it after `prefix`.
+            delimiter: Delimiter ("/") of common prefixes, which replace the keys with this delimiter
+                after `prefix`.
             marker: Key after which the listing begins, or `next_token` of the page before.
             max_keys: Number of keys and common prefixes at most in a page, 1,000 unless given.
             headers: Further headers of the request, by name.
@@ -340,8 +343,8 @@ class BucketOperations(Sender):
         Raises:
             NoSuchBucket: There is no such bucket.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html
         """
@@ -364,7 +367,7 @@ class BucketOperations(Sender):
 
     @property
     def _encoded(self) -> bool | None:
-        """True if listings are percent-encoded; None: as each says."""
+        """True if listings are percent-encoded; None: as stated in each listing."""
         return self.endpoint.provider.url_encoded_lists
 
     def _list_encoding(self) -> list[tuple[str, str | None]]:
@@ -388,7 +391,8 @@ class BucketOperations(Sender):
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             prefix: Prefix of the keys; all objects unless given.
-            delimiter: Delimiter ("/") of common prefixes, which stand for the keys that have it after `prefix`.
+            delimiter: Delimiter ("/") of common prefixes, which replace the keys with this delimiter
+                after `prefix`.
             start_after: Key after which the listing begins.
             max_keys: Number of keys and common prefixes at most in a page, 1,000 unless given.
             headers: Further headers of the request, by name.
@@ -401,8 +405,8 @@ class BucketOperations(Sender):
             NoSuchBucket: There is no such bucket.
             MalformedResponse: The store gives a page a second time: the listing would never end.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html
@@ -437,7 +441,7 @@ class BucketOperations(Sender):
             max_keys=max_keys,
             headers=headers,
         ):
-            # Where version 2 was asked for, it is that which the store does not take.
+            # If version 2 was used, the store does not support it.
             learned.lists_v1 = True
             yield page
 
@@ -457,7 +461,8 @@ class BucketOperations(Sender):
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             prefix: Prefix of the keys; all objects unless given.
-            delimiter: Delimiter ("/") of common prefixes, which stand for the keys that have it after `prefix`.
+            delimiter: Delimiter ("/") of common prefixes, which replace the keys with this delimiter
+                after `prefix`.
             key_marker: Key after which the listing begins.
             version_id_marker: Version of `key_marker` after which the listing begins.
             max_keys: Number of keys and common prefixes at most in a page, 1,000 unless given.
@@ -471,8 +476,8 @@ class BucketOperations(Sender):
             NoSuchBucket: There is no such bucket.
             MalformedResponse: The store gives a page a second time: the listing would never end.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
         """
@@ -520,7 +525,8 @@ class BucketOperations(Sender):
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             prefix: Prefix of the keys; all objects unless given.
-            delimiter: Delimiter ("/") of common prefixes, which stand for the keys that have it after `prefix`.
+            delimiter: Delimiter ("/") of common prefixes, which replace the keys with this delimiter
+                after `prefix`.
             start_after: Key after which the listing begins.
             max_keys: Number of keys and common prefixes at most in a page, 1,000 unless given.
             fetch_owner: True requests `owner_id`.
@@ -534,8 +540,8 @@ class BucketOperations(Sender):
             NoSuchBucket: There is no such bucket.
             MalformedResponse: The store gives a page a second time: the listing would never end.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
         """
@@ -574,7 +580,8 @@ class BucketOperations(Sender):
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             prefix: Prefix of the keys; all objects unless given.
-            delimiter: Delimiter ("/") of common prefixes, which stand for the keys that have it after `prefix`.
+            delimiter: Delimiter ("/") of common prefixes, which replace the keys with this delimiter
+                after `prefix`.
             start_after: Key after which the listing begins.
             max_keys: Number of keys and common prefixes at most in a page, 1,000 unless given.
             headers: Further headers of the request, by name.
@@ -587,8 +594,8 @@ class BucketOperations(Sender):
             NoSuchBucket: There is no such bucket.
             MalformedResponse: The store gives a page a second time: the listing would never end.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html
         """
@@ -612,7 +619,7 @@ class BucketOperations(Sender):
 
 
 def _keep_prefix(entries: tuple[_Entry, ...], prefix: str) -> tuple[_Entry, ...]:
-    """Leave out the keys of a page that do not begin with `prefix`: a few stores know no prefix.
+    """Leave out the keys of a page that do not begin with `prefix`: a few stores do not support prefix.
 
     Listings are in order, so that the first and the last key tell.
     """
@@ -640,7 +647,7 @@ class _LoopDetector:
         """Raise MalformedResponse for a token that was there before."""
         if token in (self._last, self._saved):
             raise MalformedResponse(
-                "the store goes round: it named the same next page twice"
+                "the listing does not end: the store returned the same next page twice"
             ).add_context(operation=operation, bucket=bucket)
         self._last = token
         self._count += 1

@@ -142,7 +142,7 @@ def add_headers(
     extra: Mapping[str, str] | None,
     reserved: Container[str] = _RESERVED,
 ) -> dict[str, str]:
-    """`headers` with the caller's own, names in lower case."""
+    """`headers` with those of the caller, names in lower case."""
     if extra is not None:
         seen: set[str] = set()
         for name, value in items_of("headers", extra):
@@ -173,7 +173,7 @@ def add_checksum(headers: dict[str, str], body: BytesLike | Body, algorithm: str
 
 
 def check_checksums(headers: Mapping[str, str]) -> None:
-    """Raise ConfigError for a checksum of an algorithm that S3 does not know, or that cannot be one of it.
+    """Raise ConfigError for a checksum with an unknown algorithm, or in a wrong format.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
     """
@@ -183,7 +183,7 @@ def check_checksums(headers: Mapping[str, str]) -> None:
         size = CHECKSUM_SIZES.get(name[15:])
         if size is None:
             raise ConfigError(
-                f"the header {name}: S3 knows no such checksum, but {', '.join(CHECKSUM_SIZES)}"
+                f"the header {name}: S3 has no such checksum; it has {', '.join(CHECKSUM_SIZES)}"
             )
         try:
             found = len(base64.b64decode(value, validate=True))
@@ -269,14 +269,14 @@ def version_query(version_id: str | None) -> Query:
     return () if version_id is None else (("versionId", check_text("version_id", version_id)),)
 
 
-#: With a 400: the store did not know what was asked of it.
+#: Codes of a 400 for an unknown operation.
 _UNKNOWN_REQUEST_CODES = frozenset(
     {"", "BadRequest", "InvalidArgument", "InvalidRequest", "MethodNotAllowed", "NotImplemented"}
 )
 
 
 def is_unknown_request(error: S3Error, known: bool | None = None) -> bool:
-    """Return True where a store may not know the operation at all; a 400 counts only unless it is `known`."""
+    """Return True if a store may not support the operation; a 400 counts only unless it is `known`."""
     return error.status in (501, 405) or (
         not known and error.status == 400 and error.code in _UNKNOWN_REQUEST_CODES
     )

@@ -54,7 +54,7 @@ _log = log.logger("rest")
 _is_enabled = _log.isEnabledFor
 _DEBUG = logging.DEBUG
 
-# A tuple: to ask a union costs three times as much, on each request.
+# A tuple: isinstance with a union takes three times as long, for each request.
 _BYTES = (bytes, bytearray, memoryview)
 
 #: SHA-256 of nothing.
@@ -64,7 +64,7 @@ _EMPTY_HASH = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 class Client(
     BucketOperations, ObjectOperations, MultipartOperations, PresignOperations, TableOperations
 ):
-    """Low-level client: S3's REST operations by their own names in snake_case; `conn.conn` is one.
+    """Low-level client: the REST operations of S3, with their names in snake_case; `conn.conn` is one.
 
     Methods of buckets, objects and multipart uploads return dataclasses. All others take the parameters
     that boto3 has for them, and return its dicts. Every method retries, and raises an `S3poError`; see
@@ -85,8 +85,8 @@ class Client(
         endpoint: Endpoint that requests are sent to.
         session: Session that sends the requests.
         stats: Counters of the requests.
-        limiter: Limiter of a batch; None where there is none.
-        deadline: Time of `now()` at which all requests must have ended; None where there is none.
+        limiter: Limiter of a batch; None if there is none.
+        deadline: Time of `now()` at which all requests must have ended; None if there is none.
         connect_patience: Seconds in place of `Config.connect_patience`; None where that holds.
         default_checksum: Algorithm of the checksum that uploads get unasked; None where they get none.
     """
@@ -192,7 +192,7 @@ class Client(
         return self._retry.clock()
 
     def time(self) -> float:
-        """Return the time of the store as far as it is known, in seconds since 1970."""
+        """Return the time by the store's clock, as far as known, in seconds since 1970."""
         return self._clock() + self._learned.skew
 
     def unbind(self, *, limiter: bool = False, deadline: bool = False) -> Self:
@@ -222,14 +222,14 @@ class Client(
             request: The request.
 
         Returns:
-            Response: The answer, with a status below 300; `result` is what `request.parse` made of it.
+            Response: The response, with a status below 300; `result` is what `request.parse` made of it.
 
         Raises:
-            S3Error: The store refused the request.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response.
+            TransportError: No complete response after all retries.
             DeadlineExceeded: The deadline of the client or of the request has passed.
             CredentialsError: There are no credentials to sign it with.
-            MalformedResponse: The answer is not one of S3.
+            MalformedResponse: The response is not one of S3.
         """
         policy = self._retry
         started = policy.clock()
@@ -275,9 +275,9 @@ class Client(
             except _NoSession as failed:
                 raise failed.error from None
             except MemoryError:
-                error = MalformedResponse("an answer that does not fit into memory")
+                error = MalformedResponse("a response that does not fit into memory")
             except S3poError as caught:
-                # Found before anything went out, or no failure of the exchange.
+                # Raised before anything was sent, or not a failure of the exchange.
                 caught.add_context(
                     operation=request.operation,
                     bucket=request.bucket,
@@ -330,15 +330,15 @@ class Client(
             query: Query parameters, as a mapping or pairs. A value of None is a name alone (`?acl`).
             headers: Further headers of the request, by name.
             body: Body: any buffer, or a `Body`.
-            stream: True leaves the answer's body on its connection, until it is read or closed.
+            stream: True leaves the response's body on its connection, until it is read or closed.
 
         Returns:
-            Response: The answer as it came: `status_code`, `headers`, `content`.
+            Response: The response as it came: `status_code`, `headers`, `content`.
 
         Raises:
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
         """
@@ -362,7 +362,7 @@ class Client(
                 query=pairs,
                 headers=sent,
                 body=None if body is None else check_body(body),
-                # An object may be a document that looks like an error.
+                # An object can be a document that looks like an error.
                 parse=None if method in ("GET", "HEAD") and not pairs else check_error,
                 stream=stream,
                 idempotent=method != "POST" and not is_conditional(sent),
@@ -421,7 +421,7 @@ class Client(
     def _look_for_region(
         self, error: S3poError, request: Request, region: str, corrected: list[str]
     ) -> bool:
-        """Ask where a bucket is, once: a HEAD signed for another region gets a 400 without a word."""
+        """Request the region of a bucket, once: a HEAD signed for another region gets a 400 without a body."""
         bucket = request.bucket
         if (
             not isinstance(error, S3Error)
@@ -440,11 +440,11 @@ class Client(
             return False
         if self._learned.regions.get(bucket, region) != region:
             return True
-        # Or it was a token that has expired, which that request was told.
+        # Or a token has expired, which that response contained.
         return self._provider.get() != request.credentials
 
     def _tell(self, error: S3poError, request: Request, attempts: int, delay: float) -> None:
-        """Let others see that a request is tried again."""
+        """Log a retry, and call the hook."""
         config = self.config
         error.add_context(operation=request.operation, bucket=request.bucket, key=request.key)
         _log.info(
@@ -468,11 +468,11 @@ class Client(
         try:
             config.on_retry(info)
         except Exception:
-            # Who only looks on must not make the request fail.
+            # An exception in a hook must not make the request fail.
             _log.exception("Config.on_retry failed for an attempt of %s", request.operation)
 
     def _exchange(self, request: Request, region: str | None, generation: int) -> Response:
-        """One attempt: resolved and signed anew, for the date, the credentials and the region."""
+        """One attempt: resolved and signed again, for the date, the credentials and the region."""
         limiter = self.limiter
         if limiter is not None:
             limiter.acquire()
@@ -555,7 +555,7 @@ class Client(
         return not self.config.disable_s3_express_session_auth and not is_own_request(request)
 
     def _session_of(self, bucket: str | None) -> Provider:
-        """The session of a directory bucket; who asks first opens it, and nobody's limits hold for that."""
+        """The session of a directory bucket, which the first caller creates, outside of all limits."""
         assert bucket is not None
         opener = self.unbind(limiter=True, deadline=True)
         return self._learned.sessions.find(bucket, opener.create_session)
@@ -610,7 +610,7 @@ class Client(
 
     @property
     def auth(self) -> S3Auth:
-        """`requests.auth.AuthBase` that signs requests of others; see `Connection.auth`."""
+        """`requests.auth.AuthBase` that signs other requests; see `Connection.auth`."""
         from s3po.auth import S3Auth
 
         learned = self._learned

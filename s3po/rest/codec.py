@@ -47,7 +47,7 @@ __all__ = ["xml_can_carry"]
 
 _log = log.logger("rest")
 
-#: Whether a key can be named in the XML of DeleteObjects; others need a DELETE of their own.
+#: True if a key can be written in the XML of DeleteObjects; other keys need a DELETE each.
 xml_can_carry = can_carry
 
 
@@ -81,7 +81,7 @@ _MAX_FIELDS = 64
 
 
 def parse_error(response: Response, request: Request) -> S3Error:
-    """The error that an answer is; its code comes from the status where the body has none."""
+    """The error that a response is; its code comes from the status where the body has none."""
     message = ""
     if response.content:
         try:
@@ -89,7 +89,7 @@ def parse_error(response: Response, request: Request) -> S3Error:
             found = _error_of(root)
             if found is None:
                 raise MalformedResponse(
-                    f"<{root.name[:40]}> where <Error> was due: {excerpt(response.content)}"
+                    f"<{root.name[:40]}> in place of <Error>: {excerpt(response.content)}"
                 )
             return _error(found, response, request)
         except MalformedResponse as malformed:
@@ -97,12 +97,12 @@ def parse_error(response: Response, request: Request) -> S3Error:
     status = response.status_code
     if status == 404:
         if message or request.bucket is None:
-            # A page that is not S3's says nothing about what S3 holds.
+            # A page that is not from S3 does not show if the object exists.
             code = "NotFound"
         elif any(name == "uploadId" for name, _ in request.query):
             code = "NoSuchUpload"
         elif request.method != "HEAD":
-            # S3 says what it did not find, but to HEAD; anything else answers so, too.
+            # The 404 of S3 has an error code, except for HEAD; a 404 without one can be from any server.
             code = "NotFound"
         elif request.key is None:
             code = "NoSuchBucket"
@@ -123,7 +123,7 @@ def _error_of(root: Node) -> Node | None:
 
 
 def _error(root: Node, response: Response, request: Request | None = None) -> S3Error:
-    # Answers to a wrong signature or token echo them: they stay out of errors.
+    # Responses to a wrong signature or token echo them: they stay out of errors.
     fields = {
         child.name[:100]: child.text[:4096]
         for child in root.children[:_MAX_FIELDS]
@@ -132,7 +132,7 @@ def _error(root: Node, response: Response, request: Request | None = None) -> S3
     code = fields.pop("Code", "").strip() or _CODES.get(response.status_code, "")
     message = fields.pop("Message", "")
     if code == "NoSuchKey" and request is not None and request.key is None:
-        # No key was asked for: what is named so is the bucket, below a path that the store took for one.
+        # The request had no key: NoSuchKey then means the bucket, which the store took for a key.
         message += " (it took the bucket for a key: is the path of endpoint_url right?)"
         return _make_error(response, code, message, fields, NotFound)
     return _make_error(response, code, message, fields)
@@ -160,8 +160,8 @@ def _make_error(
 def parse_result(response: Response, due: str, *marks: str) -> Node:
     """The root of a 200's document, which may still be an error.
 
-    Stores name some roots in words of their own. A document of another name is taken where it holds one
-    of `marks`, the elements by which this answer is told from any other document.
+    Some stores use other names for root elements. A document with another name is accepted if it contains
+    one of `marks`, elements that identify this response.
     """
     root = parse(response.content)
     found = _error_of(root)
@@ -173,7 +173,7 @@ def parse_result(response: Response, due: str, *marks: str) -> Node:
         root.name.lower() == "html" or not any(root.find(mark) is not None for mark in marks)
     ):
         raise MalformedResponse(
-            f"<{root.name[:40]}> where <{due}> was due: {excerpt(response.content or b'')}"
+            f"<{root.name[:40]}> in place of <{due}>: {excerpt(response.content or b'')}"
         )
     return root
 
@@ -185,7 +185,7 @@ def parse_document(response: Response) -> Node:
     if found is not None:
         raise _error(found, response)
     if root.name.lower() == "html":
-        raise MalformedResponse("an HTML page where an answer was due")
+        raise MalformedResponse("an HTML page in place of a response of S3")
     return root
 
 
@@ -207,7 +207,7 @@ def check_error(response: Response) -> None:
 def check_done(response: Response) -> None:
     """Check a response without a result: an error document or foreign HTML in a 200 is a failure."""
     content = response.content
-    # Some say "OK" or "True"; nobody says that something failed in one word.
+    # Some stores return "OK" or "True"; none reports a failure in one word.
     if content and not content.isspace() and not (len(content) < 16 and content.isalnum()):
         parse_document(response)
 
@@ -216,9 +216,9 @@ def check_done(response: Response) -> None:
 
 
 def parse_time(text: str) -> datetime | None:
-    """A time of an answer, as aware UTC: ISO 8601, or as in HTTP; None for anything else.
+    """A time of a response, as aware UTC: ISO 8601, or as in HTTP; None for anything else.
 
-    No field of that kind is worth an answer that is lost for it.
+    No field of that kind is worth a response that is lost for it.
     """
     if not text:
         return None
@@ -234,7 +234,7 @@ def parse_time(text: str) -> datetime | None:
 
 
 def parse_optional_int(text: str, default: int) -> int:
-    """A number of an answer that nothing depends on; `default` where there is none."""
+    """A number of a response that nothing depends on; `default` where there is none."""
     try:
         return parse_int(text)
     except MalformedResponse:
@@ -244,7 +244,7 @@ def parse_optional_int(text: str, default: int) -> int:
 
 
 def parse_int(text: str) -> int:
-    """A count or size of an answer."""
+    """A count or size of a response."""
     text = text.strip()
     if not (text.isascii() and text.isdigit() and len(text) < 20):
         raise MalformedResponse(f"not a number: {text[:40]!a}")
@@ -256,19 +256,19 @@ def parse_bool(text: str) -> bool:
 
 
 def unquote(text: str) -> str:
-    """A name of an answer with `encoding-type=url`, in which a space is `+` or `%20`."""
+    """A name of a response with `encoding-type=url`, in which a space is `+` or `%20`."""
     if "+" in text:
         text = text.replace("+", " ")
     if "%" not in text:
         return text
-    # Bytes that are no UTF-8 stay apart from all that are, and no other key is taken for this one.
+    # Bytes that are not UTF-8 are kept distinct, so that the key is not confused with another one.
     return unquote_to_bytes(text).decode("utf-8", "surrogateescape")
 
 
 def _unquote_all(texts: tuple[str, ...]) -> tuple[str, ...]:
     """`unquote` for many names of printable ASCII, at half the cost."""
     joined = "\n".join(texts).replace("+", " ").encode("ascii")
-    # A byte that is in no UTF-8, to tell the names apart when they hold anything.
+    # A byte that UTF-8 never contains, as separator of names with any characters.
     parts = unquote_to_bytes(joined.replace(b"\n", b"\xff")).split(b"\xff")
     if len(parts) != len(texts):
         return tuple(map(unquote, texts))
@@ -333,8 +333,8 @@ def parse_bucket_location(response: Response) -> str:
 # Listings
 
 
-# One entry of a page as most stores write it, and nothing that the full parser would read in another
-# way: printable ASCII, no references, quoted ETags. Possessive, for there is nothing to go back for.
+# One entry of a page as most stores write it, and nothing that the full parser would read in another way:
+# printable ASCII, no references, quoted ETags. Possessive, as backtracking is never useful.
 _W = "[ \\t\\r\\n]*+"
 _TEXT = "[ -%'-;=?-~]"
 _QUOTE = '(?:&quot;|&#34;|")'
@@ -359,7 +359,7 @@ def _entries() -> re.Pattern[str]:
     )
 
 
-#: Stands in the rest of the page where the entries were.
+#: Replaces the entries in the rest of the page.
 _MARK = "S3poEntries"
 
 # To set a frozen dataclass's slots column by column costs less than half of its __init__.
@@ -404,7 +404,7 @@ def parse_list_objects(
                         )
                         return _listing(root, infos, v2=v2, encoded=encoded)
                 except (MalformedResponse, ValueError):
-                    # The full parser says what it is.
+                    # The full parser raises the error.
                     pass
     return parse_list_objects_fully(response, v2=v2, encoded=encoded)
 
@@ -537,7 +537,7 @@ def _version_order(version: ObjectVersionInfo) -> tuple[str, bool, float]:
 
 
 def _is_url_encoded(root: Node, encoded: bool | None = None) -> bool:
-    """Return True if names are percent-encoded: as is known of the store, else as the answer says."""
+    """Return True if names are percent-encoded: by the known store, otherwise by the response."""
     return root.findtext("EncodingType") == "url" if encoded is None else encoded
 
 
@@ -554,7 +554,7 @@ def _listing(
         old = root.find("Marker") is not None or root.find("KeyCount") is None
         if not token and not (old and last_name(page)):
             token = root.required("NextContinuationToken")
-        # None where it is an answer of version 1, by which the listing goes on.
+        # None where it is a response of version 1, by which the listing continues.
         return ListObjectsResult(objects, prefixes, True, token or None)
     # Only a listing with a delimiter must name it.
     marker = decode(root.findtext("NextMarker")) or last_name(page)
@@ -564,7 +564,7 @@ def _listing(
 
 
 def last_name(page: ListObjectsResult) -> str:
-    """The last name of a page, of a key or of what stands for all keys that begin with a prefix."""
+    """The last name of a page, of a key or of a common prefix."""
     last_key = page.objects[-1].key if page.objects else ""
     last_prefix = page.common_prefixes[-1] + "\U0010ffff" if page.common_prefixes else ""
     return max(last_key, last_prefix)
@@ -597,7 +597,7 @@ def parse_put_object(response: Response) -> PutObjectResult:
     if response.content:
         check_done(response)
     if "etag" not in response.lower_headers:
-        raise MalformedResponse("an answer without an ETag: whoever sent it stored nothing")
+        raise MalformedResponse("a response without an ETag, which S3 does not send")
     return PutObjectResult(response.lower_headers)
 
 
@@ -620,7 +620,7 @@ def parse_get_object(response: Response) -> GetObjectResult:
     headers = response.lower_headers
     content_range = headers.get("content-range")
     if response.status_code == 206 or content_range is not None:
-        # A proxy that asks for ranges by itself may say so though it gives all.
+        # A proxy that requests ranges itself may return this status with the whole object.
         found = _content_range.fullmatch(content_range or "")
         if found is None or int(found[1]) or int(found[2]) + 1 != int(found[3]):
             raise MalformedResponse("a part of an object where all of it was asked for")
@@ -632,14 +632,14 @@ def parse_get_object(response: Response) -> GetObjectResult:
 
 
 def parse_get_range(response: Response) -> GetObjectResult:
-    """A range or a part of an object, or the whole of it from a store that knows no ranges."""
+    """A range or a part of an object, or the whole of it from a store that does not support ranges."""
     headers = response.lower_headers
     _check_has_body(response)
     _check_object(headers)
     content_range = headers.get("content-range")
     if content_range is None:
         if response.status_code == 206:
-            raise MalformedResponse("a part of an object that does not say which part it is")
+            raise MalformedResponse("a response with a part of an object, without its range")
     else:
         found = _content_range.fullmatch(content_range)
         if found is None or not int(found[1]) <= int(found[2]) < int(found[3]):
@@ -652,7 +652,7 @@ def parse_get_range(response: Response) -> GetObjectResult:
 def _check_has_body(response: Response) -> None:
     """MalformedResponse for a success that by its status has no object, which would pass for an empty one."""
     if response.status_code in (204, 205):
-        raise MalformedResponse(f"a {response.status_code} where an object was due")
+        raise MalformedResponse(f"a {response.status_code} in place of an object")
 
 
 def _check_length_of_range(headers: Mapping[str, str], found: re.Match[str]) -> None:
@@ -735,7 +735,7 @@ _upload_id = re.compile(rb"<(?:[A-Za-z0-9]+:)?UploadId>\s*([^<&\s]{1,2048})\s*</
 def parse_create_multipart_upload(
     response: Response, bucket: str, key: str, seen: list[bytes] | None = None
 ) -> CreateMultipartUploadResult:
-    """The upload that was begun. `seen` gets an answer that could not be read."""
+    """The new upload. `seen` receives a response that could not be parsed."""
     # The key is echoed as it is, and some keys cannot be in XML: only the id is taken.
     content = response.content or b""
     try:

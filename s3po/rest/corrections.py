@@ -1,4 +1,4 @@
-"""Facts learned from answers: the region of a bucket, the store's clock, the digests it demands."""
+"""Facts detected from responses: the region of a bucket, the store's clock, required digests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BYTES = (bytes, bytearray, memoryview)
 
 _UPLOADS = frozenset({"put_object", "upload_part"})
 
-#: What stores say of a signature from another time, some of them also of any other signature.
+#: Error codes for a signature with a wrong time; some stores use them for any wrong signature.
 _CLOCK_CODES = frozenset(
     {
         "RequestTimeTooSkewed",
@@ -47,7 +47,7 @@ _region = Pattern(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 
 
 class Learned:
-    """Facts learned about a store; all clients that `bind` makes share them."""
+    """Facts detected about a store, shared by all clients that `bind` makes."""
 
     __slots__ = (
         "buckets",
@@ -71,13 +71,13 @@ class Learned:
         self.regions: dict[str | None, str] = {}
         #: Buckets that are known to exist.
         self.buckets: set[str] = set()
-        #: Whether the store has no DeleteObjects.
+        #: True if the store has no DeleteObjects.
         self.deletes_singly = False
-        #: Whether the store has no UploadPartCopy.
+        #: True if the store has no UploadPartCopy.
         self.copies_no_parts = False
-        #: Whether it was logged that conditions of writes may be ignored.
+        #: True if the message about ignored conditions of writes was logged.
         self.told_of_conditions = False
-        #: Whether the store has no ListObjectsV2.
+        #: True if the store has no ListObjectsV2.
         self.lists_v1 = False
         #: By region and service, as in `Origin.signing_scope`.
         self.signers: dict[str, Signer] = {}
@@ -100,13 +100,13 @@ def correct(
     now: float,
     provider: Provider,
 ) -> bool:
-    """Learn from an answer that names the mistake; each kind of mistake once per request.
+    """Derive a correction from an error response; each kind once per request.
 
-    `used` is the region that the attempt was signed for, `corrected` the kinds that were learned from
-    before, `now` the time of our clock. Returns whether the request may be sent again at once.
+    `used` is the region that the attempt was signed for, `corrected` the kinds of earlier corrections,
+    `now` the time of the local clock. Returns True if the request can be sent again at once.
     """
     if error.code == "NoSuchBucket":
-        # It may be made anew, in another region.
+        # It may be made again, in another region.
         learned.regions.pop(request.bucket, None)
         learned.buckets.discard(request.bucket or "")
         return False
@@ -134,7 +134,7 @@ def _correct_clock(learned: Learned, error: S3Error, request: Request, now: floa
     if date is None:
         return False
     skew = date.timestamp() - now
-    # The store must be off from what was signed, unless it says itself that this is what is wrong.
+    # The store's clock must differ from the signed time, unless the error code is about the time.
     if error.code != "RequestTimeTooSkewed" and abs(skew - learned.skew) < _TOLERATED_SKEW:
         return False
     learned.skew = skew
@@ -185,7 +185,7 @@ def _correct_region(learned: Learned, error: S3Error, request: Request, used: st
     if error.status not in (301, 302, 307, 400, 403):
         return False
     region = _named_region(error)
-    # What this attempt used: another request may have learned the same in the meantime.
+    # The values of this attempt: another request may have made the same correction meanwhile.
     if region is None or region == used:
         return False
     learned.regions[bucket] = region
@@ -193,7 +193,7 @@ def _correct_region(learned: Learned, error: S3Error, request: Request, used: st
 
 
 def _named_region(error: S3Error) -> str | None:
-    """Find the region in an answer: in a header, a field, the host of a redirect, or its message."""
+    """Find the region in a response: in a header, a field, the host of a redirect, or its message."""
     region = error.headers.get("x-amz-bucket-region") or error.fields.get("Region")
     if not region:
         for place in (error.headers.get("location", ""), error.fields.get("Endpoint", "")):
@@ -207,7 +207,7 @@ def _named_region(error: S3Error) -> str | None:
 
 
 def add_digest(headers: dict[str, str], request: Request) -> None:
-    """Add Content-MD5, the one digest that every store knows.
+    """Add Content-MD5, the digest that every store supports.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-managing.html
     """

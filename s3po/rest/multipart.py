@@ -50,7 +50,7 @@ _log = log.logger("rest")
 #: By how much a store may round the time at which an upload began.
 _DATE_TOLERANCE = timedelta(seconds=2)
 
-#: Seconds that a look for an upload whose answer was lost may take; where the call's time is over.
+#: Seconds that a look for an upload whose response was lost may take; where the call's time is over.
 _LOOK_SECONDS = 5.0
 _LATE_LOOK_SECONDS = 0.45
 
@@ -72,10 +72,10 @@ class MultipartOperations(Sender):
     ) -> CreateMultipartUploadResult:
         """Begin a multipart upload.
 
-        If the answer is lost or cannot be read, an upload may exist nevertheless. It is looked for, for five
-        seconds at most: among the open uploads of this key that began since. It is aborted where the answer
-        names it; others may be another writer's, and are named by a WARNING, and by the error where there is
-        one.
+        If the response is lost or cannot be parsed, an upload may exist nevertheless. The open uploads of
+        this key that began since are listed, for at most five seconds. The upload is aborted if the
+        response contains its ID; others may belong to another writer, and are named in a WARNING, and in
+        the error if there is one.
 
         Args:
             bucket: Name of the bucket.
@@ -90,8 +90,8 @@ class MultipartOperations(Sender):
 
         Raises:
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html
         """
@@ -108,7 +108,7 @@ class MultipartOperations(Sender):
         sent: dict[str, str],
         headers: Mapping[str, str] | None = None,
     ) -> CreateMultipartUploadResult:
-        """`create_multipart_upload` with headers as they are; `headers` are for a look at open uploads."""
+        """`create_multipart_upload` with unchanged headers; `headers` are for listing open uploads."""
         asked = self.time()
         seen: list[bytes] = []
         lost = False
@@ -126,7 +126,8 @@ class MultipartOperations(Sender):
                         parse=partial(
                             codec.parse_create_multipart_upload, bucket=bucket, key=key, seen=seen
                         ),
-                        # Sent again, it begins another upload: first the one that may be open is looked for.
+                        # A repetition would begin another upload: the possibly open one is looked for
+                        # first.
                         idempotent=False,
                     )
                 ).result
@@ -156,7 +157,7 @@ class MultipartOperations(Sender):
         seen: list[bytes],
         headers: Mapping[str, str] | None,
     ) -> str:
-        """Abort the upload whose answer could not be read; names uploads that may be it."""
+        """Abort the upload whose response could not be parsed; returns the names of uploads that may be it."""
         late = self.deadline is not None and self.now() >= self.deadline
         looker = self.unbind(deadline=True) if late else self
         looker = looker.bind(deadline=self.now() + (_LATE_LOOK_SECONDS if late else _LOOK_SECONDS))
@@ -172,7 +173,7 @@ class MultipartOperations(Sender):
                     parse=codec.parse_list_multipart_uploads,
                 )
             )
-            # By the store's clock, from which this one may differ by minutes.
+            # By the store's clock, which may differ from the local one by minutes.
             now = self.time()
             since = parse_http_date(response.headers.get("date", "")) or datetime.fromtimestamp(
                 now, UTC
@@ -184,7 +185,7 @@ class MultipartOperations(Sender):
                 if any(upload.upload_id.encode() in content for content in seen):
                     looker.abort_multipart_upload(bucket, key, upload.upload_id, headers=headers)
                 else:
-                    # Somebody else may have begun it meanwhile.
+                    # Another program may have begun it meanwhile.
                     left.append(upload.upload_id)
         except S3poError as error:
             _log.warning(
@@ -195,7 +196,7 @@ class MultipartOperations(Sender):
             return ""
         many = len(left) > 1
         names = f"upload{'s' if many else ''} {', '.join(left)}"
-        _log.warning("the answer was lost: %s of s3://%s/%a may be open", names, bucket, key)
+        _log.warning("the response was lost: %s of s3://%s/%a may be open", names, bucket, key)
         return f"{names}, which {'are' if many else 'is'} still open"
 
     def upload_part(
@@ -226,8 +227,8 @@ class MultipartOperations(Sender):
         Raises:
             NoSuchUpload: There is no such upload.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
         """
@@ -288,8 +289,8 @@ class MultipartOperations(Sender):
             NoSuchUpload: There is no such upload.
             NoSuchKey: There is no such source.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
         """
@@ -339,8 +340,8 @@ class MultipartOperations(Sender):
             key: Key of the object to be.
             upload_id: ID of the upload.
             parts: Parts in any order, as `upload_part` and `list_parts` return them.
-            if_match: ETag of the object to replace; any other, or none, is a PreconditionFailed.
-            if_none_match: "*" stores the object only where the key has none yet.
+            if_match: ETag of the object to replace; otherwise PreconditionFailed is raised.
+            if_none_match: "*" stores the object only if the key has none.
             headers: Further headers of the request, by name.
 
         Returns:
@@ -348,10 +349,10 @@ class MultipartOperations(Sender):
 
         Raises:
             NoSuchUpload: There is no such upload.
-            PreconditionFailed: `if_match` or `if_none_match` did not hold.
+            PreconditionFailed: The condition `if_match` or `if_none_match` was not met.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
         """
@@ -398,8 +399,8 @@ class MultipartOperations(Sender):
         Raises:
             NoSuchUpload: There is no such upload.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
         """
@@ -443,8 +444,8 @@ class MultipartOperations(Sender):
         Raises:
             NoSuchUpload: There is no such upload.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html
         """
@@ -485,7 +486,8 @@ class MultipartOperations(Sender):
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             prefix: Prefix of the keys; all uploads unless given.
-            delimiter: Delimiter ("/") of common prefixes, which stand for the keys that have it after `prefix`.
+            delimiter: Delimiter ("/") of common prefixes, which replace the keys with this delimiter
+                after `prefix`.
             key_marker: Key after which the page begins.
             upload_id_marker: ID of the upload of `key_marker` after which the page begins.
             max_uploads: Number of uploads at most, 1,000 unless given.
@@ -498,8 +500,8 @@ class MultipartOperations(Sender):
         Raises:
             NoSuchBucket: There is no such bucket.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
         """

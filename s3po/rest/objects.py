@@ -52,7 +52,7 @@ from s3po.rest.sender import Sender
 #: Headers that a request for the bucket needs as much as that for the key.
 _ACCOUNT_HEADERS = frozenset({"x-amz-expected-bucket-owner", "x-amz-request-payer"})
 
-#: Bodies that were asked for, whatever their size.
+#: Bodies that are read into memory regardless of their size.
 ANY_SIZE = 1 << 62
 
 
@@ -83,8 +83,8 @@ class ObjectOperations(Sender):
             body: Its bytes: any buffer, or a `Body`.
             content_type: Media type, as "text/plain".
             metadata: User metadata, str by str.
-            if_match: ETag of the object to replace; any other, or none, is a PreconditionFailed.
-            if_none_match: "*" stores the object only where the key has none yet.
+            if_match: ETag of the object to replace; otherwise PreconditionFailed is raised.
+            if_none_match: "*" stores the object only if the key has none.
             storage_class: "STANDARD", "STANDARD_IA", "GLACIER_IR", ...; the store's default unless given.
             content_md5: MD5 of the body in base64, which the store compares.
             headers: Further headers of the request, by name.
@@ -93,10 +93,10 @@ class ObjectOperations(Sender):
             PutObjectResult: `etag`, `version_id` and `headers`.
 
         Raises:
-            PreconditionFailed: `if_match` or `if_none_match` did not hold.
+            PreconditionFailed: The condition `if_match` or `if_none_match` was not met.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
         """
@@ -171,12 +171,12 @@ class ObjectOperations(Sender):
 
         Raises:
             NoSuchKey: There is no such object.
-            PreconditionFailed: `if_match` did not hold.
-            NotModified: `if_none_match` did not hold.
+            PreconditionFailed: The condition `if_match` was not met.
+            NotModified: The condition `if_none_match` was not met.
             InvalidRange: No byte of the object is in `range`.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
         """
@@ -206,12 +206,12 @@ class ObjectOperations(Sender):
                 if part_number is not None or "range" in sent
                 else codec.parse_get_object,
                 stream=stream,
-                # It is asked for: whatever its size.
+                # Kept regardless of its size.
                 max_body=ANY_SIZE,
             )
         )
         result: GetObjectResult = response.result
-        # It refers to the response: as a circle the body would stay until a garbage collection.
+        # It refers to the response: a reference cycle would keep the body until a garbage collection.
         response.result = None
         return result
 
@@ -228,8 +228,8 @@ class ObjectOperations(Sender):
     ) -> HeadObjectResult:
         """Get the properties of an object, without its body.
 
-        The answer to a HEAD does not tell whether the key or the bucket is missing; the first miss in a bucket
-        costs a HeadBucket.
+        The response to a HEAD does not show if the key or the bucket is missing; the first miss in a
+        bucket costs a HeadBucket.
 
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
@@ -237,7 +237,7 @@ class ObjectOperations(Sender):
             if_match: ETag that the object must have; PreconditionFailed otherwise.
             if_none_match: ETag that the object must not have; NotModified otherwise.
             version_id: Version to look at; the current one unless given.
-            part_number: Number of one part, from 1, whose length is told, and `parts_count`.
+            part_number: Number of one part, from 1, for its length and `parts_count`.
             headers: Further headers of the request, by name.
 
         Returns:
@@ -248,8 +248,8 @@ class ObjectOperations(Sender):
             NoSuchBucket: There is no such bucket.
             NotFound: The store does not let it be known which of the two is missing.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
         """
@@ -312,7 +312,7 @@ class ObjectOperations(Sender):
         try:
             raise better from None
         finally:
-            # Its traceback holds this frame: leave no circle behind.
+            # Its traceback refers to this frame: avoid a reference cycle.
             del better, error
 
     def delete_object(
@@ -329,7 +329,7 @@ class ObjectOperations(Sender):
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
             key: Key of the object, at most 1,024 bytes of UTF-8.
-            version_id: Version to delete for good.
+            version_id: Version to delete permanently.
             if_match: ETag that the object must have; PreconditionFailed otherwise.
             headers: Further headers of the request, by name.
 
@@ -337,10 +337,10 @@ class ObjectOperations(Sender):
             DeleteObjectResult: `version_id` and `delete_marker`.
 
         Raises:
-            PreconditionFailed: `if_match` did not hold.
+            PreconditionFailed: The condition `if_match` was not met.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
         """
@@ -392,8 +392,8 @@ class ObjectOperations(Sender):
 
         Raises:
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
         """
@@ -435,7 +435,7 @@ class ObjectOperations(Sender):
             except NoSuchBucket:
                 raise
             except NotFound:
-                # Stores that answer so have it deleted all the same.
+                # With these responses too, the object is deleted.
                 done = DeleteObjectResult()
             except S3Error as error:
                 code = error.code or str(error.status)
@@ -469,7 +469,7 @@ class ObjectOperations(Sender):
             source_key: Key of the object to copy.
             source_version_id: Version to copy; the current one unless given.
             if_match: ETag that the source must have; PreconditionFailed otherwise.
-            if_none_match: "*" copies only where `key` has no object yet.
+            if_none_match: "*" copies only if `key` has no object.
             content_type: Media type. Given it, or `metadata`, the copy has neither of the source's.
             metadata: User metadata, str by str.
             storage_class: "STANDARD", "STANDARD_IA", "GLACIER_IR", ...; the store's default unless given.
@@ -480,10 +480,10 @@ class ObjectOperations(Sender):
 
         Raises:
             NoSuchKey: There is no such source.
-            PreconditionFailed: `if_match` or `if_none_match` did not hold.
+            PreconditionFailed: The condition `if_match` or `if_none_match` was not met.
             ConfigError: An argument is wrong; nothing was sent.
-            S3Error: The store refused the request; `code` and `status` say why.
-            TransportError: No complete answer came after all retries.
+            S3Error: An error response; see `code` and `status`.
+            TransportError: No complete response after all retries.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
         """
@@ -508,7 +508,7 @@ class ObjectOperations(Sender):
                 key,
                 headers=sent,
                 parse=codec.parse_copy_object,
-                # Whether it was performed can be learned by a look at the object.
+                # The outcome can be determined by a HEAD of the object.
                 idempotent=False,
             )
         ).result
@@ -516,12 +516,12 @@ class ObjectOperations(Sender):
 
 
 def deletes_singly(client: Sender) -> bool:
-    """Return True where the store is known to have no DeleteObjects."""
+    """Return True if the store is known to have no DeleteObjects."""
     return client._learned.deletes_singly or client.endpoint.provider.delete_objects is False
 
 
 def lacks_delete_objects(client: Sender, error: S3poError) -> bool:
-    """Return True where an error may say that the store has no DeleteObjects."""
+    """Return True if an error can mean that the store has no DeleteObjects."""
     return isinstance(error, S3Error) and is_unknown_request(
         error, client.endpoint.provider.delete_objects
     )
@@ -537,7 +537,7 @@ def delete_together(
     """DeleteObjects and nothing else, of keys that were checked."""
     body = codec.build_delete_objects(pairs, quiet=quiet)
     sent = add_headers({"content-type": "application/xml"}, headers)
-    # S3 demands a checksum here, and of those every store knows Content-MD5, but directory buckets.
+    # S3 requires a checksum here. Every store supports Content-MD5, except directory buckets.
     if client.endpoint.provider.checksum_headers:
         crc = checksums.new("crc32")
         crc.update(body)
@@ -569,7 +569,7 @@ def check_version(item: object) -> tuple[str, str | None]:
 
 
 def copy_source(bucket: str, key: str, version_id: str | None) -> str:
-    """The value of `x-amz-copy-source`, percent-encoded as S3 wants it.
+    """The value of `x-amz-copy-source`, percent-encoded as S3 requires.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
     """

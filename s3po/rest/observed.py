@@ -23,7 +23,7 @@ class ObservedClient(Client):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
-        #: Attempts of the requests under way, by their ids.
+        #: Attempts of the requests in progress, by their ids.
         self._attempts: dict[int, int] = {}
 
     def send(self, request: Request) -> Response:
@@ -77,5 +77,5 @@ class ObservedClient(Client):
             assert self.config.on_request is not None
             self.config.on_request(info)
         except Exception:
-            # Who only looks on must not make the request fail.
+            # An exception in a hook must not make the request fail.
             _log.exception("Config.on_request failed for an attempt of %s", request.operation)

@@ -224,7 +224,7 @@ def _value(member: Member, text: str) -> Any:
 
 
 def parse(response: Response, row: Row) -> dict[str, Any]:
-    """The answer to an operation of the table."""
+    """The response to an operation of the table."""
     found: dict[str, Any] = {}
     headers = response.lower_headers
     for member in members(row.answer_headers).values():
@@ -248,7 +248,7 @@ def parse(response: Response, row: Row) -> dict[str, Any]:
             # The document of a policy is JSON.
             if response.content.lstrip()[:1] == b"<":
                 codec.parse_document(response)
-                raise MalformedResponse(f"XML where the text of {member.name} was due")
+                raise MalformedResponse(f"XML in place of the text of {member.name}")
             try:
                 found[member.name] = response.content.decode("utf-8")
             except UnicodeDecodeError:
@@ -259,7 +259,7 @@ def parse(response: Response, row: Row) -> dict[str, Any]:
 
 
 def _unquote_names(found: dict[str, Any]) -> None:
-    """Names of a listing as they are, not as they were encoded on the way."""
+    """Decode the names of a listing."""
     for name in ("KeyMarker", "NextKeyMarker", "Prefix", "Delimiter"):
         if name in found:
             found[name] = codec.unquote(found[name])
@@ -379,7 +379,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_{self.title}.html"""
         if self.title == "ListObjectVersions" and "EncodingType" not in parameters:
             query.append(("encoding-type", "url"))
         if self.title == "RenameObject":
-            # uuid looks at the platform when it is imported.
+            # The import of uuid is slow, as it inspects the platform.
             from uuid import uuid4
 
             sent.setdefault("x-amz-client-token", str(uuid4()))
@@ -421,7 +421,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_{self.title}.html"""
             and self.row.flags == "md5"
             and bucket.endswith(DIRECTORY_BUCKET_SUFFIX)
         ):
-            # Directory buckets know no Content-MD5.
+            # Directory buckets do not support Content-MD5.
             algorithm = "CRC32"
         if algorithm is not None:
             lower = algorithm.lower()

@@ -84,7 +84,7 @@ class PresignOperations(Sender):
         query: Mapping[str, str | None] | Iterable[tuple[str, str | None]] = (),
         headers: Mapping[str, str] | None = None,
     ) -> str:
-        """Build a URL by which anyone may send a request, for a limited time; see `Connection.presign`.
+        """Build a URL with which clients without credentials can send a request, for a limited time; see `Connection.presign`.
 
         Sends nothing. The URL ends with the credentials that sign it, where these end earlier: a UserWarning
         says so.
@@ -136,13 +136,13 @@ class PresignOperations(Sender):
         fields: Mapping[str, str] | None = None,
         conditions: Sequence[Condition] = (),
     ) -> PresignedPost:
-        """Build a form by which a browser may upload an object, for a limited time; see `Connection.presign_post`.
+        """Build a form with which a browser can upload an object, for a limited time; see `Connection.presign_post`.
 
         Sends nothing. The form ends with the credentials that sign it, as a URL does.
 
         Args:
             bucket: Name of the bucket, or the ARN of an access point.
-            key: Key of the object. It may end with `${filename}`, for which the file's name stands in.
+            key: Key of the object. It may end with `${filename}`, which the browser's file name replaces.
             expires: Seconds that the form is valid, 1 to 604,800 (seven days).
             fields: Further fields with their values (`acl`, `Content-Type`, `success_action_status`,
                 `x-amz-meta-...`), from which an upload must not differ.
@@ -196,7 +196,7 @@ class PresignOperations(Sender):
         return PresignedPost(url, form)
 
     def _presigning(self, bucket: str, expires: int) -> tuple[Credentials, str | None, float, int]:
-        """Credentials, the bucket's region where it was learned, the store's time, seconds of validity."""
+        """Credentials, the bucket's region if known, the store's time, seconds of validity."""
         check_int("expires", expires, 1, MAX_EXPIRES)
         credentials = self._provider.get()
         if credentials is None:

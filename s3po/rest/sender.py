@@ -33,7 +33,7 @@ class Sender:
     config: Config
     endpoint: Endpoint
     deadline: float | None
-    #: The checksum that uploads have unasked, where the store is known to take it.
+    #: The default checksum of uploads, if the store is known to support it.
     default_checksum: str | None
     _learned: Learned
     _clock: Callable[[], float]

@@ -63,7 +63,7 @@ class Sessions:
         self._by_bucket: dict[str, Chain] = {}
 
     def find(self, bucket: str, create_session: Callable[..., dict[str, Any]]) -> Provider:
-        """The provider of a bucket's session, which is opened when it is asked for credentials."""
+        """The provider of a bucket's session, which is created when credentials are needed."""
         chain = self._by_bucket.get(bucket)
         if chain is None:
             if len(self._by_bucket) >= _MAX_SESSIONS:
@@ -75,7 +75,7 @@ class Sessions:
 
 
 def is_own_request(request: Request) -> bool:
-    """Return True where the caller's own keys sign, not a session's: CreateSession, CopyObject, UploadPartCopy.
+    """Return True if the keys of the connection sign instead of those of a session: CreateSession, CopyObject, UploadPartCopy.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateSession.html
     """

@@ -8,10 +8,10 @@ has another name (`=@name` for an attribute), and its kind:
 
 - nothing is text, `:i` a number, `:b` a boolean, `:t` a time (ISO 8601), `:h` a time as in HTTP, `:x` bytes,
   `:Shape` a structure;
-- `=Item*` a list whose items stand one after the other, `=List/Item*` a list with an element of its own around
+- `=Item*` a list whose items stand one after the other, `=List/Item*` a list with an enclosing element around
   them, `=Name,` a list in one header.
 
-`+name` stands for the members of `GROUPS[name]`.
+`+name` means the members of `GROUPS[name]`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ __all__ = ["GROUPS", "LEFT_OUT", "OPERATIONS", "SHAPES", "Row"]
 
 
 class Row(NamedTuple):
-    """An operation: its request, then its answer."""
+    """An operation: its request, then its response."""
 
     method: str
-    #: "bucket" or "key", and after a `?` the query that says what is asked for.
+    #: "bucket" or "key", and after a `?` the query that selects the operation.
     target: str
     headers: str = ""
     query: str = ""
@@ -34,7 +34,7 @@ class Row(NamedTuple):
     #: "md5" where S3 demands a checksum of the body.
     flags: str = ""
     answer_headers: str = ""
-    #: Members of the answer's document; after `=` the one member that the whole body is.
+    #: Members of the response's document; after `=` the one member that the whole body is.
     answer: str = ""
 
 

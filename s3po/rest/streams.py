@@ -1,4 +1,4 @@
-"""Bodies in transit: an answer's, counted as it is read, and a request's, rewound for a retry."""
+"""Bodies in transit: a response's, counted as it is read, and a request's, rewound for a retry."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BYTES = (bytes, bytearray, memoryview)
 
 
 class CountedStream(RawBody):
-    """Body of an answer whose bytes are counted as they are read, and whose slot is held until it closes."""
+    """Body of a response whose bytes are counted as they are read, and whose slot is held until it closes."""
 
     __slots__ = ("_limiter", "_request", "_stats", "_stream")
 

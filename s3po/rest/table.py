@@ -26,11 +26,11 @@ class TableMethod:
 
 
 class TableOperations(Sender):
-    """Every operation that has no method of its own, by its name in snake_case.
+    """Every operation without a separate method, by its name in snake_case.
 
     `bucket` and, where it is one on an object, `key` are positional; all else has boto3's names:
-    `client.put_bucket_cors("b", CORSConfiguration={"CORSRules": [...]})`. The answer is a dict of boto3's form,
-    without ResponseMetadata.
+    `client.put_bucket_cors("b", CORSConfiguration={"CORSRules": [...]})`. The response is a dict of
+    boto3's form, without ResponseMetadata.
     """
 
     __slots__ = ()

@@ -1,4 +1,4 @@
-"""Classes of failures, by the error code or, where that is not known, by the status."""
+"""Classes of failures, by the error code or, if that is unknown, by the status."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ TRANSIENT_CODES = frozenset(
 #: other proxies 598 and 599.
 _FRONT_END_STATUSES = frozenset(range(520, 600))
 
-#: 408 and 425, which ask to try again, and those of front ends, beside those of AWS.
+#: 408 and 425, which request a retry, and the codes of front ends, in addition to those of AWS.
 TRANSIENT_STATUSES = frozenset({408, 425, 500, 502, 503, 504}) | _FRONT_END_STATUSES
 
 #: Too Many Requests, and Bandwidth Limit Exceeded.
 THROTTLING_STATUSES = frozenset({429, 509})
 
-#: Answers of gateways, which say nothing of what the store behind them did: also those of a front end that
-#: waited for it (522, 524) or could not read it (520).
+#: Responses of gateways, which say nothing of what the store behind them did: also those of a front end
+#: that waited for it (522, 524) or could not read it (520).
 _GATEWAY_STATUSES = frozenset({502, 504}) | _FRONT_END_STATUSES
 
-#: Writes that lost a race: S3 asks to send them again
+#: Writes that failed because of a concurrent one, which S3 recommends to retry
 #: (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html). A completion is not
-#: among them: its parts must go up anew.
+#: among them: its parts must go up again.
 _RACING_WRITES = frozenset({"put_object", "copy_object", "delete_object"})
 
-#: Bytes that are not those of their digest, by codes of S3: something on the way changed them.
+#: Codes of S3 for data that does not match its digest: it was corrupted in transit.
 _DIGEST_CODES = frozenset({"BadDigest", "XAmzContentSHA256Mismatch"})
 _UPLOADS = frozenset({"put_object", "upload_part"})
 
 
 def is_throttling(error: S3poError) -> bool:
-    """Return True if the store asks for fewer requests."""
+    """Return True for throttling."""
     if not isinstance(error, S3Error):
         return False
     if error.code in THROTTLING_CODES:
@@ -91,7 +91,8 @@ def is_outcome_unknown(error: S3poError, request: Request | None = None) -> bool
     if isinstance(error, S3Error):
         if error.status in _GATEWAY_STATUSES:
             return True
-        # "This multipart completion is already in progress" of Ceph and others: the first attempt goes on.
+        # "This multipart completion is already in progress" of Ceph and others: the first attempt is
+        # still running.
         return (
             request is not None
             and request.operation == "complete_multipart_upload"

@@ -1,4 +1,4 @@
-"""Retry policy: number of attempts and delays; `Client.send` asks it after each failure."""
+"""Retry policy: number of attempts and delays, used by `Client.send` after each failure."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from s3po.retry.rate import RateLimiter
 if TYPE_CHECKING:
     from s3po.retry.counter import Counter
 
-#: The most that a Retry-After may ask for, in seconds: more than this is no pause but an outage.
+#: Maximum accepted Retry-After in seconds; longer ones are an outage.
 MAX_RETRY_AFTER = 60.0
 #: `x-amz-retry-after` may add this many seconds to the delay that would have been without it.
 MAX_ADDED = 5.0
 
-#: Seconds for which a single request tries to reach an endpoint. A restart is survived; a wrong port or host
-#: name in the settings is told before anybody wonders.
+#: Seconds for which a single request tries to reach an endpoint. Long enough for a restart of the
+#: endpoint, and short enough for an error about a wrong port or host name.
 SINGLE_PATIENCE = 5.0
 
-#: Requests that a transfer of many is made of: what went up already would be lost with them.
+#: Requests of a transfer: if they fail, all data sent before is lost.
 _TRANSFER_OPERATIONS = frozenset(
     {"upload_part", "upload_part_copy", "complete_multipart_upload", "list_parts"}
 )
 
-#: What a page of a listing that is not the first is asked for by.
+#: Parameters of the second and later pages of a listing.
 _PAGE_PARAMETERS = frozenset(
     {"continuation-token", "key-marker", "marker", "part-number-marker", "upload-id-marker"}
 )
@@ -73,7 +73,7 @@ class RetryPolicy:
         return Retries(self, patience)
 
     def backoff(self, deadline: float | None = None) -> Backoff:
-        """Delays for retries of more than one request: a body that breaks, an outcome that is looked for."""
+        """Delays for repetitions other than retries of one request: interrupted bodies, checks of outcomes."""
         return Backoff(self, deadline)
 
     def counter(self) -> Counter:
@@ -102,7 +102,7 @@ class Backoff:
 
     def __init__(self, policy: RetryPolicy, deadline: float | None = None) -> None:
         self._policy = policy
-        #: No wait goes on after this time of the policy's clock.
+        #: Time of the policy's clock at which every wait ends.
         self._deadline = deadline
         #: Delays that were given since the last `reset`.
         self.count = 0
@@ -134,7 +134,7 @@ class Backoff:
 
 
 class Retries:
-    """Counts the attempts of one request and decides whether there is a next one."""
+    """Counter of the attempts of one request, which decides if there is another one."""
 
     __slots__ = (
         "_counter",
@@ -161,7 +161,7 @@ class Retries:
         #: Why there is no further attempt, where it is not the error itself.
         self.reason = ""
         self._unknown = False
-        #: Whether some attempt before the last may have been performed although it failed.
+        #: True if an attempt before the last may have been performed although it failed.
         self.unresolved = False
 
     def delay(self, error: S3poError, request: Request) -> float | None:

@@ -12,7 +12,7 @@ class RetryQuota:
     """Bounds how many retries all requests of a connection make while nothing succeeds.
 
     Never delays anything; where it is used up, failures are final at once. Several native threads may
-    lose a token now and then, which changes nothing that matters.
+    occasionally lose a token, which has no relevant effect.
     """
 
     __slots__ = ("available", "capacity")

@@ -1,4 +1,4 @@
-"""The rate limit of `retry_mode="adaptive"`: requests are held back when a store has asked for fewer.
+"""Rate limit of `retry_mode="adaptive"`, which delays requests after throttling.
 
 A token bucket whose rate follows CUBIC, as TCP's congestion control does: down to 70 % at each throttling
 answer, then up again, slowly near the rate that was too much and fast beyond it.
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-#: CUBIC's own constants: how far down (BETA), and how fast up again (SCALE).
+#: Constants of CUBIC: factor of the decrease (BETA), speed of the increase (SCALE).
 BETA = 0.7
 SCALE = 0.4
 #: Requests a second: never fewer, and never more than twice as many as were measured.
@@ -71,7 +71,7 @@ class RateLimiter:
         return True
 
     def record(self, throttled: bool) -> None:
-        """Learn from an answer."""
+        """Update the rate after a response."""
         now = self._clock()
         measured = self._measure(now)
         if throttled:

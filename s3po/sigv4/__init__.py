@@ -1,4 +1,4 @@
-"""Signature Version 4: proves who sends a request, and that nothing changed it on its way.
+"""Signature Version 4: authenticates the sender of a request, and protects the request against changes.
 
 botocore computes the signatures (`s3po.sigv4.auth`); it is imported when something is signed for
 the first time.

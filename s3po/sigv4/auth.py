@@ -133,13 +133,13 @@ class LeanAuth(SigV4Auth):  # type: ignore[misc]
         return outer.hexdigest()
 
 
-#: The names of the headers to sign, as they stand in a signature; the canonical headers without their values;
-#: and the values.
+#: The names of the headers to sign, in the form of the signature; the canonical headers without their
+#: values; and the values.
 HeadersToSign = tuple[str, str, tuple[str, ...]]
 
 
 def headers_to_sign(headers: dict[str, str]) -> HeadersToSign:
-    """Return what signatures say of headers."""
+    """Return the parts of a signature that depend on the headers."""
     names = _signed_names(tuple(headers))
     return names.text, names.template, names.values_of(headers)
 
@@ -216,7 +216,7 @@ class HeaderAuth(LeanAuth):
 
 
 class S3HeaderAuth(HeaderAuth, S3SigV4Auth):  # type: ignore[misc]
-    """The same for S3, which wants a header with the hash of the body and takes paths as they are."""
+    """The same for S3, which requires a header with the hash of the body and does not normalise paths."""
 
     hash_header = "x-amz-content-sha256"
 

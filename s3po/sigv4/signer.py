@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 Condition = Mapping[str, str] | Sequence[str | int]
 
 
-#: Access points of Object Lambda and directory buckets are signed for services of their own.
+#: Access points of Object Lambda and directory buckets are signed for other services.
 _S3_SERVICES = frozenset({"s3", "s3-object-lambda", "s3express"})
 
 
 class Signer:
     """Signs requests to one service in one region. Safe to share between greenlets and threads.
 
-    `service` is the name by which AWS knows it in signatures: "s3", "sts", ... Only S3 has presigned
-    URLs and POST policies here.
+    `service` is the name in signatures: "s3", "sts", ... Only S3 has presigned URLs and POST policies
+    here.
 
     Raises ConfigError for text that has no bytes in UTF-8 (lone surrogates).
     """
@@ -38,9 +38,9 @@ class Signer:
     def __init__(self, region: str, service: str = "s3") -> None:
         self.region = region
         self._service = service
-        #: Replaced as a whole, so that no thread sees parts of two.
+        #: Replaced as a whole, so that threads never see parts of two.
         self._key: SigningKey | None = None
-        #: Known once something was signed: before, botocore is not imported.
+        #: Set by the first signature, as botocore is not imported before.
         self._header_auth: type[HeaderAuth] | None = None
 
     def __repr__(self) -> str:
@@ -58,9 +58,9 @@ class Signer:
     ) -> None:
         """Add `authorization` and the `x-amz-` headers that it needs to `headers`.
 
-        `url` is percent-encoded, without a fragment, and signed as it stands. `headers` have names in
-        lower case, `host` among them. `payload_hash` is the SHA-256 of the body in hex, or
-        `UNSIGNED_PAYLOAD`; `now` is Unix time.
+        `url` is percent-encoded, without a fragment, and signed unchanged. `headers` have names in lower
+        case, `host` among them. `payload_hash` is the SHA-256 of the body in hex, or `UNSIGNED_PAYLOAD`;
+        `now` is Unix time.
         https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
         """
         timestamp = _format(int(now))

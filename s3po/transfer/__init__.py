@@ -1,1 +1,1 @@
-"""Many requests that act as one: uploads in parts, downloads by ranges, copies, mass deletes."""
+"""Transfers made of many requests: uploads in parts, downloads by ranges, copies, deletions of many keys."""

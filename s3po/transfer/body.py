@@ -23,8 +23,8 @@ Range = tuple[int, int | None]
 
 _SKIP_CHUNK = 1 * MiB
 
-#: Bytes after a break that make the next one the first again. Answers that give less, each time, are not
-#: asked for without end.
+#: After this many bytes the next break counts as the first one. Otherwise short responses could repeat
+#: without end.
 _PROGRESS = 64 * KiB
 
 
@@ -40,10 +40,10 @@ def get_first(
     version_id: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> tuple[GetObjectResult, Mapping[str, str] | None]:
-    """The first answer of a download, and the headers that further requests for the object must have.
+    """The first response of a download, and the headers that further requests for the object must have.
 
-    The answer is of the bytes that were asked for, and as they are stored: a store that unpacks
-    `Content-Encoding: gzip` on the way is asked again for what it has.
+    The response is of the bytes that were requested, and as they are stored: if the store decompresses
+    `Content-Encoding: gzip`, the stored bytes are requested again.
     """
     whole = range is None and part_number is None
     asked = headers
@@ -67,7 +67,7 @@ def get_first(
             and _is_transformed(found)
         ):
             found.body.close()
-            # Who accepts gzip gets the object as it is stored
+            # With `Accept-Encoding: gzip` the object is returned as stored
             # (https://cloud.google.com/storage/docs/transcoding).
             headers = {**(headers or {}), "accept-encoding": "gzip"}
             asked = {**(asked or {}), "accept-encoding": "gzip"}
@@ -98,7 +98,7 @@ def get_first(
 
 
 def _is_transformed(found: GetObjectResult) -> bool:
-    """Return True where the answer's bytes are not those that are stored."""
+    """Return True if the bytes of the response are not those that are stored."""
     headers = found.headers
     # https://www.rfc-editor.org/rfc/rfc7234#section-5.5.6
     if headers.get("warning", "").lstrip().startswith("214"):
@@ -108,7 +108,7 @@ def _is_transformed(found: GetObjectResult) -> bool:
 
 
 def _check_range(found: GetObjectResult, wanted: Range | None, part_number: int | None) -> None:
-    """IntegrityError unless the answer is of the range, the part or the whole that was asked for."""
+    """Raises IntegrityError unless the response has the requested range, part or whole object."""
     given = found.headers.get("content-range")
     length = found.length
     if given is None:
@@ -118,7 +118,7 @@ def _check_range(found: GetObjectResult, wanted: Range | None, part_number: int 
             if length is None:
                 raise IntegrityError("asked for a range, was given an object of unknown length")
             if wanted[0] > 0 and wanted[0] >= length:
-                # A store that knows no ranges does not say so itself.
+                # A store without support for ranges does not report it.
                 raise InvalidRange(
                     f"the range {wanted} begins after the object's {length} bytes",
                     code="InvalidRange",
@@ -146,7 +146,7 @@ def _absolute(wanted: Range, size: int) -> tuple[int, int]:
 
 
 class PinnedObject:
-    """One version of an object, that of the first answer; all further answers must be of the same."""
+    """One version of an object, that of the first response; all further responses must be of the same."""
 
     __slots__ = (
         "_last_modified",
@@ -182,30 +182,30 @@ class PinnedObject:
         self.version_id = version_id
         self.headers = headers
         self._operation = operation
-        #: By which further requests are pinned; empty for a weak one, which does not vouch for bytes.
+        #: ETag for If-Match of further requests; empty for a weak one, which does not identify bytes.
         self.etag = "" if found.headers.get("etag", "").startswith("W/") else found.etag
         self.named_etag = found.etag
         self._last_modified = found.headers.get("last-modified")
         length = found.length
-        #: The whole object's bytes; None where the answer does not say.
+        #: Size of the whole object in bytes; None if the response does not contain it.
         self.size = None if length is None else found.size
-        #: The bytes that are wanted of it, `stop` exclusive.
+        #: The requested bytes, `stop` exclusive.
         self.start = self.stop = 0
         if length is not None and self.size is not None:
             if range is not None and "content-range" not in found.headers:
                 self.start, self.stop = _absolute(range, self.size)
             else:
                 self.start, self.stop = found.start, found.start + length
-        #: True where the store answered a range with the whole object.
+        #: True if the store returned the whole object for a range.
         self.ranges_ignored = range is not None and "content-range" not in found.headers
 
     @property
     def whole(self) -> bool:
-        """True where all bytes of the object are wanted."""
+        """True if all bytes of the object are requested."""
         return self.start == 0 and self.stop == (self.size or 0)
 
     def body_of(self, found: GetObjectResult) -> ResumableBody:
-        """The first answer's body, at the first byte that is wanted."""
+        """The body of the first response, at the first requested byte."""
         if "content-range" in found.headers or self.size is None:
             return ResumableBody(self, found.body, self.start, self.stop)
         body = ResumableBody(self, found.body, 0, self.size)
@@ -220,7 +220,7 @@ class PinnedObject:
         return body
 
     def open(self, start: int, stop: int) -> tuple[ObjectBody, int]:
-        """Request a range; returns the answer and its end. TransferError where it is not of this object."""
+        """Request a range; returns the response and its end. Raises TransferError if it is of another object."""
         try:
             found = self.client.get_object(
                 self.bucket,
@@ -233,7 +233,7 @@ class PinnedObject:
         except PreconditionFailed as error:
             raise self.error(f"the object changed while it was read: {error}") from error
         except S3poError as error:
-            raise self.error(f"bytes {start} to {stop} gave up: {error}") from error
+            raise self.error(f"bytes {start} to {stop} failed: {error}") from error
         response = found.body
         try:
             self._check_same(found)
@@ -263,7 +263,7 @@ class PinnedObject:
                 f"the object changed while it was read: its ETag was {self.named_etag!r}, "
                 f"now it is {found.etag!r}"
             )
-        # All there is to tell versions apart by where a store names no ETag.
+        # The only properties that distinguish versions if a store returns no ETag.
         modified = found.headers.get("last-modified")
         if not self.etag and modified != self._last_modified:
             raise IntegrityError(
@@ -309,27 +309,27 @@ class ResumableBody:
     ) -> None:
         self._object = source
         self._response = response
-        #: The end of what the answer at hand gives.
+        #: End of the current response.
         self._until = until
         self._backoff = source.client.backoff()
-        #: The offset of the next byte.
+        #: Offset of the next byte.
         self.position = position
-        #: Where the last answer broke.
+        #: Offset of the last break.
         self._broke_at = position
-        #: The end of the next range that is asked for.
+        #: End of the next range.
         self.stop = until
 
     @property
     def is_open(self) -> bool:
-        """True where an answer has more bytes to give."""
+        """True if the current response has more bytes."""
         return self._response is not None
 
     def readinto(self, buffer: memoryview) -> int:
-        """Read at least one byte into `buffer`; TransferError where the rest cannot be had."""
+        """Read at least one byte into `buffer`; raises TransferError if the rest cannot be read."""
         client = self._object.client
         while True:
             if client.deadline is not None and client.now() >= client.deadline:
-                # Bytes that come without a pause, or a few at a time, would keep it going.
+                # A body that arrives continuously, or a few bytes at a time, would never reach a timeout.
                 self.close()
                 raise self._object.late(self.position)
             response = self._response
@@ -356,7 +356,7 @@ class ResumableBody:
             return count
 
     def _pause(self, error: TransportError) -> None:
-        """Wait before the rest is requested; TransferError where that is useless."""
+        """Wait before the rest is requested; raises TransferError if a retry is useless."""
         source = self._object
         if not source.etag:
             raise source.error(
@@ -373,7 +373,7 @@ class ResumableBody:
         self._backoff.wait()
 
     def close(self) -> None:
-        """Return the connection to its pool where the answer was read to its end, else close it."""
+        """Return the connection to its pool if the response was read to its end, else close it."""
         response, self._response = self._response, None
         if response is not None:
             response.close()

@@ -6,7 +6,7 @@ import mimetypes
 from collections.abc import Mapping
 from functools import cache
 
-#: What a compressed file is as it is stored, whatever is inside.
+#: Media type of a compressed file, independent of its content.
 _COMPRESSED = {
     "gzip": "application/gzip",
     "bzip2": "application/x-bzip2",
@@ -18,7 +18,7 @@ _COMPRESSED = {
 
 @cache
 def _types() -> mimetypes.MimeTypes:
-    # Python's own table: the same on every machine, whatever /etc/mime.types says.
+    # Python's table is the same on every machine, unlike /etc/mime.types.
     return mimetypes.MimeTypes()
 
 

@@ -1,4 +1,4 @@
-"""Copies: by the store itself, in one request or in parts; or through this process where it cannot."""
+"""Copies: by the store, in one request or in parts; or by this process if the store cannot."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from s3po.transfer.relay import relay
 from s3po.transfer.source import Progress
 from s3po.transfer.upload import MultipartUpload, guard_progress
 
-#: The store copies without us: fewer, larger parts are fewer requests.
+#: The data does not pass this process: larger parts take fewer requests.
 _COPY_PART_SIZE = 256 * MiB
 
 
@@ -59,7 +59,7 @@ def copy(
     max_single: int | None = None,
     part_size: int = _COPY_PART_SIZE,
 ) -> CopyObjectResult:
-    """Copy an object of any size; see `Connection.copy`. `headers` are `build_headers`' own.
+    """Copy an object of any size; see `Connection.copy`. `headers` are the result of `build_headers`.
 
     `if-match` among them is a condition on the source, `if-none-match` one on the target. With
     `replace_metadata` the metadata is what `headers` have of it, or none. More than `max_single`
@@ -98,7 +98,7 @@ def client_of(source: SourceConnection) -> Client:
 
 
 class _Copy:
-    """One copy under way."""
+    """A copy."""
 
     __slots__ = (
         "_bucket",
@@ -136,11 +136,11 @@ class _Copy:
             headers["x-amz-copy-source-if-match"] = headers.pop("if-match")
         self._headers = headers
         self._replace_metadata = replace_metadata
-        #: The source's head, once it was asked for.
+        #: The result of the HEAD of the source, once it was sent.
         self._head: HeadObjectResult | None = None
 
     def run(self, progress: Progress | None, max_single: int, part_size: int) -> CopyObjectResult:
-        # Checked before the first request, whichever that is.
+        # Checked before the first request of any kind.
         copy_source(self._source_bucket, self._source_key, self._version_id)
         if self._replace_metadata or is_replaced(self._headers) or progress is not None:
             head = self._head_source()
@@ -150,8 +150,8 @@ class _Copy:
         try:
             result = self._copy_whole()
         except S3Error as error:
-            # The store says so where the source is too large for one request; nearly all are not, so
-            # that looking first would double the cost of each copy.
+            # The store returns an error if the source is too large for one request. This is rare, and a
+            # HEAD would double the cost of each copy.
             if error.code not in ("InvalidRequest", "InvalidArgument", "EntityTooLarge"):
                 self._name_source(error)
                 raise
@@ -165,7 +165,7 @@ class _Copy:
         return result
 
     def _name_source(self, error: S3Error) -> None:
-        # A 404 is about the source as often as about the bucket that is copied to.
+        # A 404 can refer to the source or to the target's bucket.
         error.message = f"{error.message} (from s3://{self._source_bucket}/{self._source_key})"
 
     def _head_source(self) -> HeadObjectResult:
@@ -183,7 +183,7 @@ class _Copy:
         return self._head
 
     def _source_headers(self, head: HeadObjectResult | None) -> dict[str, str]:
-        """Headers that name the source; with its ETag where a HEAD was sent."""
+        """Headers with the source, and with its ETag if a HEAD was sent."""
         sent = {
             "x-amz-copy-source": copy_source(
                 self._source_bucket, self._source_key, self._version_id
@@ -214,7 +214,7 @@ class _Copy:
             return self._resolve(sent, error, started)
 
     def _send_whole(self, sent: Mapping[str, str]) -> CopyObjectResult:
-        # Not by `copy_object`: what is carried over is not put through the rules for callers.
+        # Not by `copy_object`, which would apply the rules for callers to the source's properties.
         result: CopyObjectResult = self._client.send(
             Request(
                 "copy_object",
@@ -231,7 +231,7 @@ class _Copy:
     def _resolve(
         self, sent: Mapping[str, str], error: S3poError, started: float
     ) -> CopyObjectResult:
-        """The copy that was made though its answer was lost."""
+        """The copy that was made although its response was lost."""
         client = self._client
         try:
             source = self._head_source()
@@ -249,7 +249,7 @@ class _Copy:
             size=known_size(source) or 0,
             since=started,
             metadata=user_metadata(kept),
-            # Stores may write them otherwise: a copy over an object is made again then, but not this one.
+            # Stores may format them differently: then only a copy over an existing object is repeated.
             headers=None if conditional else self._expected_headers(sent, kept, source),
         )
         found: Any = resolve(
@@ -294,7 +294,7 @@ class _Copy:
     def _copy_parts(
         self, head: HeadObjectResult, size: int, progress: Progress | None, part_size: int
     ) -> CopyObjectResult:
-        """Copy in parts: by the store, or through this process where it has no UploadPartCopy."""
+        """Copy in parts: by the store, or by this process if the store has no UploadPartCopy."""
         client = self._client
         known = client.endpoint.provider.upload_part_copy
         if known is False or client._learned.copies_no_parts:
@@ -319,7 +319,8 @@ class _Copy:
         given = dict(self._headers)
         if_match = given.pop("x-amz-copy-source-if-match", None)
         deadline = client.deadline
-        # The answer stays open while parts go up: of a call's own requests it must be none.
+        # The response stays open during the upload of parts, and must not use the request that the call
+        # is entitled to.
         reader = source_client.unbind(limiter=True)
         if deadline is not None:
             reader = reader.bind(deadline=deadline)
@@ -365,7 +366,7 @@ class _Copy:
         self, head: HeadObjectResult, size: int, progress: Progress | None, part_size: int
     ) -> CopyObjectResult:
         client = self._client
-        # CopyObject does this by itself.
+        # CopyObject does this on the store.
         sent = {**self._carried(head), **self._headers}
         if "x-amz-tagging" not in sent and head.headers.get("x-amz-tagging-count", "0") != "0":
             sent["x-amz-tagging"] = build_tagging(self._tags_of_source(client))
@@ -379,7 +380,7 @@ class _Copy:
             try:
                 upload.add(self._copy_part(upload.upload_id, number, start, stop, part_headers))
             except S3poError as error:
-                raise upload.error(f"part {number} gave up: {error}", part=number) from error
+                raise upload.error(f"part {number} failed: {error}", part=number) from error
             if progress is not None:
                 progress(stop - start)
 
@@ -405,7 +406,7 @@ class _Copy:
         return self._client.send(request).result
 
     def _tags_of_source(self, client: Client) -> dict[str, str]:
-        """The source's tags, which a copy in parts must be given."""
+        """The tags of the source, which a copy in parts must set."""
         query: list[tuple[str, str | None]] = [("tagging", None)]
         if self._version_id is not None:
             query.append(("versionId", self._version_id))

@@ -74,7 +74,7 @@ def delete_many(
             if chunk:
                 group.start(task.delete_group, places, chunk)
         except Exception as error:
-            # What was asked for is done; then the trouble with the rest is told.
+            # The other keys are deleted before the failures are raised.
             group.wait_for_all()
             task.note_failures(error, count)
             raise
@@ -110,8 +110,8 @@ def empty_bucket(client: Client, bucket: str, *, headers: Mapping[str, str] | No
     except S3Error as error:
         if not is_unknown_request(error):
             raise
-        # It has no versions, and does not know the question.
-    # What is left by then: some stores do not encode the keys of a listing of versions.
+        # Directory buckets have no versions, and do not support this request. Delete the rest: some
+        # stores do not encode the keys of a listing of versions.
     delete_prefix(client, bucket, "", headers=headers)
     try:
         abort_uploads(client, bucket, headers=headers)
@@ -123,7 +123,7 @@ def empty_bucket(client: Client, bucket: str, *, headers: Mapping[str, str] | No
 def undelete(
     client: Client, bucket: str, key: str, *, headers: Mapping[str, str] | None = None
 ) -> ObjectVersionInfo:
-    """Bring back the object below its delete markers; see `Connection.undelete`."""
+    """Restore the object below its delete markers; see `Connection.undelete`."""
     check_bucket(bucket)
     check_key(key)
     last: list[Key] | None = None
@@ -141,7 +141,7 @@ def undelete(
                 operation="undelete", bucket=bucket, key=key
             )
         last = markers
-        # Looked at again: not all stores list the markers in their order.
+        # Checked again, as not all stores list the markers in order.
         delete_many(client, bucket, markers, headers=headers)
 
 
@@ -182,9 +182,9 @@ class _Deletion:
         self._client = client
         self._bucket = bucket
         self._headers = headers
-        #: With each failure its call's place, for the order.
+        #: Each failure with the index of its key, for the order.
         self._failures: list[tuple[int, S3poError]] = []
-        #: Requests for many keys that are under way.
+        #: Requests in flight for many keys.
         self._groups = 0
 
     def delete_one(self, place: int, item: Key) -> bool:
@@ -197,7 +197,7 @@ class _Deletion:
                 )
             )
         except S3poError as error:
-            # Some stores answer 404 for what is not there, and S3 does not.
+            # Some stores return 404 for a missing object; S3 does not.
             if isinstance(error, NotFound) and not isinstance(error, NoSuchBucket):
                 return True
             self._failures.append((place, error))
@@ -205,9 +205,9 @@ class _Deletion:
         return True
 
     def _send(self, function: Callable[[Client], _T]) -> _T:
-        """Send a request that retries to connect as transfers do, once one was answered.
+        """Send a request that, once one was answered, repeats connects as long as transfers do.
 
-        An outage is no wrong address then, also for those that were under way before.
+        An outage then does not mean a wrong address, also for requests in flight.
         """
         client = self._client
         try:
@@ -240,13 +240,13 @@ class _Deletion:
         if len(self._failures) - before < len(group):
             self._client._learned.deletes_singly = True
         elif refusal is not None:
-            # It is not DeleteObjects that the store does not take.
+            # The reason is not that the store has no DeleteObjects.
             mine = set(places)
             self._failures = [pair for pair in self._failures if pair[0] not in mine]
             self._fail_all(places, group, refusal)
 
     def _fail_all(self, places: list[int], group: list[Key], error: S3poError) -> None:
-        # Each key failed, and each is named.
+        # Each key failed, and each gets its error.
         self._failures += [
             (place, _error_of_key(error, item)) for place, item in zip(places, group, strict=True)
         ]
@@ -265,7 +265,7 @@ class _Deletion:
                 )
             except S3poError as error:
                 if backoff.count:
-                    # Of those that are asked for again.
+                    # Of those that are requested again.
                     assert place_of is not None
                     self._fail_all([place_of[pair] for pair in pairs], list(pairs), error)
                 elif lacks_delete_objects(self._client, error):

@@ -1,4 +1,4 @@
-"""Downloads: one GET, to which large objects add parallel ranges, pinned to the first answer's ETag."""
+"""Downloads: one GET, to which large objects add parallel ranges, pinned to the first response's ETag."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def download(
     generation = 0 if file is None else fork_generation()
     place = sink = None
     if file is None:
-        # Not even asked: isinstance with an abstract class takes its time.
+        # Avoids isinstance with an abstract class, which is slow.
         pass
     elif isinstance(file, os.PathLike):
         place = FilePlace(client)
@@ -124,7 +124,7 @@ def download_file(
     headers: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> DownloadResult:
-    """Read an object into a file that appears whole or not at all; see `Connection.download_file`."""
+    """Read an object into a file that is never incomplete; see `Connection.download_file`."""
     check_bucket(bucket)
     check_key(key)
     progress = guard_progress(progress)
@@ -180,12 +180,12 @@ def _receive(
     version_id: str | None,
     headers: Mapping[str, str] | None,
 ) -> DownloadResult:
-    """Take the bytes whose first answer is `found` into a sink, verified."""
+    """Take the bytes whose first response is `found` into a sink, verified."""
     if found.body.stream is None and range is None and part_number is None:
         data = found.body.content
         size = len(data)
         _verify(found, data, client, bucket, key, version_id, headers)
-        # Whole, and in memory already.
+        # The whole object is in memory.
         stay_in_process(generation)
         sink.begin(size)
         if size:
@@ -230,7 +230,7 @@ def _verify(
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
-    """ConfigError for a Range among the caller's headers: the engines make their own."""
+    """ConfigError for a Range in the caller's headers, as the transfers set it."""
     if any(
         isinstance(name, str) and name.lower() == "range"
         for name, _ in items_of("headers", headers)
@@ -266,11 +266,11 @@ class Download:
         # Parts from `front` to `back` (exclusive) are not yet taken.
         self._front = 0
         self._back = 0
-        #: Hashes the parts of parallel ranges, each by itself.
+        #: Hashes each part of parallel ranges separately.
         self._verifier: Verifier | None = None
 
     def run(self, found: GetObjectResult) -> int:
-        """Read all of it, beginning with the body at hand; returns how many bytes."""
+        """Read the whole object, beginning with the current body; returns the number of bytes."""
         source = self._source
         config = source.client.config
         response = found.body
@@ -294,7 +294,7 @@ class Download:
                     )
                     and source.etag
                     and self._sink.parallel
-                    # A hash that needs the bytes in order is taken of what was written.
+                    # A hash that needs the bytes in order is computed from the written file.
                     and (verifier is None or verifier.combines or self._sink.can_read_back())
                 ):
                     hasher = self._read_parts(found, parts, verifier)
@@ -381,8 +381,8 @@ class Download:
     def _read_parts(self, found: GetObjectResult, parts: int, verifier: Verifier | None) -> Any:
         """The body at hand gives the parts from the front; the others come from the back by ranges.
 
-        So no byte is asked for twice, and the first answer is used for all that it is good for.
-        Returns a hash of all bytes, or None where each part was hashed by itself.
+        No byte is requested twice, and the first response is used as far as possible. Returns a hash of
+        all bytes, or None where each part was hashed by itself.
         """
         source = self._source
         concurrency = source.client.config.max_concurrency
@@ -400,7 +400,7 @@ class Download:
                     self._front += 1
                     self._fetch_part(number, body, buffer)
             finally:
-                # The others wait for its place where a batch bounds the requests in flight.
+                # The others wait for this response's place if a batch limits the requests in flight.
                 body.close()
             group.wait_for_all()
         if verifier is None or verifier.combines:
@@ -419,7 +419,7 @@ class Download:
                 body.close()
 
     def _fetch_part(self, number: int, body: ResumableBody, buffer: memoryview | None) -> None:
-        """Fetch one part, with a hash of its own where a verifier uses it."""
+        """Download one part, with a separate hash if the verifier uses it."""
         start = self._source.start + number * self._step
         stop = min(start + self._step, self._source.stop)
         verifier = self._verifier
@@ -430,7 +430,7 @@ class Download:
         self._sink.part_done(number)
 
     def _buffer(self) -> memoryview | None:
-        """Buffer to receive into, for a sink without memory of its own."""
+        """Receive buffer, for a sink without memory."""
         if self._sink.view(0, 1) is not None:
             return None
         length = self._source.stop - self._source.start
@@ -478,7 +478,7 @@ class Download:
                 yield_to_loop()
 
     def _read_back(self, verifier: Verifier) -> Any:
-        """Hash the bytes that parallel ranges wrote, in a native thread where there is one."""
+        """Hash the bytes that parallel ranges wrote, in a native thread if possible."""
         hasher = verifier.new()
         size = self._source.stop - self._source.start
         view = self._sink.view(0, size)

@@ -1,4 +1,4 @@
-"""Files that transfers open by their paths, in a process that may open few."""
+"""Files that transfers open by path, in a process with a low limit of descriptors."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ from s3po.transport.pools import descriptor_limit
 
 _T = TypeVar("_T")
 
-#: Above this limit of open files none need be kept free.
+#: With a limit of open files above this none are reserved.
 _FEW = 256
-#: Seconds to wait for a descriptor while other transfers have files, and while none has; between two looks.
+#: Seconds to wait for a descriptor while other transfers have files, and while none has; interval of the
+#: checks.
 _PATIENCE = 60.0
 _SHORT_PATIENCE = 5.0
 _INTERVAL = 0.01
 
-#: Transfers with an open file, by fork generation. Sets, for threads may add to them at once.
+#: Transfers with an open file, by fork generation. Sets, as threads may add to them concurrently.
 _held: dict[int, set[int]] = {}
 
 
 class FilePlace:
-    """The place of one file among the descriptors of the process, held until `close`.
+    """The reservation of a descriptor for one file, held until `close`.
 
-    Where few may be open, files leave a quarter to connections: a transfer that has its file but no
-    connection cannot end, and with enough of those none would.
+    With a low limit, a quarter of the descriptors is reserved for connections. Otherwise transfers with
+    files but without connections could block each other.
     """
 
     __slots__ = ("_client", "_generation", "_others")
@@ -45,7 +46,7 @@ class FilePlace:
         self._others = _held.setdefault(self._generation, set())
 
     def open(self, function: Callable[[], _T]) -> _T:
-        """Open by `function`, once there is room; OSError where none comes within a minute."""
+        """Open by `function`, once there is a descriptor; raises OSError if there is none within a minute."""
         limit = descriptor_limit()
         begun = monotonic()
         while True:
@@ -60,7 +61,7 @@ class FilePlace:
                 else:
                     self._others.add(id(self))
                     return opened
-            # Idle connections give theirs back.
+            # Idle connections are closed to free descriptors.
             self._client.session.close()
             if get_hub_if_exists() is None:
                 time.sleep(_INTERVAL)
@@ -69,7 +70,7 @@ class FilePlace:
             stay_in_process(self._generation)
 
     def close(self) -> None:
-        """Give the place to another."""
+        """Release the reservation."""
         self._others.discard(id(self))
 
 

@@ -1,4 +1,4 @@
-"""The headers of an upload or a copy, made once of what the caller gave, and which request gets which of them."""
+"""The headers of an upload or a copy, built once from the arguments, and their selection for each request."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from s3po.rest.checks import (
 Expires = datetime | timedelta | str
 Checksum = Literal["crc32", "crc32c", "crc64nvme", "sha1", "sha256"]
 
-#: Keyword arguments that become a header as they are.
+#: Keyword arguments that are sent unchanged as a header.
 _PLAIN = {
     "content_type": "content-type",
     "cache_control": "cache-control",
@@ -39,7 +39,7 @@ _PLAIN = {
     "sse_kms_key_id": "x-amz-server-side-encryption-aws-kms-key-id",
 }
 
-#: What belongs to an object beside its bytes, and is replaced as a whole by a copy that replaces any of it.
+#: Properties of an object, which a copy replaces as a whole if it replaces one of them.
 SYSTEM_HEADERS = (
     "content-type",
     "cache-control",
@@ -53,10 +53,10 @@ _CONDITIONS = ("if-match", "if-none-match")
 
 _CUSTOMER_KEY = "x-amz-server-side-encryption-customer-"
 _SOURCE_CUSTOMER_KEY = "x-amz-copy-source-server-side-encryption-customer-"
-#: What every request of an operation needs that needs it at all.
+#: Headers that every request of an operation needs.
 _EVERYWHERE = ("x-amz-request-payer", "x-amz-expected-bucket-owner")
 
-#: Of a copy's source; for CopyObject and UploadPartCopy only.
+#: Headers for the source of a copy; for CopyObject and UploadPartCopy only.
 _SOURCE = ("x-amz-copy-source-", "x-amz-source-expected-bucket-owner")
 _DIRECTIVES = ("x-amz-metadata-directive", "x-amz-tagging-directive")
 
@@ -74,7 +74,7 @@ def build_headers(
 ) -> dict[str, str]:
     """Headers of the keyword arguments of `Connection.upload` and `copy`; ConfigError for what cannot be one.
 
-    `headers`, the caller's own, come last. Names are in lower case.
+    `headers` of the caller have precedence. Names are in lower case.
     """
     sent: dict[str, str] = {}
     for name, value in plain.items():
@@ -96,7 +96,7 @@ def build_headers(
 
 
 def build_customer_key(key: object, *, source: bool = False) -> dict[str, str]:
-    """The three headers of a key of the caller's (SSE-C), or of the one of a copy's source.
+    """The three headers of a customer key (SSE-C), or of that of a copy's source.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/specifying-s3-c-encryption.html
     """
@@ -112,7 +112,7 @@ def build_customer_key(key: object, *, source: bool = False) -> dict[str, str]:
 
 
 def build_tagging(tags: object) -> str:
-    """Tags as `x-amz-tagging` has them: a query string."""
+    """Tags in the format of `x-amz-tagging`, a query string."""
     if not isinstance(tags, Mapping):
         raise ConfigError(f"tags must be a mapping of str, not {type(tags).__name__}")
     for name, value in tags.items():
@@ -144,7 +144,7 @@ def _http_date(expires: object) -> str:
 
 
 def take_checksum(headers: dict[str, str], checksum: object) -> str | None:
-    """The algorithm that the caller chose, by `checksum=` or by a header, which is taken out."""
+    """The algorithm chosen by `checksum=` or by a header, which is removed."""
     for name in ("x-amz-checksum-algorithm", "x-amz-sdk-checksum-algorithm"):
         value = headers.pop(name, None)
         if checksum is None and value is not None:
@@ -157,7 +157,7 @@ def take_checksum(headers: dict[str, str], checksum: object) -> str | None:
 
 
 def take_digests(headers: dict[str, str]) -> dict[str, str]:
-    """The caller's own checksums of the whole object, which are taken out. ConfigError where one is none."""
+    """Remove the caller's checksums of the whole object from the headers. ConfigError if one is malformed."""
     check_checksums(headers)
     names = [f"x-amz-checksum-{algorithm}" for algorithm in CHECKSUM_SIZES]
     return {name: headers.pop(name) for name in (*names, "content-md5") if name in headers}

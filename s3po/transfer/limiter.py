@@ -12,11 +12,11 @@ from s3po.forks import fork_generation, in_forked_child, suspend_copy, wait_in_p
 
 
 class Limiter:
-    """Three semaphores of one `size`, for calls, requests and parts, that lend to each other.
+    """Three semaphores of one `size`, for calls, requests and parts, that share unused capacity.
 
-    A call that runs is entitled to one request and one part and never waits for those. Requests and
-    parts beyond them come from what the other calls leave unused, and calls that wait to begin have
-    precedence. So a few large transfers use the whole batch, and do not delay small ones.
+    A running call always has one request and one part. Further requests and parts use the free capacity,
+    for which calls that wait to begin have precedence. So a few large transfers can use the whole batch,
+    and do not delay small ones.
 
     It belongs to one hub. Each worker of the batch has a `CallLimiter` of it.
     """
@@ -85,7 +85,7 @@ class Limiter:
             raise
 
     def reacquire(self) -> None:
-        """Acquire a call again that was released for a while; it counts even when the wait is broken off."""
+        """Acquire a call again that was released for a while; it is counted even if the wait is interrupted."""
         if in_forked_child(self.generation):
             return
         try:
@@ -165,7 +165,7 @@ class CallLimiter:
         """Wait until one more request may be in flight."""
         limiter = self._limiter
         if in_forked_child(limiter.generation):
-            # No copy of a call sends its requests a second time.
+            # A copy of the call after a fork must not send its requests again.
             suspend_copy()
         if not self._busy:
             self._busy = True
@@ -191,7 +191,7 @@ class CallLimiter:
             self._extras -= 1
             self._limiter.release_request()
         elif self._waiters:
-            # The request that it is entitled to passes to the next of its own.
+            # The request that the call is entitled to passes to its next waiter.
             waiter = self._waiters.popleft()
             self._limiter._request_waiters.remove(waiter)
             waiter.grant()
@@ -228,7 +228,7 @@ class _QueuedWaiter:
         self._generation = limiter.generation
         self._waiter = Waiter(self._hub)
         self.call_limiter = call_limiter
-        #: Set before the greenlet goes on.
+        #: Set before the switch to the greenlet.
         self.granted = False
 
     def wait(self) -> None:

@@ -21,10 +21,10 @@ from s3po.transport.hubs import keep_hub
 #: Pages of one range that wait for the caller.
 _PAGES_AHEAD = 16
 
-#: Ranges for each that is under way, of one page of folders: many small folders go together.
+#: Ranges per parallel listing, for one page of folders: small folders are combined.
 _RANGES_OF_A_PAGE = 8
 
-#: Levels of folders that are looked into for where to divide a listing.
+#: Levels of folders that are used to divide a listing.
 _MAX_DEPTH = 8
 
 
@@ -47,7 +47,7 @@ def list_objects(
         return _list(client, bucket, prefix, delimiter, start_after, headers)
     if delimiter is not None:
         raise ConfigError("parallel is for all that is below a prefix: it takes no delimiter")
-    # The listings of a directory bucket are in no order, and begin at the beginning
+    # Listings of directory buckets are not sorted, and have no start-after
     # (https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html).
     if check_bucket(bucket).endswith(DIRECTORY_BUCKET_SUFFIX):
         return _list(client, bucket, prefix, None, start_after, headers)
@@ -112,7 +112,7 @@ class _Range:
             if not objects:
                 continue
             if low is not None and objects[0].key <= low:
-                # A store that knows no start-after.
+                # For stores without start-after.
                 objects = tuple(each for each in objects if each.key > low)
             if high is not None and page.objects[-1].key > high:
                 yield tuple(each for each in objects if each.key <= high)
@@ -128,7 +128,7 @@ def _list_parallel(
     parallel: int,
     headers: Mapping[str, str] | None,
 ) -> Iterator[ObjectInfo]:
-    """The ranges between folders, each listed by itself, and given in their order."""
+    """Ranges between folders, which are listed separately, and yielded in order."""
     keep_hub()
     hub = gevent.get_hub()
     last = start_after
@@ -139,7 +139,8 @@ def _list_parallel(
             yield from objects
             last = objects[-1].key
             if gevent.get_hub() is not hub:
-                # Another thread goes on with it, where the greenlets of the first do not run.
+                # Another thread can continue the iteration, in which the greenlets of the first do not
+                # run.
                 break
         else:
             return
@@ -151,7 +152,7 @@ def _list_parallel(
 def _merge(
     group: TaskGroup, ranges: Iterator[_Range], parallel: int
 ) -> Iterator[tuple[ObjectInfo, ...]]:
-    """The pages of all ranges in order; `parallel` of these are under way, or wait to be taken."""
+    """The pages of all ranges in order; at most `parallel` ranges are being listed or buffered."""
     running: deque[_Range] = deque()
     for each in ranges:
         group.start(each.fill)
@@ -217,7 +218,7 @@ def _folders(
         level = found[0]
     folders = list(page.common_prefixes)
     if not page.is_truncated and len(folders) < wanted:
-        # A few large ones: what is in them.
+        # A few large folders: divide by their subfolders.
         for folder in list(folders):
             folders += next(look(folder)).common_prefixes
         folders.sort()
@@ -262,7 +263,7 @@ def _walk(
     parallel: int,
     headers: Mapping[str, str] | None,
 ) -> Iterator[ObjectInfo]:
-    """List the objects among which all matches are: by folders, and everything below the first `**`."""
+    """List the candidates of a pattern: by folders, and everything below the first `**`."""
     segment = segments[0]
     magic = _MAGIC.search(segment)
     start = base + (segment if magic is None else segment[: magic.start()])
@@ -290,7 +291,7 @@ def _compile(pattern: str) -> Callable[[str], object]:
     parts = []
     for place, segment in enumerate(segments):
         if segment == "**":
-            # Any number of folders, none too; at the end all that is below.
+            # Zero or more folders; at the end of the pattern everything below.
             parts.append("(?:.+)?" if place == last else "(?:.+/)?")
         else:
             parts.append(_translate(segment) + ("" if place == last else "/"))
@@ -312,7 +313,7 @@ def _translate(segment: str) -> str:
         elif (
             letter == "[" and (stop := segment.find("]", at + 1 + segment.startswith("!", at))) > 0
         ):
-            # As fnmatch has it, without its `(?s:` and `)\\Z`.
+            # As in fnmatch, without its `(?s:` and `)\\Z`.
             parts.append("(?!/)" + translate(segment[at - 1 : stop + 1])[4:].rpartition(")")[0])
             at = stop + 1
         else:

@@ -1,7 +1,7 @@
-"""Writes whose answer was lost: the store is asked for their outcome, and they are never repeated blindly.
+"""Writes whose response was lost: their outcome is determined, and they are not repeated blindly.
 
-An upload's completion, a copy and a conditional write may have been performed though their answer was
-lost. Sent again they may fail for that very reason, or do harm.
+The completion of an upload, a copy and a conditional write may have been performed although the response
+was lost. A blind repetition would fail for that reason, or do harm.
 """
 
 from __future__ import annotations
@@ -32,14 +32,15 @@ from s3po.retry import is_transient
 _log = log.logger("transfer")
 _T = TypeVar("_T")
 
-#: Metadata by which one write can be told from any other; see `Config.mark_writes`.
+#: Metadata that identifies one write; see `Config.mark_writes`.
 WRITE_ID = "s3po-write-id"
 
-#: Between two looks, whatever the retry policy says: seconds for the first pause, which doubles, and at most.
+#: Seconds between two checks, independent of the retry policy: the first pause, which doubles, and the
+#: maximum.
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 5.0
 
-#: Looks that find an upload as it was before its completion is sent again.
+#: Checks that find an upload unchanged before its completion is sent again.
 _LOOKS_BEFORE_REPEAT = 2
 
 #: Seconds by which a store may round an object's date.
@@ -94,7 +95,7 @@ class Expected:
         etag: ETag; None where it cannot be foretold.
         size: Size in bytes.
         metadata: User metadata; None: not compared.
-        write_id: ID of the write, which alone tells it from all others; None where it has none.
+        write_id: ID of the write, which identifies it; None if it has none.
         since: Client's time before which the object cannot have been made; None: not compared.
         headers: Further headers of the object's HEAD; a value of None is one that is not there.
         upload_id: ID of the multipart upload that becomes the object, and ends as it does.
@@ -136,8 +137,8 @@ class Expected:
     def matches(self, head: HeadObjectResult, now: float, *, ended: bool = False) -> bool:
         """Return True where the store's object certainly is the one that was written.
 
-        `now` is the client's time after the HEAD; `ended` says that the upload is no more, which only
-        its completion or somebody's abort can have done.
+        `now` is the client's time after the HEAD; `ended` is True if the upload no longer exists, because
+        of its completion or of an abort.
         """
         if known_size(head) != self.size:
             return False
@@ -156,7 +157,7 @@ class Expected:
 
 
 def _is_recent(head: HeadObjectResult, seconds: float) -> bool:
-    """Return True where the object was made within the last `seconds`, by the store's own clock."""
+    """Return True if the object was created within the last `seconds`, by the store's clock."""
     now = parse_http_date(head.headers.get("date", ""))
     made = head.last_modified
     return (
@@ -167,7 +168,7 @@ def _is_recent(head: HeadObjectResult, seconds: float) -> bool:
 
 
 def known_size(head: HeadObjectResult) -> int | None:
-    """An object's size, or None where the answer does not say."""
+    """The size of an object, or None if the response does not contain it."""
     try:
         return head.size
     except MalformedResponse:
@@ -175,14 +176,14 @@ def known_size(head: HeadObjectResult) -> int | None:
 
 
 class _Look:
-    """Look at what a write whose answer was lost has left.
+    """Check the outcome of a write whose response was lost.
 
     Attributes:
         head: The object's head, where it certainly is what was written; else None.
-        performed: False where the write was not performed so far; None where that is not known.
-        final: True where no further look can tell more.
-        seen: What was seen, in words.
-        failure: Why the object could not be looked at; None where it could.
+        performed: False if the write has not been performed so far; None if unknown.
+        final: True if further checks cannot give more information.
+        seen: Description of the state.
+        failure: Reason why the object could not be checked; None if it could.
     """
 
     __slots__ = ("failure", "final", "head", "performed", "seen")
@@ -199,7 +200,8 @@ class _Look:
         self.performed: bool | None = None
         self.final = False
         self.failure: S3poError | None = None
-        # The upload first: what is open now had not become the object that is seen after it.
+        # The upload is checked first: if it is open now, the object that is found afterwards is not its
+        # result.
         is_open, seen = self._look_for_upload(client, bucket, key, expected)
         try:
             head = client.head_object(bucket, key, headers=headers)
@@ -225,14 +227,14 @@ class _Look:
     def _look_for_upload(
         client: Client, bucket: str, key: str, expected: Expected
     ) -> tuple[bool | None, str]:
-        """Return True where the upload is open, None where that is not known; and that in words."""
+        """Return True if the upload is open, None if unknown; and a description."""
         upload_id = expected.upload_id
         if upload_id is None:
             return None, ""
         try:
             client.list_parts(bucket, key, upload_id, max_parts=1, headers=expected.upload_headers)
         except NoSuchUpload:
-            # Completed, or aborted by somebody else.
+            # Completed, or aborted by another program.
             return False, ", and no upload of that id"
         except S3poError as failure:
             return None, f", and looking for the upload failed: {failure}"
@@ -247,7 +249,7 @@ def find_written_object(
     error: S3poError,
     headers: Mapping[str, str] | None,
 ) -> HeadObjectResult | None:
-    """Look at the object once; return its head if it is what was written."""
+    """Check the object once; return the result of the HEAD if it is the written object."""
     look = _Look(client, bucket, key, expected, headers)
     if look.failure is not None:
         error.add_note(f"looking for the object failed too: {look.failure}")
@@ -265,10 +267,10 @@ def resolve(
     headers: Mapping[str, str] | None = None,
     repeat: Callable[[], _T] | None = None,
 ) -> HeadObjectResult | _T:
-    """Look until it is known that the write was performed; return the object's head.
+    """Check until the write is known to be performed; return the result of the HEAD.
 
-    `repeat` sends it again, where looks show that it was not performed, and that sending it again
-    does no harm; its result is returned then, and what it raises comes out if it is a refusal.
+    `repeat` sends the write again, if the checks show that it was not performed and that a repetition
+    does no harm. Its result is returned, and its exception is raised if it is an error response.
 
     Raises OutcomeUnknown after `Config.resolve_timeout`, or at the client's deadline.
     """
@@ -290,7 +292,7 @@ def resolve(
                 return repeat()
             except S3poError as failure:
                 if isinstance(failure, PreconditionFailed):
-                    # By what it had written itself, or by somebody else's object.
+                    # Because of its own first attempt, or of an object of another writer.
                     found = find_written_object(client, bucket, key, expected, failure, headers)
                     if found is not None:
                         return found

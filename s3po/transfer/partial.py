@@ -31,9 +31,9 @@ def _is_etag(value: object) -> bool:
 
 
 def open_part_file(path: str) -> PartFileSink | None:
-    """The file for a download to `path` that may go on from an earlier one; None where another has it.
+    """The file for a download to `path` that can continue an earlier one; None if another process has it locked.
 
-    NoLocks where it cannot be told whether another has it.
+    Raises NoLocks if concurrent use cannot be detected.
     """
     if not check_target(path):
         raise ConfigError("resume=True is for regular files")
@@ -75,7 +75,7 @@ class PartFileSink(PathSink):
         self._fd = fd
         self._keep = True
         self._marks = bytearray()
-        #: Of the object; empty and 0 where there is nothing to go on from.
+        #: Of the object; empty and 0 without an earlier download.
         self.etag = ""
         self.size = 0
         self.step = 0
@@ -100,7 +100,7 @@ class PartFileSink(PathSink):
         return sum(self._marks)
 
     def missing(self) -> list[int]:
-        """Parts to read, at least one, whose answer tells that the object is the same."""
+        """Parts to read, at least one, as its response shows if the object is the same."""
         found = [number for number, mark in enumerate(self._marks) if not mark]
         return found or [len(self._marks) - 1]
 
@@ -141,7 +141,7 @@ class PartFileSink(PathSink):
         return None if found is None else {**found, "length": count}
 
     def clear(self) -> None:
-        """Begin anew, with an empty file."""
+        """Begin again, with an empty file."""
         try:
             os.ftruncate(self._fd, 0)
         except OSError as error:
@@ -178,14 +178,14 @@ class PartFileSink(PathSink):
 
     @property
     def kept(self) -> int:
-        """The number of parts that stay where it fails now."""
+        """The number of parts that are kept after a failure."""
         return self.done if self._keep else 0
 
     def finish(self, size: int) -> None:
         try:
-            # Some file systems say only here that the disk is full.
+            # Some file systems report a full disk only here.
             os.fsync(self._fd)
-            # From here on it does not say any more what it is.
+            # From here on the file is not recognisable as a partial download.
             self._keep = False
             os.ftruncate(self._fd, size)
             # The lock is held until it has its name.
@@ -200,7 +200,7 @@ class PartFileSink(PathSink):
         if fd < 0:
             return
         if in_forked_child(self._generation):
-            # File and lock are the parent process's, which may go on with them.
+            # File and lock belong to the parent process, which may continue the download.
             os.close(fd)
             return
         try:

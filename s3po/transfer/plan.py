@@ -8,11 +8,11 @@ from s3po.config import MAX_OBJECT_SIZE, MiB
 from s3po.errors import ConfigError
 from s3po.providers import UNKNOWN, Provider
 
-#: Parts of a stream of unknown length stay of one size up to this share of all that there may be, and grow by
-#: its reciprocal from there on.
+#: Parts of a stream of unknown length have a constant size up to this share of the maximum number, and
+#: then grow by its reciprocal from there on.
 _USUAL_SHARE = 10
 
-#: Grown parts are fewer at once, so that those in flight stay near this many bytes.
+#: With larger parts the concurrency is reduced, so that about this many bytes are in flight.
 _GROWN_BYTES_IN_FLIGHT = 128 * MiB
 
 
@@ -26,7 +26,7 @@ def check_size(size: object) -> int:
 
 
 def usual_part_size(part_size: int, provider: Provider) -> int:
-    """The size that was asked for, as far as the store takes parts of it."""
+    """The requested part size, within the limits of the store."""
     return min(max(part_size, provider.min_part_size), provider.max_part_size)
 
 
@@ -46,11 +46,11 @@ def part_size_for(size: int, part_size: int, provider: Provider = UNKNOWN) -> in
 
 
 def next_part_size(sent: int, part_size: int, provider: Provider = UNKNOWN) -> int:
-    """The size of the next part of a stream whose end is not known, `sent` bytes after its start.
+    """The size of the next part of a stream of unknown length, `sent` bytes after its start.
 
-    Parts stay `part_size` up to a tenth of those that there may be, then grow by about a thousandth of what
+    Parts have `part_size` up to a tenth of the maximum number, then grow by about a thousandth of what
     was sent (a hundredth with 1,000 parts): with 8 MiB, 10,000 parts reach more than 16 TiB. Where the
-    store wants parts of one size they stay so.
+    store requires parts of equal size, the size is constant.
     """
     part_size = usual_part_size(part_size, provider)
     if provider.equal_part_sizes:

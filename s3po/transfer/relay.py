@@ -15,7 +15,7 @@ from s3po.transport.hubs import BYTES_PER_TURN, yield_to_loop
 
 
 def relay(upload: MultipartUpload, source: PinnedObject, found: GetObjectResult) -> UploadResult:
-    """Store the object whose first answer is `found`; it is there only if its bytes were verified.
+    """Store the object whose first response is `found`; it is there only if its bytes were verified.
 
     A large one is read by parallel ranges, unless it has a hash that needs the bytes in order (an ETag that
     is an MD5, SHA-1, SHA-256), or no strong ETag to pin the ranges to.
@@ -43,9 +43,9 @@ def relay(upload: MultipartUpload, source: PinnedObject, found: GetObjectResult)
 
 
 class _PartsRelay:
-    """The parts of one object on their way.
+    """Transfer of the parts of one object from one store to another.
 
-    The answer at hand gives them from the front, ranges those from the back, so that no byte is asked for
+    The open response provides them from the front, ranges from the back, so that no byte is requested
     twice. Each greenlet has one part in memory, which it reads and then uploads.
     """
 
@@ -148,7 +148,7 @@ class _PartsRelay:
 def _stream_of(
     pinned: PinnedObject, found: GetObjectResult, verifier: Verifier | None
 ) -> StreamSource:
-    """The bytes of an object, from its first answer on; the last are given when all are verified."""
+    """The bytes of an object, from its first response on; the last are given when all are verified."""
     hasher = None if verifier is None else verifier.new()
     body: ResumableBody | None = None if pinned.size is None else pinned.body_of(found)
 

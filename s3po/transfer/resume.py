@@ -1,4 +1,4 @@
-"""Transfers of files that go on from where an earlier process left them.
+"""Transfers of files that continue those of an earlier process.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html
 """
@@ -65,7 +65,7 @@ def resume_upload(
     headers: dict[str, str] | None = None,
     progress: Progress | None = None,
 ) -> UploadResult:
-    """Store a file, going on from the parts that the store holds; see `Connection.upload_file`."""
+    """Store a file, continuing with the parts on the store; see `Connection.upload_file`."""
     check_bucket(bucket)
     check_key(key)
     progress = guard_progress(progress)
@@ -126,7 +126,7 @@ def _upload_parts(
 
 
 class ResumableUpload(MultipartUpload):
-    """Multipart upload that stays open after a failure, for another process to go on with.
+    """Multipart upload that is not aborted after a failure, so that another process can continue it.
 
     Without a state it is like any other.
     """
@@ -157,7 +157,7 @@ class ResumableUpload(MultipartUpload):
     def _fingerprint(self) -> dict[str, Any]:
         """Properties that must be the same for the parts of an earlier process to be of use."""
         headers = dict(headers_of_create(self._headers))
-        # Of each process anew, and kept by itself.
+        # Of each process again, and kept by itself.
         headers.pop(f"x-amz-meta-{WRITE_ID}", None)
         return {
             "endpoint": endpoint_of(self.client),
@@ -185,11 +185,11 @@ class ResumableUpload(MultipartUpload):
             super().begin()
 
     def _look_for_others(self) -> None:
-        """Say which uploads of this key are open, where none is known: those of a lost state are among them.
+        """Log the open uploads of this key if there is no record, as one may be that of a lost record.
 
-        None of them is taken over. The store tells neither the metadata, the ACL and the encryption that an
-        upload was begun with, nor whether somebody is at it still: the object could get another's headers,
-        and another's upload could end under its hands.
+        None of them is continued. The store returns neither the metadata, ACL and encryption of an
+        upload, nor if another process still uses it: the object could get wrong headers, and another's
+        upload could end under its hands.
         """
         try:
             found = [
@@ -206,11 +206,11 @@ class ResumableUpload(MultipartUpload):
             more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
             self._warn(
                 f"the upload starts anew: of the open ones ({', '.join(found[:_NAMED])}{more}) nothing is "
-                "known here; abort_uploads removes those that nobody goes on with"
+                "known here; abort_uploads removes those that are not needed"
             )
 
     def _restore(self, found: dict[str, Any]) -> bool:
-        """Go on with an earlier process's upload; False, with a WARNING, where that cannot be."""
+        """Continue an upload of an earlier process; False, with a WARNING, if that is impossible."""
         upload_id = found.get("upload_id")
         fingerprint = found.get("fingerprint")
         if not isinstance(upload_id, str) or not upload_id or not isinstance(fingerprint, dict):
@@ -240,7 +240,8 @@ class ResumableUpload(MultipartUpload):
             self.forget()
             return True
         self.upload_id = upload_id
-        # A completion may be under way still, of which nobody waits for the answer.
+        # A completion may still be in progress on the store, without a client that waits for its
+        # response.
         self._completing = bool(found.get("completing"))
         _log.info("%s: going on with the upload %r", self.name, upload_id)
         return True
@@ -290,7 +291,7 @@ class ResumableUpload(MultipartUpload):
         )
 
     def keep(self, number: int, body: FileBody) -> bool:
-        """Return True where the store holds this part of the file, as far as its checksums tell."""
+        """Return True if the store has this part of the file, by its checksums."""
         part = self._found.get(number)
         if part is None or part.size != body.length:
             return False
@@ -352,14 +353,14 @@ class ResumableUpload(MultipartUpload):
             self.forget()
             return
         if isinstance(error, OutcomeUnknown):
-            # It names the upload itself.
+            # The error already names the upload.
             return
-        note = f"the upload {self.upload_id!r} is left open: resume=True goes on with it"
+        note = f"the upload {self.upload_id!r} is left open: resume=True continues it"
         error.add_note(note)
         _log.warning("%s: %s", self.name, note)
 
     def drop_earlier(self) -> None:
-        """Abort an upload of an earlier process that nobody will go on with."""
+        """Abort an upload of an earlier process that cannot be continued."""
         found = None if self._state is None else self._state.read()
         upload_id = None if found is None else found.get("upload_id")
         if not isinstance(upload_id, str) or not upload_id:
@@ -401,7 +402,7 @@ def resume_download(
     headers: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> DownloadResult:
-    """Read an object into a file, going on from the bytes that are there; see `Connection.download_file`."""
+    """Read an object into a file, continuing with the existing bytes; see `Connection.download_file`."""
     check_bucket(bucket)
     check_key(key)
     progress = guard_progress(progress)
@@ -445,7 +446,9 @@ def resume_download(
         kept = sink.kept
         sink.discard()
         if kept:
-            error.add_note(f"{kept} parts are kept in {sink.name!r}: resume=True goes on from them")
+            error.add_note(
+                f"{kept} parts are kept in {sink.name!r}: resume=True continues with them"
+            )
         raise
     finally:
         place.close()
@@ -583,7 +586,7 @@ class _ResumedDownload:
         return DownloadResult(self._bucket, self._key, found.etag, size, found.version_id)
 
     def _verifier(self, found: GetObjectResult) -> Verifier | None:
-        """Find the verifier of the whole object, for the answer to a range may name another checksum."""
+        """Find the verifier of the whole object, for the response to a range may name another checksum."""
         client = self._client
         config = client.config
         if config.response_checksum_validation == "when_supported":

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 else:
     Target = Any
 
-#: Bytes that a body is read by on its way to a file.
+#: Buffer size for writing a body to a file.
 CHUNK = 1 * MiB
 
 
@@ -54,7 +54,7 @@ class Sink:
     parallel = False
 
     def begin(self, size: int | None) -> None:
-        """Prepare for `size` bytes, None where it is not known."""
+        """Prepare for `size` bytes, None if unknown."""
 
     def write(self, chunk: bytes | memoryview) -> None:
         """Write the next bytes in order."""
@@ -92,7 +92,7 @@ class Sink:
 class _Memory(io.BytesIO):
     """BytesIO that may be finalized while frames of a failure still hold views of it.
 
-    Python calls `close` then, and since 3.13 tells on stderr what that raises.
+    Python calls `close` then, and since 3.13 prints its exceptions to stderr.
     """
 
     def close(self) -> None:
@@ -116,8 +116,8 @@ class MemorySink(Sink):
 
     def begin(self, size: int | None) -> None:
         if size:
-            # A BytesIO hands out the bytes that it was made of, without a copy, as long as nobody
-            # else holds them; and in between lets them be written to.
+            # A BytesIO returns the bytes that it was made of, without a copy, as long as no code else
+            # holds them; and in between lets them be written to.
             try:
                 self._file = _Memory(bytes(size))
             except (MemoryError, OverflowError):
@@ -128,7 +128,7 @@ class MemorySink(Sink):
             self._size = size
 
     def write(self, chunk: bytes | memoryview) -> None:
-        # Only where the length is not known beforehand.
+        # Only if the length is not known in advance.
         self._file.write(chunk)
 
     def view(self, start: int, stop: int) -> memoryview | None:
@@ -167,7 +167,7 @@ class FileSink(Sink):
         self._start: int = file.tell()
         self._written = 0
         self._readable = fcntl.fcntl(self._fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR
-        #: A descriptor of our own, where the caller's is for writing only.
+        #: A separate descriptor, if that of the caller is for writing only.
         self._reading_fd = -1
 
     def write(self, chunk: bytes | memoryview) -> None:
@@ -228,7 +228,7 @@ class WriterSink(Sink):
     def write(self, chunk: bytes | memoryview) -> None:
         view = memoryview(chunk)
         while view:
-            # bytes: whoever keeps what is written must not see it change.
+            # bytes, as the receiver may keep the object, and it must not change.
             count = self._file.write(view if self._raw else bytes(view))
             if count is None and self._raw:
                 raise BlockingIOError(errno.EAGAIN, "the file is in non-blocking mode and is full")
@@ -325,7 +325,7 @@ class PathSink(Sink):
     def finish(self, size: int) -> None:  # noqa: ARG002 - all of the file is ours
         fd, self._fd = self._fd, -1
         try:
-            # Some file systems say only here that the disk is full.
+            # Some file systems report a full disk only here.
             os.close(fd)
             self._rename()
         except OSError as error:
@@ -348,7 +348,7 @@ class PathSink(Sink):
             except OSError:
                 pass
         if in_forked_child(self._generation):
-            # The file is the parent process's, which may go on with it.
+            # The file belongs to the parent process, which may continue the download.
             return
         try:
             os.unlink(self._temporary)
@@ -387,7 +387,7 @@ class InPlaceSink(FileSink):
 
 
 #: Why a file is not renamed over another, though the other may be written to: a mount point, two file
-#: systems, a sticky folder, a file system that knows no rename.
+#: systems, a sticky folder, a file system that does not support rename.
 _NOT_RENAMED = frozenset(
     {
         errno.EBUSY,
@@ -428,7 +428,7 @@ def make_folders(folder: str) -> list[str]:
     if missing and not folder and missing[-1].startswith("~"):
         # open() expands none either, and has no such folder.
         raise ConfigError(
-            f"there is no folder {missing[-1]!r} here, and no ~ is expanded: os.path.expanduser does that"
+            f"there is not a folder {missing[-1]!r} here, and no ~ is expanded: os.path.expanduser does that"
         )
     made: list[str] = []
     try:
@@ -436,7 +436,7 @@ def make_folders(folder: str) -> list[str]:
             try:
                 os.mkdir(each)
             except FileExistsError:
-                # By another call in the meantime, or it is no folder.
+                # By another call in the meantime, or it is not a folder.
                 if not os.path.isdir(each):
                     raise
             else:
@@ -459,7 +459,7 @@ def remove_folders(folders: list[str]) -> None:
 class OpenedSink(WriterSink):
     """Path that is no regular file (a FIFO, a terminal, /dev/null): opened, written in order, closed.
 
-    So is /dev/stdout, whatever it is: in a file it goes on where the descriptor stands.
+    So is /dev/stdout of any kind: in a file it continues at the position of the descriptor.
     """
 
     __slots__ = ()
@@ -529,7 +529,7 @@ def open_path(path: object) -> Sink:
     try:
         os.lstat(text)
     except FileNotFoundError:
-        # Each look is a cost of small files. A name that ends with a slash is a folder's.
+        # Each check takes time for small files. A name that ends with a slash is that of a folder.
         is_new = not text.endswith(os.sep)
     if not is_new and not check_target(text):
         return OpenedSink(text)

@@ -49,43 +49,43 @@ else:
 
 Progress = Callable[[int], object]
 
-#: What a file is read by on its way to the socket.
+#: Buffer size for reading a file.
 _CHUNK = 256 * KiB
 #: Bytes that the kernel sends of a file between two reports of progress.
 _SENDFILE_PIECE = 1024 * KiB
 
-#: Characters of a text file at a time.
+#: Number of characters to read from a text file.
 _TEXT_CHUNK = 256 * KiB
 
 
 class Source:
-    """Bytes to upload, from the position where the caller left them to their end."""
+    """Data to upload, from its current position to its end."""
 
     __slots__ = ()
 
-    #: None where only the end will tell.
+    #: None if it is known only at the end.
     size: int | None = None
 
     def whole(self, progress: Progress | None) -> BytesLike | Body:
-        """All bytes, for one PUT; only where the size is known and any part can be read."""
+        """All bytes, for one PUT; only if the size is known and the source is seekable."""
         return self.body(0, self.size, progress) if self.size else b""
 
     def body(self, start: int, stop: int, progress: Progress | None) -> BytesLike | Body:
-        """Bytes `start` to `stop`; only where the size is known and any part can be read."""
+        """Bytes `start` to `stop`; only if the size is known and the source is seekable."""
         raise NotImplementedError
 
     def check(self) -> None:
-        """Raise IntegrityError where the source has changed since the start."""
+        """Raise IntegrityError if the source has changed since the start."""
 
     def finish(self) -> None:
-        """Leave the caller's file at its end, after all was sent."""
+        """Set the caller's file to its end, after all data was sent."""
 
     def close(self) -> None:
-        """Close what the source itself opened. The caller's file stays open."""
+        """Close files opened by the source. The caller's file is not closed."""
 
 
 class ViewBody:
-    """Body in memory, which tells how far it was read."""
+    """Body in memory, with a read position."""
 
     __slots__ = ("_position", "_progress", "_view", "length", "rewindable")
 
@@ -110,7 +110,7 @@ class ViewBody:
         return chunk
 
     def digest(self, update: Callable[[memoryview], object]) -> None:
-        """Feed all bytes to a hash, which moves nothing."""
+        """Feed all bytes to a hash, without changing the position."""
         update(self._view)
 
 
@@ -136,7 +136,7 @@ class FileBody:
         progress: Progress | None,
         check: Callable[[], object] | None = None,
     ) -> None:
-        #: Called before the last bytes are given, which make the request whole.
+        #: Called before the last bytes are returned, which complete the request.
         self._check = check
         #: The file's descriptor and the slice's first byte in it.
         self.fd = fd
@@ -163,7 +163,7 @@ class FileBody:
         return chunk
 
     def digest(self, update: Callable[[memoryview], object]) -> None:
-        """Feed all bytes to a hash, which moves nothing."""
+        """Feed all bytes to a hash, without changing the position."""
         position = 0
         while chunk := self._read_at(position, _CHUNK):
             update(chunk)
@@ -187,7 +187,7 @@ class FileBody:
                 self._progress(count)
 
     def _read_at(self, position: int, size: int) -> memoryview:
-        # The same buffer each time: what was returned before is no longer needed.
+        # The buffer is reused: the data returned before is no longer needed.
         buffer = self._buffer
         if buffer is None:
             buffer = self._buffer = memoryview(bytearray(min(self.length, _CHUNK)))
@@ -223,16 +223,16 @@ class FileSource(Source):
 
     def __init__(self, file: Any, *, owned: bool) -> None:
         self._file = file
-        #: Opened by us: closed by us, and nobody else writes to it by intent.
+        #: Opened and closed by the source.
         self._owned = owned
         if not owned and file.writable():
-            # What the caller wrote must be in the file before it is read past its buffer.
+            # The caller's buffered writes must be flushed before the descriptor is read.
             file.flush()
         self._fd: int = file.fileno()
         self._start: int = file.tell()
         status = os.fstat(self._fd)
         self.size: int = max(0, status.st_size - self._start)
-        #: When it was written to last, in nanoseconds.
+        #: Modification time, in nanoseconds.
         self.modified = status.st_mtime_ns
 
     def body(self, start: int, stop: int, progress: Progress | None) -> BytesLike | Body:
@@ -242,7 +242,7 @@ class FileSource(Source):
         if not self.size:
             self.check()
             return b""
-        # A PUT replaces what is there as soon as it is whole: a file that changed must stop it before.
+        # A complete PUT replaces the object: a changed file must stop it before its end.
         return FileBody(self._fd, self._start, self.size, progress, self.check)
 
     def check(self) -> None:
@@ -264,7 +264,7 @@ class FileSource(Source):
 
 
 class StreamSource(Source):
-    """Source that can be read once, in order, and whose length is not known."""
+    """Sequential source of unknown length that can be read once."""
 
     __slots__ = ("_close", "_leftover", "_read", "_total", "size")
 
@@ -300,7 +300,7 @@ class StreamSource(Source):
             if gathered is not None:
                 chunk = gathered
         if len(chunk) > size:
-            # An iterable's chunks are as long as they are.
+            # The chunks of an iterable have any length.
             view = memoryview(chunk)
             self._leftover = bytes(view[size:]) if len(chunk) < 2 * size else view[size:]
             chunk = view[:size]
@@ -322,7 +322,7 @@ class StreamSource(Source):
             raise ConfigError("the source is in non-blocking mode and has no bytes at the moment")
         if isinstance(chunk, bytes):
             return chunk
-        # Copied: many readers fill one buffer again and again, and parts wait here until they are sent.
+        # Copied, as readers may reuse one buffer, and parts wait here until they are sent.
         return bytes(as_bytes(chunk, "the source must give bytes"))
 
     def close(self) -> None:
@@ -357,12 +357,12 @@ def check_encoding(encoding: object) -> str | None:
         # ValueError: a NUL, or a lone surrogate.
         raise ConfigError(f"there is no encoding {encoding!r}") from None
     if not getattr(known, "_is_text_encoding", True):
-        raise ConfigError(f"{encoding!r} is no text encoding")
+        raise ConfigError(f"{encoding!r} is not a text encoding")
     return encoding
 
 
 def encode(text: str, encoding: str | None) -> bytes:
-    """Encode text, as UTF-8 unless told otherwise; ConfigError where it cannot be encoded."""
+    """Encode text, as UTF-8 by default; ConfigError if it cannot be encoded."""
     try:
         return text.encode(encoding or "utf-8")
     except UnicodeEncodeError as error:
@@ -370,9 +370,9 @@ def encode(text: str, encoding: str | None) -> bytes:
 
 
 def open_source(data: Any, *, encoding: str | None = None, size: int | None = None) -> Source:
-    """Open the source of the caller's data; ConfigError where it is of a wrong type.
+    """Open the source of the caller's data; ConfigError for a wrong type.
 
-    `size` is the length of a stream that cannot tell it by itself.
+    `size` is the length of a stream, if it is known.
     """
     check_encoding(encoding)
     if size is not None:
@@ -426,9 +426,10 @@ def _open_path(path: os.PathLike[Any], size: int | None) -> Source:
 
 
 def read_small_file(path: os.PathLike[Any]) -> bytes | None:
-    """Read a regular file of at most 256 KiB, as it is at one moment.
+    """Read a regular file of at most 256 KiB in one piece.
 
-    Returns None for all else, and where it changes meanwhile or cannot be read: `open_source` says why.
+    Returns None for anything else, and if the file changes meanwhile or cannot be read; `open_source`
+    then raises the error.
     """
     try:
         before = os.stat(path)
@@ -439,7 +440,7 @@ def read_small_file(path: os.PathLike[Any]) -> bytes | None:
     except (OSError, ValueError):
         return None
     try:
-        # One byte more than there is tells whether it grew.
+        # One more byte shows if the file has grown.
         content = os.read(fd, before.st_size + 1)
         after = os.fstat(fd)
     except OSError:
@@ -470,16 +471,16 @@ def _open_file(file: Any, encoding: str | None, size: int | None) -> Source:
     real = real_file(file)
     if real is not None and not _hides_its_size(real):
         return _sized(FileSource(real, owned=False), size)
-    # A seekable file of another kind is read in order too: going to and fro in one that decompresses
-    # or fetches as it reads would cost far more than the parts in memory do.
+    # Other seekable files are also read sequentially: seeking in a file that decompresses or downloads
+    # would take far more time than parts in memory.
     read = file.read if isinstance(file, io.IOBase) else _read_undecided(file.read, encoding)
     return _stream(file, read, size=size)
 
 
 def _announced_size(file: Any) -> int | None:
-    """Remaining bytes of an HTTP response, by its head; None for other sources, and where it does not tell.
+    """Remaining bytes of an HTTP response, by its head; None for other sources, or if unknown.
 
-    Such a response ends early without a word where its connection breaks.
+    Such a response ends early without an error if its connection breaks.
     """
     module = type(file).__module__
     if module == "http.client":
@@ -498,14 +499,14 @@ def is_text(file: Any) -> bool:
         return False
     if isinstance(file, io.TextIOBase):
         return True
-    # tempfile's wrappers, codecs' readers and their like are no TextIOBase, but name an encoding.
+    # tempfile's wrappers, codecs' readers and similar are not TextIOBase, but have an encoding.
     return isinstance(getattr(file, "encoding", None), str)
 
 
 def real_file(file: Any) -> Any | None:
-    """Return the plain binary file behind an object, where its descriptor holds the same bytes; else None.
+    """Return the plain binary file behind an object, if its descriptor has the same bytes; else None.
 
-    A GzipFile has a `fileno` too, that of the compressed file: only Python's own kinds count.
+    A GzipFile has a `fileno` too, that of the compressed file: only Python's file types are accepted.
     """
     if type(file).__module__ == "tempfile":
         file = getattr(file, "file", file)
@@ -528,7 +529,7 @@ def _hides_its_size(file: Any) -> bool:
     try:
         return bool(os.pread(number, 1, 0))
     except OSError:
-        # Not open for reading, which is told where it is read.
+        # Not open for reading; the error is raised by the read.
         return False
 
 
@@ -543,7 +544,7 @@ def _stream(
 ) -> StreamSource:
     """Make a `read` that runs in a native thread where it may block on a pipe, a terminal or a socket.
 
-    The parts that are on their way must not stand still while the next bytes are waited for.
+    Parts in flight must not be blocked while the source is waited for.
     """
     if _may_wait(file) and can_start_threads():
         if type(file) is io.BufferedReader and type(file.raw) is io.FileIO:
@@ -558,12 +559,12 @@ def _may_wait(file: Any) -> bool:
         mode = os.fstat(file.fileno()).st_mode
     except (OSError, AttributeError, ValueError, TypeError):
         return False
-    # gevent's own files and sockets let others run while they wait.
+    # gevent's files and sockets are cooperative.
     return not stat.S_ISREG(mode) and not type(file).__module__.startswith("gevent")
 
 
 def _read_beneath(file: io.BufferedReader) -> Callable[[int], Any]:
-    """Make a `read` that is of the raw file once the buffer is empty.
+    """Make a `read` that reads the raw file once the buffer is empty.
 
     A thread that waits in the buffered one holds its lock: Python aborts the process ("could not acquire lock
     for <_io.BufferedReader name='<stdin>'>") where it ends meanwhile, as after Ctrl-C.
@@ -583,12 +584,12 @@ def _read_beneath(file: io.BufferedReader) -> Callable[[int], Any]:
 
 
 class _ThreadedReader:
-    """Reads in a native thread of its own."""
+    """Reads in a separate native thread."""
 
     __slots__ = ("_close", "_pool", "_read", "_reading")
 
     def __init__(self, read: Callable[[int], Any], close: Callable[[], object] | None) -> None:
-        # Not the hub's own pool: there a few silent pipes would hold up all name look-ups.
+        # Not the pool of the hub, where a few silent pipes would block all DNS look-ups.
         from gevent.threadpool import ThreadPool
 
         keep_hub()
@@ -600,7 +601,7 @@ class _ThreadedReader:
     def read(self, size: int) -> Any:
         self._reading = True
         chunk = call_in_thread(self._pool, self._read, min(size, _CHUNK))
-        # Not where that was left by an exception: the thread may wait on.
+        # Not after an exception: the thread may still wait.
         self._reading = False
         return chunk
 
@@ -612,7 +613,7 @@ class _ThreadedReader:
 
 
 def _encoder(read: Callable[[int], Any], encoding: str | None) -> Callable[[int], bytes]:
-    """Make a `read` of bytes for a text source. A byte order mark comes once, at the start."""
+    """Make a `read` of bytes for a text source. A byte order mark is written once, at the start."""
     encoder = codecs.getincrementalencoder(encoding or "utf-8")()
     ended = False
 
@@ -635,7 +636,7 @@ def _encoder(read: Callable[[int], Any], encoding: str | None) -> Callable[[int]
 
 
 def _read_undecided(read: Callable[[int], Any], encoding: str | None) -> Callable[[int], Any]:
-    """Make a `read` for a source whose first result tells whether it is text."""
+    """Make a `read` for a source whose first result shows if it is text."""
     encoded: Callable[[int], bytes] | None = None
 
     def read_undecided(size: int) -> Any:

@@ -1,4 +1,4 @@
-"""State files by which a transfer goes on in another process, each with one owner at a time."""
+"""State files of transfers that can be continued by another process, with locks."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from s3po.rest import Client
 
 _log = log.logger("transfer")
 
-#: State files are smaller than this; a larger one is none.
+#: Maximum size of a state file; larger files are ignored.
 _MOST = 64 * 1024
 
 
-#: Errors of flock where the file system, or the kernel, knows no locks.
+#: Errors of flock where the file system, or the kernel, does not support locks.
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL})
 
 #: Descriptors that have a lock.
@@ -30,14 +30,15 @@ _registered = False
 
 
 class NoLocks(OSError):
-    """The file system knows no locks: that nobody else is at a file cannot be told."""
+    """The file system does not support locks: concurrent use of a file cannot be detected."""
 
 
 def open_locked(path: str, mode: int) -> int | None:
-    """A descriptor of the file at `path`, which is made where it is missing, with a lock on it.
+    """A descriptor of the file at `path`, which is created if missing, with a lock on it.
 
-    The lock lasts until the descriptor is closed, or the process ends in whatever way; its forked children
-    have no part in it. None where somebody else has it. OSError where the file is somebody else's; NoLocks.
+    The lock lasts until the descriptor is closed or the process ends; forked children do not inherit it.
+    Returns None if another process has the lock. Raises OSError if the file belongs to another user, or
+    NoLocks.
     """
     _register_at_fork()
     while True:
@@ -47,7 +48,7 @@ def open_locked(path: str, mode: int) -> int | None:
             if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
                 raise PermissionError(errno.EPERM, "the file is not one of this user's", path)
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Whoever had the lock before may have removed or renamed what was opened here.
+            # A caller that had the lock before may have removed or renamed what was opened here.
             if os.path.samestat(status, os.stat(path, follow_symlinks=False)):
                 _locked.add(fd)
                 return fd
@@ -76,7 +77,7 @@ def _register_at_fork() -> None:
 def _drop_locks() -> None:
     """In a forked child: a lock must not outlive the parent process in its children.
 
-    The descriptors' numbers stay taken, as copies of their owners close them.
+    The numbers of the descriptors stay in use, as copies of their owners close them.
     """
     try:
         nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
@@ -89,7 +90,7 @@ def _drop_locks() -> None:
 
 
 def sync_folder(path: str) -> None:
-    """Bring the names of the folder of `path` to the disk, where its file system does that."""
+    """Sync the folder of `path` to disk, if its file system supports it."""
     try:
         fd = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
@@ -123,18 +124,18 @@ class UploadState:
 
     def __init__(self, fd: int, path: str) -> None:
         self._fd = fd
-        #: Whether the file's name is on the disk.
+        #: True if the name of the file is synced to disk.
         self._is_named = False
         self._generation = fork_generation()
         self._path = path
 
     def read(self) -> dict[str, Any] | None:
-        """Read the values that were written last; None where there are none, or not all."""
+        """Read the last written values; None if there are none, or they are incomplete."""
         return _read(self._fd)
 
     def write(self, values: Mapping[str, Any]) -> None:
-        """Replace the content, synced to disk. OSError where it cannot be stored."""
-        # Over what is there, by one call: at no time there is nothing, nor is room needed for it anew.
+        """Replace the content, synced to disk. Raises OSError if it cannot be stored."""
+        # Overwritten by one call: the file is never empty, and no additional space is needed.
         size = os.fstat(self._fd).st_size
         if size > _MOST:
             os.ftruncate(self._fd, 0)
@@ -148,7 +149,7 @@ class UploadState:
             sync_folder(self._path)
 
     def remove(self) -> None:
-        """Remove the file while it is locked still."""
+        """Remove the file while it is still locked."""
         if in_forked_child(self._generation):
             return
         try:
@@ -162,7 +163,7 @@ class UploadState:
         if fd < 0:
             return
         if in_forked_child(self._generation):
-            # The lock is the parent process's.
+            # The lock belongs to the parent process.
             os.close(fd)
             return
         try:
@@ -181,7 +182,7 @@ def _read(fd: int) -> dict[str, Any] | None:
 
 
 def parse_object(content: bytes) -> dict[str, Any] | None:
-    """An object of JSON; None for anything else, of which a file that was cut or changed may consist."""
+    """A JSON object; None for anything else, as the file may be truncated or changed."""
     try:
         found = json.loads(content)
     except (ValueError, RecursionError):
@@ -192,7 +193,7 @@ def parse_object(content: bytes) -> dict[str, Any] | None:
 def open_upload_state(client: Client, bucket: str, key: str, path: str) -> UploadState | None:
     """The state of the upload of the file at `path` to that key.
 
-    None, with a WARNING, where another process or greenlet has it, or where it cannot be stored.
+    None, with a WARNING, if another process or greenlet has it locked, or it cannot be stored.
     """
     source = os.path.realpath(path)
     identity = "\0".join((endpoint_of(client), bucket, key, source))
@@ -231,7 +232,7 @@ def open_upload_state(client: Client, bucket: str, key: str, path: str) -> Uploa
 
 
 def _folder(state_dir: str | os.PathLike[str] | None) -> str | None:
-    """Folder of the states, by the XDG base directory specification where nothing is said; None without a home.
+    """Folder of the states, by default that of the XDG base directory specification; None without a home directory.
 
     https://specifications.freedesktop.org/basedir-spec/latest/
     """

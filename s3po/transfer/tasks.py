@@ -16,9 +16,9 @@ _Task = tuple[Callable[..., object], tuple[object, ...]]
 
 
 def stay_in_process(generation: int) -> None:
-    """Suspend the current greenlet for good where it is a copy that a fork made.
+    """Suspend the current greenlet permanently if it is a copy made by a fork.
 
-    Called before anything that sends or writes, wherever other code may have run since.
+    Called before anything is sent or written, if other code may have run since the last call.
     """
     if in_forked_child(generation):
         suspend_copy()
@@ -27,16 +27,14 @@ def stay_in_process(generation: int) -> None:
 class TaskGroup:
     """Group that runs calls in at most `size` greenlets; the first failure stops all.
 
-    The greenlet that owns it reads the source and hands out work, so that what the caller gave
-    (a generator, a file) only ever runs there. Leaving the `with` block waits for all, or kills
-    all when it is left by an exception.
+    The greenlet that owns it reads the source and hands out work, so that the caller's generators and
+    files run only there. Leaving the `with` block waits for all, or kills all when it is left by an
+    exception.
 
-    It may be used from several threads, one at a time: calls that are under way in another thread's
-    hub, which may never run again, are dropped there and begun anew here. So calls must bear being
-    made twice.
+    It can be used from several threads, one at a time. Calls that run in the hub of another thread, which
+    may never run again, are dropped there and begun again here. Calls must therefore be repeatable.
 
-    In a child of the process that made it, it does nothing: its greenlets are copies, and stay
-    suspended.
+    In a forked child it does nothing: its greenlets are copies, and stay suspended.
     """
 
     __slots__ = (
@@ -62,7 +60,7 @@ class TaskGroup:
         self.interrupted = False
 
     def start(self, function: Callable[..., object], *args: object) -> None:
-        """Run the call as soon as there is room; raises the first failure of an earlier one."""
+        """Run the call as soon as there is capacity; raises the first failure of an earlier one."""
         self.wait_for_room()
         self._spawn((function, args))
 
@@ -71,11 +69,11 @@ class TaskGroup:
         self._running[greenlet] = task
 
     def wait_for_room(self) -> None:
-        """Return when fewer than `size` calls are under way; raises the first failure."""
+        """Return when fewer than `size` calls are running; raises the first failure."""
         self._wait(self.size)
 
     def wait_for_all(self) -> None:
-        """Return when nothing is under way; raises the first failure."""
+        """Return when no call is running; raises the first failure."""
         self._wait(1)
 
     @property
@@ -115,7 +113,7 @@ class TaskGroup:
         try:
             function(*args)
         except BaseException as error:
-            # Also KeyboardInterrupt, which reaches whichever greenlet runs: it belongs to the owner.
+            # Also KeyboardInterrupt, which is raised in the running greenlet, and must reach the owner.
             if running is self._running and self._failure is None:
                 self._failure = error
         finally:
@@ -133,7 +131,7 @@ class TaskGroup:
             return
         while self._running:
             gevent.killall(list(self._running))
-            # One that was killed before it began never ran its `finally`.
+            # A greenlet that was killed before it began never ran its `finally`.
             for greenlet in [each for each in self._running if each.dead]:
                 self._running.pop(greenlet, None)
 
@@ -155,12 +153,12 @@ class TaskGroup:
             self.kill()
             raise
         finally:
-            # The failure's traceback leads here: leave no circle behind.
+            # The traceback of the failure refers to this frame: avoid a reference cycle.
             self._failure = None
 
 
 def _kill_in(hub: Any, greenlets: list[Any]) -> None:
-    """Kill another thread's greenlets, should its hub ever run again."""
+    """Kill the greenlets of another thread, in case its hub runs again."""
 
     def kill() -> None:
         gevent.killall(greenlets, block=False)

@@ -13,7 +13,7 @@ _T = TypeVar("_T")
 
 
 def run_in_thread(function: Callable[[], _T]) -> _T:
-    """Run a call in gevent's pool of native threads while other greenlets go on; here where no thread can start."""
+    """Run a call in gevent's native threads while other greenlets run; here if no thread can start."""
     if not can_start_threads():
         return function()
     return call_in_thread(gevent.get_hub().threadpool, function)

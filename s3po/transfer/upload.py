@@ -1,4 +1,4 @@
-"""Uploads: one PUT, or parts in parallel of which each is retried alone."""
+"""Uploads: one PUT, or parallel parts, which are retried separately."""
 
 from __future__ import annotations
 
@@ -77,16 +77,16 @@ from s3po.transport.hubs import keep_hub
 _log = log.logger("transfer")
 _md5 = hashlib.md5
 
-#: Seconds that an interrupted upload may take to clean up on the store: with those of its beginning
-#: well below one second, in which all of a batch stops. Uploads that one exception interrupts, one after
-#: the other, share them; each has at least the second number, to send its request.
+#: Seconds for the abort of an interrupted upload: together with those of its beginning well below one
+#: second, in which a batch stops. Uploads that are interrupted by the same exception share them; each has
+#: at least the second number, to send its request.
 _ABORT_SECONDS = 0.45
 _LEAST_ABORT_SECONDS = 0.03
 
-#: Seconds that an interrupted upload waits for the answer that tells what to abort.
+#: Seconds that an interrupted upload waits for the response with its upload ID.
 _BEGIN_SECONDS = 0.3
 
-#: Seconds that an upload that failed may take to clean up on the store, retries included.
+#: Seconds for the abort of a failed upload, retries included.
 _FAILED_ABORT_SECONDS = 60.0
 
 
@@ -103,12 +103,12 @@ def upload(
     headers: dict[str, str] | None = None,
     progress: Progress | None = None,
 ) -> UploadResult:
-    """Store `data` as an object; see `Connection.upload`. `headers` are `build_headers`' own."""
+    """Store `data` as an object; see `Connection.upload`. `headers` are the result of `build_headers`."""
     threshold = client.config.multipart_threshold
     if type(data) is str and encoding is None:
         data = encode(data, None)
     elif type(data) is not bytes and isinstance(data, os.PathLike):
-        # Without a descriptor that is kept for the request, and a look at it before each use.
+        # No descriptor has to be kept for the request, and checked before each use.
         content = read_small_file(data)
         if content is not None:
             data = content
@@ -162,7 +162,7 @@ def upload(
 
 
 def guard_progress(progress: Progress | None) -> Progress | None:
-    """Check the caller's progress; ConfigError where it is not callable. In a forked child it is not called."""
+    """Check the `progress` argument; ConfigError if it is not callable. In a forked child it is not called."""
     if progress is None:
         return None
     if not callable(progress):
@@ -224,8 +224,8 @@ def upload_stream(
                 if size is None:
                     step = next_part_size(upload.planned, usual, upload.client.endpoint.provider)
                     group.size = concurrency_for(step, usual, config.max_concurrency)
-                # Memory is bounded by this: the next part is read when one of those in flight is
-                # done, or, where a batch shares the memory, when there is some to spare.
+                # This bounds the memory: the next part is read when one of those in flight is done, or,
+                # in a batch, when the shared limit allows it.
                 group.wait_for_room()
                 extra = group.busy and quota.acquire()
                 if group.busy and not extra and quota.bounded:
@@ -238,7 +238,7 @@ def upload_stream(
 
 
 def _read_in_time(upload: MultipartUpload, source: StreamSource, size: int) -> BytesLike:
-    """Read from a source that may wait, as a pipe does; DeadlineExceeded where the call's time is over."""
+    """Read from a source that may block, such as a pipe; raises DeadlineExceeded after the timeout of the call."""
     client = upload.client
     if client.deadline is None:
         return source.read(size)
@@ -248,7 +248,7 @@ def _read_in_time(upload: MultipartUpload, source: StreamSource, size: int) -> B
         with gevent.Timeout(left, False):
             return source.read(size)
     raise DeadlineExceeded(
-        "the time that the call may take is over; the source has not given its bytes",
+        "the timeout of the call has passed; the source has not provided its data",
         request_sent=False,
     ).add_context(operation="upload", bucket=upload._bucket, key=upload._key)
 
@@ -285,7 +285,7 @@ class PartQuota:
                 self.release()
 
     def close(self) -> None:
-        # Also for those that were killed before they began.
+        # Also for greenlets that were killed before they began.
         while self._acquired:
             self.release()
 
@@ -302,7 +302,7 @@ def md5_of(body: BytesLike | Body) -> str:
 def _differs(
     client: Client, bucket: str, etag: str, headers: Mapping[str, str], body: BytesLike | Body
 ) -> str:
-    """Return the MD5 of what was sent where the ETag is a different MD5; else an empty str."""
+    """Return the MD5 of the sent data if the ETag is a different MD5; else an empty str."""
     # The ETag of an object of a directory bucket is never an MD5
     # (https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-express-differences.html).
     if not may_be_md5(etag, headers, client.endpoint.provider) or bucket.endswith(
@@ -332,7 +332,7 @@ def _check_put(
     headers: Mapping[str, str] | None,
     result: PutObjectResult,
 ) -> PutObjectResult:
-    """Compare an answer's ETag with what was sent, and send it again where they differ."""
+    """Compare the ETag of a response with the sent data, and send it again if they differ."""
     backoff = client.backoff()
     while sent := _differs(client, bucket, result.etag, result.headers, body):
         error = _wrong_etag(result.etag, sent)
@@ -341,7 +341,7 @@ def _check_put(
         )
         conditional = headers is not None and ("if-match" in headers or "if-none-match" in headers)
         if conditional or backoff.count + 1 >= client.config.max_attempts:
-            # A conditional one would fail now, for its object is there.
+            # A conditional one would fail now, as its object exists.
             raise error
         client.stats.retries += 1
         backoff.wait()
@@ -363,10 +363,10 @@ def _note_condition(client: Client) -> None:
 
 
 class MultipartUpload:
-    """Upload under way: a PUT, or a multipart upload that is completed or aborted.
+    """Upload by one PUT, or by a multipart upload that is completed or aborted.
 
-    As a context manager it begins the multipart upload, and aborts it when left by an exception.
-    In a child of the process that made it, it does nothing.
+    As a context manager it begins the multipart upload, and aborts it after an exception. In a forked
+    child it does nothing.
     """
 
     __slots__ = (
@@ -406,7 +406,7 @@ class MultipartUpload:
     ) -> None:
         self.client = client
         self.progress = progress
-        #: Bytes of the parts handed out so far.
+        #: Bytes of the parts assigned so far.
         self.planned = 0
         self._bucket = bucket
         self._key = key
@@ -414,11 +414,11 @@ class MultipartUpload:
         self._checksum = take_checksum(sent, checksum)
         if "if-match" in sent or "if-none-match" in sent:
             _note_condition(client)
-        #: The caller's own checksums of the whole.
+        #: The caller's checksums of the whole object.
         self._whole_digests = take_digests(sent)
         self._checksum_type = sent.pop("x-amz-checksum-type", "").upper()
         self._check_checksum()
-        #: Of parts, where the caller says nothing; `put_object` has it by itself.
+        #: Of parts, unless the caller chooses one; `put_object` sets it itself.
         self._default_checksum = default_checksum
         self._write_id: str | None = None
         self._headers = sent
@@ -426,14 +426,14 @@ class MultipartUpload:
         self._upload_headers = headers_of_upload(sent) or None
         self.upload_id = ""
         self._numbers = 0
-        #: Whether the parts' ETags are MD5s of their bytes, as far as the answers tell.
+        #: True if the ETags of the parts are MD5s of their bytes, by the responses.
         self._plain_etags = True
         self._done: dict[int, PartInfo] = {}
         #: By part, the checksum's digest; for a checksum of the whole.
         self._part_sums: dict[int, bytes] = {}
         self._generation = fork_generation()
         self._tasks: TaskGroup | None = None
-        #: True while a completion is under way that may have been performed.
+        #: True while a completion is in progress that may have been performed.
         self._completing = False
 
     def _check_checksum(self) -> None:
@@ -476,7 +476,7 @@ class MultipartUpload:
             self._write_id = sent[f"x-amz-meta-{WRITE_ID}"] = new_write_id()
         stay_in_process(self._generation)
         try:
-            # A part of these may be another object's, and is not put through the rules for callers.
+            # Some of these may be of another object, and are not checked by the rules for callers.
             result = client._put_object(
                 bucket, key, check_body(body), dict(check_checksum_headers(sent))
             )
@@ -492,7 +492,7 @@ class MultipartUpload:
     def _find_put(
         self, body: BytesLike | Body, size: int, error: S3poError
     ) -> HeadObjectResult | None:
-        """Head of the object that a conditional PUT stored though it failed; None where it stored none."""
+        """Result of the HEAD of the object that a failed conditional PUT has stored; None if it stored none."""
         unknown = is_unknown(error)
         if not unknown and not is_suspect(error):
             return None
@@ -525,7 +525,7 @@ class MultipartUpload:
         return digest
 
     def begin(self) -> None:
-        """Begin the multipart upload. If it is interrupted, it waits shortly for the ID to abort."""
+        """Begin the multipart upload. If it is interrupted, it waits briefly for the ID, to abort the upload."""
         self.prepare()
         if self.client.config.mark_writes:
             self._write_id = self._headers[f"x-amz-meta-{WRITE_ID}"] = new_write_id()
@@ -539,19 +539,19 @@ class MultipartUpload:
                 raise
 
     def _abort_begun(self, group: TaskGroup, error: BaseException) -> None:
-        """Abort the upload whose beginning was interrupted, or tell that there may be one."""
+        """Abort the upload whose beginning was interrupted, or log that there may be one."""
         self._pass_on(error)
         try:
             with gevent.Timeout(_BEGIN_SECONDS, False):
                 group.wait_for_all()
         except S3poError:
-            # The store has refused it, or it was looked for.
+            # The store has rejected it, or it was looked for.
             return
         except BaseException as again:
             if again is not error:
                 self._tell_of_beginning(again)
                 raise
-            # It was raised in the greenlet that asked, as by a handler of signals.
+            # It was raised in the requesting greenlet, as by a signal handler.
         if self.upload_id:
             self.abort(error)
         else:
@@ -568,7 +568,7 @@ class MultipartUpload:
         return self._tasks
 
     def _is_interrupt(self, error: BaseException) -> bool:
-        """Return True for what was thrown in from outside: nobody waits for a store then."""
+        """Return True for an exception from outside of s3po, after which the store must not be waited for."""
         if not isinstance(error, Exception):
             return True
         return (
@@ -576,16 +576,16 @@ class MultipartUpload:
         )
 
     def _pass_on(self, error: BaseException) -> None:
-        """Tell the batch of an end of the whole program, before this upload takes its time."""
+        """Stop the batch if the program ends, before this upload is cleaned up."""
         limiter = self.client.limiter
         if isinstance(error, (KeyboardInterrupt, SystemExit)) and isinstance(limiter, CallLimiter):
             limiter.stop_batch()
 
     def prepare(self) -> None:
-        """Choose the checksum of the parts; ConfigError where the caller's cannot be made of parts."""
+        """Choose the checksum of the parts; ConfigError if that of the caller cannot be combined from parts."""
         self._check_whole_digests()
         if self._checksum is None and self._default_checksum is not None:
-            # S3 refuses a part's checksum of another kind than the upload was begun with.
+            # S3 rejects parts with another checksum algorithm than that of the upload.
             self._checksum = self._default_checksum
             self._checksum_type = (
                 "COMPOSITE" if self._bucket.endswith(DIRECTORY_BUCKET_SUFFIX) else "FULL_OBJECT"
@@ -600,7 +600,7 @@ class MultipartUpload:
                 )
 
     def _create(self) -> None:
-        # A part of these may be another object's, and is not put through the rules for callers.
+        # Some of these may be of another object, and are not checked by the rules for callers.
         sent = headers_of_create(self._headers)
         if self._checksum is not None:
             sent["x-amz-checksum-algorithm"] = self._checksum.upper()
@@ -621,20 +621,20 @@ class MultipartUpload:
         return self._numbers
 
     def send(self, number: int, body: BytesLike | Body) -> None:
-        """Upload one part; TransferError names it when it gives up."""
+        """Upload one part; raises TransferError with its number if it fails."""
         progress = self.progress
         if progress is not None and isinstance(body, (bytes, bytearray, memoryview)):
             body = ViewBody(body, progress)
         try:
             self._send(number, body)
         except ConfigError:
-            # Of the source, not of the part.
+            # An error of the source, not of the part.
             raise
         except IntegrityError as error:
             error.add_context(operation="upload", bucket=self._bucket, key=self._key)
             raise
         except S3poError as error:
-            raise self.error(f"part {number} gave up: {error}", part=number) from error
+            raise self.error(f"part {number} failed: {error}", part=number) from error
 
     def _send(self, number: int, body: BytesLike | Body) -> None:
         client = self.client
@@ -670,15 +670,14 @@ class MultipartUpload:
         self._done[number] = replace(part, checksums=sums, headers=None)
 
     def add(self, part: PartInfo) -> None:
-        """Add a part that was uploaded otherwise."""
+        """Add a part that was uploaded elsewhere."""
         self._plain_etags = False
         self._done[part.part_number] = part
 
     def complete(self) -> UploadResult:
-        """Make the object of its parts.
+        """Complete the upload.
 
-        Raises OutcomeUnknown where it cannot be learned whether the store did so; the upload is left
-        as it is then.
+        Raises OutcomeUnknown if the outcome cannot be determined; the upload is then not aborted.
         """
         stay_in_process(self._generation)
         parts = [self._done[number] for number in sorted(self._done)]
@@ -692,7 +691,8 @@ class MultipartUpload:
             size=size,
             metadata=user_metadata(self._headers),
             write_id=self._write_id,
-            # Not by its date, which some stores tell wrongly: the upload tells whether it was completed.
+            # Not by its date, which is wrong on some stores: the state of the upload shows if it was
+            # completed.
             upload_id=self.upload_id,
             upload_headers=self._upload_headers,
         )
@@ -709,7 +709,7 @@ class MultipartUpload:
         return UploadResult(self._bucket, self._key, found.etag, size, found.version_id, len(parts))
 
     def _check_etag(self, found: str, expected: str | None) -> None:
-        """Raise IntegrityError where the ETag is that of other parts."""
+        """Raise IntegrityError if the ETag is that of other parts."""
         client = self.client
         if (
             not client.config.check_etags
@@ -728,7 +728,8 @@ class MultipartUpload:
 
     def _complete(self, parts: list[PartInfo], headers: Mapping[str, str]) -> Any:
         stay_in_process(self._generation)
-        # Whoever is interrupted here must not abort: the store may be at work, also on an earlier one.
+        # A caller that is interrupted here must not abort: the store may be at work, also on an earlier
+        # one.
         before, self._completing = self._completing, True
         try:
             return self.client.complete_multipart_upload(
@@ -745,9 +746,9 @@ class MultipartUpload:
         expected: Expected,
         error: S3poError,
     ) -> Any:
-        """Head of the object, or the answer to a further completion, where the first was performed.
+        """Result of the HEAD of the object, or of a repeated completion, if the first was performed.
 
-        None where it surely was not.
+        None if it was certainly not performed.
         """
         client, bucket, key = self.client, self._bucket, self._key
         if not is_unknown(error):
@@ -777,7 +778,7 @@ class MultipartUpload:
         digests = [self._part_sums.get(part.part_number) for part in parts]
         name = f"x-amz-checksum-{algorithm}"
         if not digests or None in digests:
-            # Of a copy: the store knows them.
+            # Parts of a copy, whose checksums the store computes.
             return {}
         whole = digests[0]
         for part, digest in zip(parts[1:], digests[1:], strict=True):
@@ -794,9 +795,9 @@ class MultipartUpload:
         return {name: value}
 
     def abort(self, error: BaseException) -> None:
-        """Abort the upload on the store. A failure of that is a note of `error`.
+        """Abort the upload on the store. If that fails, a note is added to `error`.
 
-        Not while a completion may be under way, and not in a child of the process that began it.
+        Not while a completion may be in progress, and not in a forked child.
         """
         if in_forked_child(self._generation):
             return
@@ -834,12 +835,12 @@ class MultipartUpload:
             if interrupt is not None:
                 raise interrupt
         finally:
-            # Its traceback holds this frame: leave no circle behind.
+            # Its traceback refers to this frame: avoid a reference cycle.
             del interrupt
 
     @property
     def forked(self) -> bool:
-        """True in a child of the process that made it."""
+        """True in a forked child."""
         return in_forked_child(self._generation)
 
     @property
@@ -866,14 +867,14 @@ class MultipartUpload:
 
 
 def _seconds_left(error: BaseException) -> float:
-    """Seconds for an abort after `error`: it may come through several writers, one after the other."""
+    """Seconds for an abort after `error`, which several writers may receive one after the other."""
     now = time.monotonic()
     end: float = error.__dict__.setdefault("_s3po_abort_end", now + _ABORT_SECONDS)
     return max(_LEAST_ABORT_SECONDS, end - now)
 
 
 def multipart_etag(parts: Sequence[PartInfo]) -> str | None:
-    """Compute the ETag that S3 gives an object of these parts; None where theirs are no MD5s.
+    """Compute the ETag that S3 gives an object of these parts; None if their ETags are not MD5s.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
     """

@@ -87,7 +87,7 @@ def abort_uploads(
         try:
             for upload in iter_uploads(client, bucket, prefix=prefix, headers=headers):
                 age = _age(client, upload)
-                # One whose age is not known is not known to be old enough.
+                # An upload of unknown age may be too new.
                 if older_than is None or (age is not None and age >= older_than):
                     group.start(abort, upload)
         except MalformedResponse:

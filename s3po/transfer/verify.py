@@ -22,18 +22,18 @@ from s3po.transfer.headers import headers_of_part
 
 _log = log.logger("transfer")
 
-#: In the order of what they cost.
+#: Sorted by CPU time.
 _CHECKSUMS = ("crc32", "sha1", "sha256", "crc64nvme", "crc32c")
 _CRCS = ("crc32", "crc32c", "crc64nvme")
 
-#: Parts that are asked for one by one where a store does not list them.
+#: Maximum number of parts that are requested one by one if a store does not list them.
 _MOST_HEADS = 32
 
 
 class Verifier:
-    """The checksum that the bytes of one object must have.
+    """The expected checksum of the bytes of one object.
 
-    `sizes` are those of its parts where the checksum is made of the parts' checksums.
+    `sizes` are those of its parts, for a composite checksum.
     """
 
     __slots__ = ("_algorithm", "_expected", "_pieces", "_stops", "combines")
@@ -41,11 +41,11 @@ class Verifier:
     def __init__(self, algorithm: str, expected: str, sizes: Sequence[int] | None = None) -> None:
         self._algorithm = algorithm
         self._expected = expected
-        #: True where pieces can be hashed each by itself, in any order.
+        #: True if pieces can be hashed separately, in any order.
         self.combines = algorithm in _CRCS
-        #: By its first byte's offset, each piece's digest and length.
+        #: Digest and length of each piece, by the offset of its first byte.
         self._pieces: dict[int, tuple[bytes, int]] = {}
-        #: Where the object's parts end.
+        #: Offsets of the ends of the object's parts.
         self._stops = None if sizes is None else list(accumulate(sizes))
 
     def new(self, start: int = 0) -> Any:
@@ -88,7 +88,7 @@ class Verifier:
         return whole
 
     def _composite(self, stops: Sequence[int]) -> str:
-        """The checksum of the parts' checksums, as S3 has it."""
+        """The composite checksum of S3."""
         whole = new(self._algorithm)
         starts = sorted(self._pieces)
         at = 0
@@ -103,14 +103,14 @@ class Verifier:
 
 
 class _PartsHasher:
-    """Hashes bytes in order, and begins anew where a part of the object does."""
+    """Hashes bytes in order, and restarts at each part of the object."""
 
     __slots__ = ("_algorithm", "_begin", "_hasher", "_pieces", "_position", "_stops")
 
     def __init__(self, algorithm: str, stops: Sequence[int], start: int) -> None:
         self._algorithm = algorithm
         self._stops = stops
-        #: Offsets of the piece at hand and of the next byte.
+        #: Offsets of the current piece and of the next byte.
         self._begin = self._position = start
         self._hasher = new(algorithm)
         self._pieces: dict[int, tuple[bytes, int]] = {}
@@ -151,10 +151,10 @@ def find_verifier(
     version_id: str | None = None,
     sent: Mapping[str, str] | None = None,
 ) -> Verifier | None:
-    """Find the verifier for the answer to a GET of a whole object; None where no checksum is known.
+    """Find the verifier for the response to a GET of a whole object; None if no checksum is known.
 
-    Where the checksum is made of the parts' checksums the store is asked for the parts' sizes; `sent` are
-    the headers that the GET was sent with.
+    For a composite checksum the sizes of the parts are requested; `sent` are the headers that the GET was
+    sent with.
     """
     headers = found.headers
     full = headers.get("x-amz-checksum-type", "FULL_OBJECT") == "FULL_OBJECT"
@@ -183,15 +183,15 @@ def _part_sizes(
     version_id: str | None,
     sent: Mapping[str, str],
 ) -> list[int] | None:
-    """The sizes of an object's parts; None where the store does not tell.
+    """The sizes of the parts of an object; None if the store does not return them.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html
     """
     size = found.size
     if count == 1:
         return [size]
-    # The body at hand has the place that the call is entitled to in a batch: to wait for another one
-    # could be for ever.
+    # In a batch, the open body uses the request that the call is entitled to: waiting for another one
+    # could be a deadlock.
     client = client.unbind(limiter=True)
     headers = headers_of_part({name.lower(): value for name, value in sent.items()})
     version_id = version_id or found.version_id
@@ -199,7 +199,7 @@ def _part_sizes(
         try:
             sizes = _listed_sizes(client, bucket, key, found, version_id, headers)
         except S3Error as error:
-            # It needs a permission of its own, and not all stores have it.
+            # It needs a separate permission, and not all stores support it.
             _log.debug("the parts of s3://%s/%a are not listed: %s", bucket, key, error)
             sizes = None
         if sizes is None and count <= _MOST_HEADS:
@@ -250,7 +250,7 @@ def _listed_sizes(
 
 
 def may_be_md5(etag: str, headers: Mapping[str, str], provider: Provider = UNKNOWN) -> bool:
-    """Return True where an answer's ETag is, by all that its headers say, the MD5 of the bytes.
+    """Return True if the ETag of a response is the MD5 of the bytes, by its headers.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
     """
@@ -259,7 +259,7 @@ def may_be_md5(etag: str, headers: Mapping[str, str], provider: Provider = UNKNO
         and provider.etag_is_md5 is not False
         and headers.get("x-amz-server-side-encryption", "AES256") == "AES256"
         and "x-amz-server-side-encryption-customer-algorithm" not in headers
-        # A weak one does not vouch for bytes.
+        # A weak ETag does not identify bytes.
         and not headers.get("etag", "").startswith("W/")
     )
 

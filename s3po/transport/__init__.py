@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["GeventAdapter", "PreparedRequest", "Response", "S3Session", "WSGIAdapter"]
 
-# requests imports a detector of charsets and IDNA, and urllib3 its HTTP/2, which looks for versions of packages.
+# requests imports a charset detector and IDNA, and urllib3 its HTTP/2 support, which reads versions of
+# packages.
 postpone("charset_normalizer", "urllib3.http2")
 
 _MODULES = {
@@ -32,7 +33,7 @@ _MODULES = {
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        # Loaded when asked for: a program that imports gevent's helpers alone does not pay for requests.
+        # Imported on access: a program that uses only the gevent helpers does not import requests.
         from importlib import import_module
 
         module = _MODULES.get(name)

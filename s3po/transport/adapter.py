@@ -43,7 +43,7 @@ from s3po.transport.pools import MAX_POOLS, Connections, Pool
 from s3po.transport.settings import parse_origin, proxies_for, proxy_for, verify_of
 from s3po.transport.tls import TLSContext, build_context
 
-#: As requests has it: programs that replace it (to fake requests) are to see ours too.
+#: As in requests: programs that replace it (to mock requests) then affect s3po too.
 _HTTP_ADAPTER_SEND = HTTPAdapter.send
 
 #: Every adapter, for the child of a fork.
@@ -54,9 +54,9 @@ _fork_hooked = False
 class GeventAdapter(HTTPAdapter):
     """An HTTPAdapter whose waits let other greenlets run, and that patches nothing.
 
-    It sends s3po's lean requests and any other `requests.PreparedRequest`; the body of a response is
-    raw. One serves all native threads: connections move to the thread that uses them. The child of a
-    fork begins with none.
+    It sends s3po's lean requests and any other `requests.PreparedRequest`; the body of a response is raw.
+    All native threads can share it: idle connections are used by any thread. The child of a fork begins
+    with none.
     """
 
     def __init__(self, config: Config) -> None:
@@ -92,8 +92,8 @@ class GeventAdapter(HTTPAdapter):
     ) -> requests.Response:
         """Send one request: no retry, no redirect, no cookie, no decoding.
 
-        For None there are the settings of the Config or the environment.
-        Raises s3po's errors for s3po's own requests, and requests' for others.
+        For None there are the settings of the Config or the environment. Raises exceptions of s3po for
+        requests of s3po, and those of requests for other requests.
         """
         if HTTPAdapter.send is not _HTTP_ADAPTER_SEND:
             return self._send_replaced(request, stream, timeout, verify, cert, proxies)
@@ -169,7 +169,7 @@ class GeventAdapter(HTTPAdapter):
         """Nothing: a pool has its TLS context from its beginning."""
 
     def request_url(self, request: Any, proxies: Any) -> str:
-        """The target of a request, as it stands in its URL."""
+        """The target of a request, unchanged from its URL."""
         url = to_lean(request).url or ""
         proxy = proxy_for(url, dict(proxies or {}))
         if proxy is not None and url[:5] == "http:" and proxy[:5].lower() != "socks":
@@ -296,7 +296,7 @@ def _as_requests_error(error: S3poError, request: requests.PreparedRequest) -> E
     return kind(str(error), request=request)
 
 
-#: What somebody else's adapter may raise where a request fails.
+#: Exceptions of other adapters for failed requests.
 _FOREIGN_ERRORS = (
     requests.exceptions.RequestException,
     urllib3.exceptions.HTTPError,
@@ -305,7 +305,7 @@ _FOREIGN_ERRORS = (
 
 
 def _translate(error: Exception, adapter: Any) -> Exception:
-    """Translate a failure of somebody else's code for s3po's callers."""
+    """Convert an exception of another adapter to one of s3po."""
     if isinstance(error, S3poError):
         return error
     # The message of such an error may hold the URL, and the URL a signature.
@@ -324,7 +324,7 @@ def _translate(error: Exception, adapter: Any) -> Exception:
 def call_foreign(
     send: Any, request: requests.PreparedRequest, kwargs: dict[str, Any], culprit: object
 ) -> requests.Response:
-    """Call somebody else's `send`: whatever it raises comes out as an error of s3po's."""
+    """Call the `send` of another adapter or session, and convert its exceptions to those of s3po."""
     try:
         response: Any = send(request, **kwargs)
     except MemoryError:
@@ -332,11 +332,11 @@ def call_foreign(
     except _FOREIGN_ERRORS as error:
         raise _translate(error, culprit) from None
     except Exception as error:
-        # No failure of a request, but of code: its traceback tells where.
+        # A bug and not a failed request: keep its traceback.
         raise _translate(error, culprit) from error
     if not isinstance(response, requests.Response) or type(response.status_code) is not int:
         raise TransportError(
-            f"{type(culprit).__name__} gave {type(response).__name__}, which is no whole response",
+            f"{type(culprit).__name__} gave {type(response).__name__}, which is not a complete response",
             permanent=True,
         )
     return response
@@ -355,8 +355,8 @@ def _after_fork() -> None:
     for adapter in list(_adapters):
         adapter._after_fork(one.fileno())
     one.close()
-    # gevent does so by itself only where os.fork is patched; twice does no harm. Without it parent
-    # and child would share one epoll set.
+    # gevent does so only if os.fork is patched; a second call has no effect. Without it parent and child
+    # would share one epoll set.
     from gevent.hub import reinit
 
     reinit()

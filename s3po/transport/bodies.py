@@ -115,7 +115,7 @@ class ConnectionBody(RawBody):
         connection.sock.watch_rate(True)
 
     def _take(self, buffer: memoryview) -> int:
-        """Fill some of `buffer`: from what came with the head first, then from the socket; 0 at its end."""
+        """Fill some of `buffer`: first from bytes received with the head, then from the socket; 0 at its end."""
         rest = self._rest
         if rest:
             count = min(len(rest), len(buffer))
@@ -148,7 +148,7 @@ class ConnectionBody(RawBody):
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.sock.watch_rate(False)
-            # Bytes beyond the end would be taken for the next response: the pool looks once more.
+            # Bytes after the end would be read as the next response: the pool checks again.
             self._pool.release(connection, self._keep and not self._rest)
 
     def _drop(self) -> None:
@@ -165,7 +165,7 @@ class ConnectionBody(RawBody):
 
 
 class LengthBody(ConnectionBody):
-    """A body whose length is known."""
+    """A body of known length."""
 
     __slots__ = ()
 
@@ -237,7 +237,7 @@ class ChunkedBody(ConnectionBody):
     def _next_chunk(self) -> bool:
         try:
             if self._started and self._line():
-                raise MalformedResponse("a chunk of the response is longer than it says")
+                raise MalformedResponse("a chunk of the response is longer than its size")
             self._started = True
             self._left = http11.chunk_size(self._line())
             if self._left:
@@ -269,7 +269,7 @@ class ChunkedBody(ConnectionBody):
             if self._connection is not None:
                 base = self._connection.base_socket
                 if base.deadline is None and base.timeout is not None:
-                    # What stands between two chunks has the time of one wait, in all.
+                    # The framing between two chunks must arrive within one read timeout in total.
                     base.deadline = monotonic() + base.timeout
             held, self._rest = self._rest, b""
             buffer = bytearray(16384)
@@ -283,7 +283,7 @@ class ChunkedBody(ConnectionBody):
 
 
 class SizedFile:
-    """A file of known length as a `Body`, for requests that are not s3po's own."""
+    """A file of known length as a `Body`, for other requests than those of s3po."""
 
     rewindable = False
 
@@ -300,7 +300,7 @@ class SizedFile:
 
 
 class Chunks:
-    """A body of unknown length, which goes out in chunks; for requests that are not s3po's own."""
+    """A body of unknown length, sent in chunks; for other requests than those of s3po."""
 
     def __init__(self, body: Any) -> None:
         self._body = body
@@ -335,7 +335,7 @@ def request_length(method: str, body: Any) -> int | None:
 
 
 def to_body(body: Any, length: str | None) -> BytesLike | Body | Chunks | None:
-    """Any body that requests or urllib3 know, as `send_request` takes it.
+    """Convert a body of requests or urllib3 for `send_request`.
 
     `length` is the request's content-length, where it has one.
     """

@@ -51,7 +51,7 @@ Head = tuple[int, dict[str, str], bool, bytes]
 
 
 class TunnelRefused(OSError):
-    """A proxy made no tunnel; `status` is its answer."""
+    """A proxy made no tunnel; `status` is its response."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"the proxy answered {status}")
@@ -149,7 +149,7 @@ class ConnectionMixin:
         self.base_socket.deadline = None
 
     def _tunnel(self) -> None:
-        """Ask a proxy for a tunnel, as http.client does; TunnelRefused."""
+        """Open a tunnel through a proxy, as http.client does. Raises TunnelRefused."""
         host = f"[{self._tunnel_host}]" if ":" in self._tunnel_host else self._tunnel_host
         headers = {name.lower(): value for name, value in self._tunnel_headers.items()}
         authority = f"{host}:{self._tunnel_port}"
@@ -167,12 +167,12 @@ class ConnectionMixin:
 
     @property
     def base_socket(self) -> Any:
-        """The `Socket` at the bottom; None where there is none."""
+        """The `Socket` at the bottom; None if there is none."""
         sock = self.sock
         return sock.base if isinstance(sock, TLSSocket) else sock
 
     def is_usable(self, max_idle: float) -> bool:
-        """True if an idle connection may be used again: nothing came on it that was not asked for."""
+        """True if an idle connection can be reused: no unexpected bytes were received."""
         sock = self.sock
         return (
             sock is not None and monotonic() - self.idle_since <= max_idle and not sock.has_unread()
@@ -185,7 +185,7 @@ class ConnectionMixin:
     ) -> bool:
         """Send a head and a body of `length` bytes.
 
-        False when a response came first that is no success: the rest of the body was not sent.
+        False if an error response was received before the end of the body; the rest was not sent.
         """
         if body is None:
             return self.send_bytes(head)
@@ -204,7 +204,7 @@ class ConnectionMixin:
         return complete
 
     def send_bytes(self, data: Any) -> bool:
-        """Send all of it. False when the response came first, and is no success."""
+        """Send the whole body. False if an error response was received before the end."""
         sock = self.sock
         sent = 0
         try:
@@ -258,7 +258,7 @@ class ConnectionMixin:
         while True:
             chunk = _read(body, min(left, _SEND_CHUNK)) if left else b""
             left -= len(chunk)
-            # Known before the last chunk is sent, so that the store never has a whole request.
+            # Checked before the last chunk is sent, so that the store never has a complete request.
             if left < 0 or (not left and _read(body, 1)):
                 raise IntegrityError(f"the body is longer than the {length} bytes announced")
             if left and not len(chunk):
@@ -270,7 +270,7 @@ class ConnectionMixin:
                 return False
             if not left:
                 return True
-            # A socket that takes whole chunks never makes us wait, and look.
+            # If the socket accepts whole chunks there is no wait in which a response would be noticed.
             if self._early_response():
                 return False
 
@@ -283,8 +283,8 @@ class ConnectionMixin:
         return self.send_bytes(b"0\r\n\r\n")
 
     def _send_slices(self, slices: Iterator[tuple[int, int, int]], length: int) -> bool | None:
-        """Send slices of files, of `length` bytes in all, without copying them. False when the response came
-        first, as in `send_bytes`; None, with nothing sent, when the file is not of that kind."""
+        """Send slices of files, of `length` bytes in all, without copying them. False if the response was
+        received first, as in `send_bytes`; None, with nothing sent, if the file does not support it."""
         left = length
         while found := _next(slices):
             descriptor, offset, count = found
@@ -342,7 +342,7 @@ class ConnectionMixin:
             self._eof = True
             return True
         self._rest += data
-        # A 2xx may come while the rest of the body is still welcome, and a 1xx says just that.
+        # After a 2xx the server may still read the rest of the body, and a 1xx asks for it.
         return len(self._rest) >= 10 and self._rest[9:10] not in (b"1", b"2")
 
     # Receiving
@@ -360,7 +360,7 @@ class ConnectionMixin:
                 return count
 
     def read_head(self) -> Head:
-        """Status, headers, whether to keep the connection, and what came of the body. Skips 1xx."""
+        """Return status, headers, a keep-alive flag, and the bytes received of the body. Skips 1xx."""
         if not self._rest and not self._eof:
             # The usual case: nothing has come yet, and all of the head comes at once.
             sock = self.sock
@@ -382,7 +382,7 @@ class ConnectionMixin:
         return self._read_head()
 
     def read_head_after_break(self) -> Head | None:
-        """The response that came before the connection broke, if one did."""
+        """The response that was received before the connection broke, or None."""
         try:
             return self._read_head()
         except (OSError, IncompleteBody):
@@ -431,7 +431,7 @@ class ConnectionMixin:
         finally:
             base.deadline = deadline
 
-    # urllib3's API, for its own `urlopen`
+    # urllib3's API, for its `urlopen`
 
     def request(
         self,
@@ -445,7 +445,7 @@ class ConnectionMixin:
         decode_content: bool = True,
         enforce_content_length: bool = True,
     ) -> None:
-        """Send a request, as urllib3 asks for it."""
+        """Send a request with urllib3's arguments."""
         if self.sock is None:
             self.connect()
         self.sock.settimeout(self.timeout)
@@ -522,11 +522,11 @@ def open_body(
     keep: bool,
     rest: bytes,
 ) -> RawBody:
-    """The body after a head, whose `body_length` is `size`; `rest` came with the head."""
+    """The body after a head with the `body_length` `size`; `rest` was received with the head."""
     if size is None:
         return UntilCloseBody(pool, connection, rest)
     if size < 0:
-        # Both framings at once is how responses are smuggled: this connection is not trusted again.
+        # Both framings together are used for response smuggling: the connection is not reused.
         return ChunkedBody(pool, connection, keep and "content-length" not in headers, rest)
     if size <= len(rest):
         # More bytes than that belong to no response of ours.

@@ -105,7 +105,7 @@ def _complaint(method: str, headers: dict[str, str]) -> str:
 
 
 def decode(head: bytes | memoryview) -> str:
-    """A head's text. UTF-8, as we send it and stores that keep metadata do; else what HTTP says."""
+    """Decode a head as UTF-8, the encoding of metadata, or otherwise as Latin-1, the encoding of HTTP."""
     try:
         return str(head, "utf-8")
     except UnicodeDecodeError:
@@ -135,7 +135,7 @@ def parse_head(data: str) -> tuple[int, dict[str, str], bool]:
 
 @lru_cache(maxsize=64)
 def _parse_status_line(line: str) -> tuple[int, bool]:
-    """The status, and True where connections last unless the head says something else."""
+    """The status, and True if the HTTP version keeps connections open by default."""
     version = line[:9]
     code = line[9:12]
     if (
@@ -145,7 +145,7 @@ def _parse_status_line(line: str) -> tuple[int, bool]:
         or len(code) != 3
         or line[12:13] not in ("", " ")
     ):
-        raise MalformedResponse(f"the answer is not HTTP: it begins with {line[:40]!r}")
+        raise MalformedResponse(f"the response is not HTTP: it begins with {line[:40]!r}")
     return int(code), version == "HTTP/1.1 "
 
 
@@ -153,7 +153,9 @@ def _parse_lines(lines: list[str], status: int) -> dict[str, str]:
     """Headers of all lines, one after the other."""
     text = "".join(lines)
     if "\n" in text or "\r" in text or "\0" in text:
-        raise MalformedResponse("the answer's head has a stray line break or NUL", status=status)
+        raise MalformedResponse(
+            "the head of the response has a stray line break or NUL", status=status
+        )
     headers: dict[str, str] = {}
     name = ""
     for line in lines:
@@ -175,7 +177,7 @@ def _parse_line(line: str) -> tuple[str, str]:
     """Name, in lower case, and value of one header."""
     raw, colon, value = line.partition(":")
     if not colon or "\n" in line or "\r" in line or "\0" in line:
-        raise MalformedResponse(f"the answer has a broken header: {line[:40]!r}")
+        raise MalformedResponse(f"the response has a broken header: {line[:40]!r}")
     lower = _lower if len(raw) <= _MAX_CACHED_NAME else _lower.__wrapped__
     return lower(raw), value.strip(_BLANK)
 
@@ -183,7 +185,7 @@ def _parse_line(line: str) -> tuple[str, str]:
 @lru_cache(maxsize=_CACHE)
 def _lower(name: str) -> str:
     if not _is_token(name):
-        raise MalformedResponse(f"the answer has a broken header: {name[:40]!r}")
+        raise MalformedResponse(f"the response has a broken header: {name[:40]!r}")
     return name.lower()
 
 
@@ -205,7 +207,7 @@ def body_length(method: str, status: int, headers: dict[str, str]) -> int | None
     if length is not None:
         size = parse_length(length)
         if size < 0:
-            raise MalformedResponse("the answer's content-length is broken", status=status)
+            raise MalformedResponse("the content-length of the response is broken", status=status)
         if "," in length:
             headers["content-length"] = str(size)
     if method == "HEAD" or status == 204 or status == 304 or status < 200:
@@ -221,15 +223,15 @@ def chunk_size(line: bytes) -> int:
     """The size in a chunk's first line, without its line break. Raises MalformedResponse."""
     digits = line.partition(b";")[0].strip(b" \t")
     if not digits or len(digits) > 16 or not digits.isalnum():
-        raise MalformedResponse("the answer has a broken chunk size")
+        raise MalformedResponse("the response has a broken chunk size")
     try:
         return int(digits, 16)
     except ValueError:
-        raise MalformedResponse("the answer has a broken chunk size") from None
+        raise MalformedResponse("the response has a broken chunk size") from None
 
 
 def is_tls_error(error: BaseException) -> bool:
-    # Whoever made such an error has loaded ssl; without TLS nobody needs it.
+    # An SSLError exists only if ssl is imported; without TLS it is not needed.
     ssl = sys.modules.get("ssl")
     return ssl is not None and isinstance(error, ssl.SSLError)
 

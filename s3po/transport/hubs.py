@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 import gevent
 
-# Loaded in good time: once the interpreter has begun to end, it cannot be imported any more.
+# Imported here because imports fail during the shutdown of the interpreter.
 import gevent.threadpool
 from gevent._hub_local import get_hub_if_exists
 from gevent.exceptions import HubDestroyed, LoopExit
@@ -45,8 +45,8 @@ SECONDS_PER_TURN = 0.005
 def yield_to_loop() -> None:
     """Let the event loop go round once, so that greenlets whose sockets are ready can run.
 
-    `gevent.sleep(0)` does not do that: it returns before the loop has looked at sockets and timers. In a
-    thread without a hub nobody waits, and nothing happens.
+    `gevent.sleep(0)` returns before the loop has polled sockets and timers. In a thread without a hub no
+    greenlets wait, and the call does nothing.
     """
     if get_hub_if_exists() is not None:
         gevent.sleep(1e-6)
@@ -55,7 +55,7 @@ def yield_to_loop() -> None:
 class _HubOwner:
     """Destroys the hub of a native thread when that ends, where s3po caused it to be made.
 
-    gevent leaves such hubs, with their file descriptors, to those who made them.
+    gevent does not close such hubs and their file descriptors.
     """
 
     __slots__ = ("hub", "process")
@@ -71,8 +71,8 @@ class _HubOwner:
         # hubs are the parent's.
         if sys.is_finalizing() or loop is None or self.process != os.getpid():
             return
-        # What `hub.destroy` does, which asks the thread's local data for the hub. Those are gone by now:
-        # they would be made once more, and never freed.
+        # The same as `hub.destroy`, which needs the thread's local data. These no longer exist: they
+        # would be made once more, and never freed.
         for part, end in (
             (hub.periodic_monitoring_thread, "kill"),
             (hub._resolver, "close"),
@@ -97,7 +97,7 @@ _threads = _local()
 def can_start_threads() -> bool:
     """False once the interpreter has begun to end: Python 3.12 and newer start no thread then."""
     if is_module_patched("threading"):
-        # gevent's threads may make a hub when they are asked.
+        # gevent's threads may create a hub on access.
         keep_hub()
     return threading.main_thread().is_alive()
 
@@ -150,7 +150,7 @@ class _Imports:
             _imported.add(name)
 
     def _before_fork(self) -> None:
-        # Whoever forks amid an import of its own may be what the other thread waits for.
+        # A thread that forks during an import may hold the import lock that the other thread waits for.
         self._held = self._lock.acquire(timeout=_FORK_PATIENCE)
 
     def _after_fork(self) -> None:
@@ -170,7 +170,7 @@ _imported: set[str] = set()
 
 
 def import_in_thread(name: str) -> None:
-    """Import a module while other greenlets of this thread go on; at once where there can be none.
+    """Import a module in a native thread, so that other greenlets of this thread can run; directly if there are none.
 
     Greenlets that need it meanwhile wait for one thread. In programs that gevent has patched, modules are
     imported at once: imports in several threads can fail there.

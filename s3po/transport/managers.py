@@ -21,7 +21,7 @@ def direct_manager() -> PoolManager:
 
 
 def proxy_manager(proxy: str, context: Any) -> PoolManager:
-    """urllib3's manager of pools that lead through `proxy`, a URL. `context` is for a proxy's own TLS.
+    """urllib3's manager of pools for connections through `proxy`, a URL. `context` is for TLS with the proxy.
 
     ConfigError for a URL that names no proxy.
     """
@@ -73,7 +73,7 @@ def _parse_proxy(proxy: str) -> Any:
         )
     if not host or any(letter <= " " or letter == "\x7f" for letter in proxy) or port == 0:
         del parts
-        raise ConfigError("the URL of a proxy names no host, or a port that is none")
+        raise ConfigError("the URL of a proxy has no host, or no valid port")
     return parts
 
 

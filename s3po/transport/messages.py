@@ -1,6 +1,6 @@
 """Lean subclasses of requests' two messages: attributes are computed on first use.
 
-s3po's own code uses `lower_headers`, a plain dict; those who know requests find what they know.
+s3po uses `lower_headers`, a plain dict; the attributes of requests are available to other code.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from s3po.messages import BodyStream, BytesLike
 from s3po.transport.bodies import BytesBody, Chunks, RawBody, request_length, to_body
 
 _READ_CHUNK = 256 * 1024
-#: Bytes of a response's body that is read into memory unless the request says otherwise.
+#: Maximum size of a response body that is read into memory by default.
 MAX_BODY = 1 << 62
 #: Bytes of an error's body that are read.
 _MAX_ERROR_BODY = 1024 * 1024
@@ -45,8 +45,8 @@ class CallTimeouts(tuple[float, float]):
 class PreparedRequest(requests.PreparedRequest):
     """An exact request: what is signed is what is sent.
 
-    `url` is complete and percent-encoded, and goes onto the wire as it stands. `body` is None, bytes,
-    or a `Body` of known length.
+    `url` is complete and percent-encoded, and sent unchanged. `body` is None, bytes, or a `Body` of known
+    length.
     """
 
     _cookies: Any = None
@@ -101,7 +101,7 @@ class PreparedRequest(requests.PreparedRequest):
 
     @property
     def hooks(self) -> Any:
-        """This request's own hooks."""
+        """The hooks of this request."""
         if self._hooks is None:
             self._hooks = default_hooks()
         return self._hooks
@@ -112,7 +112,7 @@ class PreparedRequest(requests.PreparedRequest):
 
     @property
     def path_url(self) -> str:
-        """Path and query, as they stand in the URL."""
+        """Path and query, unchanged from the URL."""
         url = self.url or ""
         return url[url.find("/", 8) :]
 
@@ -129,7 +129,7 @@ class PreparedRequest(requests.PreparedRequest):
 
 
 def to_lean(request: requests.PreparedRequest) -> PreparedRequest:
-    """Convert a request that requests itself prepared; its URL stays as it is."""
+    """Convert a request prepared by requests; its URL is not changed."""
     if type(request) is PreparedRequest:
         return request
     url = (request.url or "").partition("#")[0]
@@ -156,7 +156,7 @@ def to_lean(request: requests.PreparedRequest) -> PreparedRequest:
 def complete(
     response: Response, request: requests.PreparedRequest, adapter: Any
 ) -> requests.Response:
-    """Give a response what requests' users look for."""
+    """Set the attributes that users of requests expect."""
     response.url = request.url or ""
     response.request = request
     response.reason = http.client.responses.get(response.status_code, "")
@@ -299,7 +299,7 @@ class Response(requests.Response):
 def make_response(
     status: int, headers: dict[str, str], body: RawBody, stream: bool, max_body: int
 ) -> Response:
-    """A response whose body stays to be read, or is read now."""
+    """A response whose body is read later, or now."""
     if stream and status < 300:
         return Response(status, headers, None, body)
     limit = max_body if status < 300 else _MAX_ERROR_BODY
@@ -359,7 +359,7 @@ class _ForeignBody(RawBody):
             self.remaining -= count
             if self.remaining < 0 or not count:
                 self._response.close()
-                raise IncompleteBody("the body has not the length that its head announced")
+                raise IncompleteBody("the length of the body differs from its Content-Length")
         elif not count:
             self.remaining = 0
         buffer[:count] = data
@@ -385,7 +385,7 @@ class _ForeignBody(RawBody):
         except MemoryError:
             raise
         except Exception as error:
-            # No failure of the network, but of somebody's code: its traceback tells where.
+            # A bug and not a network failure: keep its traceback.
             self._response.close()
             failure = IncompleteBody(f"{type(error).__name__} within the body")
             failure.permanent = True

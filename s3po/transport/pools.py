@@ -39,20 +39,20 @@ from s3po.transport.hubs import get_hub_if_exists
 from s3po.transport.messages import CallTimeouts, Response, make_response
 from s3po.transport.sockets import TooSlow
 
-# In good time: where no file can be opened any more, nothing can be imported.
+# Imported here because imports fail when no file can be opened.
 try:
     import resource
 except ImportError:
     # Windows has none.
     resource = None  # type: ignore[assignment]
 
-#: Each bucket may be an origin of its own.
+#: Each bucket can be a separate origin.
 MAX_POOLS = 64
 
 #: Errors of a process, or a machine, that has no file descriptor left.
 _STATUS_TEXTS = {403: "Forbidden", 407: "Proxy Authentication Required", 502: "Bad Gateway"}
 _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
-#: Seconds between two looks for a connection that came back, where no other can be opened.
+#: Seconds between two checks for a returned connection, if no other can be opened.
 _RETURN_INTERVAL = 0.01
 
 
@@ -72,7 +72,7 @@ class IdleConnections:
 
     def put(self, item: Any, block: bool = False) -> None:
         del block
-        # urllib3 fills a new queue up with None: here it would only stand in the way.
+        # urllib3 fills a new queue with None, which is not needed here.
         if item is not None:
             item.idle_since = monotonic()
             self.idle.append(item)
@@ -110,7 +110,7 @@ class Connections:
         return found
 
     def after_fork(self, dead: int) -> None:
-        """In a forked child: let go of the parent's sockets. The peer of the socket `dead` is gone."""
+        """In a forked child: release the sockets of the parent. The peer of the socket `dead` is closed."""
         for pool in list(self.pools):
             pool.idle.clear()
         for connection in list(self._open):
@@ -208,7 +208,7 @@ class Pool:
                 keep = False
                 if status < 300:
                     raise ConnectionFailed(
-                        f"{self.peer} answered {status} before the body was sent"
+                        f"{self.peer} returned {status} before the body was sent"
                     )
             connection.exchanges = exchanges + 1
             size = body_length(method, status, headers)
@@ -260,7 +260,7 @@ class Pool:
     # Connections
 
     def _pop_idle(self) -> Any:
-        """The idle connection that was used last and is alive; None where there is none."""
+        """The idle connection that was used last and is alive; None if there is none."""
         idle = self.idle
         max_idle = self.connections.max_idle
         while idle:
@@ -422,7 +422,7 @@ def _lacks_descriptors(error: ConnectionFailed) -> bool:
 
 
 def descriptor_limit() -> int:
-    """Number of files the process may open; 0 where that is not known, or has no limit."""
+    """Maximum number of open files of the process; 0 if unknown or unlimited."""
     if resource is None:
         return 0
     limit: int = resource.getrlimit(resource.RLIMIT_NOFILE)[0]

@@ -19,7 +19,7 @@ from s3po.transport.messages import PreparedRequest, Response, adopt, make_respo
 from s3po.transport.settings import proxies_for, verify_of
 from s3po.transport.wsgi import WSGIAdapter
 
-#: As requests has it: programs that replace it (to trace or to fake requests) are to see ours too, also those
+#: As in requests: programs that replace it (to trace or mock requests) then affect s3po too, also those
 #: that did so before this module was loaded.
 _SESSION_SEND = unwrap(requests.Session.send)
 
@@ -31,20 +31,20 @@ class S3Session(requests.Session):
     """A requests Session that sends bytes as they were signed, and gives them as they are stored.
 
     No netrc, no redirects, no cookies, no decoding; proxies and CA bundles come from the Config or the
-    environment. One serves all native threads and greenlets. Adapters that are mounted on it serve
-    s3po's requests too, and hooks see them.
+    environment. All native threads and greenlets can share it. Mounted adapters and hooks apply to the
+    requests of s3po too.
     """
 
     def __init__(self, config: Config | None = None) -> None:
         self.config = config if config is not None else Config()
-        #: By origin; None where adapters for paths make each request look.
+        #: By origin; None if adapters are mounted for paths, which requires a look-up for each request.
         self._found: dict[str, BaseAdapter | None] = {}
         super().__init__()
         self.trust_env = False
         self.max_redirects = 0
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self.headers["Accept-Encoding"] = "identity"
-        #: The adapter that serves whatever no other is mounted for.
+        #: The adapter for URLs without a more specific one.
         self.adapter = GeventAdapter(self.config)
         self.mount("https://", self.adapter)
         self.mount("http://", self.adapter)
@@ -75,7 +75,7 @@ class S3Session(requests.Session):
         """Send one request, through the adapter that is mounted for its URL.
 
         `stream`, `timeout`, `verify`, `cert` and `proxies` are requests'; for None there are those of the
-        Config or the environment. For a `PreparedRequest` of s3po's own the response is a `Response` of s3po's,
+        Config or the environment. For a `PreparedRequest` of s3po the response is a `Response` of s3po,
         and what is not HTTP or fails raises s3po's errors.
         """
         if type(request) is not PreparedRequest:
@@ -110,7 +110,7 @@ class S3Session(requests.Session):
     def _finish(
         self, request: PreparedRequest, response: requests.Response, settings: dict[str, Any]
     ) -> Response:
-        """Let hooks see a response, and make it one of s3po's."""
+        """Call the hooks with a response, and convert it to one of s3po."""
         stream: bool = settings["stream"]
         hooks = {"response": [*self.hooks["response"], *request.hooks["response"]]}
         if hooks["response"]:
@@ -130,9 +130,9 @@ class S3Session(requests.Session):
     # Adapters
 
     def mount(self, prefix: str | bytes, adapter: BaseAdapter) -> None:
-        """Let `adapter` serve the URLs that begin with `prefix`, in all threads.
+        """Mount `adapter` for the URLs that begin with `prefix`, in all threads.
 
-        A default port may stand in the prefix or not.
+        A default port can be omitted from the prefix.
         """
         text = prefix.decode() if isinstance(prefix, bytes) else prefix
         # Replaced as a whole, longest prefix first: other threads go through it.
@@ -143,7 +143,7 @@ class S3Session(requests.Session):
         self._found = {}
 
     def unmount(self, prefix: str) -> None:
-        """Take an adapter away again; what is mounted under a shorter prefix serves instead."""
+        """Unmount an adapter; one with a shorter prefix is used instead."""
         adapters = {each: adapter for each, adapter in self.adapters.items() if each != prefix}
         if prefix in ("http://", "https://"):
             adapters[prefix] = self.adapter
@@ -174,7 +174,7 @@ class S3Session(requests.Session):
             return send(request, stream=stream, **kwargs)  # type: ignore[no-any-return]
         response = call_foreign(send, request, {"stream": True, **kwargs}, self)
         if type(response) is Response and response.stream is None:
-            # Of this session's own `send`: hooks have seen it.
+            # From the `send` of this session: the hooks have been called.
             return response
         return self._finish(request, response, {"stream": stream, **kwargs})
 
@@ -183,14 +183,14 @@ class S3Session(requests.Session):
         found = self._found
         adapter = self.get_adapter(url)
         if getattr(self.get_adapter, "__func__", None) is not S3Session.get_adapter:
-            # Somebody else's, which may depend on anything.
+            # A replaced method, whose behaviour is unknown.
             return adapter
         end = url.find("/", 8)
         origins = _spellings(url[: end + 1])
         for prefix in self.adapters:
             for origin in origins:
                 if prefix.lower().startswith(origin) and len(prefix) > len(origin):
-                    # An adapter for a path of this origin: each request must be looked at.
+                    # An adapter for a path of this origin: a look-up is needed for each request.
                     return adapter
         if len(found) >= 1024:
             found.clear()
@@ -200,7 +200,7 @@ class S3Session(requests.Session):
     def close(self) -> None:
         """Close what is idle; what is in use is closed when its response ends. It can be used again.
 
-        Other people's adapters are left alone.
+        Adapters mounted by the program are not closed.
         """
         self.adapter.close()
 

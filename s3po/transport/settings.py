@@ -1,4 +1,4 @@
-"""Certificates and proxies, from the Config and the environment. netrc is never asked."""
+"""Certificates and proxies, from the Config and the environment. netrc is not used."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def verify_of(config: Config) -> bool | str:
 
 
 def proxies_for(url: str, config: Config) -> dict[str, str]:
-    """The proxies for a URL by scheme, as requests knows them."""
+    """The proxies for a URL by scheme, in the form of requests."""
     if config.proxies is not None:
         return {name: SecretStr(url) for name, url in config.proxies.items()}
     if not _may_have_proxies():
@@ -73,7 +73,7 @@ def is_bypassed(url: str, no_proxy: str) -> bool:
     """True if NO_PROXY names the host of `url`.
 
     Its items are names (`example.com` and `.example.com` are the domain and all below it), addresses,
-    networks (`10.0.0.0/8`), each with `:port` or without, and `*`. IPv6 may stand in brackets.
+    networks (`10.0.0.0/8`), each with `:port` or without, and `*`. IPv6 addresses can be in brackets.
     """
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".").lower()
@@ -124,7 +124,7 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _may_have_proxies() -> bool:
-    # Only the environment names proxies where there are no settings of a desktop to ask.
+    # Only the environment has proxies if there are no desktop settings.
     return sys.platform in ("darwin", "win32") or any(
         name.lower().endswith("_proxy") for name in os.environ
     )

@@ -45,7 +45,7 @@ _native_poll: Any = get_original("select", "poll")
 _start_thread: Any = get_original("_thread", "start_new_thread")
 _allocate_lock: Any = get_original("_thread", "allocate_lock")
 
-#: Seconds of waiting over which the rate of a body is looked at.
+#: Seconds of waiting over which the rate of a body is measured.
 _RATE_WINDOW = 10.0
 
 _POLL_EVENTS = {
@@ -98,12 +98,12 @@ class Socket:
         self.end: float | None = None
         #: Bytes moved since the last wait.
         self.bytes_since_wait = 0
-        #: Bytes a second that a body must come or go by, seen over `_RATE_WINDOW`; 0 for any.
+        #: Minimum rate of a body in bytes per second over `_RATE_WINDOW`; 0 for any.
         self.min_rate = 0.0
-        #: Seconds waited for a body since the rate was last looked at, and the bytes that came or went.
+        #: Seconds of waiting since the last check of the rate, and the bytes transferred.
         self._waited: float | None = None
         self._waited_bytes = 0
-        #: That of the process that opened it; see `s3po.forks`.
+        #: Fork counter of the process that opened it; see `s3po.forks`.
         self.generation = fork_generation()
         self._hub: Any = None
         #: By events: watcher of the hub's loop, and what ends a wait for it.
@@ -139,8 +139,8 @@ class Socket:
     def wait(self, events: int, limit: float | None = None) -> None:
         """Wait until the socket is ready for one of `events`. TimeoutError.
 
-        It goes on after its timeout while what was sent is on its way, but not beyond `limit` seconds where
-        that is given in the timeout's place.
+        It continues after its timeout while what was sent is on its way, but not beyond `limit` seconds
+        where that is given in the timeout's place.
         """
         if self._waited is not None:
             self._wait_for_body(events, self._waited)
@@ -174,7 +174,8 @@ class Socket:
                 hub.wait(watcher)
             else:
                 if seconds != self._timer_seconds:
-                    # A timer that repeats starts with all of its time again; others go on with what is left.
+                    # A repeating timer restarts with its full time; others continue with the remaining
+                    # time.
                     self._timer = hub.loop.timer(seconds, seconds)
                     self._timer_seconds = seconds
                 timer = self._timer
@@ -200,7 +201,7 @@ class Socket:
         return deadline - monotonic()
 
     def _wait_while_sending(self, events: int) -> None:
-        """After a timeout: go on waiting while what was sent is on its way. TimeoutError.
+        """After a timeout: continue to wait while sent data is in transit. Raises TimeoutError.
 
         The kernel takes up to some MiB of a request at once. On a slow link they take longer than the
         timeout: the peer cannot answer before it has them, and the kernel takes no more before a third of
@@ -251,7 +252,7 @@ class Socket:
             poll.register(self.native.fileno(), select.POLLIN)
         return bool(poll.poll(0))
 
-    #: What is there to receive on an idle connection was not asked for.
+    #: Bytes received on an idle connection are unexpected.
     has_unread = is_readable
 
     def count(self, size: int) -> None:
@@ -267,7 +268,7 @@ class Socket:
             if self.end is not None and self._left() <= 0:
                 raise TimeoutError("timed out")
 
-    # What urllib3 asks of a socket
+    # Methods that urllib3 requires of a socket
 
     def settimeout(self, value: float | None, end: float | None = None) -> None:
         self.timeout = value
@@ -386,7 +387,7 @@ def _race(
     waiting = list(reversed(addresses))
     under_way: dict[int, tuple[Any, Any]] = {}
     failure: OSError | None = None
-    # gevent's own, where there is a hub for others to run in.
+    # gevent's resolver, if there is a hub in which other greenlets can run.
     poll: Any = _native_poll() if get_hub_if_exists() is None else gevent.select.poll()
     generation = fork_generation()
     next_start = 0.0
@@ -469,7 +470,7 @@ def _resolve(host: str, port: int, timeout: float | None) -> list[Any]:
 
 
 def _resolve_in_thread(host: str, port: int, timeout: float | None) -> list[Any]:
-    """getaddrinfo(3) knows no timeout: it runs in a native thread, which is left behind where it hangs."""
+    """getaddrinfo(3) has no timeout: it runs in a native thread, which is abandoned if it hangs."""
     outcome: list[Any] = []
     done = _allocate_lock()
     done.acquire()

@@ -54,12 +54,12 @@ class _SOCKSMixin(ConnectionMixin):
             )
         except OSError as error:
             failure = error
-            # PySocks wraps its own errors too.
+            # PySocks also wraps its own errors.
             if isinstance(error, socks.ProxyError) and isinstance(error.socket_err, OSError):
                 failure = error.socket_err
             if isinstance(failure, socks.SOCKS5AuthError):
                 failure = LoginRefused(str(failure))
-        # Raised anew: frames of PySocks have the password among their locals.
+        # Raised again: frames of PySocks have the password among their locals.
         failure.__cause__ = failure.__context__ = None
         raise failure.with_traceback(None)
 

@@ -135,7 +135,7 @@ class TLSSocket:
                 self.flush()
                 self._receive()
             except ssl.SSLError:
-                # The alert tells the server why.
+                # The alert gives the server the reason.
                 try:
                     self.flush()
                 except OSError:
@@ -213,7 +213,7 @@ class TLSSocket:
                     count = read(size, buffer)
                     break
                 except ssl.SSLWantReadError:
-                    # A key update or a renegotiation may want to answer.
+                    # A key update or a renegotiation may have to send a message.
                     if self._outgoing.pending:
                         self.flush_now()
             scratch, view = _scratch()
@@ -236,7 +236,7 @@ class TLSSocket:
             except ssl.SSLWantReadError:
                 pass
             except ssl.SSLError:
-                # First what came before it; the next read tells.
+                # Return the bytes before it first; the next read raises the error.
                 self._ended = True
         return count
 
@@ -252,7 +252,7 @@ class TLSSocket:
         return bool(self._incoming.pending or self._decrypted())
 
     def has_unread(self) -> bool:
-        """True if something came that was not asked for. Session tickets are no such thing."""
+        """True if unexpected data was received. Session tickets are not unexpected."""
         if not self.buffered and not self.is_readable():
             return False
         try:
@@ -268,5 +268,5 @@ class TLSSocket:
         return self.base.timeout
 
     def close(self) -> None:
-        """Close the socket without a close_notify: every length is known, and nobody waits for it."""
+        """Close the socket without a close_notify, which is not needed as every length is known."""
         self.base.close()

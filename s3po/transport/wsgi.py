@@ -30,7 +30,7 @@ WSGIApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes | memory
 class WSGIAdapter(BaseAdapter):
     """A requests adapter that calls `app`. An s3po error that the app raises comes out as it is.
 
-    It has no state of its own, so one serves any number of sessions and threads.
+    It has no state, and can be shared by any number of sessions and threads.
     """
 
     def __init__(self, app: WSGIApp) -> None:
@@ -72,7 +72,7 @@ class WSGIAdapter(BaseAdapter):
         status, response_headers, chunks = self._call(environ)
         try:
             if reader is not None and reader.error is not None:
-                # Also when the application made an answer of it.
+                # Also when the application made a response of it.
                 raise reader.error
             received = WSGIBody(chunks, method, status, response_headers)
         except BaseException:
@@ -169,7 +169,7 @@ def _variable(header: str) -> str:
 
 
 class _BodyReader(io.RawIOBase):
-    """Raw side of wsgi.input: reads a `Body` as the application asks for it, and holds it to its length."""
+    """Raw stream of wsgi.input: reads a `Body` on demand, and enforces its length."""
 
     def __init__(self, body: Body, length: int) -> None:
         self._body = body

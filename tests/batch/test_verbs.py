@@ -146,7 +146,7 @@ help(batch.upload)
         assert "-> 'Handle[UploadResult]'" in text
         assert "Unpack" not in text
         # The text of Connection's method is there as well.
-        assert "each retried by itself" in text
+        assert "each retried separately" in text
         assert "callback: Called with the result" in text
     whole = pydoc.render_doc(s3po.Batch, renderer=pydoc.plaintext)  # type: ignore[attr-defined]
     assert "Unpack" not in whole

@@ -87,7 +87,7 @@ def test_help_is_a_word_too(run: Run) -> None:
         (["cp", "--part-size", "x", "a", "s3://b"], "not a size"),
         (["cp", "--part-size", "1", "a", "s3://b"], "part_size"),
         (["cp", "--sse-c-key", "/nonexistent", "a", "s3://b"], "--sse-c-key"),
-        (["sync", "--max-delete", "1", ".", "s3://b"], "--max-delete is for --delete"),
+        (["sync", "--max-delete", "1", ".", "s3://b"], "--max-delete needs --delete"),
         (["ls", "--endpoint-url", "nonsense"], "endpoint"),
         (["cat", "--range", "x", "s3://b/k"], "--range"),
     ],

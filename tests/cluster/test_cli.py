@@ -75,4 +75,4 @@ def test_work_within_a_store_is_done_by_the_cluster(
 def test_a_scheduler_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["cp", "-r", "--cluster", "tcp://127.0.0.1:1", "s3://bucket", "s3://other"]
     assert main(words) in (1, 2)
-    assert "no scheduler of Dask answers" in capsys.readouterr().err
+    assert "no Dask scheduler responds" in capsys.readouterr().err

@@ -522,15 +522,15 @@ def test_keys_that_cannot_be_right(home: Path, lines: str, said: str) -> None:
         ("sso_account_id = 1", "has no sso_role_name and no sso_start_url and no sso_region"),
         (
             "sso_role_name = r\nsso_account_id = 1\nsso_session = s",
-            "sso_session 's', which is nowhere",
+            "sso_session 's', which does not exist",
         ),
         ("credential_process = /nowhere/hush --key=hush2", "cannot be run: No such file"),
-        ("web_identity_token_file = /nowhere", "there is no role: AWS_ROLE_ARN and role_arn"),
+        ("web_identity_token_file = /nowhere", "no role: AWS_ROLE_ARN and role_arn"),
         (
             "web_identity_token_file = /nowhere\nrole_arn = r",
             "/nowhere cannot be read: No such file",
         ),
-        ("login_session = s", "nobody has logged in; log in again: aws login --profile"),
+        ("login_session = s", "not logged in; log in again: aws login --profile"),
     ],
 )
 @pytest.mark.parametrize("named", ["x", None])
@@ -817,7 +817,7 @@ def test_a_file_that_stays_broken_is_warned_of_once(
     (record,) = caplog.records
     assert (record.name, record.levelname) == ("s3po.credentials", "WARNING")
     assert said in record.getMessage()
-    assert "profile 'default' of ~/.aws/credentials are used on" in record.getMessage()
+    assert "profile 'default' of ~/.aws/credentials continue to be used" in record.getMessage()
     assert "hush" not in caplog.text
     path.write_text(pair(33))
     for _ in range(2):

@@ -182,7 +182,7 @@ def test_an_outage_is_survived_until_the_end_and_no_longer(
     # Once a minute, then every five seconds.
     assert 20 < source.asked < 60
     assert len(caplog.records) == 1
-    assert "used on: the service is down" in caplog.text
+    assert "continue to be used: the service is down" in caplog.text
     source.now += 3
     with pytest.raises(CredentialsError) as caught:
         chain.get()

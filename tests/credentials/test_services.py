@@ -178,25 +178,25 @@ def test_sts_that_hangs_is_given_up(services: Any, asking: Any, monkeypatch: Any
 @pytest.mark.parametrize(
     ("code", "body", "said"),
     [
-        (200, b"", "answers 200 without credentials"),
-        (200, b"<html>hush</html>", "answers 200 without credentials"),
-        (200, b"<AssumeRoleWithWebIdentityResponse/>", "answers 200 without credentials"),
-        (200, b"\x00hush" * 100, "answers 200 without credentials"),
-        (200, b"<!DOCTYPE x [<!ENTITY a 'hush'>]><x>&a;</x>", "answers 200 without credentials"),
-        (403, b"", "answers 403"),
-        (403, b"{hush", "answers 403"),
-        (302, b"", "answers 302"),
+        (200, b"", "returned 200 without credentials"),
+        (200, b"<html>hush</html>", "returned 200 without credentials"),
+        (200, b"<AssumeRoleWithWebIdentityResponse/>", "returned 200 without credentials"),
+        (200, b"\x00hush" * 100, "returned 200 without credentials"),
+        (200, b"<!DOCTYPE x [<!ENTITY a 'hush'>]><x>&a;</x>", "returned 200 without credentials"),
+        (403, b"", "returned 403"),
+        (403, b"{hush", "returned 403"),
+        (302, b"", "returned 302"),
         (
             400,
             b"<ErrorResponse><Error><Code>InvalidIdentityToken</Code><Message>web-hush-1\n\x1b is"
             b" no token</Message></Error></ErrorResponse>",
-            "answers 400",
+            "returned 400",
         ),
         (
             403,
             b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>Not authorized</Message>"
             b"</Error></ErrorResponse>",
-            'answers 403 AccessDenied "Not authorized"',
+            'returned 403 AccessDenied "Not authorized"',
         ),
     ],
 )
@@ -338,7 +338,7 @@ def test_a_token_that_cannot_be_refreshed_is_used_until_it_ends(
     assert "hush" not in caplog.text
     asking.times.passed += 601
     said = refused(asking.provider())
-    assert "the token ended at " in said
+    assert "the token expired at " in said
     assert "log in again: aws sso login --profile default" in said
 
 
@@ -391,19 +391,19 @@ def test_token_files_that_are_none(services: Any, asking: Any, home: Path, text:
 @pytest.mark.parametrize(
     ("code", "body", "said"),
     [
-        (401, b"", "no longer taken; log in again: aws sso login --profile default"),
-        (403, b'{"message": "No access, sso-hush"}', "answers 403 No access, ***"),
-        (404, b"<html>", "answers 404"),
+        (401, b"", "no longer valid; log in again: aws sso login --profile default"),
+        (403, b'{"message": "No access, sso-hush"}', "returned 403 No access, ***"),
+        (404, b"<html>", "returned 404"),
         (200, b"", "not JSON"),
         (200, b"[]", "not an object of JSON"),
         (200, b"{}", "has no roleCredentials"),
-        (200, b'{"roleCredentials": {"expiration": "hush"}}', "expiration is no time"),
-        (200, b'{"roleCredentials": {"expiration": 1e308}}', "expiration is no time"),
+        (200, b'{"roleCredentials": {"expiration": "hush"}}', "expiration is not a time"),
+        (200, b'{"roleCredentials": {"expiration": 1e308}}', "expiration is not a time"),
         (200, b'{"roleCredentials": {"expiration": 4070908800000}}', "has no accessKeyId"),
         (
             200,
             b'{"roleCredentials": {"expiration": 4070908800000, "accessKeyId": ["hush"]}}',
-            "no text",
+            "not text",
         ),
     ],
 )
@@ -511,7 +511,7 @@ def test_a_login_that_cannot_be_refreshed(services: Any, asking: Any, home: Path
     # Good for a while.
     assert get(asked).access_key == "LOGIN"
     asking.times.passed += 300
-    assert "answers 400" in refused(asked)
+    assert "returned 400" in refused(asked)
     services.sso_refresh = "another"
     assert "the session has ended; log in again: aws login --profile default" in refused(
         asking.provider()
@@ -598,11 +598,11 @@ def test_a_program_is_run_again_before_its_credentials_end(asking: Any, home: Pa
         ("echo '[\"hush\"]'", "its output: not an object of JSON"),
         (f"echo '{ANSWER.replace('1', '2')}'", "its Version is not 1"),
         (f"echo '{ANSWER.replace('1', 'true')}'", "its Version is not 1"),
-        (f"echo '{ANSWER.replace('AccessKeyId', 'x')}'", "the answer has no AccessKeyId"),
-        (f"echo '{ANSWER.replace('SecretAccessKey', 'x')}'", "the answer has no SecretAccessKey"),
+        (f"echo '{ANSWER.replace('AccessKeyId', 'x')}'", "the response has no AccessKeyId"),
+        (f"echo '{ANSWER.replace('SecretAccessKey', 'x')}'", "the response has no SecretAccessKey"),
         (f"echo '{ANSWER.replace('PROC', 'PR OC')}'", ""),
         (f"echo '{ANSWER.replace('hush-t', 'hush-t ')}'", "SessionToken has white space"),
-        (f'echo \'{ANSWER[:-1]}, "Expiration": "hush"}}\'', "Expiration is no time"),
+        (f'echo \'{ANSWER[:-1]}, "Expiration": "hush"}}\'', "Expiration is not a time"),
     ],
 )
 def test_programs_that_fail(home: Path, text: str, said: str) -> None:
@@ -729,7 +729,7 @@ def test_relative_paths_stay_on_their_host(
     asking: Any, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", path)
-    assert "is no path that begins with /" in refused(asking.provider())
+    assert "is not a path that begins with /" in refused(asking.provider())
 
 
 @pytest.mark.usefixtures("asking")
@@ -773,7 +773,7 @@ def test_a_container_endpoint_that_fails_for_a_moment(services: Any, asking: Any
     services.fail("/container", services.break_off, services.say(429))
     assert get(asking.provider()).access_key.startswith("ASIA")
     services.fail("/container", *[services.say(500, b"overloaded")] * 3)
-    assert "container: 127.0.0.1 answers 500 overloaded" in refused(asking.provider())
+    assert "container: 127.0.0.1 returned 500 overloaded" in refused(asking.provider())
 
 
 @pytest.mark.usefixtures("container")
@@ -783,7 +783,7 @@ def test_a_container_endpoint_that_refuses_the_token(
     monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "wrong-hush")
     services.container_token = "right"
     said = refused(asking.provider())
-    assert "answers 401" in said
+    assert "returned 401" in said
     assert "AccessDenied" in said
     assert len(services.seen) == 1
 
@@ -854,15 +854,15 @@ def test_a_machine_without_the_service(asking: Any, monkeypatch: Any) -> None:
     ("path", "code", "body", "said"),
     [
         ("/latest/api/token", 403, b"", "is turned off for this instance"),
-        ("/latest/api/token", 404, b"", "answers 404 to the request for a token"),
-        ("/latest/api/token", 500, b"", "answers 500 to the request for a token"),
-        ("/latest/api/token", 200, b"", "answers 200 to the request for a token"),
-        ("/latest/api/token", 200, b"a\x00\xff", "answers 200 to the request for a token"),
+        ("/latest/api/token", 404, b"", "returned 404 for the request for a token"),
+        ("/latest/api/token", 500, b"", "returned 500 for the request for a token"),
+        ("/latest/api/token", 200, b"", "returned 200 for the request for a token"),
+        ("/latest/api/token", 200, b"a\x00\xff", "returned 200 for the request for a token"),
         ("/latest/meta-data", 404, b"", "the instance has no role"),
-        ("/latest/meta-data", 500, b"", "answers 500 to GET"),
-        ("/latest/meta-data", 200, b"<html>hush", "something else than a role's name"),
-        ("/latest/meta-data", 200, b"a/../../b", "something else than a role's name"),
-        ("/latest/meta-data", 200, b"r" * 5000, "something else than a role's name"),
+        ("/latest/meta-data", 500, b"", "returned 500 for GET"),
+        ("/latest/meta-data", 200, b"<html>hush", "did not return the name of a role"),
+        ("/latest/meta-data", 200, b"a/../../b", "did not return the name of a role"),
+        ("/latest/meta-data", 200, b"r" * 5000, "did not return the name of a role"),
         ("/latest/meta-data", 200, b"", "the instance has no role"),
         ("/latest/meta-data", 200, b"{hush}", "not JSON"),
         ("/latest/meta-data", 200, b'{"Code": "Failed", "Message": "no trust"}', "Failed no trust"),
@@ -895,7 +895,7 @@ def test_during_an_outage_of_the_instances_service_ended_ones_are_used_on(
     instance.lifetime = -600
     asked = asking.provider()
     first = get(asked)
-    assert "they are used on" in caplog.text
+    assert "they continue to be used" in caplog.text
     assert first.expires is not None
     assert first.expires.timestamp() > asking.times.now()
     instance.lifetime = 3600

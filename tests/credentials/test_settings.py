@@ -411,7 +411,7 @@ def test_a_region_or_url_that_cannot_be_right_is_told_with_its_place(
 
 def test_regions_that_would_become_hosts_are_refused() -> None:
     for region in ("x.example/", "a@b", "EU", "eu-west-1.", "", "a b", "é"):
-        with pytest.raises(s3po.CredentialsError, match="is no region"):
+        with pytest.raises(s3po.CredentialsError, match="is not a region"):
             endpoint(Reader.of(None), "sso", region)
 
 

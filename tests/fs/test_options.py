@@ -62,7 +62,7 @@ def test_names_of_s3fs_reach_the_connection() -> None:
         ({"batch_size": -1}, "poolsize"),
         ({"default_block_size": "big"}, "default_block_size"),
         ({"client_kwargs": {"aws_access_key_id": "other"}}, "aws_access_key_id"),
-        ({"connection": object()}, "connection= has its own"),
+        ({"connection": object()}, "not with connection="),
         ({"config_kwargs": {"read_timeout": 1}, "config": s3po.Config(read_timeout=2)}, "both"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",

@@ -280,7 +280,7 @@ def test_command(number):
 
 def test_command_says_what_is_wrong():
     for arguments, told in (
-        (["--access-key", "x"], "needs its --secret-key"),
+        (["--access-key", "x"], "needs a --secret-key"),
         (["--bucket", "No"], "not a bucket's name"),
         (["--account", "x"], "ACCESS_KEY:SECRET_KEY"),
     ):

@@ -490,7 +490,7 @@ def test_what_cannot_be_signed(arguments: dict[str, Any], message: str) -> None:
 def test_a_body_without_bytes() -> None:
     request = requests.Request("PUT", "https://bucket.test/key").prepare()
     request.body = "\ud800"
-    with pytest.raises(ConfigError, match="the body holds a lone surrogate"):
+    with pytest.raises(ConfigError, match="the body has a lone surrogate"):
         make_auth()(request)
 
 

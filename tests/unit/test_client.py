@@ -1153,10 +1153,10 @@ def test_pages_are_asked_for_when_they_are_reached() -> None:
 @pytest.mark.parametrize("tokens", ["tt", "abb", "abab", "xabcabcabc", "wxyabababab"])
 def test_pages_that_go_round_are_noticed(tokens: str) -> None:
     stage = Stage(*(listing(f"k{at}", token=token) for at, token in enumerate(tokens)))
-    with pytest.raises(MalformedResponse, match="goes round"):
+    with pytest.raises(MalformedResponse, match="does not end"):
         list(stage.client.iter_pages_v2("b"))
     stage = Stage(*(listing(f"k{at}", marker=token) for at, token in enumerate(tokens)))
-    with pytest.raises(MalformedResponse, match="goes round"):
+    with pytest.raises(MalformedResponse, match="does not end"):
         list(stage.client.iter_pages_v1("b"))
 
 

@@ -60,10 +60,10 @@ DIFFERENCES = {
         "https://photos.2026.store.example/k",
     ),
     "us-west-2 http://store.example:9000 virtual Photos k": Difference(
-        "an explicit choice that cannot be honoured is told", "cannot stand in a host's name"
+        "an explicit choice that cannot be honoured is told", "cannot be used in a host name"
     ),
     "us-west-2 http://127.0.0.1:9000 virtual photos k": Difference(
-        "an explicit choice that cannot be honoured is told", "before an IP address"
+        "an explicit choice that cannot be honoured is told", "with an IP address"
     ),
     "us-west-2 https://store.example use_dualstack photos k": Difference(
         _TWO_ENDPOINTS, "use_dualstack_endpoint chooses one of AWS's hosts"

@@ -60,3 +60,19 @@ def test_the_metadata_name_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {"Source", "Issues", "Changelog", "Documentation"} <= set(given["project_urls"])
     assert given["package_data"] == {"s3po": ["py.typed"]}
     assert (Path(s3po.__file__).parent / "py.typed").exists()
+
+
+def test_the_long_description_has_no_pictures_and_no_relative_links(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = metadata(monkeypatch)
+    text = given["long_description"]
+    assert text.startswith("# s3po\n")
+    assert "![" not in text
+    targets = re.findall(r"\]\(([^)]+)\)", text)
+    assert f"{given['url']}/blob/main/docs/index.md" in targets
+    assert all(target.startswith("https://") for target in targets)
+    # Each file exists in the repository.
+    for target in targets:
+        path = target.removeprefix(f"{given['url']}/blob/main/")
+        assert path == target or (ROOT / path).exists(), target

@@ -58,11 +58,11 @@ def test_line_ends_and_tabs_are_written_as_references() -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "an empty answer where <A> was due"),
-        (b"", "an empty answer"),
-        (b" \r\n ", "an empty answer"),
-        (b"<html><body>Bad Gateway</body></html>", "<html> where <A> was due"),
-        (b"<!doctype html><html><br></html>", "no XML where <A> was due"),
+        (None, "an empty response in place of <A>"),
+        (b"", "an empty response"),
+        (b" \r\n ", "an empty response"),
+        (b"<html><body>Bad Gateway</body></html>", "<html> in place of <A>"),
+        (b"<!doctype html><html><br></html>", "no XML in place of <A>"),
         (b"<A><B></A>", "no XML"),
         (b"<A>", "no XML"),
         (b"<A/><A/>", "no XML"),

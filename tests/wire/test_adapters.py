@@ -181,7 +181,7 @@ def test_a_bug_of_an_adapter_is_ours_too_and_is_not_tried_again(session, request
 )
 def test_what_is_no_response_is_told(session, request_to, given):
     session.mount("http://mock", Canned(given))
-    with pytest.raises(TransportError, match="which is no whole response"):
+    with pytest.raises(TransportError, match="which is not a complete response"):
         session.send(request_to(80, host="mock"))
 
 

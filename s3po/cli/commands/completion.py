@@ -1,4 +1,4 @@
-"""`completion`, and the words that its scripts ask for."""
+"""Command `completion`, and the words that its scripts request."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def run(context: Context, given: argparse.Namespace) -> int:
 
 
 def complete(words: list[str]) -> int:
-    """Print what the last word may become, one a line; nothing where that is not known."""
+    """Print the completions of the last word, one per line; nothing if unknown."""
     *before, word = words or [""]
     name = next((each for each in before if each in COMMANDS), None)
     found: list[str] = []

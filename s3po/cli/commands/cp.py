@@ -195,7 +195,7 @@ class _Copying:
                     continue
                 yield _Item(Location(source.bucket, key), name, info.size, _time_of(info))
             if not found and self.share.number == 0:
-                self.context.fail(self.context.command, str(source), "there is no such object")
+                self.context.fail(self.context.command, str(source), "no such object")
             return
         name = source.key.rpartition("/")[2]
         if not self.share.has(name):
@@ -280,7 +280,7 @@ class _Copying:
 
             names = sorted(glob.glob(source, recursive=True))
             if not names and self.share.number == 0:
-                context.fail(context.command, source, "there is no such file")
+                context.fail(context.command, source, "no such file")
             for name in names:
                 if self.given.recursive or not os.path.isdir(name):
                     yield from self._walk(name)
@@ -321,7 +321,7 @@ class _Copying:
         if not self.conditional:
             self.transfers.upload(path, target, size=item.size, mtime=item.mtime, why="asked for")
             return
-        # The store itself refuses to overwrite, and is asked nothing before.
+        # A conditional write prevents overwriting, without a request before.
         atomic = self.given.no_clobber and not self.given.dry_run
 
         def start(why: str) -> None:

@@ -72,7 +72,7 @@ def run(context: Context, given: argparse.Namespace) -> int:
         size = format_size(total) if given.human_readable else str(total)
         context.result("", f"objects: {count}", f"size: {size}", objects=count, size=total)
     if not found and location.key:
-        context.fail("ls", str(location), "there is no such object")
+        context.fail("ls", str(location), "no such object")
     return 0
 
 

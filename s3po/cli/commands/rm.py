@@ -65,7 +65,7 @@ def _keys(
 def delete_objects(
     context: Context, bucket: str, keys: Iterable[str], *, dry: bool = False
 ) -> None:
-    """Delete keys, a thousand by a request, and say so."""
+    """Delete keys, a thousand per request, and print them."""
     from s3po.errors import DeleteErrors
 
     def say(key: str) -> None:

@@ -33,7 +33,7 @@ def run(context: Context, given: argparse.Namespace) -> int:
             connections,
             _inherited(given),
             given.concurrency,
-            # Whoever writes the lines may wait for what they say.
+            # A caller that writes the lines may wait for what they say.
             flushes=lines.fd is not None,
         )
         if given.workers > 1:
@@ -66,11 +66,11 @@ class _Performer:
         self._inherited = inherited
         self._most = most
         self._flushes = flushes
-        #: The first error of a line that is the program's own.
+        #: The first line error that is a bug of the program.
         self._error: BaseException | None = None
 
     def perform(self, lines: Iterable[tuple[int, str]]) -> None:
-        """Perform numbered lines. Raises KeyboardInterrupt, after those under way have ended."""
+        """Perform numbered lines. Raises KeyboardInterrupt, after those in progress have ended."""
         from gevent.pool import Pool
 
         pool = Pool(self._most)
@@ -90,17 +90,17 @@ class _Performer:
                     break
             pool.join()
         finally:
-            # They abort what is under way.
+            # They abort what is in progress.
             pool.kill()
         if self._error is not None:
             raise self._error
 
     def _split(self, number: int, line: str) -> list[str]:
-        """The words of a line; none where it is empty, or wrong, which is told."""
+        """The words of a line; none if it is empty, or wrong (an error is printed)."""
         try:
             words = shlex.split(line, comments=True)
             if words and words[0] in ("run", "mock"):
-                raise UsageError(f"{words[0]} cannot be a line of run")
+                raise UsageError(f"{words[0]} cannot be used in run")
         except (UsageError, ValueError) as error:
             self._context.fail_line(number, str(error))
             return []

@@ -39,7 +39,7 @@ class Side:
         self.text = text
         self.is_source = is_source
         self.remote: Location | None = None
-        #: Prefixes of keys below which it is not known what there is.
+        #: Prefixes whose content is unknown.
         self.unknown: list[str] = []
         if is_s3(text):
             location = parse_location(text)
@@ -82,7 +82,7 @@ class Side:
             yield Entry(file.key, file.size, file.mtime, "", file.path)
 
     def may_have(self, key: str) -> bool:
-        """True for a key of which it is not known whether it is there."""
+        """True for a key that may or may not exist."""
         return any(
             key == each or not each or key.startswith(each if each.endswith("/") else each + "/")
             for each in self.unknown
@@ -94,7 +94,7 @@ def merge(
 ) -> Iterator[tuple[Entry | None, Entry | None]]:
     """Pairs of equal keys of two sorted streams, None where one has none.
 
-    Raises ValueError where a stream is not sorted: what is missing then cannot be told.
+    Raises ValueError if a stream is not sorted, as missing names cannot be determined.
     """
     left, right = _sorted(source), _sorted(target)
     one, other = next(left, None), next(right, None)
@@ -124,7 +124,7 @@ def _size_of(item: tuple[Entry, str]) -> int:
 
 
 class ListingError(OSError):
-    """A listing of which it cannot be told what is missing."""
+    """A listing from which missing names cannot be determined."""
 
 
 def run(context: Context, given: argparse.Namespace) -> int:
@@ -133,11 +133,11 @@ def run(context: Context, given: argparse.Namespace) -> int:
     if source.remote is None and target.remote is None:
         raise UsageError("one side must be s3://BUCKET/...")
     if given.max_delete is not None and not given.delete:
-        raise UsageError("--max-delete is for --delete")
+        raise UsageError("--max-delete needs --delete")
     if source.remote is None and not os.path.isdir(given.source):
-        raise UsageError(f"{given.source} is no folder")
+        raise UsageError(f"{given.source} is not a folder")
     if target.remote is None and os.path.lexists(given.target) and not os.path.isdir(given.target):
-        raise UsageError(f"{given.target} is no folder")
+        raise UsageError(f"{given.target} is not a folder")
     context.check_cluster(within=source.remote is not None and target.remote is not None)
     read_options(given)
     if not given.dry_run:
@@ -169,7 +169,7 @@ class _Syncing:
         self.folder = TargetFolder(target.text)
 
     def transfer(self, share: Share) -> list[str]:
-        """Transfer what is this share's. Returns the prefixes of which it is not known what the source has."""
+        """Transfer the files of this share. Returns the prefixes whose content in the source is unknown."""
         with self.context.batch(self.given.concurrency) as batch:
             transfers = Transfers(self.context, batch)
             for entry, why in read_ahead(self.context, self._differences(share), _size_of):
@@ -255,7 +255,7 @@ class _Syncing:
             return "" if self.same_content(entry, there) else "contents differ"
         if given.size_only:
             return ""
-        # Stores tell whole seconds.
+        # Times of stores have whole seconds.
         ours, theirs = int(entry.mtime), int(there.mtime)
         if given.exact_timestamps and self.target.remote is None:
             return "times differ" if ours != theirs else ""
@@ -269,7 +269,7 @@ class _Syncing:
         return has_etag(file, entry.size, etag, [each for each in sizes if each])
 
     def delete(self, unknown: list[str] | None) -> None:
-        """Delete what the source has not, unless that is not known for sure or is more than allowed.
+        """Delete names that are not in the source, unless that is uncertain or more than allowed.
 
         `unknown` are prefixes below which it may have anything; None: not all was compared.
         """

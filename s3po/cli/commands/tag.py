@@ -18,7 +18,7 @@ def run(context: Context, given: argparse.Namespace) -> int:
             raise UsageError(f"{each!r} is not NAME=VALUE")
         tags[name] = value
     if tags and given.clear:
-        raise UsageError("--clear takes all tags away, and none is set")
+        raise UsageError("--clear removes all tags, and cannot be combined with new tags")
     if tags or given.clear:
         context.connection.set_tags(*location, tags, version_id=given.version_id)
         context.result(f"tag: {location}", operation="tag", target=str(location), tags=tags)

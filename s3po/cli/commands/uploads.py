@@ -18,7 +18,7 @@ def run(context: Context, given: argparse.Namespace) -> int:
         older_than = timedelta(seconds=given.older_than)
     abort = given.action == "abort"
     for upload in connection.list_uploads(*location):
-        # As `abort_uploads` does: one whose age is not known is spared.
+        # As in `abort_uploads`, uploads of unknown age are kept.
         if older_than is not None and (upload.age is None or upload.age < older_than):
             continue
         verb = "(dry run) abort" if abort and given.dry_run else given.action
