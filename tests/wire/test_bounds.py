@@ -15,6 +15,7 @@ import requests
 import s3po
 from s3po.errors import ConnectionFailed, MalformedResponse, TransportTimeout
 from s3po.transport import sockets
+from s3po.transport.hubs import BYTES_PER_TURN
 
 MANY = 50_000_000
 OK = b'HTTP/1.1 200 OK\r\netag: "x"\r\ncontent-length: 2\r\n\r\nok'
@@ -306,9 +307,9 @@ def test_bytes_that_never_pause_do_not_outlast_the_call():
     with other:
         sock = sockets.Socket(one, 60.0)
         sock.settimeout(60.0, end=time.monotonic() - 1)
-        sock.count(sockets.BYTES_PER_TURN)
+        sock.count(BYTES_PER_TURN)
         with pytest.raises(TimeoutError):
             sock.count(1)
         sock.settimeout(60.0, end=time.monotonic() + 60)
-        sock.count(sockets.BYTES_PER_TURN + 1)
+        sock.count(BYTES_PER_TURN + 1)
         sock.close()
