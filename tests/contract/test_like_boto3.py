@@ -16,6 +16,7 @@ import s3po
 from s3po.mock import MockS3
 from tests.unit.test_operations import snake
 
+# (Importing `snake` skips these tests where botocore's model is older than the table.)
 BUCKET = "bucket"
 KEY = "a ü+%/.x"
 KEYS = {"AKIAIOSFODNN7EXAMPLE": "secret"}
@@ -240,13 +241,9 @@ class Both(NamedTuple):
     def call(self, operation: str, key: str | None, arguments: Settings) -> list[Any]:
         place = {"Bucket": BUCKET} if key is None else {"Bucket": BUCKET, "Key": key}
         name = snake(operation)
-        theirs = getattr(self.boto3, name, None)
-        if theirs is None:
-            # Of an older boto3.
-            return [None, None]
         answers: list[Any] = []
         try:
-            answers.append(plain(theirs(**place, **arguments)))
+            answers.append(plain(getattr(self.boto3, name)(**place, **arguments)))
         except ClientError as error:
             answers.append(("error", error.response["Error"]["Code"]))
         try:
