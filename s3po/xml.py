@@ -3,7 +3,7 @@
 The parser rejects content that only an attacker would send (a DOCTYPE, entities), ignores namespaces, and
 raises MalformedResponse for anything that is not XML, or another document than the expected one. Keys may
 hold characters that XML 1.0 cannot (``&#x1;``, U+FFFE); stores send them anyway, so that a document which
-the strict parser rejects is parsed again with such characters replaced.
+the strict parser rejects is parsed again with such characters preserved.
 """
 
 from __future__ import annotations
