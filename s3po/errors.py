@@ -134,7 +134,7 @@ class S3poError(Exception):
             self.elapsed = elapsed
         return self
 
-    def _what(self) -> str:
+    def _subject(self) -> str:
         return self.message or type(self).__name__
 
     def _details(self) -> list[str]:
@@ -158,7 +158,7 @@ class S3poError(Exception):
         details = self._details()
         return (
             (f"{place}: " if place else "")
-            + self._what()
+            + self._subject()
             + (f" ({', '.join(details)})" if details else "")
         )
 
@@ -277,7 +277,7 @@ class S3Error(S3poError):
         self.headers: dict[str, str] = dict(headers or {})
         self.fields: dict[str, str] = dict(fields or {})
 
-    def _what(self) -> str:
+    def _subject(self) -> str:
         text = " ".join(str(part) for part in (self.status or "", self.code) if part)
         return f'{text} "{self.message}"' if self.message else text
 
@@ -390,8 +390,8 @@ class OutcomeUnknown(TransferError):
         self.upload_id = upload_id
         self.seen = seen
 
-    def _what(self) -> str:
-        what = super()._what()
+    def _subject(self) -> str:
+        what = super()._subject()
         return f"{what}; {self.seen}" if self.seen else what
 
     def _details(self) -> list[str]:

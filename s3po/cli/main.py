@@ -75,6 +75,8 @@ def run(
 
         return complete(words[1:])
     name, rest = split_command(words)
+    if name == "help":
+        name, rest = split_command([*rest, "--help"])
     if name is None:
         asked = bool({"-h", "--help"}.intersection(rest))
         (sys.stdout if asked else sys.stderr).write(format_overview(s3po.__version__))

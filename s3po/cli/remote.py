@@ -64,7 +64,7 @@ class Overlap:
         """Return True for a key below a target that is below the source: it is not a source."""
         return self._below is not None and key.startswith(self._below)
 
-    def tell(self) -> None:
+    def report(self) -> None:
         """Print, once, that objects below the target are skipped."""
         if not self._told:
             self._told = True

@@ -79,7 +79,7 @@ class Transfers:
         self._all_options = {**self._options, **resume}
         self._download_options = {**self._customer, **resume}
 
-    def _say(self, verb: str, source: str, target: str, size: int) -> None:
+    def _print_result(self, verb: str, source: str, target: str, size: int) -> None:
         """Report a completed one."""
         context = self.context
         context.count(size)
@@ -90,7 +90,7 @@ class Transfers:
         else:
             context.result("", operation=verb, source=source, target=target, size=size)
 
-    def _say_dry(self, verb: str, source: str, target: str, size: int, why: str) -> None:
+    def _print_dry_run(self, verb: str, source: str, target: str, size: int, why: str) -> None:
         verb = "move" if self.moving else verb
         self.context.result(
             f"(dry run) {verb}: {source} to {target}" + (f" ({why})" if why else ""),
@@ -142,7 +142,7 @@ class Transfers:
     ) -> None:
         place = str(target)
         if self._dry:
-            self._say_dry("upload", path, place, size, why)
+            self._print_dry_run("upload", path, place, size, why)
             return
         options = self._all_options
         if self._preserve:
@@ -164,7 +164,7 @@ class Transfers:
                 except OSError as error:
                     self._keep_source(path, place, error, size)
                     return
-            self._say("upload", path, place, size)
+            self._print_result("upload", path, place, size)
 
         def failed(error: Exception) -> None:
             from s3po.errors import PreconditionFailed
@@ -199,7 +199,7 @@ class Transfers:
         place = str(source)
         try:
             if self._dry:
-                self._say_dry("download", place, folder.path_of(name), size, why)
+                self._print_dry_run("download", place, folder.path_of(name), size, why)
                 return
             path = folder.prepare(name)
         except (UnsafePath, OSError) as error:
@@ -233,7 +233,7 @@ class Transfers:
                 except S3poError as error:
                     self._keep_source(place, path, error, size)
                     return
-            self._say("download", place, path, size)
+            self._print_result("download", place, path, size)
 
         def failed(error: Exception) -> None:
             if end is not None:
@@ -257,11 +257,11 @@ class Transfers:
             self.context.fail("move", start, "source and target are the same object")
             return
         if self._dry:
-            self._say_dry("copy", start, end, size, why)
+            self._print_dry_run("copy", start, end, size, why)
             return
 
         def done(_: object) -> None:
-            self._say("copy", start, end, size)
+            self._print_result("copy", start, end, size)
 
         verb = "move" if self.moving else "copy"
         call = self.batch.move if self.moving else self.batch.copy

@@ -30,7 +30,7 @@ def parse_location(text: str, *, key: bool = False) -> Location:
     Raises UsageError, with a hint.
     """
     if not is_s3(text):
-        rest = re.sub(r"^s3:?/*|^/+", "", text, flags=re.IGNORECASE)
+        rest = re.sub(r"^(?:[a-z][a-z0-9+.-]*://+|s3:?/*|/+)", "", text, flags=re.IGNORECASE)
         hint = f"s3://{rest}" if rest and not text.startswith((".", "-")) else None
         raise UsageError(
             f"{text!r} is not s3://BUCKET[/KEY]" + (f"; did you mean {hint}?" if hint else "")

@@ -33,7 +33,7 @@ _GRACE = 0.7
 _INTERRUPTED, _PIPE_CLOSED = 130, 141
 
 
-class Share:
+class WorkShare:
     """The keys of one process among several."""
 
     def __init__(self, number: int, of: int) -> None:
@@ -47,17 +47,17 @@ class Share:
         )
 
 
-def run_shares(context: Context, count: int, work: Callable[[Share], Any]) -> list[Any] | None:
+def run_shares(context: Context, count: int, work: Callable[[WorkShare], Any]) -> list[Any] | None:
     """Call `work` in each of `count` processes, or here for one. Returns the results, JSON's values.
 
     None if one of them did not end normally; its failures are printed and counted. Raises
     KeyboardInterrupt, after the others have ended, and BrokenPipeError where stdout is closed.
     """
     if count <= 1:
-        return [work(Share(0, 1))]
+        return [work(WorkShare(0, 1))]
     # Made here, so that settings are refused once; it connects when it is first used.
     context.connection  # noqa: B018
-    return _Crew(context).run(count, lambda share, _: work(share))
+    return _WorkerPool(context).run(count, lambda share, _: work(share))
 
 
 def run_tasks(
@@ -68,13 +68,13 @@ def run_tasks(
     Returns False where a process did not come to its end.
     """
 
-    def body(_: Share, receive: Callable[[], Any]) -> None:
+    def body(_: WorkShare, receive: Callable[[], Any]) -> None:
         perform(iter(receive, None))
 
-    return _Crew(context, tasks).run(count, body) is not None
+    return _WorkerPool(context, tasks).run(count, body) is not None
 
 
-class _Crew:
+class _WorkerPool:
     """The worker processes, from the view of the first one."""
 
     def __init__(self, context: Context, tasks: Lines | None = None) -> None:
@@ -85,13 +85,15 @@ class _Crew:
         self._idle: deque[_Member] = deque()
         self._selector = selectors.DefaultSelector()
 
-    def run(self, count: int, body: Callable[[Share, Callable[[], Any]], Any]) -> list[Any] | None:
+    def run(
+        self, count: int, body: Callable[[WorkShare, Callable[[], Any]], Any]
+    ) -> list[Any] | None:
         context = self._context
         sys.stdout.flush()
         sys.stderr.flush()
         try:
             for number in range(count):
-                self._start(Share(number, count), body)
+                self._start(WorkShare(number, count), body)
             while self._working():
                 self._receive(None)
         except BaseException:
@@ -108,7 +110,7 @@ class _Crew:
             return None
         return [each.result for each in self._members.values()]
 
-    def _start(self, share: Share, body: Callable[[Share, Callable[[], Any]], Any]) -> None:
+    def _start(self, share: WorkShare, body: Callable[[WorkShare, Callable[[], Any]], Any]) -> None:
         reader, writer = os.pipe()
         task_reader, task_writer = os.pipe()
         process = os.fork()
@@ -259,10 +261,10 @@ class _Member:
 
 def _run_member(
     context: Context,
-    share: Share,
+    share: WorkShare,
     writer: int,
     task_reader: int,
-    body: Callable[[Share, Callable[[], Any]], Any],
+    body: Callable[[WorkShare, Callable[[], Any]], Any],
 ) -> NoReturn:
     """All that one of the other processes does. It does not return to what was forked."""
     code = 1

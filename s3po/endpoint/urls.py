@@ -51,30 +51,30 @@ def parse_url(text: object) -> URL:
     if not isinstance(text, str):
         raise ConfigError(f"endpoint_url must be a str, not {text!r}")
 
-    def wrong(why: str) -> ConfigError:
+    def invalid(why: str) -> ConfigError:
         return ConfigError(f"not an endpoint's URL, {why}: {shown!a}")
 
     # A password must not get into an error.
     shown = re.sub(r"//[^/?#]*@", "//***@", text)
     if re.search(_SPACE_OR_CONTROL, text):
-        raise wrong("it holds white space or control characters")
+        raise invalid("it holds white space or control characters")
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError as error:
-        raise wrong(str(error)) from None
+        raise invalid(str(error)) from None
     scheme = parts.scheme.lower()
     if scheme not in DEFAULT_PORTS:
-        raise wrong("it must begin with http:// or https://")
+        raise invalid("it must begin with http:// or https://")
     if parts.username is not None or parts.password is not None:
-        raise wrong("it must not hold a user's name")
+        raise invalid("it must not hold a user's name")
     if parts.query or parts.fragment or text.endswith(("?", "#")):
-        raise wrong("it must not hold a query or a fragment")
+        raise invalid("it must not hold a query or a fragment")
     if port == 0:
-        raise wrong("its port is 0")
+        raise invalid("its port is 0")
     host, is_ip = _parse_host(parts.hostname or "")
     if not host:
-        raise wrong("it has no legal host")
+        raise invalid("it has no legal host")
     path = quote(parts.path.rstrip("/"), safe="/~%!$&'()*+,;=:@")
     default = DEFAULT_PORTS[scheme]
     literal = f"[{host}]" if ":" in host else host

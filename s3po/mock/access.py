@@ -43,7 +43,7 @@ def _decide(
     return policy.evaluate(request, bucket, statements, action, key, version)
 
 
-def may_bucket(request: Request, bucket: Bucket, action: str, permission: str) -> bool:
+def can_access_bucket(request: Request, bucket: Bucket, action: str, permission: str) -> bool:
     """Return True if the request may do `action` to the bucket; `permission` is the ACL's name for it, if any."""
     decision = _decide(request, bucket, action, None, None)
     who = request.identity
@@ -85,7 +85,7 @@ def check_bucket(request: Request, action: str, permission: str = "") -> Bucket:
     """The request's bucket, which must be there and allow it."""
     bucket = request.bucket
     check_expected_owner(request, bucket)
-    if not may_bucket(request, bucket, action, permission):
+    if not can_access_bucket(request, bucket, action, permission):
         raise S3Failure("AccessDenied")
     return bucket
 
@@ -96,11 +96,11 @@ def check_write(request: Request, action: str = "s3:PutObject", key: str | None 
     check_expected_owner(request, bucket)
     if key is None:
         key = request.key
-    if not may_write(request, bucket, action, key):
+    if not can_write(request, bucket, action, key):
         raise S3Failure("AccessDenied")
     if action == "s3:PutObject" and "policy" in bucket.rules:
         for needed in _header_actions(request, bucket):
-            if not may_write(request, bucket, needed, key):
+            if not can_write(request, bucket, needed, key):
                 raise S3Failure("AccessDenied")
     return bucket
 
@@ -134,13 +134,13 @@ def check_copied_tags(
     if not source.tags:
         return
     action = "s3:GetObjectTagging"
-    if not may_object(request, source_bucket, source, action, "") or not may_write(
+    if not can_access_object(request, source_bucket, source, action, "") or not can_write(
         request, bucket, "s3:PutObjectTagging", key
     ):
         raise S3Failure("AccessDenied")
 
 
-def may_write(request: Request, bucket: Bucket, action: str, key: str | None) -> bool:
+def can_write(request: Request, bucket: Bucket, action: str, key: str | None) -> bool:
     """Return True if the request may do `action`, which the ACL's WRITE allows, to `key`."""
     decision = _decide(request, bucket, action, key, None)
     who = request.identity
@@ -153,7 +153,7 @@ def may_write(request: Request, bucket: Bucket, action: str, key: str | None) ->
     return acl.allows(bucket.acl, who, "WRITE", ignore_public=_ignores_public(bucket))
 
 
-def may_object(
+def can_access_object(
     request: Request, bucket: Bucket, version: Version, action: str, permission: str
 ) -> bool:
     """Return True if the request may do `action` to an object that is there."""
@@ -221,7 +221,7 @@ def check_object(
         version = find_version(bucket, key, version_id)
         action = versioned_action or action
     if version is None or version.delete_marker:
-        if not _may_know(request, bucket, action, key):
+        if not _can_list_key(request, bucket, action, key):
             raise S3Failure("AccessDenied")
         if version is None:
             if version_id is not None:
@@ -238,7 +238,7 @@ def check_object(
                 ResourceType="DeleteMarker",
             )
         raise S3Failure("NoSuchKey", Key=key, headers=headers)
-    if not may_object(request, bucket, version, action, permission):
+    if not can_access_object(request, bucket, version, action, permission):
         raise S3Failure("AccessDenied")
     return version
 
@@ -247,7 +247,7 @@ def check_object(
 _MARKED = ("Tagging", "Retention", "LegalHold")
 
 
-def _may_know(request: Request, bucket: Bucket, action: str, key: str) -> bool:
+def _can_list_key(request: Request, bucket: Bucket, action: str, key: str) -> bool:
     if _decide(request, bucket, action, key, None) is False:
         return False
-    return may_bucket(request, bucket, "s3:ListBucket", "READ")
+    return can_access_bucket(request, bucket, "s3:ListBucket", "READ")

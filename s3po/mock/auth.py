@@ -29,7 +29,7 @@ def authenticate(request: Request) -> None:
         elif header.startswith("AWS "):
             signature_v2.authenticate_header(request, header)
         elif header.startswith("AWS4-ECDSA-P256-SHA256"):
-            raise signature_v4.no_v4a()
+            raise signature_v4.sigv4a_failure()
         else:
             raise S3Failure(
                 "InvalidArgument",

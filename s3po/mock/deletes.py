@@ -68,7 +68,7 @@ def delete_objects(request: Request) -> Answer:
                 raise S3Failure("UserKeyMustBeSpecified", "The request must contain a key.")
             check_key(key)
             action = "s3:DeleteObjectVersion" if version_id else "s3:DeleteObject"
-            if not access.may_write(request, bucket, action, key):
+            if not access.can_write(request, bucket, action, key):
                 raise S3Failure("AccessDenied")
             found = access.find_version(bucket, key, version_id)
             conditions.check_delete_conditions(

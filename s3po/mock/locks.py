@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from s3po.mock.access import check_object, may_object
+from s3po.mock.access import can_access_object, check_object
 from s3po.mock.answers import Answer, Headers, S3Failure, xml_answer
 from s3po.mock.checksum_types import named_checksum
 from s3po.mock.dates import parse_iso
@@ -118,7 +118,7 @@ def check_delete(request: Request, bucket: Bucket, version: Version, bypass: boo
         allowed = (
             bypass
             and version.retention[0] == "GOVERNANCE"
-            and may_object(request, bucket, version, "s3:BypassGovernanceRetention", "")
+            and can_access_object(request, bucket, version, "s3:BypassGovernanceRetention", "")
         )
         if not allowed:
             raise denied

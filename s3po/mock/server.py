@@ -21,6 +21,7 @@ def make_server(
 ) -> Any:
     """A pywsgi server, to be started in the thread whose hub it shall use."""
     import gevent
+    from gevent.pool import Pool
     from gevent.pywsgi import WSGIServer
 
     class MockServer(WSGIServer):  # type: ignore[misc]
@@ -37,7 +38,8 @@ def make_server(
     except BaseException:
         listener.close()
         raise
-    server = MockServer(listener, app, log=None, error_log=sys.stderr)
+    # `stop` kills what is of a pool only: others would stay suspended, with their sockets, when the hub is gone.
+    server = MockServer(listener, app, log=None, error_log=sys.stderr, spawn=Pool())
     server.head_timeout = head_timeout
     return server
 

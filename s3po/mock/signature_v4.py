@@ -24,7 +24,7 @@ _PAYLOAD = re.compile(
 _WEEK = 604_800
 
 
-def no_v4a() -> S3Failure:
+def sigv4a_failure() -> S3Failure:
     return S3Failure("NotImplemented", "Signatures of version 4A are not implemented by this mock")
 
 
@@ -208,7 +208,7 @@ def authenticate_query(request: Request) -> None:
                 "X-Amz-Expires parameters."
             )
     if query["X-Amz-Algorithm"] == "AWS4-ECDSA-P256-SHA256":
-        raise no_v4a()
+        raise sigv4a_failure()
     if query["X-Amz-Algorithm"] != "AWS4-HMAC-SHA256":
         raise _query_failure('X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"')
     try:

@@ -412,7 +412,7 @@ class Client(
             trouble = rewind(request)
             if trouble:
                 self._give_up(error, request, attempts, started, trouble)
-            self._tell(error, request, attempts, delay)
+            self._report_retry(error, request, attempts, delay)
             return delay
         finally:
             # The error's traceback holds this frame, too.
@@ -443,7 +443,9 @@ class Client(
         # Or a token has expired, which that response contained.
         return self._provider.get() != request.credentials
 
-    def _tell(self, error: S3poError, request: Request, attempts: int, delay: float) -> None:
+    def _report_retry(
+        self, error: S3poError, request: Request, attempts: int, delay: float
+    ) -> None:
         """Log a retry, and call the hook."""
         config = self.config
         error.add_context(operation=request.operation, bucket=request.bucket, key=request.key)

@@ -17,7 +17,7 @@ class Counter(Retry):
         bound: float = min(self.backoff_max, self.backoff_factor * 2.0**exponent)
         return bound
 
-    def asked(self, retry_after: str) -> float | None:
+    def requested_delay(self, retry_after: str) -> float | None:
         """Seconds of a Retry-After header, be it a number or a date; None for what is neither."""
         try:
             return float(self.parse_retry_after(retry_after))

@@ -210,7 +210,7 @@ class Retries:
         self.cost = cost
         counter.backoff_factor = config.retry_base_throttled if throttled else config.retry_base
         delay = policy.jitter(counter.get_backoff_time())
-        return _raise_to_asked(delay, error, counter)
+        return _extend_to_retry_after(delay, error, counter)
 
     def _reconnect(self, request: Request) -> float | None:
         """Seconds before the next attempt to connect, which costs no quota, for the store was not reached."""
@@ -246,7 +246,7 @@ class Retries:
         return min(patience, SINGLE_PATIENCE)
 
 
-def _raise_to_asked(delay: float, error: S3poError, counter: Counter) -> float:
+def _extend_to_retry_after(delay: float, error: S3poError, counter: Counter) -> float:
     """Raise the delay to that of `x-amz-retry-after` (milliseconds) or Retry-After."""
     if not isinstance(error, S3Error):
         return delay
@@ -257,5 +257,5 @@ def _raise_to_asked(delay: float, error: S3poError, counter: Counter) -> float:
     text = headers.get("retry-after")
     if text is None:
         return delay
-    asked = counter.asked(text)
+    asked = counter.requested_delay(text)
     return delay if asked is None else max(delay, min(asked, MAX_RETRY_AFTER))

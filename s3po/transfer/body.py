@@ -278,7 +278,7 @@ class PinnedObject:
             f"of {found.headers.get('content-length', 'an unknown number of')} bytes"
         )
 
-    def late(self, position: int) -> DeadlineExceeded:
+    def deadline_exceeded(self, position: int) -> DeadlineExceeded:
         error = DeadlineExceeded(
             f"the time that the call may take is over; bytes came up to {position} of {self.stop}"
         )
@@ -331,7 +331,7 @@ class ResumableBody:
             if client.deadline is not None and client.now() >= client.deadline:
                 # A body that arrives continuously, or a few bytes at a time, would never reach a timeout.
                 self.close()
-                raise self._object.late(self.position)
+                raise self._object.deadline_exceeded(self.position)
             response = self._response
             try:
                 if response is None:

@@ -52,7 +52,7 @@ class FilePlace:
         while True:
             others = bool(self._others)
             late = monotonic() - begun > (_PATIENCE if others else _SHORT_PATIENCE)
-            if late or not others or not 0 < limit <= _FEW or not _is_crowded(limit):
+            if late or not others or not 0 < limit <= _FEW or not _has_few_descriptors_left(limit):
                 try:
                     opened = function()
                 except OSError as error:
@@ -74,7 +74,7 @@ class FilePlace:
         self._others.discard(id(self))
 
 
-def _is_crowded(limit: int) -> bool:
+def _has_few_descriptors_left(limit: int) -> bool:
     """Return True where the lowest free descriptor is in the quarter that is for connections."""
     try:
         number = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)

@@ -175,7 +175,7 @@ def known_size(head: HeadObjectResult) -> int | None:
         return None
 
 
-class _Look:
+class _Lookup:
     """Check the outcome of a write whose response was lost.
 
     Attributes:
@@ -250,7 +250,7 @@ def find_written_object(
     headers: Mapping[str, str] | None,
 ) -> HeadObjectResult | None:
     """Check the object once; return the result of the HEAD if it is the written object."""
-    look = _Look(client, bucket, key, expected, headers)
+    look = _Lookup(client, bucket, key, expected, headers)
     if look.failure is not None:
         error.add_note(f"looking for the object failed too: {look.failure}")
     return look.head
@@ -281,7 +281,7 @@ def resolve(
     while True:
         looks += 1
         same += 1
-        look = _Look(client, bucket, key, expected, headers)
+        look = _Lookup(client, bucket, key, expected, headers)
         if look.head is not None:
             return look.head
         seen = look.seen

@@ -1,4 +1,4 @@
-"""Open multipart uploads, which are neither completed nor aborted.
+"""Multipart uploads that are open: begun, and neither completed nor aborted.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
 """
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from s3po.endpoint import check_bucket
-from s3po.errors import ConfigError, NoSuchUpload
+from s3po.errors import ConfigError, MalformedResponse, NoSuchUpload
 from s3po.models import MultipartUploadInfo, OpenUpload
 from s3po.rest import Client
 from s3po.transfer.tasks import TaskGroup
@@ -29,19 +29,26 @@ def iter_uploads(
             headers=headers,
         )
         for upload in page.uploads:
-            # Some stores do not support prefix here.
+            # Some stores know no prefix here.
             if upload.key.startswith(prefix):
                 yield upload
         last = key_marker, id_marker
         key_marker, id_marker = page.next_key_marker, page.next_upload_id_marker
-        if not page.is_truncated or (key_marker, id_marker) == last:
+        if not page.is_truncated:
             return
+        if (key_marker, id_marker) == last:
+            # Who asks must not take these for all.
+            raise MalformedResponse(
+                "the store goes round: it named the same next page twice"
+                if key_marker or id_marker
+                else "the store has more uploads, and does not say where they begin"
+            ).add_context(operation="list_multipart_uploads", bucket=bucket)
 
 
 def list_uploads(
     client: Client, bucket: str, *, prefix: str = "", headers: Mapping[str, str] | None = None
 ) -> Iterator[OpenUpload]:
-    """Open uploads with the size and number of their parts; see `Connection.list_uploads`."""
+    """Open uploads with what they hold; see `Connection.list_uploads`."""
     check_bucket(bucket)
     for upload in iter_uploads(client, bucket, prefix=prefix, headers=headers):
         try:
@@ -66,7 +73,7 @@ def abort_uploads(
     check_bucket(bucket)
     if older_than is not None and not isinstance(older_than, timedelta):
         raise ConfigError(f"older_than must be a timedelta, not {older_than!r}")
-    # A call of a task group may run twice.
+    # A call of a group may be made twice.
     aborted: set[tuple[str, str]] = set()
 
     def abort(upload: MultipartUploadInfo) -> None:
@@ -77,11 +84,15 @@ def abort_uploads(
         aborted.add((upload.key, upload.upload_id))
 
     with TaskGroup(client.config.max_concurrency) as group:
-        for upload in iter_uploads(client, bucket, prefix=prefix, headers=headers):
-            age = _age(client, upload)
-            # An upload of unknown age may be too new.
-            if older_than is None or (age is not None and age >= older_than):
-                group.start(abort, upload)
+        try:
+            for upload in iter_uploads(client, bucket, prefix=prefix, headers=headers):
+                age = _age(client, upload)
+                # An upload of unknown age may be too new.
+                if older_than is None or (age is not None and age >= older_than):
+                    group.start(abort, upload)
+        except MalformedResponse:
+            group.wait_for_all()
+            raise
     return len(aborted)
 
 

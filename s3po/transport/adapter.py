@@ -70,6 +70,10 @@ class GeventAdapter(HTTPAdapter):
         _adapters.add(self)
         _hook_fork()
 
+    def __reduce__(self) -> tuple[type[GeventAdapter], tuple[Config]]:
+        # A copy begins without connections.
+        return type(self), (self._config,)
+
     def init_poolmanager(
         self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any
     ) -> None:

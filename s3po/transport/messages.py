@@ -5,6 +5,7 @@ s3po uses `lower_headers`, a plain dict; the attributes of requests are availabl
 
 from __future__ import annotations
 
+import http.client
 from collections.abc import Iterator
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -158,6 +159,7 @@ def complete(
     """Set the attributes that users of requests expect."""
     response.url = request.url or ""
     response.request = request
+    response.reason = http.client.responses.get(response.status_code, "")
     response.connection = adapter
     response.encoding = requests.utils.get_encoding_from_headers(response.headers)
     return response

@@ -49,6 +49,15 @@ class S3Session(requests.Session):
         self.mount("https://", self.adapter)
         self.mount("http://", self.adapter)
 
+    def __getstate__(self) -> dict[str, Any]:
+        state: Any = super().__getstate__()
+        return {**state, "config": self.config, "adapter": self.adapter}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._found = {}
+        for name, value in state.items():
+            setattr(self, name, value)
+
     @overload
     def send(self, request: PreparedRequest, **kwargs: Any) -> Response: ...
     @overload

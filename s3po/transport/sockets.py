@@ -264,6 +264,9 @@ class Socket:
             yield_to_loop()
             if in_forked_child(self.generation):
                 suspend_copy()
+            # Where all comes at once, no wait tells.
+            if self.end is not None and self._left() <= 0:
+                raise TimeoutError("timed out")
 
     # Methods that urllib3 requires of a socket
 

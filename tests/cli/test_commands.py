@@ -197,6 +197,21 @@ def test_workers_share_the_files(store: Connection, tmp_path: Path) -> None:
     assert keys(store) == sorted(names)
 
 
+@pytest.mark.parametrize("workers", [[], ["--workers", "2"]], ids=["one", "two"])
+def test_a_pattern_that_matches_nothing_fails_whatever_the_command(
+    run: Run, store: Connection, workers: list[str]
+) -> None:
+    store.upload("bucket", "a", b"")
+    for words in (["rm"], ["rm", "--dry-run"], ["cp"], ["mv"]):
+        target = [] if "rm" in words else ["."]
+        done = run(*words, *workers, "s3://bucket/x*", *target)
+        assert (done.code, done.out) == (1, "")
+        assert done.err.count("there is no such object") == 1
+    # Below a prefix nothing is left then, as was wanted.
+    assert run("rm", *workers, "-r", "s3://bucket/x/").code == 0
+    assert store.exists("bucket", "a")
+
+
 def test_rm(run: Run, store: Connection) -> None:
     for key in ("a", "b", "t/1", "t/2.keep", "u/1", "u/2"):
         store.upload("bucket", key, "1")

@@ -66,12 +66,22 @@ def test_each_command_has_help_with_two_examples(
         assert example in out
 
 
+def test_help_is_a_word_too(run: Run) -> None:
+    assert run("help").out == run("--help").out
+    assert run("help", "cp").out == run("cp", "--help").out
+    assert run("help", "cp").code == 0
+    assert "did you mean cp?" in run("help", "cpp").err
+
+
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
         (["lss"], "did you mean ls?"),
         (["ls", "--recursve"], "did you mean --recursive?"),
         (["ls", "bucket"], "did you mean s3://bucket?"),
+        (["ls", "https://bucket/key"], "did you mean s3://bucket/key?"),
+        (["ls", "s3n://bucket/key"], "did you mean s3://bucket/key?"),
+        (["ls", "s3:/bucket/key"], "did you mean s3://bucket/key?"),
         (["cp", "a", "b"], "one side must be s3://"),
         (["cp", "a"], "needs a source and a target"),
         (["cp", "--part-size", "x", "a", "s3://b"], "not a size"),

@@ -72,6 +72,10 @@ DEVIATIONS: dict[tuple[str, str, str], str] = {
 }
 
 
+#: Thousands of requests, of which each takes moto ten times as long as the mock.
+SLOW_ON_MOTO = {"test_more_than_a_page"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         spec = getattr(item, "callspec", None)
@@ -79,6 +83,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             continue
         kind = spec.params["store"]
         name = item.name.partition("[")[0]
+        if kind == "moto" and name in SLOW_ON_MOTO:
+            item.add_marker(pytest.mark.exhaustive)
         # The other parameters' ids, in the order in which pytest joins them.
         rest = f"-{item.name.partition('[')[2].removesuffix(']')}-"
         rest = rest.replace(f"-{kind}-", "-", 1)[1:-1]

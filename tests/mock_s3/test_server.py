@@ -15,7 +15,7 @@ import weakref
 
 import pytest
 
-from s3po.mock import Account, MockS3
+from s3po.mock import Account, MockS3, faults
 
 from .conftest import ALT, MAIN, call_wsgi, make_client, signed
 
@@ -50,8 +50,16 @@ def test_port_taken():
 def test_a_server_that_has_stopped_leaves_nothing_behind():
     def serve() -> weakref.ref[MockS3]:
         app = MockS3(buckets=["bucket"])
-        with app.serve() as server, pytest.raises(OSError, match="in use"):
-            MockS3().serve(port=server.port)
+        app.faults.add("ListBuckets", action=faults.Stall())
+        with app.serve() as server, socket.create_connection(("127.0.0.1", server.port)) as sock:
+            sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n" + head(signed()) + b"\r\n")
+            while not app.requests:
+                time.sleep(0.001)
+            with pytest.raises(OSError, match="in use"):
+                MockS3().serve(port=server.port)
+            server.stop()
+            sock.settimeout(10)
+            assert sock.recv(1) == b""
         return weakref.ref(app)
 
     serve()

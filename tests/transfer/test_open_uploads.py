@@ -11,6 +11,7 @@ import pytest
 import s3po
 from s3po import connection
 from s3po.mock import Error
+from tests.support.bare_store import Answer, Asked, BareStore
 
 MiB = 1024 * 1024
 
@@ -93,3 +94,33 @@ def test_an_age_that_is_none_is_refused_before_anything_is_sent(
     with pytest.raises(s3po.ConfigError, match="older_than"):
         conn.abort_uploads("bucket", older_than=older_than)
     assert mock.requests.count() == 0
+
+
+@pytest.mark.parametrize(
+    "markers",
+    ["", "<NextKeyMarker>key</NextKeyMarker><NextUploadIdMarker>u</NextUploadIdMarker>"],
+    ids=["no marker", "the same marker"],
+)
+def test_a_listing_of_uploads_that_does_not_go_on_is_told(markers: str) -> None:
+    """What came before is done with; nobody takes it for all."""
+
+    def hook(asked: Asked) -> Answer | None:
+        if asked.operation != "ListMultipartUploads":
+            return None
+        status, headers, body = store.perform(asked)
+        more = f"{markers}<IsTruncated>true</IsTruncated>"
+        return status, headers, body.replace(b"<IsTruncated>false</IsTruncated>", more.encode())
+
+    store = BareStore(hook)
+    try:
+        with s3po.Connection(
+            "access", "secret", region_name="us-east-1", endpoint_url=store.url
+        ) as conn:
+            begin(conn, "key", b"data")
+            with pytest.raises(s3po.MalformedResponse, match="store"):
+                list(conn.list_uploads("bucket"))
+            with pytest.raises(s3po.MalformedResponse, match="store"):
+                conn.abort_uploads("bucket")
+    finally:
+        store.stop()
+    assert not store.uploads

@@ -15,6 +15,7 @@ import requests
 import s3po
 from s3po.errors import ConnectionFailed, MalformedResponse, TransportTimeout
 from s3po.transport import sockets
+from s3po.transport.hubs import BYTES_PER_TURN
 
 MANY = 50_000_000
 OK = b'HTTP/1.1 200 OK\r\netag: "x"\r\ncontent-length: 2\r\n\r\nok'
@@ -298,3 +299,17 @@ def test_a_peer_that_takes_nothing_more_is_a_timeout(serve, make_session, reques
         session.send(request_to(serve([play]), "PUT", body=body))
     ended.set()
     assert time.monotonic() - before < 10
+
+
+def test_bytes_that_never_pause_do_not_outlast_the_call():
+    """A peer that is always ahead of the reader: no wait looks at the time."""
+    one, other = socket.socketpair()
+    with other:
+        sock = sockets.Socket(one, 60.0)
+        sock.settimeout(60.0, end=time.monotonic() - 1)
+        sock.count(BYTES_PER_TURN)
+        with pytest.raises(TimeoutError):
+            sock.count(1)
+        sock.settimeout(60.0, end=time.monotonic() + 60)
+        sock.count(BYTES_PER_TURN + 1)
+        sock.close()

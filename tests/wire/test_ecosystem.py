@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import io
+import pickle
 import subprocess
 import sys
 import threading
@@ -683,3 +685,29 @@ def test_the_session_gives_bytes_as_they_are_stored(serve, conn):
     assert conn.session.get(url_of(server), stream=True).raw.read() == packed
     with conn.session.get(url_of(server), stream=True) as response:
         assert b"".join(response.iter_content(7)) == packed
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [copy.copy, copy.deepcopy, lambda session: pickle.loads(pickle.dumps(session))],
+    ids=["copy", "deepcopy", "pickle"],
+)
+def test_a_copied_session_sends_by_the_same_settings(serve, copied):
+    server = serve([OK, OK], [OK])
+    with connect(user_agent_extra="x") as conn:
+        conn.session.headers["x-app"] = "one"
+        assert conn.session.get(url_of(server)).content == b"ok"
+        session = copied(conn.session)
+        assert session.config == conn.config
+        assert session.get_adapter("https://host/").__class__ is conn.session.adapter.__class__
+        assert session.get(url_of(server)).content == b"ok"
+    assert b"x-app: one\r\n" in server.requests[1]
+
+
+def test_a_refused_request_of_the_session_says_why(serve):
+    server = serve([b"HTTP/1.1 404 Anything\r\ncontent-length: 0\r\n\r\n"])
+    with connect() as conn:
+        response = conn.session.get(url_of(server))
+    assert response.reason == "Not Found"
+    with pytest.raises(requests.HTTPError, match="404 Client Error: Not Found for url"):
+        response.raise_for_status()

@@ -15,7 +15,7 @@ from s3po.cli.remote import IN_SOURCE, Overlap, as_folder, iter_objects
 from s3po.cli.transfers import Transfers, read_customer_headers, read_options
 from s3po.cli.uri import Location, has_wildcard, is_s3, make_filter, parse_location
 from s3po.cli.walk import TargetFolder, is_left_out, walk
-from s3po.cli.workers import Share, run_shares
+from s3po.cli.workers import WorkShare, run_shares
 
 if TYPE_CHECKING:
     from s3po.models import HeadObjectResult, ObjectInfo
@@ -47,11 +47,11 @@ def run(context: Context, given: argparse.Namespace) -> int:
             has_wildcard(each) and (is_s3(each) or not os.path.lexists(each)) for each in sources
         )
     # It refuses a target that cannot be right before other processes begin.
-    _Copying(context, given, target, many, Share(0, 1))
+    _Copying(context, given, target, many, WorkShare(0, 1))
     if not given.dry_run:
         context.start_progress()
 
-    def work(share: Share) -> None:
+    def work(share: WorkShare) -> None:
         with context.batch(given.concurrency) as batch:
             copying = _Copying(context, given, target, many, share)
             copying.transfers = Transfers(context, batch, moving=context.command == "mv")
@@ -103,7 +103,7 @@ class _Copying:
     transfers: Transfers
 
     def __init__(
-        self, context: Context, given: argparse.Namespace, target: str, many: bool, share: Share
+        self, context: Context, given: argparse.Namespace, target: str, many: bool, share: WorkShare
     ) -> None:
         self.context = context
         self.given = given
@@ -181,7 +181,7 @@ class _Copying:
                     continue
                 if overlap.is_target(key):
                     if self.share.number == 0 and (self.included is None or self.included(name)):
-                        overlap.tell()
+                        overlap.report()
                     continue
                 # By its name at the target, which sources may have in common.
                 if not self.share.has(name):

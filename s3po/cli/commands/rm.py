@@ -10,7 +10,7 @@ from s3po.cli.context import Context
 from s3po.cli.errors import UsageError
 from s3po.cli.remote import iter_objects
 from s3po.cli.uri import Location, has_wildcard, make_filter, parse_location
-from s3po.cli.workers import Share, run_shares
+from s3po.cli.workers import WorkShare, run_shares
 
 _CHUNK = 1000
 #: DeleteObjects at once: S3 counts each key of them against a prefix's rate.
@@ -27,7 +27,7 @@ def run(context: Context, given: argparse.Namespace) -> int:
     if not given.dry_run:
         context.start_progress()
 
-    def work(share: Share) -> None:
+    def work(share: WorkShare) -> None:
         for location in locations:
             delete_objects(
                 context, location.bucket, _keys(context, given, location, share), dry=given.dry_run
@@ -38,7 +38,7 @@ def run(context: Context, given: argparse.Namespace) -> int:
 
 
 def _keys(
-    context: Context, given: argparse.Namespace, location: Location, share: Share
+    context: Context, given: argparse.Namespace, location: Location, share: WorkShare
 ) -> Iterator[str]:
     """The keys of one target that this process is to delete."""
     if not (given.recursive or (not given.raw and has_wildcard(location.key))):
@@ -50,10 +50,16 @@ def _keys(
         context.connection, location, raw=given.raw, folder=given.recursive
     )
     start = len(prefix)
+    found = False
     for info in objects:
         key = info.key
-        if share.has(key) and (included is None or included(key[start:])):
-            yield key
+        if included is None or included(key[start:]):
+            found = True
+            if share.has(key):
+                yield key
+    # Nothing below a prefix is what `-r` is to leave; a pattern was meant to match.
+    if not (found or given.recursive) and share.number == 0:
+        context.fail(context.command, str(location), "there is no such object")
 
 
 def delete_objects(
@@ -62,7 +68,7 @@ def delete_objects(
     """Delete keys, a thousand per request, and print them."""
     from s3po.errors import DeleteErrors
 
-    def say(key: str) -> None:
+    def print_key(key: str) -> None:
         place = f"s3://{bucket}/{key}"
         start = "(dry run) " if dry else ""
         context.result(f"{start}delete: {place}", operation="delete", target=place)
@@ -70,7 +76,7 @@ def delete_objects(
     rest = iter(keys)
     if dry:
         for key in rest:
-            say(key)
+            print_key(key)
         return
     with context.batch(_REQUESTS) as batch:
         while chunk := list(islice(rest, _CHUNK)):
@@ -79,7 +85,7 @@ def delete_objects(
                 for key in chunk:
                     if key not in failed:
                         context.count(0)
-                        say(key)
+                        print_key(key)
 
             def broken(error: Exception, chunk: list[str] = chunk) -> None:
                 if not isinstance(error, DeleteErrors):

@@ -17,7 +17,7 @@ from s3po.cli.remote import IN_SOURCE, Overlap, as_folder
 from s3po.cli.transfers import Transfers, read_options
 from s3po.cli.uri import Location, is_s3, make_filter, parse_location
 from s3po.cli.walk import TargetFolder, is_left_out, walk
-from s3po.cli.workers import Share, run_shares
+from s3po.cli.workers import WorkShare, run_shares
 
 
 class Entry(NamedTuple):
@@ -49,7 +49,7 @@ class Side:
         assert self.remote is not None
         return Location(self.remote.bucket, self.remote.key + key)
 
-    def entries(self, share: Share) -> Iterator[Entry]:
+    def entries(self, share: WorkShare) -> Iterator[Entry]:
         """All of it, in the order of keys. Raises S3poError where a listing fails."""
         if self.remote is not None:
             prefix = self.remote.key
@@ -168,7 +168,7 @@ class _Syncing:
         self.superfluous = superfluous
         self.folder = TargetFolder(target.text)
 
-    def transfer(self, share: Share) -> list[str]:
+    def transfer(self, share: WorkShare) -> list[str]:
         """Transfer the files of this share. Returns the prefixes whose content in the source is unknown."""
         with self.context.batch(self.given.concurrency) as batch:
             transfers = Transfers(self.context, batch)
@@ -180,7 +180,7 @@ class _Syncing:
         self.superfluous.flush()
         return self.source.unknown if share.number == 0 else []
 
-    def _differences(self, share: Share) -> Iterator[tuple[Entry, str]]:
+    def _differences(self, share: WorkShare) -> Iterator[tuple[Entry, str]]:
         """Entries to transfer, and why; keys that the source has not are written down."""
         included = make_filter(self.given.filters)
         overlap = None
@@ -218,13 +218,13 @@ class _Syncing:
         entries: Iterable[Entry],
         overlap: Overlap,
         included: Callable[[str], bool] | None,
-        share: Share,
+        share: WorkShare,
     ) -> Iterator[Entry]:
         for entry in entries:
             if not overlap.is_target(self.source.location(entry.key).key):
                 yield entry
             elif share.number == 0 and (included is None or included(entry.key)):
-                overlap.tell()
+                overlap.report()
 
     def start(self, transfers: Transfers, entry: Entry, why: str) -> None:
         source, target = self.source, self.target
@@ -298,7 +298,7 @@ class _Syncing:
             keys = (key for key in self._read() if not self.source.may_have(key))
         if given.dry_run:
             for key in keys:
-                self._say(key)
+                self._print_result(key)
         elif self.target.remote is None:
             for key in keys:
                 try:
@@ -308,7 +308,7 @@ class _Syncing:
                 except OSError as error:
                     context.fail_by("delete", os.path.join(self.target.text, key), error)
                     continue
-                self._say(key)
+                self._print_result(key)
         else:
             from s3po.cli.commands.rm import delete_objects
 
@@ -320,7 +320,7 @@ class _Syncing:
         for line in self.superfluous:
             yield json.loads(line)
 
-    def _say(self, key: str) -> None:
+    def _print_result(self, key: str) -> None:
         if self.target.remote is None:
             place = os.path.join(self.target.text, key)
         else:
