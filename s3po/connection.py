@@ -2598,7 +2598,7 @@ def _load_batch() -> type[Batch]:
 _batch: type[Batch] | None = None
 _loading = threading.Lock()
 
-# Not for type checkers, to whom it would make every name one of ours.
+# Not for type checkers, which would accept every name.
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:

@@ -2,25 +2,25 @@
 
 ```text
 S3poError
-├── ConfigError (ValueError)              the caller's input, found before anything is sent
+├── ConfigError (ValueError)              wrong arguments or settings; nothing was sent
 ├── CredentialsError                      none found, or a source of them is broken
-├── TransportError                        no complete response came
+├── TransportError                        no complete response was received
 │   ├── ConnectionFailed (ConnectionError)
 │   ├── TransportTimeout (TimeoutError)
 │   │   └── DeadlineExceeded              the whole call took longer than its `timeout=`
-│   └── IncompleteBody (ConnectionError)  the response began, its body was cut
-├── S3Error                               the store answered with an error
+│   └── IncompleteBody (ConnectionError)  the body of a response ended early
+├── S3Error                               the response is an error of S3
 │   ├── NotFound (FileNotFoundError)      NoSuchKey, NoSuchBucket, NoSuchUpload
 │   ├── AccessDenied (PermissionError)
 │   ├── PreconditionFailed, NotModified, InvalidRange, Conflict (FileExistsError)
 │   ├── Throttled
 │   └── ServerError
-├── MalformedResponse                     a response that is not what S3 says it is
-├── IntegrityError                        bytes that differ from what they should be
-├── TransferError                         many requests that act as one: which of them gave up
+├── MalformedResponse                     a response that S3 does not send
+├── IntegrityError                        wrong length, range, ETag or checksum
+├── TransferError                         a transfer of many requests failed
 │   └── OutcomeUnknown                    the store may or may not have performed it
 ├── DeleteErrors, BatchError              many failures at once, `.failures` in call order
-└── Cancelled                             a call of a batch that was told to stop
+└── Cancelled                             a cancelled call of a batch
 ```
 
 They can be pickled, and contain no secrets and no signatures.

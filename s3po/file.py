@@ -513,8 +513,8 @@ class BinaryWriter(io.BufferedIOBase):
 def _error_of_wrapper() -> BaseException | None:
     """The exception by which a `with` block is left whose file is a wrapper around the writer that closes it.
 
-    `io.TextIOWrapper`, `io.BufferedWriter`, `contextlib.closing` and those of codecs close what they wrap, and do
-    not say why. None where the caller closes it, also while an exception is handled.
+    `io.TextIOWrapper`, `io.BufferedWriter`, `contextlib.closing` and those of codecs close what they
+    wrap, without the reason. None if the caller closes it, also while an exception is handled.
     """
     error = sys.exc_info()[1]
     if error is None:

@@ -176,8 +176,8 @@ class ObjectInfo:
         last_modified: Aware datetime of its creation; None if the response does not contain it.
         storage_class: "STANDARD", "GLACIER", ...
         owner_id: ID of its owner, where the listing has it (`list_objects_v2(fetch_owner=True)`).
-        checksum_algorithms: Algorithms of its checksums in lower case ("crc64nvme"), where the store tells
-            them.
+        checksum_algorithms: Algorithms of its checksums in lower case ("crc64nvme"), if the response
+            contains them.
         checksum_type: "FULL_OBJECT" or "COMPOSITE"; None where there is no checksum.
         restore: State of a restored copy, with the header `x-amz-optional-object-attributes:
             RestoreStatus`.
@@ -429,7 +429,7 @@ class HeadObjectResult(_HeadersResult):
 
     @property
     def tags_count(self) -> int:
-        """Number of its tags; 0 where the store does not tell it."""
+        """Number of its tags; 0 if the response does not contain it."""
         return _parse_count(self._headers.get("x-amz-tagging-count")) or 0
 
     @property

@@ -1,10 +1,9 @@
-"""XML as S3 has it, parsed defensively and written in full.
+"""Parser and writer of the XML of S3.
 
-Reading refuses what S3 never sends and an attacker might (a DOCTYPE, entities), does not care about
-namespaces, and says MalformedResponse for anything that is no XML or another document than the one
-that was due. Keys may hold characters that XML 1.0 cannot (``&#x1;``, U+FFFE); stores send them
-all the same, so that a document which the strict parser refuses is tried once more with such
-characters carried through.
+The parser rejects content that only an attacker would send (a DOCTYPE, entities), ignores namespaces, and
+raises MalformedResponse for anything that is not XML, or another document than the expected one. Keys may
+hold characters that XML 1.0 cannot (``&#x1;``, U+FFFE); stores send them anyway, so that a document which
+the strict parser rejects is parsed again with such characters preserved.
 """
 
 from __future__ import annotations
@@ -184,7 +183,7 @@ def _build_tolerantly(content: bytes) -> Node:
     text = content.decode("utf-8")
     whole = len(text)
     if _declares_encoding.match(text):
-        # It is UTF-8, whatever it says, and a str has no encoding.
+        # It is UTF-8, regardless of its declaration, and a str has no encoding.
         text = text.partition("?>")[2].lstrip()
     present = set(text)
     present.update(

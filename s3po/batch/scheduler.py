@@ -500,7 +500,7 @@ class Scheduler:
                 self._stop_call(worker.handle, CALLING_BACK)
 
     def _stop_other_calls(self) -> None:
-        """Cancel all calls but the one that asks, which the program's own end is interrupting."""
+        """Cancel all calls except the calling one, which the end of the program interrupts."""
         worker = self._current_worker()
         if worker is not None and worker.handle is not None and worker.handle._state == RUNNING:
             # It is cleaning up, and must not be interrupted again.

@@ -137,7 +137,7 @@ class _WorkerPool:
         return any(each.code is None for each in self._members.values())
 
     def _hand_out(self) -> None:
-        """Give tasks to those who wait for one; where none has come, it is waited for with all else."""
+        """Send tasks to idle workers; without a task, the input is waited for together with other events."""
         tasks = self._tasks
         assert tasks is not None
         while self._idle and tasks.ready():

@@ -39,9 +39,9 @@ class ClusterBatch(Batch):
     sent along, otherwise each worker finds its own. Data are sent with their calls (bytes and str, not
     files); `upload_file`, `download_file` and paths name files on the worker's machine.
 
-    Dask repeats a task whose worker dies. A repeated call may find its own work done: `move` and writes
-    with a condition succeed where the object is theirs, and raise OutcomeUnknown where that cannot be
-    told. Calls in progress raise OutcomeUnknown when the scheduler is lost.
+    Dask repeats a task whose worker dies. A repeated call may find the result of its first run: `move`
+    and conditional writes succeed if the object is theirs, and raise OutcomeUnknown if that cannot be
+    determined. Running calls raise OutcomeUnknown when the scheduler is lost.
 
     Args:
         connection: Connection whose settings the workers get. It must pickle, and no mock may be on.

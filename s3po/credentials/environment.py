@@ -52,7 +52,7 @@ class Environment:
         if access_key:
             raise CredentialsError(f"{_ACCESS_KEY} is set, but {_SECRET_KEY} is not")
         if secret_key:
-            # botocore asks the sources after it.
+            # botocore tries the following sources.
             reason = f"{_SECRET_KEY} is set, but {_ACCESS_KEY} is not"
             _log.warning("environment: %s", reason)
             return (f"environment: {reason}",)

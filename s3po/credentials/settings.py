@@ -51,10 +51,9 @@ def resolve_settings(
 ) -> Settings:
     """The settings of the environment, else of the profile. Empty ones count as unset.
 
-    Raises ConfigError for a config file that is broken, for a profile that is nowhere, and for values
-    that cannot be right. With keys given by code (`has_keys`) a leftover AWS_PROFILE is no reason to
-    fail; nor is a broken file, of which a warning tells, where region and endpoint were given as well
-    (`has_all`).
+    Raises ConfigError for a broken config file, a missing profile, and wrong values. With keys given by
+    code (`has_keys`) an AWS_PROFILE without a profile is not an error; nor is a broken file, which causes
+    a warning, if region and endpoint were given as well (`has_all`).
     """
     reader = Reader.of(profile_name, needs_profile=not has_keys, needs_files=not has_all)
     config = {

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 class Bulk:
     """A filesystem whose methods for one file are calls of a batch.
 
-    fsspec's `get`, `put` and `copy` decide what goes where, and call `get_file` and the like of the
-    object that they are given: this one. It remembers what listings have told, so that no path is asked
-    for again. The first error stops the others, and is raised at the end of the block.
+    fsspec's `get`, `put` and `copy` choose the paths, and call `get_file` and similar methods of this
+    object. It caches the results of listings, so that no path is requested again. The first error stops
+    the others, and is raised at the end of the block.
     """
 
     def __init__(self, fs: Any, size: int | None = None, *, missing_ok: bool = False) -> None:

@@ -19,16 +19,17 @@ if TYPE_CHECKING:
 
 #: Bytes that an append reads of the object at a time.
 _COPY_SIZE = 4 * 1024 * 1024
-#: Seconds in which opening a file goes by what was told of it just before: pyarrow asks `isfile` and opens.
+#: Seconds for which opening a file uses the properties of a previous HEAD: pyarrow calls `isfile` and
+#: then opens.
 _FRESH = 5.0
 
 
 class _Replaced(Exception):
-    """The object is another than what was told of it, and nothing was read yet."""
+    """The object differs from its known properties, and nothing was read yet."""
 
 
 class Details:
-    """Properties of an object that a HEAD has told, for the file that is opened next."""
+    """Properties of an object from a HEAD, for the file that is opened next."""
 
     __slots__ = ("_end", "_path", "info")
 
@@ -97,8 +98,8 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
         self.version_id = version_id or named_version
         self.fill_cache = fill_cache
         if mode == "rb":
-            # An empty object is never read, and so never compared with what was told.
-            # The cache "all" reads before there is a file.
+            # An empty object is never read, and so never compared with its known properties. The cache
+            # "all" reads before there is a file.
             self._told = details is not None and details.info["size"] > 0 and cache_type != "all"
             self._whole = size is None
             self._cache = cache_type, cache_options or {}

@@ -211,7 +211,7 @@ def is_public(acl: Acl) -> bool:
 
 
 def grants_others(acl: Acl, owner: Owner) -> bool:
-    """Return True if an ACL grants anything to anyone but the owner."""
+    """Return True if an ACL grants anything to others than the owner."""
     return any(grant.kind == "Group" or grant.who != owner.id for grant in acl.grants)
 
 

@@ -249,7 +249,7 @@ def post_object(request: Request) -> Answer:
     if headers.pop("tagging", None) is not None:
         tags = tagging.from_document(fields["tagging"].encode("utf-8", "replace"))
         headers["x-amz-tagging"] = urlencode(tags)
-    # A bucket policy asks for them as for a PUT's.
+    # A bucket policy checks them like those of a PUT.
     request.headers = {**request.headers, **{n: v for n, v in headers.items() if n[:6] == "x-amz-"}}
     access.check_write(request)
     limit = request.app.max_object_size

@@ -74,7 +74,7 @@ def parse_policy(
 ) -> list[Statement]:
     """The statements of a policy document; MalformedPolicy, with S3's message, where it is none.
 
-    `knows` tells whether a canonical id is an account's.
+    `knows` returns True for the canonical ID of an account.
     """
     if data[:1] != b"{":
         raise S3Failure("MalformedPolicy")

@@ -105,7 +105,7 @@ def _null(_: Pattern, __: str, ___: Lookup) -> bool:
     return False
 
 
-#: Operator -> (test of one value by one pattern, whether the operator is negated).
+#: Operator -> (test of one value by one pattern, True for a negated operator).
 _OPERATORS: dict[str, tuple[_Test, bool]] = {
     "StringEquals": (_string_equals, False),
     "StringNotEquals": (_string_equals, True),

@@ -621,7 +621,7 @@ class BucketOperations(Sender):
 def _keep_prefix(entries: tuple[_Entry, ...], prefix: str) -> tuple[_Entry, ...]:
     """Leave out the keys of a page that do not begin with `prefix`: a few stores do not support prefix.
 
-    Listings are in order, so that the first and the last key tell.
+    Listings are sorted, so that the first and the last key are sufficient.
     """
     if (
         not prefix

@@ -330,10 +330,9 @@ class MultipartOperations(Sender):
         if_none_match: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> CompleteMultipartUploadResult:
-        """Make the object of its parts.
+        """Complete the upload.
 
-        If it is not known whether the store performed it, it is not sent again: `head_object` or `list_parts`
-        tell.
+        If its outcome is unknown, it is not sent again: use `head_object` or `list_parts`.
 
         Args:
             bucket: Name of the bucket.

@@ -23,7 +23,7 @@ TRANSIENT_CODES = frozenset(
     }
 )
 
-#: Of front ends, none of which is registered: what they say of the server behind them. CDNs have 520 to 530,
+#: Of front ends, none of which is registered: they describe the server behind them. CDNs have 520 to 530,
 #: other proxies 598 and 599.
 _FRONT_END_STATUSES = frozenset(range(520, 600))
 
@@ -33,8 +33,8 @@ TRANSIENT_STATUSES = frozenset({408, 425, 500, 502, 503, 504}) | _FRONT_END_STAT
 #: Too Many Requests, and Bandwidth Limit Exceeded.
 THROTTLING_STATUSES = frozenset({429, 509})
 
-#: Responses of gateways, which say nothing of what the store behind them did: also those of a front end
-#: that waited for it (522, 524) or could not read it (520).
+#: Responses of gateways, which do not show the result on the store: also those of a front end that waited
+#: for it (522, 524) or could not read it (520).
 _GATEWAY_STATUSES = frozenset({502, 504}) | _FRONT_END_STATUSES
 
 #: Writes that failed because of a concurrent one, which S3 recommends to retry

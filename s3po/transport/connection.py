@@ -342,7 +342,7 @@ class ConnectionMixin:
             self._eof = True
             return True
         self._rest += data
-        # After a 2xx the server may still read the rest of the body, and a 1xx asks for it.
+        # After a 2xx the server may still read the rest of the body, and a 1xx requests it.
         return len(self._rest) >= 10 and self._rest[9:10] not in (b"1", b"2")
 
     # Receiving

@@ -113,7 +113,7 @@ def decode(head: bytes | memoryview) -> str:
 
 
 def parse_head(data: str) -> tuple[int, dict[str, str], bool]:
-    """Status, headers (names in lower case, repeated ones joined) and whether the connection may be
+    """Status, headers (names in lower case, repeated ones joined), and True if the connection may be
     used again, of a head without its closing empty line. Raises MalformedResponse."""
     lines = data.split("\r\n")
     status, keep = _parse_status_line(lines[0])

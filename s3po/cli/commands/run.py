@@ -33,7 +33,7 @@ def run(context: Context, given: argparse.Namespace) -> int:
             connections,
             _inherited(given),
             given.concurrency,
-            # A caller that writes the lines may wait for what they say.
+            # The program that writes the lines may wait for their output.
             flushes=lines.fd is not None,
         )
         if given.workers > 1:
