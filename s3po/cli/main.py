@@ -25,8 +25,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             sys.stdout.write(f"s3po {s3po.__version__}\n")
             sys.stdout.flush()
-        except (OSError, AttributeError):
-            # It is full, or closed.
+        except AttributeError:
+            # It is closed.
+            return 1
+        except OSError:
+            _discard_stdout()
             return 1
         return 0
     _open_streams()

@@ -122,7 +122,7 @@ def test_a_mock_is_gone_when_it_stops_even_after_an_exception() -> None:
     assert conn.client is real
     with conn.mock(), pytest.raises(s3po.NoSuchBucket):
         conn.upload("foo", "key", "howdy")
-    with pytest.raises(ConfigError, match="off"):
+    with pytest.raises(ConfigError, match="not active"):
         mock.requests  # noqa: B018
 
 

@@ -59,7 +59,7 @@ def _keys(
                 yield key
     # Nothing below a prefix is what `-r` is to leave; a pattern was meant to match.
     if not (found or given.recursive) and share.number == 0:
-        context.fail(context.command, str(location), "there is no such object")
+        context.fail(context.command, str(location), "no such object")
 
 
 def delete_objects(
