@@ -389,6 +389,16 @@ class HeadObjectResult(_HeadersResult):
         return self._headers.get("x-amz-server-side-encryption-aws-kms-key-id")
 
     @property
+    def bucket_key_enabled(self) -> bool:
+        """True if an S3 Bucket Key serves its encryption with KMS."""
+        return self._headers.get("x-amz-server-side-encryption-bucket-key-enabled") == "true"
+
+    @property
+    def expiration(self) -> str | None:
+        """Expiration by a lifecycle rule, as S3 writes it: `expiry-date="...", rule-id="..."`."""
+        return self._headers.get("x-amz-expiration")
+
+    @property
     def lock_mode(self) -> str | None:
         """Mode of Object Lock's retention: "GOVERNANCE" or "COMPLIANCE"."""
         return self._headers.get("x-amz-object-lock-mode")
@@ -431,6 +441,11 @@ class HeadObjectResult(_HeadersResult):
     def tags_count(self) -> int:
         """Number of its tags; 0 if the response does not contain it."""
         return _parse_count(self._headers.get("x-amz-tagging-count")) or 0
+
+    @property
+    def missing_metadata(self) -> int:
+        """Number of entries of user metadata that HTTP headers cannot carry, and that are not in `metadata`."""
+        return _parse_count(self._headers.get("x-amz-missing-meta")) or 0
 
     @property
     def website_redirect_location(self) -> str | None:

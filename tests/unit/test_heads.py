@@ -25,6 +25,9 @@ HEADERS = {
     "x-amz-replication-status": "REPLICA",
     "x-amz-server-side-encryption": "aws:kms",
     "x-amz-server-side-encryption-aws-kms-key-id": "arn:key",
+    "x-amz-server-side-encryption-bucket-key-enabled": "true",
+    "x-amz-expiration": 'expiry-date="Fri, 21 Dec 2029 00:00:00 GMT", rule-id="old"',
+    "x-amz-missing-meta": "4",
     "x-amz-object-lock-mode": "GOVERNANCE",
     "x-amz-object-lock-retain-until-date": "2030-01-02T03:04:05.678Z",
     "x-amz-object-lock-legal-hold": "ON",
@@ -47,6 +50,8 @@ def test_every_field() -> None:
     assert head.restore == RestoreInfo(False, datetime(2012, 12, 21, tzinfo=UTC))
     assert head.replication_status == "REPLICA"
     assert (head.sse, head.sse_kms_key_id) == ("aws:kms", "arn:key")
+    assert (head.bucket_key_enabled, head.missing_metadata) == (True, 4)
+    assert head.expiration == HEADERS["x-amz-expiration"]
     assert (head.lock_mode, head.legal_hold) == ("GOVERNANCE", True)
     assert head.lock_until == datetime(2030, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
     assert head.checksums == {"crc32": "AAAAAA=="}
@@ -61,7 +66,8 @@ def test_what_is_not_said_is_none() -> None:
     assert head.checksums == {}
     assert head.tags_count == 0
     assert head.legal_hold is False
-    for name in ("restore", "lock_until", "parts_count", "expires", "sse", "archive_status"):
+    assert (head.bucket_key_enabled, head.missing_metadata) == (False, 0)
+    for name in ("restore", "expiration", "lock_until", "parts_count", "expires", "sse", "archive_status"):
         assert getattr(head, name) is None
 
 
