@@ -67,7 +67,15 @@ def test_what_is_not_said_is_none() -> None:
     assert head.tags_count == 0
     assert head.legal_hold is False
     assert (head.bucket_key_enabled, head.missing_metadata) == (False, 0)
-    for name in ("restore", "expiration", "lock_until", "parts_count", "expires", "sse", "archive_status"):
+    for name in (
+        "restore",
+        "expiration",
+        "lock_until",
+        "parts_count",
+        "expires",
+        "sse",
+        "archive_status",
+    ):
         assert getattr(head, name) is None
 
 
