@@ -84,6 +84,15 @@ class Credentials:
     expires: datetime | None = None
 
 
+def have_same_keys(one: Credentials, other: Credentials) -> bool:
+    """Return True if both sign in the same way, whatever their source and expiry."""
+    return one is other or (
+        one.access_key == other.access_key
+        and one.secret_key == other.secret_key
+        and one.token == other.token
+    )
+
+
 @record
 class RetryInfo:
     """A request that failed and is about to be sent again; the argument of `Config.on_retry`.

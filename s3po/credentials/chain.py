@@ -10,7 +10,7 @@ from typing import Protocol
 from s3po import log
 from s3po.credentials.flight import SingleFlight
 from s3po.errors import CredentialsError, S3poError
-from s3po.models import Credentials
+from s3po.models import Credentials, have_same_keys
 
 _log = log.logger("credentials")
 
@@ -187,14 +187,14 @@ class Chain:
 
     def invalidate(self, credentials: Credentials) -> bool:
         state = self._state
-        if state is None or not _are_equal(state[1].credentials, credentials):
+        if state is None or not have_same_keys(state[1].credentials, credentials):
             # There are others by now.
             return True
         now = self._clock()
         if (
             self._refused is not None
             and now < self._refused_until
-            and _are_equal(self._refused, credentials)
+            and have_same_keys(self._refused, credentials)
         ):
             # The source gave the same again a moment ago.
             return False
@@ -310,12 +310,12 @@ class Chain:
             new, trouble = None, "the source gives credentials that have ended already"
         if forced:
             self._force = False
-            same = new is None or _are_equal(new.credentials, old)
+            same = new is None or have_same_keys(new.credentials, old)
             self._refused = old if same else None
             self._refused_until = self._clock() + _HASTY
         if new is not None:
             self._take(source, new)
-            if not _are_equal(new.credentials, old):
+            if not have_same_keys(new.credentials, old):
                 self._trouble = ""
                 _log.info("new credentials from %s", new.credentials.source)
                 return new.credentials
@@ -344,7 +344,7 @@ class Chain:
         # The order matters: `_until` is set after the values that it refers to.
         credentials = found.credentials
         left = self._seconds_left(credentials)
-        if self._credentials is None or not _are_equal(credentials, self._credentials):
+        if self._credentials is None or not have_same_keys(credentials, self._credentials):
             self._advisory = min(ADVISORY, left / 4)
         self._failure = None
         self._state = source, found
@@ -367,14 +367,6 @@ class Chain:
     def __repr__(self) -> str:
         state = self._state
         return f"<Chain {state[1].credentials.source if state else 'not asked yet'}>"
-
-
-def _are_equal(one: Credentials, other: Credentials) -> bool:
-    return one is other or (
-        one.access_key == other.access_key
-        and one.secret_key == other.secret_key
-        and one.token == other.token
-    )
 
 
 def _ended(credentials: Credentials) -> str:

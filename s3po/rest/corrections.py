@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from s3po.endpoint import region_of_host
 from s3po.errors import S3Error, S3poError
 from s3po.messages import Request
-from s3po.models import parse_http_date
+from s3po.models import have_same_keys, parse_http_date
 from s3po.patterns import Pattern
 from s3po.rest.sessions import Sessions
 from s3po.sigv4 import Signer, hash_body
@@ -160,10 +160,7 @@ def _has_others(error: S3Error, request: Request, provider: Provider) -> bool:
         others = provider.get()
     except S3poError:
         return False
-    return others is not None and (
-        (others.access_key, others.secret_key, others.token)
-        != (used.access_key, used.secret_key, used.token)
-    )
+    return others is not None and not have_same_keys(others, used)
 
 
 def _correct_digest(learned: Learned, error: S3Error, request: Request) -> bool:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 import s3po
 from tests.support.bare_store import Answer, Asked, BareStore, Cut, Hang, error
+from tests.support.uploads import CALLS, LARGE, PART
 
-PART = 5 * 1024 * 1024
-LARGE = bytes(PART + 1)
 DATE = "Fri, 20 Nov 2026 10:00:10 GMT"
 
 
@@ -38,19 +37,6 @@ def connect(store: BareStore, **settings: Any) -> s3po.Connection:
         endpoint_url=store.url,
         config=s3po.Config(**config),
     )
-
-
-def write(conn: s3po.Connection) -> object:
-    with conn.open("bucket", "key", "wb") as writer:
-        writer.write(LARGE)
-    return writer.result
-
-
-CALLS: dict[str, Callable[[s3po.Connection], object]] = {
-    "upload": lambda conn: conn.upload("bucket", "key", LARGE),
-    "a stream": lambda conn: conn.upload("bucket", "key", iter([LARGE])),
-    "a writer": write,
-}
 
 
 def lose(store: BareStore, times: int, listing: Answer | None = None) -> None:

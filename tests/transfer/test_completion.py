@@ -6,17 +6,14 @@ progress. What happened is never called a failure, and what is going on is never
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
 import s3po
 from tests.support.bare_store import Answer, Asked, BareStore, Cut, error
 from tests.support.matrix import alternate
-
-PART = 5 * 1024 * 1024
-LARGE = bytes(PART + 1)
+from tests.support.uploads import CALLS, LARGE, PART
 
 #: HEADs before which an object that comes late is not there.
 LATE = 3
@@ -103,19 +100,6 @@ def behave(store: BareStore, date: str | None, list_parts: Answer | None, end: s
         return None
 
     store.hook = hook
-
-
-def write(conn: s3po.Connection) -> Any:
-    with conn.open("bucket", "key", "wb") as writer:
-        writer.write(LARGE)
-    return writer.result
-
-
-CALLS: dict[str, Callable[[s3po.Connection], Any]] = {
-    "upload": lambda conn: conn.upload("bucket", "key", LARGE),
-    "a stream": lambda conn: conn.upload("bucket", "key", iter([LARGE])),
-    "a writer": write,
-}
 
 
 @pytest.mark.parametrize(("list_parts", "date"), alternate(list(LIST_PARTS), list(DATES)))
