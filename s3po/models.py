@@ -730,7 +730,7 @@ class CompleteMultipartUploadResult:
     """Result of CompleteMultipartUpload.
 
     Attributes:
-        etag: ETag of the object, without quotes.
+        etag: ETag of the object, without quotes; "" where the store's response has none.
         version_id: Version of the object; None in a bucket without versioning.
     """
 

@@ -13,6 +13,7 @@ from s3po.errors import (
     ConfigError,
     DeadlineExceeded,
     MalformedResponse,
+    NoSuchUpload,
     S3Error,
     S3poError,
     TransportError,
@@ -516,16 +517,19 @@ class MultipartOperations(Sender):
             query.append(("upload-id-marker", check_text("upload_id_marker", upload_id_marker)))
         if max_uploads is not None:
             query.append(("max-uploads", str(check_int("max_uploads", max_uploads, 1, 1000))))
-        result: ListMultipartUploadsResult = self.send(
-            Request(
-                "list_multipart_uploads",
-                "GET",
-                bucket,
-                query=tuple(query),
-                headers=add_headers({}, headers),
-                parse=codec.parse_list_multipart_uploads,
-            )
-        ).result
+        request = Request(
+            "list_multipart_uploads",
+            "GET",
+            bucket,
+            query=tuple(query),
+            headers=add_headers({}, headers),
+            parse=codec.parse_list_multipart_uploads,
+        )
+        try:
+            result: ListMultipartUploadsResult = self.send(request).result
+        except NoSuchUpload:
+            # rclone's answer where no upload is open.
+            return ListMultipartUploadsResult(())
         return result
 
 

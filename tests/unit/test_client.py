@@ -1088,6 +1088,12 @@ def test_what_is_asked_for_is_in_the_query() -> None:
     }  # fmt: skip
 
 
+def test_no_such_upload_for_a_listing_of_uploads_is_an_empty_one() -> None:
+    """So answers `rclone serve s3` where no upload is open."""
+    answer = Response(404, {}, b"<Error><Code>NoSuchUpload</Code></Error>")
+    assert Stage(answer).client.list_multipart_uploads("b").uploads == ()
+
+
 def test_conditions_go_out_with_quoted_etags() -> None:
     stage = Stage(
         ok(b"x"), ok(), ok(etag='"e"'), ok("<CopyPartResult><ETag>e</ETag></CopyPartResult>")

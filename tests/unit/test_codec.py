@@ -625,6 +625,30 @@ def test_404_without_a_body_is_about_what_was_asked_for() -> None:
     assert type(error_of(404, "<html>Not Found</html>")) is NotFound
 
 
+def test_no_such_key_of_an_upload_is_no_such_upload() -> None:
+    """So says the Ceph Object Gateway where the upload is gone."""
+    document = "<Error><Code>NoSuchKey</Code></Error>"
+    upload = (("uploadId", "u"),)
+    assert type(error_of(404, document, query=upload)) is NoSuchUpload
+    # A copied part's is its source.
+    source = {"x-amz-copy-source": "b/k"}
+    assert type(error_of(404, document, query=upload, headers=source)) is NoSuchKey
+    assert type(error_of(404, document)) is NoSuchKey
+
+
+def test_an_error_in_json() -> None:
+    """So does the Ceph Object Gateway refuse what it cannot read."""
+    error = error_of(
+        400,
+        '{"Code":"InvalidRequest","Message":"no","RequestId":"r9","SignatureProvided":"5ec2e7"}',
+    )
+    assert (error.code, error.message, error.request_id) == ("InvalidRequest", "no", "r9")
+    assert "5ec2e7" not in repr(error.fields)
+    for other in ('{"error": {"code": 400}}', "[1]", '{"Code": 1}', "{", "{" * 100_000):
+        error = error_of(400, other)
+        assert error.code == "BadRequest"
+
+
 def test_a_page_that_is_no_error_document_is_glimpsed() -> None:
     error = error_of(502, "<html>\n<h1>Bad Gateway</h1></html>")
     assert (error.code, error.status) == ("BadGateway", 502)
