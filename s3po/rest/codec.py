@@ -298,6 +298,14 @@ def unquote(text: str) -> str:
     return unquote_to_bytes(text).decode("utf-8", "surrogateescape")
 
 
+def unquote_marker(text: str, *names: str) -> str:
+    """Decode the marker of the next page.
+
+    Ceph does not encode it where it encodes the names, of which the marker is the last one.
+    """
+    return text if text in names else unquote(text)
+
+
 def _unquote_all(texts: tuple[str, ...]) -> tuple[str, ...]:
     """`unquote` for many names of printable ASCII, at half the cost."""
     joined = "\n".join(texts).replace("+", " ").encode("ascii")
@@ -555,7 +563,8 @@ def parse_list_object_versions(
         versions.sort(key=_version_order)
     if not _is_truncated(root, "NextKeyMarker"):
         return ListVersionsResult(tuple(versions), prefixes)
-    key_marker = decode(root.findtext("NextKeyMarker"))
+    last = versions[-1].key if versions else ""
+    key_marker = _next_marker(root, "NextKeyMarker", decode, last, *prefixes[-1:])
     id_marker = root.findtext("NextVersionIdMarker") or None
     if not key_marker and versions:
         key_marker, id_marker = versions[-1].key, versions[-1].version_id
@@ -590,7 +599,8 @@ def _listing(
         # None where it is a response of version 1, by which the listing continues.
         return ListObjectsResult(objects, prefixes, True, token or None)
     # Only a listing with a delimiter must name it.
-    marker = decode(root.findtext("NextMarker")) or last_name(page)
+    last = objects[-1].key if objects else ""
+    marker = _next_marker(root, "NextMarker", decode, last, *prefixes[-1:]) or last_name(page)
     if not marker:
         raise MalformedResponse("a listing that is cut off and holds nothing")
     return ListObjectsResult(objects, prefixes, True, marker)
@@ -609,6 +619,11 @@ def _is_truncated(root: Node, *following: str) -> bool:
     if said in ("true", "false"):
         return said == "true"
     return any(root.findtext(name) for name in following)
+
+
+def _next_marker(root: Node, name: str, decode: Callable[[str], str], *names: str) -> str:
+    text = root.findtext(name)
+    return text if decode is str else unquote_marker(text, *names)
 
 
 def _prefixes(root: Node, decode: Callable[[str], str]) -> tuple[str, ...]:
@@ -868,9 +883,11 @@ def parse_list_parts(response: Response) -> ListPartsResult:
     return ListPartsResult(parts, truncated, marker)
 
 
-def parse_list_multipart_uploads(response: Response) -> ListMultipartUploadsResult:
+def parse_list_multipart_uploads(response: Response) -> tuple[ListMultipartUploadsResult, bool]:
+    """The page, and True where the store says that its names are percent-encoded."""
     root = parse_result(response, "ListMultipartUploadsResult", "Upload", "IsTruncated")
-    decode: Callable[[str], str] = unquote if _is_url_encoded(root) else str
+    encoded = _is_url_encoded(root)
+    decode: Callable[[str], str] = unquote if encoded else str
     uploads = tuple(
         MultipartUploadInfo(
             key=decode(upload.required("Key")),
@@ -879,16 +896,17 @@ def parse_list_multipart_uploads(response: Response) -> ListMultipartUploadsResu
         )
         for upload in root.findall("Upload")
     )
+    prefixes = _prefixes(root, decode)
     truncated = _is_truncated(root, "NextKeyMarker")
     key_marker: str | None = None
     id_marker: str | None = None
     if truncated:
-        key_marker = decode(root.findtext("NextKeyMarker"))
+        last = uploads[-1].key if uploads else ""
+        key_marker = _next_marker(root, "NextKeyMarker", decode, last, *prefixes[-1:])
         id_marker = root.findtext("NextUploadIdMarker") or None
         if not key_marker and uploads:
             key_marker, id_marker = uploads[-1].key, uploads[-1].upload_id
         if not key_marker:
             raise MalformedResponse("a list of uploads that is cut off and holds nothing")
-    return ListMultipartUploadsResult(
-        uploads, _prefixes(root, decode), truncated, key_marker, id_marker
-    )
+    page = ListMultipartUploadsResult(uploads, prefixes, truncated, key_marker, id_marker)
+    return page, encoded

@@ -437,7 +437,7 @@ def test_parts_and_uploads() -> None:
         "",
         "<NextKeyMarker>a%2B</NextKeyMarker><NextUploadIdMarker>u</NextUploadIdMarker>",
     ):
-        uploads = codec.parse_list_multipart_uploads(
+        uploads, _ = codec.parse_list_multipart_uploads(
             answer(
                 f"<ListMultipartUploadsResult>{url}{CUT}{named}{upload}</ListMultipartUploadsResult>"
             )
@@ -450,6 +450,44 @@ def test_parts_and_uploads() -> None:
         codec.parse_list_multipart_uploads(
             answer(f"<ListMultipartUploadsResult>{CUT}</ListMultipartUploadsResult>")
         )
+
+
+@pytest.mark.parametrize("key", ["a +b", "a%41", "a%2541", "é"])
+@pytest.mark.parametrize("raw", [True, False], ids=["as Ceph has it", "encoded"])
+def test_the_marker_of_the_next_page_is_encoded_or_not(key: str, raw: bool) -> None:
+    """Ceph encodes the names of a listing, and not the marker."""
+    quoted = quote(key, safe="")
+    marker = key if raw else quoted
+    more = "<EncodingType>url</EncodingType><IsTruncated>true</IsTruncated><Name>b</Name><Prefix/>"
+    page = codec.parse_list_objects_v1(
+        answer(
+            f"<ListBucketResult {NS}>{more}<NextMarker>{marker}</NextMarker>{entry(quoted)}"
+            "</ListBucketResult>"
+        )
+    )
+    assert (page.objects[0].key, page.next_token) == (key, key)
+    page = codec.parse_list_objects_v1(
+        answer(
+            f"<ListBucketResult {NS}>{more}<NextMarker>{marker}</NextMarker>"
+            f"<CommonPrefixes><Prefix>{quoted}</Prefix></CommonPrefixes></ListBucketResult>"
+        )
+    )
+    assert (page.common_prefixes, page.next_token) == ((key,), key)
+    versions = codec.parse_list_object_versions(
+        answer(
+            f"<ListVersionsResult>{more}<NextKeyMarker>{marker}</NextKeyMarker><Version><Key>{quoted}</Key>"
+            "<VersionId>v</VersionId><Size>1</Size></Version></ListVersionsResult>"
+        )
+    )
+    assert (versions.versions[0].key, versions.next_key_marker) == (key, key)
+    uploads, encoded = codec.parse_list_multipart_uploads(
+        answer(
+            f"<ListMultipartUploadsResult>{more}<NextKeyMarker>{marker}</NextKeyMarker>"
+            f"<Upload><Key>{quoted}</Key><UploadId>u</UploadId></Upload></ListMultipartUploadsResult>"
+        )
+    )
+    assert encoded
+    assert (uploads.uploads[0].key, uploads.next_key_marker) == (key, key)
 
 
 def test_a_part_without_an_etag_is_refused() -> None:
