@@ -18,6 +18,7 @@ from s3po.config import Config
 from s3po.credentials import make_context, resolve_provider, resolve_settings
 from s3po.endpoint import DIRECTORY_BUCKET_SUFFIX, Endpoint, check_bucket, check_key
 from s3po.errors import ConfigError, NoSuchBucket, NotFound, S3poError
+from s3po.log import hide
 from s3po.models import (
     BucketInfo,
     CopyObjectResult,
@@ -165,6 +166,8 @@ class Connection:
         anonymous: bool = False,
         config: Config | None = None,
     ) -> None:
+        aws_secret_access_key = hide(aws_secret_access_key)
+        aws_session_token = hide(aws_session_token)
         if config is None:
             config = Config()
         elif not isinstance(config, Config):
@@ -328,6 +331,8 @@ class Connection:
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
         """
+        if sse_customer_key is not None:
+            sse_customer_key = hide(sse_customer_key)
         client = self.client if timeout is None else self._bind_timeout(timeout)
         try:
             sent = None
@@ -484,6 +489,8 @@ class Connection:
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
         """
+        if sse_customer_key is not None:
+            sse_customer_key = hide(sse_customer_key)
         client = self.client if timeout is None else self._bind_timeout(timeout)
         from s3po.transfer.sink import path_of
 
@@ -663,6 +670,8 @@ class Connection:
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
         """
+        if sse_customer_key is not None:
+            sse_customer_key = hide(sse_customer_key)
         client = self.client if timeout is None else self._bind_timeout(timeout)
         try:
             return _download(
@@ -751,6 +760,8 @@ class Connection:
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
         """
+        if sse_customer_key is not None:
+            sse_customer_key = hide(sse_customer_key)
         client = self.client if timeout is None else self._bind_timeout(timeout)
         try:
             if _check_flag("resume", resume):
@@ -1186,6 +1197,10 @@ class Connection:
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
         """
+        if source_sse_customer_key is not None:
+            source_sse_customer_key = hide(source_sse_customer_key)
+        if sse_customer_key is not None:
+            sse_customer_key = hide(sse_customer_key)
         client = self.client if timeout is None else self._bind_timeout(timeout)
         try:
             sent = build_headers(
@@ -1315,6 +1330,10 @@ class Connection:
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
         """
+        if source_sse_customer_key is not None:
+            source_sse_customer_key = hide(source_sse_customer_key)
+        if sse_customer_key is not None:
+            sse_customer_key = hide(sse_customer_key)
         client = self.client if timeout is None else self._bind_timeout(timeout)
         reader = client if source is None else client_of(source)
         if (
@@ -2087,6 +2106,8 @@ class Connection:
         """
         from s3po.file import check_mode, open_reader, open_writer
 
+        if sse_customer_key is not None:
+            sse_customer_key = hide(sse_customer_key)
         try:
             reading, _ = check_mode(mode, encoding, errors, newline)
             client = self.client if timeout is None else self._bind_timeout(timeout)

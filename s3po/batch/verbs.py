@@ -35,6 +35,7 @@ from s3po.batch.options import (
 )
 from s3po.batch.scheduler import Scheduler
 from s3po.errors import ConfigError
+from s3po.log import hide
 from s3po.models import (
     BucketInfo,
     CopyObjectResult,
@@ -47,6 +48,8 @@ from s3po.models import (
 )
 from s3po.transfer.sink import Target
 from s3po.transfer.source import Data
+
+_CUSTOMER_KEYS = frozenset({"sse_customer_key", "source_sse_customer_key"})
 
 
 class Verb:
@@ -62,7 +65,11 @@ class Verb:
         self.options = self.required | options.__optional_keys__ | {*explicit}
 
     def check(self, options: Mapping[str, Any]) -> None:
-        """Raise the TypeError that the method would raise, before there is a call."""
+        """Raise the TypeError that the method would raise, before there is a call; hide customer keys."""
+        for name in _CUSTOMER_KEYS.intersection(options):
+            # That of the verb's `**options`, which its frame has too.
+            fresh: Any = options
+            fresh[name] = hide(fresh[name])
         for name in options:
             if name not in self.options:
                 close = _get_close_matches(name, self.options, 1)

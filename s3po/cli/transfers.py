@@ -12,6 +12,7 @@ from s3po.cli.errors import UsageError
 from s3po.cli.uri import Location
 from s3po.cli.walk import TargetFolder, UnsafePath
 from s3po.errors import S3poError
+from s3po.log import SecretBytes
 
 if TYPE_CHECKING:
     from s3po.batch import Batch
@@ -40,7 +41,7 @@ def read_options(given: argparse.Namespace) -> dict[str, Any]:
     if given.sse_c_key:
         try:
             with open(given.sse_c_key, "rb") as file:
-                options["sse_customer_key"] = file.read(33)
+                options["sse_customer_key"] = SecretBytes(file.read(33))
         except OSError as error:
             raise UsageError(f"--sse-c-key: {error.strerror}: {given.sse_c_key}") from None
         if len(options["sse_customer_key"]) != 32:

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from s3po.checksums import ALGORITHMS
 from s3po.errors import ConfigError
-from s3po.messages import SecretStr
+from s3po.log import SecretStr
 from s3po.rest.checks import (
     CHECKSUM_SIZES,
     add_headers,
