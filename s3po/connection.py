@@ -54,6 +54,7 @@ from s3po.transfer.headers import (
     build_headers,
     build_tagging,
     headers_of_moved,
+    hide_customer_keys,
 )
 from s3po.transfer.listing import glob as _glob
 from s3po.transfer.listing import list_objects
@@ -87,6 +88,7 @@ def _source_by_position(copy: _F) -> _F:
 
     @functools.wraps(copy)
     def wrapper(self: Connection, bucket: str, key: str, *source: str, **options: Any) -> Any:
+        hide_customer_keys(options)
         if source:
             if len(source) != 2 or "source_key" in options or "source_bucket" in options:
                 raise TypeError(

@@ -35,7 +35,6 @@ from s3po.batch.options import (
 )
 from s3po.batch.scheduler import Scheduler
 from s3po.errors import ConfigError
-from s3po.log import hide
 from s3po.models import (
     BucketInfo,
     CopyObjectResult,
@@ -46,10 +45,9 @@ from s3po.models import (
     ObjectVersionInfo,
     UploadResult,
 )
+from s3po.transfer.headers import hide_customer_keys
 from s3po.transfer.sink import Target
 from s3po.transfer.source import Data
-
-_CUSTOMER_KEYS = frozenset({"sse_customer_key", "source_sse_customer_key"})
 
 
 class Verb:
@@ -66,10 +64,7 @@ class Verb:
 
     def check(self, options: Mapping[str, Any]) -> None:
         """Raise the TypeError that the method would raise, before there is a call; hide customer keys."""
-        for name in _CUSTOMER_KEYS.intersection(options):
-            # That of the verb's `**options`, which its frame has too.
-            fresh: Any = options
-            fresh[name] = hide(fresh[name])
+        hide_customer_keys(options)
         for name in options:
             if name not in self.options:
                 close = _get_close_matches(name, self.options, 1)

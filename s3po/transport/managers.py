@@ -10,6 +10,7 @@ from urllib3 import PoolManager, ProxyManager
 from urllib3.util import parse_url
 
 from s3po.errors import ConfigError
+from s3po.log import SecretStr
 from s3po.transport.pools import MAX_POOLS, POOL_CLASSES
 
 
@@ -83,4 +84,4 @@ def _proxy_headers(proxy: str) -> dict[str, str]:
     if not parts.username:
         return {}
     text = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return {"Proxy-Authorization": "Basic " + b64encode(text.encode("utf-8")).decode()}
+    return {"Proxy-Authorization": SecretStr("Basic " + b64encode(text.encode("utf-8")).decode())}

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import logging
 import os
 import pickle
-import re
 import subprocess
 import sys
 import traceback
@@ -21,31 +19,16 @@ import requests
 
 import s3po
 from s3po.mock import MockS3, faults
+from tests.support.secrets import (
+    CUSTOMER_KEY,
+    PROXY_PASSWORD,
+    SECRET,
+    SECRETS,
+    TOKEN,
+    leaks,
+)
 
 MiB = 1024 * 1024
-
-SECRET = "S3cretKeyThatNobodyMaySee/0123456789abcd"
-TOKEN = "T0kenThatNobodyMaySee" * 5
-PROXY_PASSWORD = "pr0xyPasswordThatNobodyMaySee"
-CUSTOMER_KEY = b"CustomersKeyThatNobodyMaySee0123"
-
-#: Texts, and what a signature looks like.
-SECRETS = {
-    "secret key": SECRET,
-    "token": TOKEN,
-    "proxy password": PROXY_PASSWORD,
-    "customer's key": CUSTOMER_KEY.decode(),
-    "customer's key in base64": base64.b64encode(CUSTOMER_KEY).decode(),
-}
-SIGNATURE = re.compile(r"[Ss]ignature['\"]?\s*[=:]\s*['\"]?[0-9a-f]{16,}")
-
-
-def leaks(text: str) -> list[str]:
-    found = [name for name, secret in SECRETS.items() if secret in text]
-    if SIGNATURE.search(text):
-        found.append("signature")
-    return found
-
 
 PACKAGE = f"{Path(s3po.__file__).parent}{os.sep}"
 
@@ -80,8 +63,7 @@ class Emitted:
             for frame in found.stack:
                 own = frame.filename.startswith(PACKAGE)
                 for name, value in (frame.locals or {}).items():
-                    # What the caller gave has no wrapper that hides it.
-                    if own and name not in ("environ", "sse_customer_key"):
+                    if own and name != "environ":
                         self.add(place, f"{frame.filename}:{frame.name}: {name}={value}")
 
     def leaking(self) -> list[str]:
