@@ -10,6 +10,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from tests.support.secrets import (
     SECRETS,
     TOKEN,
     leaks,
+    leaks_of_traceback,
 )
 
 MiB = 1024 * 1024
@@ -242,6 +244,34 @@ def test_no_secret_is_shown_by_objects(emitted: Emitted) -> None:
             emitted.add(place, repr(value))
             emitted.add(f"{place}: str", str(value))
     assert not emitted.leaking()
+
+
+def test_arguments_that_are_refused_show_no_secret() -> None:
+    url = f"http://user:{PROXY_PASSWORD}@127.0.0.1:1"
+    keys = ("AKIDEXAMPLE", SECRET, TOKEN)
+    refused: dict[str, Callable[[], Any]] = {
+        "a setting": lambda: s3po.Config(proxies={"http": url}, read_timeout=-1),
+        "proxies": lambda: s3po.Config(proxies={"http": url, "https": 5}),  # type: ignore[dict-item]
+        "another setting": lambda: replace(s3po.Config(proxies={"http": url}), max_attempts=0),
+        "a proxy": lambda: s3po.Connection(
+            *keys, config=s3po.Config(proxies={"http": f"{url}:x"}), endpoint_url="http://x"
+        ).head_bucket("bucket"),
+        "config": lambda: s3po.Connection(*keys, config=5),  # type: ignore[arg-type]
+        "endpoint": lambda: s3po.Connection(*keys, endpoint_url="nonsense"),
+        "region": lambda: s3po.Connection(*keys, region_name="a b"),
+        "anonymous": lambda: s3po.Connection(*keys, anonymous=True),
+        "both": lambda: s3po.Connection(*keys, credentials=lambda: None),
+        "secret": lambda: s3po.Connection("AKIDEXAMPLE", SECRET + "\n"),
+        "token": lambda: s3po.Connection("AKIDEXAMPLE", SECRET, TOKEN + "\n"),
+        "customer's key": lambda: connect().upload(
+            "bucket", "key", b"", sse_customer_key=CUSTOMER_KEY + b"x"
+        ),
+        "credentials": lambda: s3po.Credentials("AKIDEXAMPLE", SECRET, TOKEN, nonsense=1),  # type: ignore[call-arg]
+    }
+    for name, action in refused.items():
+        with pytest.raises((s3po.S3poError, TypeError)) as caught:
+            action()
+        assert not leaks_of_traceback(caught.value), name
 
 
 def test_presigned_urls_are_in_nobodys_log(emitted: Emitted) -> None:

@@ -203,7 +203,7 @@ def in_batch(conn: s3po.Connection, folder: Path, **options: Any) -> dict[str, C
             batch.delete("bucket", "k", **options)
             batch.delete_many("bucket", ["l", "m"], **options)
             if not options:
-                batch.conn.head_object("bucket", "n")
+                batch.call("head_object", "bucket", "n")
 
     def handle() -> None:
         with conn.batch(1, raise_errors=False) as batch:
