@@ -56,6 +56,8 @@ class Config(_Recorder):
 
     Attributes:
         max_attempts: Maximum number of attempts of a request, the first included; 1 turns retries off.
+            Attempts to connect to an endpoint that does not respond are not counted, unless it is 1:
+            `connect_patience` limits them.
         retry_mode: "standard", or "adaptive", which also limits the rate of requests after throttling,
             with one rate for all greenlets and threads of a connection.
         retry_base: Upper bound of the first delay, which is random; it doubles with each retry.
