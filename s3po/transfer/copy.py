@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Protocol
@@ -9,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from s3po.config import MAX_OBJECT_SIZE, MiB
 from s3po.endpoint import check_bucket, check_key
-from s3po.errors import ConfigError, OutcomeUnknown, S3Error, S3poError, TransferError
+from s3po.errors import ConfigError, NotFound, OutcomeUnknown, S3Error, S3poError, TransferError
 from s3po.messages import Request
 from s3po.models import CopyObjectResult, HeadObjectResult, user_metadata
 from s3po.rest import Client, codec
@@ -214,16 +215,17 @@ class _Copy:
     def run(self, progress: Progress | None, max_single: int, part_size: int) -> CopyObjectResult:
         # Checked before the first request of any kind.
         copy_source(self._source_bucket, self._source_key, self._version_id)
-        needs_etag = self._pins and not self._source_etag
+        if self._pins and not self._source_etag:
+            # Where it is missing, the error of the copy names what is, as that of a HEAD cannot.
+            with contextlib.suppress(NotFound):
+                self._source_etag = self._head_source().etag
         if (
-            needs_etag
+            self._head is not None
             or self._replace_metadata
             or is_replaced(self._headers)
             or progress is not None
         ):
             head = self._head_source()
-            if needs_etag:
-                self._source_etag = head.etag
             size = known_size(head)
             if size is not None and size > max_single:
                 return self._copy_parts(head, size, progress, part_size)

@@ -102,6 +102,15 @@ def test_a_source_that_was_replaced_before_the_copy_is_not_copied(store: Any) ->
         assert not other.exists("bucket", "new")
 
 
+def test_the_error_of_a_missing_source_is_that_of_the_copy(store: Any) -> None:
+    with connect(store.url) as conn:
+        with pytest.raises(s3po.NoSuchKey) as caught:
+            conn.move("bucket", "new", source_key="missing")
+        assert caught.value.operation == "copy_object"
+        with pytest.raises(s3po.NoSuchBucket):
+            conn.move("bucket", "new", source_bucket="missing", source_key="old")
+
+
 def test_a_move_is_three_requests(store: Any) -> None:
     with connect(store.url) as conn:
         conn.upload("bucket", "old", b"first")
