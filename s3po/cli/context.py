@@ -136,6 +136,8 @@ class Context:
             settings["proxies"] = {"http": given.proxy, "https": given.proxy}
         if given.retries is not None:
             settings["max_attempts"] = given.retries + 1
+            # That many, also of connects.
+            settings["connect_patience"] = 0.0
         if given.connect_timeout is not None:
             settings["connect_timeout"] = given.connect_timeout
         if given.read_timeout is not None:

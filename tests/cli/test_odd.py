@@ -127,6 +127,96 @@ class TestFilesThatChange:
         assert list(store.list_uploads("bucket")) == []
 
 
+def test_a_move_deletes_the_object_that_was_downloaded(
+    run: Run, store: Connection, app: MockS3, tmp_path: Path
+) -> None:
+    from s3po.mock import faults
+
+    store.upload("bucket", "a", "1")
+    path = tmp_path / "target" / "a"
+    path.parent.mkdir()
+    for honoured in (True, False):
+        if not honoured:
+            refusal = faults.Error(412, "PreconditionFailed")
+            app.faults.add("DeleteObject", action=refusal, times=1)
+        store.upload("bucket", "a", "1")
+        etag = store.head("bucket", "a").etag
+        assert run("mv", "s3://bucket/a", path).code == 0
+        assert path.read_text() == "1"
+        assert not store.exists("bucket", "a")
+        (request,) = app.requests.select("DeleteObject")[:1]
+        assert request.headers["if-match"].strip('"') == etag
+        app.requests.clear()
+
+
+class Replacer(MockS3):
+    """A store in which another program replaces an object once it was read."""
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        body = b"".join(super().__call__(environ, start_response))
+        if environ["REQUEST_METHOD"] == "GET" and environ["PATH_INFO"] == "/bucket/a":
+            with Connection() as other:
+                other.upload("bucket", "a", "2")
+        return [body]
+
+
+class TestObjectsThatChange:
+    @pytest.fixture
+    def app(self) -> MockS3:
+        return Replacer(buckets=["bucket"])
+
+    def test_one_that_changes_amid_a_move_is_kept(
+        self, run: Run, store: Connection, tmp_path: Path
+    ) -> None:
+        store.upload("bucket", "a", "1")
+        done = run("mv", "s3://bucket/a", tmp_path)
+        assert done.code == 1
+        assert "it is copied, but the source could not be deleted" in done.err
+        assert (tmp_path / "a").read_text() == "1"
+        assert store.exists("bucket", "a")
+
+
+class Toucher(MockS3):
+    """A store that has just stored a file as a program writes to it again."""
+
+    path: Path
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        body = b"".join(super().__call__(environ, start_response))
+        if environ["REQUEST_METHOD"] == "PUT":
+            self.path.write_text("22")
+        return [body]
+
+
+class TestFilesThatChangeAfterTheirUpload:
+    @pytest.fixture
+    def app(self) -> MockS3:
+        return Toucher(buckets=["bucket"])
+
+    def test_they_are_kept_by_a_move(
+        self, run: Run, store: Connection, app: Toucher, tmp_path: Path
+    ) -> None:
+        app.path = tmp_path / "a"
+        app.path.write_text("1")
+        done = run("mv", app.path, "s3://bucket/a")
+        assert done.code == 1
+        assert app.path.read_text() == "22"
+        assert store.download("bucket", "a", encoding="utf-8") == "1"
+
+
+def test_the_number_of_retries_counts_connects(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
+        for retries, said in ((0, "(1 attempt"), (2, "(3 attempts")):
+            done = run("ls", "s3://bucket/", "--retries", retries)
+            assert done.code == 1
+            assert said in done.err
+
+
 def test_a_move_whose_source_stays_says_so(
     run: Run, store: Connection, app: MockS3, tmp_path: Path
 ) -> None:
