@@ -157,7 +157,7 @@ class Bulk:
                 key,
                 range=slice_,
                 version_id=version,
-                headers=fs.request_headers,
+                headers=fs.read_headers,
                 callback=lambda value: results.__setitem__(number, value),
                 errback=fail,
             )
@@ -206,7 +206,7 @@ class Bulk:
             key,
             lpath,
             version_id=version,
-            headers=fs.request_headers,
+            headers=fs.read_headers,
             progress=progress_of(callback),
             errback=fail,
         )
@@ -272,7 +272,7 @@ class Bulk:
             source_key=source_key,
             source_version_id=version,
             errback=fail,
-            **fs.writing(kwargs),
+            **fs.copying(kwargs),
         )
         self._written.append(path2)
         if self._moves:
