@@ -147,9 +147,9 @@ POSTPONED = """
 import sys
 from types import ModuleType
 import s3po
-from s3po.sigv4.signer import _load_botocore
+from s3po.sigv4.signer import load_botocore
 s3po.Connection
-_load_botocore()
+load_botocore()
 NAMES = ["charset_normalizer", "urllib3.http2"]
 if not HTTP2:
     NAMES.pop()
