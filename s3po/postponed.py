@@ -18,6 +18,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import module_from_spec
 from types import ModuleType
@@ -64,11 +65,6 @@ def _execute(module: ModuleType) -> None:
             return
         _executing.add(name)
         try:
-            package = name.rpartition(".")[0]
-            if package:
-                from importlib import import_module
-
-                import_module(package)
             module.__spec__.loader.exec_module(module)  # type: ignore[union-attr]
             module.__class__ = ModuleType  # type: ignore[assignment]
         finally:
@@ -77,8 +73,6 @@ def _execute(module: ModuleType) -> None:
 
 def _find_in_submodule(package: str, submodule: str, name: str) -> Any:
     """The attribute of a package, without executing the package; None if this version has none."""
-    from importlib import import_module
-
     try:
         found = import_module(f"{package}.{submodule or name}")
     except ImportError:
@@ -97,7 +91,7 @@ def _tell_parent(module: ModuleType) -> None:
 def postpone(*names: str, **attributes: Any) -> None:
     """Put modules into `sys.modules` that are executed when something of them is used.
 
-    Packages that are already imported, not installed, or not Python files are not changed.
+    Modules that are already imported, not installed, or not Python files are not changed.
 
     Args:
         *names: Names of modules.
@@ -106,6 +100,13 @@ def postpone(*names: str, **attributes: Any) -> None:
     for name in names:
         if name in sys.modules:
             continue
+        package = name.rpartition(".")[0]
+        # The module becomes an attribute of its package. Those of `_SUBMODULES` are imported by their package.
+        if package and name not in _SUBMODULES:
+            try:
+                import_module(package)
+            except ImportError:
+                continue
         spec = _find_spec(name)
         if spec is None or type(spec.loader) is not SourceFileLoader:
             continue

@@ -20,20 +20,11 @@ if TYPE_CHECKING:
 
 #: Modules that requests, gevent and botocore import for what the command line does not do. None of what they
 #: import accesses them during its own import (`s3po/postponed.py` says why that matters).
-MODULES = (
-    "botocore.awsrequest",
-    "botocore.httpsession",
-    "botocore.vendored.six",
-    "dateutil.parser",
-    "gzip",
-    "inspect",
-    "platform",
-    "pprint",
-    "shlex",
-    "zipfile",
-)
+MODULES = ("gzip", "inspect", "platform", "pprint", "shlex", "zipfile")
+#: Those of the packages that signing imports.
+SIGNING_MODULES = ("botocore.awsrequest", "botocore.httpsession", "botocore.vendored.six")
 #: Such modules, and the functions and classes that botocore imports from them and calls, but not for a signature.
-FUNCTIONS = {
+SIGNING_FUNCTIONS = {
     "botocore.plugin": ("PluginContext", "reset_plugin_context", "set_plugin_context"),
     "botocore.useragent": ("register_feature_id",),
     "dateutil.tz": ("tzlocal", "tzutc"),
@@ -50,8 +41,6 @@ class Start:
         gc.disable()
         re.compile = _compile_later
         postpone(*MODULES)
-        for name, functions in FUNCTIONS.items():
-            postpone_functions(name, *functions)
 
     def imported(self, command: Command | None = None, given: Namespace | None = None) -> None:
         """Import what `command` needs for its requests; then begin to collect garbage, except among what is there."""
@@ -59,15 +48,22 @@ class Start:
             import s3po.connection  # noqa: F401 - before garbage is collected
 
             if given is None or not given.anonymous:
-                from s3po.sigv4.signer import load_botocore
-
-                load_botocore()
+                _import_signers()
         gc.freeze()
         gc.enable()
 
     def end(self) -> None:
         """Leave out what is there when the interpreter collects garbage at its end, twice."""
         gc.freeze()
+
+
+def _import_signers() -> None:
+    from s3po.sigv4.signer import load_botocore
+
+    postpone(*SIGNING_MODULES)
+    for name, functions in SIGNING_FUNCTIONS.items():
+        postpone_functions(name, *functions)
+    load_botocore()
 
 
 def _compile_later(pattern: Any, flags: Any = 0) -> Any:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from s3po.errors import ConfigError
 from s3po.models import Credentials
+from s3po.postponed import postpone
 
 if TYPE_CHECKING:
     from s3po.sigv4.auth import HeaderAuth, SigningKey
@@ -166,6 +167,8 @@ class Signer:
 
 def load_botocore() -> None:
     """Import botocore's signers. That takes tens of milliseconds, in which no greenlet would run."""
+    # botocore imports it for times in responses.
+    postpone("dateutil.parser")
     if "s3po.transport.hubs" in sys.modules:
         from s3po.transport.hubs import import_in_thread
 

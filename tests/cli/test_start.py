@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from s3po import Connection
-from s3po.cli.start import FUNCTIONS, MODULES
+from s3po.cli.start import MODULES, SIGNING_FUNCTIONS, SIGNING_MODULES
 from tests.cli.conftest import Run
 
-POSTPONED = sorted({*MODULES, *FUNCTIONS})
+POSTPONED = sorted({*MODULES, *SIGNING_MODULES, *SIGNING_FUNCTIONS, "dateutil.parser"})
 
 STARTED = """
 import sys
@@ -108,6 +108,13 @@ import botocore.compat, dateutil.parser
 assert botocore.compat.tzlocal() == tzlocal()
 assert dateutil.parser.isoparse("2026-01-01T00:00:00Z").tzinfo == tzutc()
 """,
+    "attributes-of-packages": """
+import botocore.awsrequest, botocore.httpsession, dateutil.parser
+assert botocore.awsrequest is sys.modules["botocore.awsrequest"]
+assert botocore.awsrequest.AWSRequest(url="http://localhost").url == "http://localhost"
+assert botocore.httpsession.URLLib3Session
+assert vars(dateutil)["parser"] is dateutil.parser is sys.modules["dateutil.parser"]
+""",
     "times": """
 import botocore.utils
 assert botocore.utils.parse_timestamp("2026-01-01T00:00:00Z").isoformat() == "2026-01-01T00:00:00+00:00"
@@ -117,7 +124,6 @@ import boto3
 client = boto3.client("s3", "us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
 url = client.generate_presigned_url("get_object", {"Bucket": "b", "Key": "k"})
 assert "Signature" in url
-import botocore.httpsession
 assert not postponed("botocore.httpsession")
 """,
     "regular-expressions": """
