@@ -35,6 +35,8 @@ class _Lazy:
         found = owner._dataclass
         if found is None:
             namespace = {"__annotations__": owner.__annotations__, "__module__": owner.__module__}
+            # Without one dataclasses imports `inspect`.
+            namespace["__doc__"] = owner.__doc__ or owner.__name__
             made = type(owner.__name__, (), {**namespace, **owner._defaults})
             found = owner._dataclass = dataclasses.dataclass(
                 frozen=True, eq=owner.__eq__ is Record.__eq__, kw_only=owner._by_keyword

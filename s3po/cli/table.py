@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from s3po.records import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Option:
     """`flags` begin with dashes, or are one name of a positional argument."""
 
@@ -34,7 +35,7 @@ class Option:
         return self.metavar or self.name.upper()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Command:
     name: str
     summary: str
