@@ -331,12 +331,14 @@ def run(
         found: dict[str, list[tuple[float, float]]] = {}
         for number in range(rounds):
             for client, command in programs.items():
-                out = source.parent / f"out-{client}-{number}"
+                # Small files stay: on ext4 their inodes would cost the next client a search.
+                out = source.parent / f"out-{work}-{client}-{number}"
                 out.mkdir(exist_ok=True)
                 words = arguments(client, work, url, source, out)
                 if words is not None:
                     found.setdefault(client, []).append(measure([*command, *words], environment))
-                shutil.rmtree(out)
+                if work != "down":
+                    shutil.rmtree(out)
         for client, figures in found.items():
             cpu = statistics.median([each[0] for each in figures])
             wall = statistics.median([each[1] for each in figures])
