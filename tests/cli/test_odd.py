@@ -265,3 +265,52 @@ def test_what_is_excluded_is_not_told(run: Run, store: Connection, tmp_path: Pat
         assert "fifo: not a regular file" in done.err
         assert "link" not in done.err
     assert [info.key for info in store.list("bucket")] == ["file"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+def test_a_full_disk_below_stderr_neither_stops_the_work_nor_changes_the_exit_code(
+    store: Connection, tmp_path: Path
+) -> None:
+    (tmp_path / "f").write_text("1")
+    with open("/dev/full", "w") as full:
+
+        def code(*words: object) -> int:
+            command = [*PROGRAM, *map(str, words)]
+            return subprocess.run(command, stderr=full, timeout=60, check=False).returncode
+
+        assert code("cp", tmp_path / "none", tmp_path / "f", "s3://bucket/x/") == 1
+        assert code("nonsense") == 2
+        assert code("ls", "--stat", "s3://bucket") == 0
+    assert store.download("bucket", "x/f") == b"1"
+
+
+def test_messages_have_names_as_they_are(run: Run) -> None:
+    assert "s3://bucket/a : b: 404" in run("cat", "s3://bucket/a : b").err
+    assert run("cp", "none : x", "s3://bucket/").err.startswith("s3po: cp none : x: No such")
+
+
+@pytest.mark.parametrize("command", ["mb", "rb"])
+def test_commands_of_buckets_refuse_keys(run: Run, store: Connection, command: str) -> None:
+    store.upload("bucket", "key", "1")
+    options = ["--force"] if command == "rb" else []
+    done = run(command, "s3://bucket/key", *options)
+    assert (done.code, done.out) == (2, "")
+    assert "names a key" in done.err
+    assert store.exists("bucket", "key")
+
+
+def test_what_is_no_file_is_copied_alone_but_not_among_others(
+    run: Run, store: Connection, tmp_path: Path
+) -> None:
+    pipe, file = tmp_path / "pipe", tmp_path / "file"
+    os.mkfifo(pipe)
+    file.write_text("1")
+    # With a writer it would be waited for.
+    done = run("cp", pipe, file, "s3://bucket/")
+    assert (done.code, "not a regular file" in done.err) == (1, True)
+    assert [each.key for each in store.list("bucket")] == ["file"]
+    assert run("mv", pipe, "s3://bucket/").code == 1
+    assert pipe.exists()
+    script = f"{sys.executable} -m s3po cp <(echo substituted) s3://bucket/x"
+    assert subprocess.run(["bash", "-c", script], timeout=60, check=False).returncode == 0
+    assert store.download("bucket", "x") == b"substituted\n"
