@@ -39,7 +39,7 @@ from s3po.errors import (
 from s3po.transport.connection import build_request
 from s3po.transport.managers import direct_manager, proxy_manager
 from s3po.transport.messages import PreparedRequest, complete, to_lean
-from s3po.transport.pools import MAX_POOLS, Connections, Pool
+from s3po.transport.pools import MAX_POOLS, Connections, GeventHTTPConnectionPool
 from s3po.transport.settings import parse_origin, proxies_for, proxy_for, verify_of
 from s3po.transport.tls import TLSContext, build_context
 
@@ -63,7 +63,7 @@ class GeventAdapter(HTTPAdapter):
         self._config = config
         self._connections = Connections(config.max_idle, config.min_rate)
         #: By origin, for the Config's settings.
-        self._pools: dict[str, Pool] = {}
+        self._pools: dict[str, GeventHTTPConnectionPool] = {}
         self._managers: dict[tuple[Any, ...], Any] = {}
         self._contexts: dict[tuple[Any, ...], TLSContext] = {}
         super().__init__(pool_maxsize=1)
@@ -178,7 +178,7 @@ class GeventAdapter(HTTPAdapter):
 
     # Pools
 
-    def _open_pool(self, origin: str) -> Pool:
+    def _open_pool(self, origin: str) -> GeventHTTPConnectionPool:
         """The pool of an origin by the Config's settings."""
         if len(self._pools) >= MAX_POOLS:
             # The oldest goes; what is in use of it is closed when it comes back.
@@ -186,7 +186,9 @@ class GeventAdapter(HTTPAdapter):
         pool = self._pools[origin] = self._pool_for(origin, None, None, None)
         return pool
 
-    def _pool_for(self, origin: str, verify: Any, cert: Any, proxies: Any) -> Pool:
+    def _pool_for(
+        self, origin: str, verify: Any, cert: Any, proxies: Any
+    ) -> GeventHTTPConnectionPool:
         config = self._config
         scheme, host, port = parse_origin(origin)
         tls = (

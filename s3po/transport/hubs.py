@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any, TypeVar, cast
@@ -25,6 +26,7 @@ __all__ = [
     "get_hub_if_exists",
     "import_in_thread",
     "keep_hub",
+    "sleep",
     "yield_to_loop",
 ]
 
@@ -50,6 +52,14 @@ def yield_to_loop() -> None:
     """
     if get_hub_if_exists() is not None:
         gevent.sleep(1e-6)
+
+
+def sleep(seconds: float) -> None:
+    """Sleep, so that other greenlets of this native thread can run, if there are any."""
+    if get_hub_if_exists() is None:
+        time.sleep(seconds)
+    else:
+        gevent.sleep(seconds)
 
 
 class _HubOwner:

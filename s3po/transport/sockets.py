@@ -254,6 +254,8 @@ class Socket:
 
     #: Bytes received on an idle connection are unexpected.
     has_unread = is_readable
+    #: Nothing is received before it is read.
+    buffered = False
 
     def count(self, size: int) -> None:
         """`size` bytes were moved; after many without a wait other greenlets get their turn."""
