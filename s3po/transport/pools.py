@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import queue
 
 # Imported here because imports fail when no file can be opened.
@@ -13,6 +14,7 @@ from collections import deque
 from time import monotonic
 from typing import Any, cast
 
+from gevent.hub import reinit
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3 import exceptions as urllib3_errors
 
@@ -63,6 +65,10 @@ class IdleConnections:
         return len(self.idle)
 
 
+#: Of every adapter.
+_all_connections: weakref.WeakSet[Connections] = weakref.WeakSet()
+
+
 class Connections:
     """All connections of an adapter, for forks, and for when file descriptors run out."""
 
@@ -71,6 +77,7 @@ class Connections:
         self.min_rate = min_rate
         self._open: weakref.WeakSet[Any] = weakref.WeakSet()
         self.pools: weakref.WeakSet[GeventHTTPConnectionPool] = weakref.WeakSet()
+        _all_connections.add(self)
 
     def add(self, connection: Any) -> None:
         self._open.add(connection)
@@ -355,3 +362,17 @@ def descriptor_limit() -> int:
     """Maximum number of open files of the process; 0 if unknown or unlimited."""
     limit: int = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return max(0, limit)
+
+
+def _after_fork_in_child() -> None:
+    one, other = _socket.socketpair()
+    other.close()
+    for connections in list(_all_connections):
+        connections.after_fork(one.fileno())
+    one.close()
+    # gevent does so only if os.fork is patched; a second call has no effect. Without it parent and child
+    # would share one epoll set.
+    reinit()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

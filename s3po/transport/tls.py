@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import sys
 from typing import Any
 
+import certifi
 import gevent.ssl
 from gevent.monkey import get_original
 
@@ -50,11 +52,10 @@ class TLSContext(gevent.ssl.SSLContext):  # type: ignore[misc]
         tls = TLSSocket(sock, self, server_hostname)
         try:
             tls.do_handshake()
-        except TimeoutError:
+        except BaseException as error:
             tls.close()
-            raise TimeoutError("the TLS handshake timed out") from None
-        except BaseException:
-            tls.close()
+            if isinstance(error, TimeoutError):
+                raise TimeoutError("the TLS handshake timed out") from None
             raise
         return tls
 
@@ -72,22 +73,11 @@ def build_context(verify: bool | str, cert: str | tuple[str, str] | None) -> TLS
     if verify is False:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    elif verify is True:
-        import certifi
-
-        context.load_verify_locations(certifi.where())
     else:
-        import os
-
-        if os.path.isdir(verify):
-            context.load_verify_locations(capath=verify)
-        else:
-            context.load_verify_locations(cafile=verify)
+        bundle = certifi.where() if verify is True else verify
+        context.load_verify_locations(**{"capath" if os.path.isdir(bundle) else "cafile": bundle})
     if cert is not None:
-        if isinstance(cert, str):
-            context.load_cert_chain(cert)
-        else:
-            context.load_cert_chain(cert[0], cert[1])
+        context.load_cert_chain(*([cert] if isinstance(cert, str) else cert))
     return context
 
 
@@ -262,10 +252,6 @@ class TLSSocket:
         except OSError:
             pass
         return True
-
-    @property
-    def timeout(self) -> float | None:
-        return self.base.timeout
 
     def close(self) -> None:
         """Close the socket without a close_notify, which is not needed as every length is known."""
