@@ -9,6 +9,7 @@ import queue
 # Imported here because imports fail when no file can be opened.
 import resource
 import socket as _socket
+import ssl
 import weakref
 from collections import deque
 from time import monotonic
@@ -27,7 +28,7 @@ from s3po.errors import (
 )
 from s3po.transport.bodies import RawBody, open_body
 from s3po.transport.connection import BodyFailed, GeventHTTPConnection, GeventHTTPSConnection
-from s3po.transport.http11 import body_length, is_tls_error, reason
+from s3po.transport.http11 import body_length, reason
 from s3po.transport.hubs import sleep
 from s3po.transport.messages import CallTimeouts, Response, make_response
 
@@ -176,7 +177,7 @@ class GeventHTTPConnectionPool(HTTPConnectionPool):
                 complete = connection.send_request(head, body, length)
             except OSError as error:
                 # The response may have come before the connection broke.
-                if not _is_broken(error):
+                if not isinstance(error, (BrokenPipeError, ConnectionResetError, ssl.SSLError)):
                     raise
                 try:
                     status, headers, keep, rest = connection.read_head()
@@ -302,9 +303,9 @@ class GeventHTTPConnectionPool(HTTPConnectionPool):
             return TransportTimeout(
                 f"{what} {self.peer} took longer than {connect_timeout:g} s", request_sent=False
             )
-        if not is_tls_error(cause):
+        if not isinstance(cause, ssl.SSLError):
             message = f"cannot connect to {self.peer}: {reason(cause)}"
-        elif hasattr(cause, "verify_message"):
+        elif isinstance(cause, ssl.SSLCertVerificationError):
             return CertificateError(
                 f"the certificate of {self.peer} is not trusted: {reason(cause)}. Config(verify=) and "
                 "AWS_CA_BUNDLE name the bundle of another authority"
@@ -340,10 +341,6 @@ class GeventHTTPSConnectionPool(GeventHTTPConnectionPool, HTTPSConnectionPool):
 
 
 POOL_CLASSES = {"http": GeventHTTPConnectionPool, "https": GeventHTTPSConnectionPool}
-
-
-def _is_broken(error: OSError) -> bool:
-    return isinstance(error, (BrokenPipeError, ConnectionResetError)) or is_tls_error(error)
 
 
 def _lacks_descriptors(error: ConnectionFailed) -> bool:

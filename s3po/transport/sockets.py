@@ -158,11 +158,11 @@ class Socket:
             seconds = left if seconds is None else min(left, seconds)
         hub = get_hub_if_exists()
         if hub is None:
-            try:
-                self._wait_in_poll(events, seconds)
-            except TimeoutError:
+            poll = _native_poll()
+            poll.register(self.native.fileno(), _POLL_EVENTS[events])
+            if not poll.poll(None if seconds is None else seconds * 1000):
                 if limit is not None:
-                    raise
+                    raise TimeoutError("timed out")
                 self._wait_while_sending(events)
         else:
             if hub is not self._hub:
@@ -234,12 +234,6 @@ class Socket:
             except TimeoutError:
                 continue
             return
-
-    def _wait_in_poll(self, events: int, seconds: float | None) -> None:
-        poll = _native_poll()
-        poll.register(self.native.fileno(), _POLL_EVENTS[events])
-        if not poll.poll(None if seconds is None else seconds * 1000):
-            raise TimeoutError("timed out")
 
     def _forget_hub(self) -> None:
         # Not closed: their loop may be another thread's, or gone. They are not active.

@@ -123,7 +123,10 @@ class TLSSocket:
                 self._tls.do_handshake()
             except ssl.SSLWantReadError:
                 self.flush()
-                self._receive()
+                try:
+                    self._receive()
+                except BlockingIOError:
+                    self.wait(READ)
             except ssl.SSLError:
                 # The alert gives the server the reason.
                 try:
@@ -136,18 +139,13 @@ class TLSSocket:
                 return
 
     def _receive(self) -> None:
-        """Take some ciphertext from the socket, waiting for it."""
+        """Take some ciphertext from the socket, without waiting."""
         scratch, view = _scratch()
-        while True:
-            try:
-                received = self._recv_raw(scratch)
-            except BlockingIOError:
-                self.wait(READ)
-            else:
-                break
+        received = self._recv_raw(scratch)
         if received:
             self._incoming.write(view[:received])
         else:
+            self._ended = True
             self._incoming.write_eof()
 
     def flush(self) -> None:
@@ -206,13 +204,7 @@ class TLSSocket:
                     # A key update or a renegotiation may have to send a message.
                     if self._outgoing.pending:
                         self.flush_now()
-            scratch, view = _scratch()
-            received = self._recv_raw(scratch)
-            if received:
-                incoming.write(view[:received])
-            else:
-                self._ended = True
-                incoming.write_eof()
+            self._receive()
         # One read gives one record; the buffer may hold more of them.
         if incoming.pending and count < size:
             view = memoryview(buffer)
