@@ -284,15 +284,14 @@ class GeventHTTPConnection(HTTPConnection):
                 # Part of a TLS record.
                 pass
             else:
-                self._eof = not data
+                if not data:
+                    self._eof = True
         interim = 0
         while True:
             end = data.find(b"\r\n\r\n")
             if end < 0:
                 data = self._receive_rest(data)
                 continue
-            if end > http11.MAX_HEAD:
-                raise MalformedResponse(f"the response's head exceeds {http11.MAX_HEAD} bytes")
             status, headers, keep = http11.parse_head(http11.decode(data[:end]))
             if status > 199:
                 return status, headers, keep, data[end + 4 :]
@@ -313,7 +312,7 @@ class GeventHTTPConnection(HTTPConnection):
         deadline = base.deadline
         buffer = bytearray(16 * 1024)
         try:
-            while data.find(b"\r\n\r\n") < 0:
+            while (end := data.find(b"\r\n\r\n")) < 0:
                 _check_beginning(data)
                 if data and base.deadline is None and base.timeout is not None:
                     # A head comes in one piece, or nearly: all of it has the time of one wait.
@@ -328,6 +327,8 @@ class GeventHTTPConnection(HTTPConnection):
                 data += bytes(memoryview(buffer)[:count])
         finally:
             base.deadline = deadline
+        if end > http11.MAX_HEAD:
+            raise _oversized()
         return data
 
     # urllib3's API, for its `urlopen`
@@ -445,10 +446,14 @@ def _close_unless_kept(connection: GeventHTTPConnection, keep: bool) -> None:
         connection.close()
 
 
+def _oversized() -> MalformedResponse:
+    return MalformedResponse(f"the response's head exceeds {http11.MAX_HEAD} bytes")
+
+
 def _check_beginning(data: bytes) -> None:
     """Raise MalformedResponse when this cannot become a head."""
     if len(data) > http11.MAX_HEAD:
-        raise MalformedResponse(f"the response's head exceeds {http11.MAX_HEAD} bytes")
+        raise _oversized()
     if not data[:5] == b"HTTP/"[: len(data)]:
         raise MalformedResponse(f"the response is not HTTP: it begins with {data[:40]!r}")
     if b"\n\n" in data:
