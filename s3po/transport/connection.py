@@ -26,7 +26,8 @@ from s3po.errors import (
     MalformedResponse,
     ProxyError,
 )
-from s3po.messages import Body, BytesLike, SecretBytes
+from s3po.log import SecretBytes
+from s3po.messages import Body, BytesLike
 from s3po.transport import http11
 from s3po.transport.bodies import Chunks, open_body, request_length, to_body
 from s3po.transport.http11 import reason

@@ -26,6 +26,7 @@ from s3po.errors import (
     TransportError,
     TransportTimeout,
 )
+from s3po.log import SecretStr
 from s3po.transport.bodies import RawBody, open_body
 from s3po.transport.connection import BodyFailed, GeventHTTPConnection, GeventHTTPSConnection
 from s3po.transport.http11 import body_length, reason
@@ -141,8 +142,8 @@ class GeventHTTPConnectionPool(HTTPConnectionPool):
         if options is not None:
             self.peer += f" by the SOCKS proxy {options['proxy_host']}:{options['proxy_port']}"
         if forwards:
-            self.proxy_lines = "".join(
-                f"{name}: {value}\r\n" for name, value in self.proxy_headers.items()
+            self.proxy_lines = SecretStr(
+                "".join(f"{name}: {value}\r\n" for name, value in self.proxy_headers.items())
             )
         connections.pools.add(self)
 

@@ -11,7 +11,7 @@ import socks
 from urllib3.contrib.socks import SOCKSProxyManager
 
 from s3po.errors import ProxyError
-from s3po.messages import SecretStr
+from s3po.log import SecretStr
 from s3po.transport.connection import GeventHTTPConnection, GeventHTTPSConnection
 from s3po.transport.hubs import call_in_thread, get_hub_if_exists
 from s3po.transport.pools import GeventHTTPConnectionPool, GeventHTTPSConnectionPool
