@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -66,6 +65,7 @@ from s3po.transfer.upload import upload as _upload
 from s3po.transfer.uploads import abort_uploads as _abort_uploads
 from s3po.transfer.uploads import list_uploads as _list_uploads
 from s3po.transport import S3Session
+from s3po.transport.hubs import import_lock
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -2623,7 +2623,7 @@ def _remake(cls: type[Connection], arguments: dict[str, Any]) -> Connection:
 def _load_batch() -> type[Batch]:
     """Import Batch; its verbs take signatures and docstrings from Connection's methods."""
     global _batch
-    with _loading:
+    with import_lock:
         if _batch is None:
             from s3po.batch import Batch
             from s3po.batch.verbs import adopt_signatures
@@ -2634,7 +2634,6 @@ def _load_batch() -> type[Batch]:
 
 
 _batch: type[Batch] | None = None
-_loading = threading.Lock()
 
 # Not for type checkers, which would accept every name.
 if not TYPE_CHECKING:

@@ -33,17 +33,32 @@ def hash_body(body: BytesLike | Body, hasher: Hasher) -> Hasher:
     if isinstance(body, bytes) and len(body) <= _CHUNK:
         hasher.update(body)
         return hasher
-    yielding = _YieldingHasher(hasher)
+    since_yield = 0
+
+    def update(data: BytesLike) -> None:
+        nonlocal since_yield
+        with memoryview(data) as view, view.cast("B") as flat:
+            for start in range(0, len(flat), _CHUNK):
+                if since_yield >= _CHUNK:
+                    # Here, so that hashing small things does not load gevent.
+                    from s3po.transport.hubs import yield_to_loop
+
+                    yield_to_loop()
+                    since_yield = 0
+                with flat[start : start + _CHUNK] as chunk:
+                    hasher.update(chunk)
+                    since_yield += len(chunk)
+
     if isinstance(body, (bytes, bytearray, memoryview)):
-        yielding.update(body)
+        update(body)
         return hasher
     # A body that counts its progress can be hashed without moving.
     digest = getattr(body, "digest", None)
     if digest is not None:
-        digest(yielding.update)
+        digest(update)
         return hasher
     while chunk := body.read(_CHUNK):
-        yielding.update(chunk)
+        update(chunk)
     body.rewind()
     return hasher
 
@@ -54,27 +69,3 @@ class Hasher(Protocol):
     def update(self, data: BytesLike, /) -> None: ...
     def digest(self) -> bytes: ...
     def hexdigest(self) -> str: ...
-
-
-class _YieldingHasher:
-    """Feeds a hash in chunks, between which other greenlets of the thread run."""
-
-    __slots__ = ("_hasher", "_since_yield")
-
-    def __init__(self, hasher: Hasher) -> None:
-        self._hasher = hasher
-        #: Bytes hashed since the others last ran.
-        self._since_yield = 0
-
-    def update(self, data: BytesLike) -> None:
-        with memoryview(data) as view, view.cast("B") as flat:
-            for start in range(0, len(flat), _CHUNK):
-                if self._since_yield >= _CHUNK:
-                    # Here, so that hashing small things does not load gevent.
-                    from s3po.transport.hubs import yield_to_loop
-
-                    yield_to_loop()
-                    self._since_yield = 0
-                with flat[start : start + _CHUNK] as chunk:
-                    self._hasher.update(chunk)
-                    self._since_yield += len(chunk)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-import time
 from collections.abc import Callable
 from time import monotonic
 from typing import TypeVar
 
-import gevent
-
 from s3po.forks import fork_generation
 from s3po.rest import Client
 from s3po.transfer.tasks import stay_in_process
-from s3po.transport.hubs import get_hub_if_exists
+from s3po.transport.hubs import sleep
 from s3po.transport.pools import descriptor_limit
 
 _T = TypeVar("_T")
@@ -63,10 +60,7 @@ class FilePlace:
                     return opened
             # Idle connections are closed to free descriptors.
             self._client.session.close()
-            if get_hub_if_exists() is None:
-                time.sleep(_INTERVAL)
-            else:
-                gevent.sleep(_INTERVAL)
+            sleep(_INTERVAL)
             stay_in_process(self._generation)
 
     def close(self) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import _socket
-import os
-import weakref
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import requests
 import urllib3.exceptions
@@ -37,18 +34,14 @@ from s3po.errors import (
     TransportTimeout,
 )
 from s3po.transport.connection import build_request
-from s3po.transport.managers import direct_manager, proxy_manager
+from s3po.transport.managers import make_manager
 from s3po.transport.messages import PreparedRequest, complete, to_lean
-from s3po.transport.pools import MAX_POOLS, Connections, Pool
+from s3po.transport.pools import MAX_POOLS, Connections, GeventHTTPConnectionPool
 from s3po.transport.settings import parse_origin, proxies_for, proxy_for, verify_of
 from s3po.transport.tls import TLSContext, build_context
 
 #: As in requests: programs that replace it (to mock requests) then affect s3po too.
 _HTTP_ADAPTER_SEND = HTTPAdapter.send
-
-#: Every adapter, for the child of a fork.
-_adapters: weakref.WeakSet[GeventAdapter] = weakref.WeakSet()
-_fork_hooked = False
 
 
 class GeventAdapter(HTTPAdapter):
@@ -63,12 +56,10 @@ class GeventAdapter(HTTPAdapter):
         self._config = config
         self._connections = Connections(config.max_idle, config.min_rate)
         #: By origin, for the Config's settings.
-        self._pools: dict[str, Pool] = {}
+        self._pools: dict[str, GeventHTTPConnectionPool] = {}
         self._managers: dict[tuple[Any, ...], Any] = {}
         self._contexts: dict[tuple[Any, ...], TLSContext] = {}
         super().__init__(pool_maxsize=1)
-        _adapters.add(self)
-        _hook_fork()
 
     def __reduce__(self) -> tuple[type[GeventAdapter], tuple[Config]]:
         # A copy begins without connections.
@@ -95,9 +86,7 @@ class GeventAdapter(HTTPAdapter):
         For None there are the settings of the Config or the environment. Raises exceptions of s3po for
         requests of s3po, and those of requests for other requests.
         """
-        if HTTPAdapter.send is not _HTTP_ADAPTER_SEND:
-            return self._send_replaced(request, stream, timeout, verify, cert, proxies)
-        if type(request) is not PreparedRequest:
+        if type(request) is not PreparedRequest or HTTPAdapter.send is not _HTTP_ADAPTER_SEND:
             return self._send_foreign(request, stream, timeout, verify, cert, proxies)
         url: str = request.url  # type: ignore[assignment]
         end = url.find("/", 8)
@@ -117,41 +106,22 @@ class GeventAdapter(HTTPAdapter):
         return pool.exchange(head, body, length, method, stream, timeout, request.max_body)
 
     def _send_foreign(
-        self,
-        request: requests.PreparedRequest,
-        stream: bool,
-        timeout: Any,
-        verify: Any,
-        cert: Any,
-        proxies: Any,
+        self, request: requests.PreparedRequest, stream: bool, *settings: Any
     ) -> requests.Response:
-        """Send a request that requests itself prepared."""
-        lean = to_lean(request)
+        """Send a request that requests itself prepared, or by a replaced `HTTPAdapter.send`."""
+        is_lean = type(request) is PreparedRequest
+        if HTTPAdapter.send is not _HTTP_ADAPTER_SEND:
+            named = request_settings(self._config, request, stream, *settings)
+            send = partial(HTTPAdapter.send, self)
+            return call_foreign(send, request, named, self) if is_lean else send(request, **named)
         try:
             # Not `self.send`: a subclass that counts would count twice.
-            response = GeventAdapter.send(self, lean, stream, timeout, verify, cert, proxies)
+            response = GeventAdapter.send(self, to_lean(request), stream, *settings)
         except S3poError as error:
             raise _as_requests_error(error, request) from error
         if not stream:
             _ = response.content
         return complete(response, request, self)  # type: ignore[arg-type]
-
-    def _send_replaced(
-        self,
-        request: requests.PreparedRequest,
-        stream: bool,
-        timeout: Any,
-        verify: Any,
-        cert: Any,
-        proxies: Any,
-    ) -> requests.Response:
-        """Send by a replaced (instrumented) `HTTPAdapter.send`."""
-        settings: Any = request_settings(
-            self._config, request, stream, timeout, verify, cert, proxies
-        )
-        if type(request) is not PreparedRequest:
-            return HTTPAdapter.send(self, request, **settings)
-        return call_foreign(partial(HTTPAdapter.send, self), request, settings, self)
 
     # requests' hooks, for its own `send`
 
@@ -178,15 +148,17 @@ class GeventAdapter(HTTPAdapter):
 
     # Pools
 
-    def _open_pool(self, origin: str) -> Pool:
+    def _open_pool(self, origin: str) -> GeventHTTPConnectionPool:
         """The pool of an origin by the Config's settings."""
         if len(self._pools) >= MAX_POOLS:
-            # The oldest goes; what is in use of it is closed when it comes back.
-            self._pools.pop(next(iter(self._pools))).close()
+            # urllib3's manager has the same limit, and closes the oldest.
+            self._pools.clear()
         pool = self._pools[origin] = self._pool_for(origin, None, None, None)
         return pool
 
-    def _pool_for(self, origin: str, verify: Any, cert: Any, proxies: Any) -> Pool:
+    def _pool_for(
+        self, origin: str, verify: Any, cert: Any, proxies: Any
+    ) -> GeventHTTPConnectionPool:
         config = self._config
         scheme, host, port = parse_origin(origin)
         tls = (
@@ -198,11 +170,9 @@ class GeventAdapter(HTTPAdapter):
         forwards = proxy is not None and scheme == "http" and proxy[:5].lower() != "socks"
         secure = scheme == "https" or (forwards and _is_https(proxy))
         settings = {"ssl_context": self._context(tls)} if secure else {}
-        manager = self._manager(proxy, tls)
-        pool: Any = manager.connection_from_host(host, port, scheme, pool_kwargs=settings)
-        if pool.pool is None:
-            manager.clear()
-            pool = manager.connection_from_host(host, port, scheme, pool_kwargs=settings)
+        pool: Any = self._manager(proxy, tls).connection_from_host(
+            host, port, scheme, pool_kwargs=settings
+        )
         if not hasattr(pool, "connections"):
             pool.set_up(self._connections, forwards)
         return pool  # type: ignore[no-any-return]
@@ -211,11 +181,8 @@ class GeventAdapter(HTTPAdapter):
         key = (proxy, tls)
         manager = self._managers.get(key)
         if manager is None:
-            if proxy is None:
-                manager = direct_manager()
-            else:
-                manager = proxy_manager(proxy, self._context(tls) if _is_https(proxy) else None)
-            self._managers[key] = manager
+            context = self._context(tls) if _is_https(proxy) else None
+            manager = self._managers[key] = make_manager(proxy, context)
         return manager
 
     def _context(self, tls: tuple[Any, Any]) -> TLSContext:
@@ -235,14 +202,9 @@ class GeventAdapter(HTTPAdapter):
     def close(self) -> None:
         """Close what is idle; what is in use is closed when it comes back. It can be used again."""
         self._connections.close_idle()
-        pools, self._pools = self._pools, {}
-        for pool in pools.values():
-            pool.close()
+        self._pools = {}
         for manager in self._managers.values():
             manager.clear()
-
-    def _after_fork(self, dead: int) -> None:
-        self._connections.after_fork(dead)
 
 
 def _is_https(url: str | None) -> bool:
@@ -280,21 +242,20 @@ def request_settings(
 
 def _as_requests_error(error: S3poError, request: requests.PreparedRequest) -> Exception:
     """Equivalent exception of requests."""
-    kind: type[Exception]
-    if isinstance(error, ConfigError):
-        kind = InvalidURL
-    elif isinstance(error, ProxyError):
-        kind = RequestsProxyError
-    elif isinstance(error, CertificateError):
-        kind = SSLError
-    elif isinstance(error, TransportTimeout):
-        kind = ReadTimeout if error.request_sent else ConnectTimeout
-    elif isinstance(error, IncompleteBody):
-        kind = ChunkedEncodingError
+    if isinstance(error, TransportTimeout):
+        kind: Any = ReadTimeout if error.request_sent else ConnectTimeout
     else:
-        kind = RequestsConnectionError
-    return kind(str(error), request=request)
+        kind = next(theirs for ours, theirs in _REQUESTS_ERRORS if isinstance(error, ours))
+    return cast(Exception, kind(str(error), request=request))
 
+
+_REQUESTS_ERRORS: tuple[tuple[type[S3poError], type[Exception]], ...] = (
+    (ConfigError, InvalidURL),
+    (ProxyError, RequestsProxyError),
+    (CertificateError, SSLError),
+    (IncompleteBody, ChunkedEncodingError),
+    (S3poError, RequestsConnectionError),
+)
 
 #: Exceptions of other adapters for failed requests.
 _FOREIGN_ERRORS = (
@@ -306,8 +267,6 @@ _FOREIGN_ERRORS = (
 
 def _translate(error: Exception, adapter: Any) -> Exception:
     """Convert an exception of another adapter to one of s3po."""
-    if isinstance(error, S3poError):
-        return error
     # The message of such an error may hold the URL, and the URL a signature.
     what = f"{type(error).__name__} from {type(adapter).__name__}"
     if isinstance(error, ConnectTimeout):
@@ -327,36 +286,15 @@ def call_foreign(
     """Call the `send` of another adapter or session, and convert its exceptions to those of s3po."""
     try:
         response: Any = send(request, **kwargs)
-    except MemoryError:
+    except (S3poError, MemoryError):
         raise
-    except _FOREIGN_ERRORS as error:
-        raise _translate(error, culprit) from None
     except Exception as error:
-        # A bug and not a failed request: keep its traceback.
-        raise _translate(error, culprit) from error
+        # The traceback of a bug is kept, that of a failed request is not.
+        cause = None if isinstance(error, _FOREIGN_ERRORS) else error
+        raise _translate(error, culprit) from cause
     if not isinstance(response, requests.Response) or type(response.status_code) is not int:
         raise TransportError(
             f"{type(culprit).__name__} gave {type(response).__name__}, which is not a complete response",
             permanent=True,
         )
     return response
-
-
-def _hook_fork() -> None:
-    global _fork_hooked
-    if not _fork_hooked and hasattr(os, "register_at_fork"):
-        _fork_hooked = True
-        os.register_at_fork(after_in_child=_after_fork)
-
-
-def _after_fork() -> None:
-    one, other = _socket.socketpair()
-    other.close()
-    for adapter in list(_adapters):
-        adapter._after_fork(one.fileno())
-    one.close()
-    # gevent does so only if os.fork is patched; a second call has no effect. Without it parent and child
-    # would share one epoll set.
-    from gevent.hub import reinit
-
-    reinit()

@@ -5,9 +5,9 @@ A response's body is raw: nothing decodes it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from s3po.errors import IncompleteBody, MalformedResponse, TransportTimeout
 from s3po.messages import Body, BytesLike
@@ -92,119 +92,90 @@ class BytesBody(RawBody):
         self.remaining = 0
 
 
-class BodyOwner(Protocol):
-    """The pool, as a body needs it, that a connection goes back to."""
-
-    #: Where the pool leads, for messages.
-    peer: str
-
-    def release(self, connection: Any, keep: bool) -> None: ...
-    def timeout_message(self, connection: Any, awaited: str, error: BaseException) -> str: ...
+#: Takes a connection back, and True if it can be used again.
+Release = Callable[[Any, bool], object]
 
 
 class ConnectionBody(RawBody):
-    """A body that is still on its connection, which goes back to its pool at the end."""
+    """A body that is still on its connection, which is released at the end."""
 
-    __slots__ = ("_connection", "_keep", "_pool", "_rest", "remaining")
+    __slots__ = ("_connection", "_keep", "_release", "_rest", "remaining")
 
-    def __init__(self, pool: BodyOwner, connection: Any, keep: bool, rest: bytes) -> None:
-        self._pool = pool
+    def __init__(
+        self, release: Release, connection: Any, keep: bool, rest: bytes, size: int | None
+    ) -> None:
+        self._release = release
         self._connection = connection
         self._keep = keep
+        #: Bytes received with the head.
         self._rest = rest
+        self.remaining = size
         connection.sock.watch_rate(True)
 
-    def _take(self, buffer: memoryview) -> int:
-        """Fill some of `buffer`: first from bytes received with the head, then from the socket; 0 at its end."""
+    def _take(self, buffer: memoryview, may_end: bool = False) -> int:
+        """Fill some of `buffer`; 0 where the peer closes the connection, if it `may_end` there."""
         rest = self._rest
         if rest:
             count = min(len(rest), len(buffer))
             buffer[:count] = rest[:count]
             self._rest = rest[count:]
             return count
-        if self._connection is None:
+        connection = self._connection
+        if connection is None:
             raise IncompleteBody("the body was closed before its end")
         try:
-            return cast(int, self._connection.receive_into(buffer))
+            count = cast(int, connection.receive_into(buffer))
         except TimeoutError as error:
-            message = self._pool.timeout_message(self._connection, "the body's next byte", error)
-            self._drop()
+            message = connection.timeout_message("the body's next byte", error)
+            self.close()
             raise TransportTimeout(message) from None
         except OSError as error:
-            self._drop()
+            self.close()
             raise IncompleteBody(
-                f"connection to {self._pool.peer} broke within the body: {reason(error)}"
+                f"connection to {connection.peer} broke within the body: {reason(error)}"
             ) from error
         except BaseException:
-            self._drop()
+            self.close()
             raise
-
-    def _cut(self) -> IncompleteBody:
-        self._drop()
-        left = f", {self.remaining} bytes short" if self.remaining is not None else ""
-        return IncompleteBody(f"the body was cut{left} ({self._pool.peer})")
+        if not count and not may_end:
+            self.close()
+            left = f", {self.remaining} bytes short" if self.remaining is not None else ""
+            raise IncompleteBody(f"the body was cut{left} ({connection.peer})")
+        return count
 
     def _finish(self) -> None:
+        self.remaining = 0
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.sock.watch_rate(False)
             # Bytes after the end would be read as the next response: the pool checks again.
-            self._pool.release(connection, self._keep and not self._rest)
+            self._release(connection, self._keep and not self._rest)
 
-    def _drop(self) -> None:
+    def close(self) -> None:
+        """Close the connection too, unless the body was read to its end."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
 
-    def close(self) -> None:
-        """Close the connection too, unless the body was read to its end."""
-        self._drop()
-
     def __del__(self) -> None:
-        self._drop()
+        self.close()
 
 
-class LengthBody(ConnectionBody):
-    """A body of known length."""
-
-    __slots__ = ()
-
-    def __init__(
-        self, pool: BodyOwner, connection: Any, keep: bool, rest: bytes, size: int
-    ) -> None:
-        super().__init__(pool, connection, keep, rest)
-        self.remaining: int | None = size
-
-    def readinto(self, buffer: Any, /) -> int:
-        remaining = cast(int, self.remaining)
-        if not remaining or not len(buffer):
-            return 0
-        if len(buffer) > remaining:
-            buffer = buffer[:remaining]
-        count = self._take(buffer)
-        if not count:
-            raise self._cut()
-        self.remaining = remaining - count
-        if count == remaining:
-            self._finish()
-        return count
-
-
-class UntilCloseBody(ConnectionBody):
-    """A body that lasts until the connection is closed."""
+class PlainBody(ConnectionBody):
+    """A body of known length, or one that lasts until the connection is closed."""
 
     __slots__ = ()
 
-    def __init__(self, pool: BodyOwner, connection: Any, rest: bytes) -> None:
-        super().__init__(pool, connection, False, rest)
-        self.remaining: int | None = None
-
     def readinto(self, buffer: Any, /) -> int:
-        if self.remaining == 0 or not len(buffer):
+        remaining = self.remaining
+        if remaining == 0 or not len(buffer):
             return 0
-        count = self._take(buffer)
-        if not count:
-            self.remaining = 0
+        if remaining is None:
+            count = self._take(buffer, may_end=True)
+        else:
+            count = self._take(buffer[:remaining] if len(buffer) > remaining else buffer)
+            self.remaining = remaining - count
+        if not count or count == remaining:
             self._finish()
         return count
 
@@ -214,9 +185,8 @@ class ChunkedBody(ConnectionBody):
 
     __slots__ = ("_left", "_started")
 
-    def __init__(self, pool: BodyOwner, connection: Any, keep: bool, rest: bytes) -> None:
-        super().__init__(pool, connection, keep, rest)
-        self.remaining: int | None = None
+    def __init__(self, release: Release, connection: Any, keep: bool, rest: bytes) -> None:
+        super().__init__(release, connection, keep, rest, None)
         #: Bytes left of this chunk.
         self._left = 0
         self._started = False
@@ -229,8 +199,6 @@ class ChunkedBody(ConnectionBody):
         if len(buffer) > self._left:
             buffer = buffer[: self._left]
         count = self._take(buffer)
-        if not count:
-            raise self._cut()
         self._left -= count
         return count
 
@@ -248,12 +216,11 @@ class ChunkedBody(ConnectionBody):
             else:
                 raise MalformedResponse("the response has too many trailers")
         except MalformedResponse:
-            self._drop()
+            self.close()
             raise
         finally:
             if self._connection is not None:
                 self._connection.base_socket.deadline = None
-        self.remaining = 0
         self._finish()
         return False
 
@@ -274,9 +241,28 @@ class ChunkedBody(ConnectionBody):
             held, self._rest = self._rest, b""
             buffer = bytearray(16384)
             count = self._take(memoryview(buffer))
-            if not count:
-                raise self._cut()
             self._rest = held + bytes(memoryview(buffer)[:count])
+
+
+def open_body(
+    release: Release,
+    connection: Any,
+    size: int | None,
+    headers: dict[str, str],
+    keep: bool,
+    rest: bytes,
+) -> RawBody:
+    """The body after a head with the `body_length` `size`; `rest` was received with the head."""
+    if size is None:
+        return PlainBody(release, connection, False, rest, None)
+    if size < 0:
+        # Both framings together are used for response smuggling: the connection is not reused.
+        return ChunkedBody(release, connection, keep and "content-length" not in headers, rest)
+    if size <= len(rest):
+        # More bytes than that belong to no response of ours.
+        release(connection, keep and size == len(rest))
+        return BytesBody(rest[:size])
+    return PlainBody(release, connection, keep, rest, size)
 
 
 # Request bodies

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import ssl
 from functools import lru_cache
 
 from s3po.errors import ConfigError, MalformedResponse
@@ -230,15 +230,9 @@ def chunk_size(line: bytes) -> int:
         raise MalformedResponse("the response has a broken chunk size") from None
 
 
-def is_tls_error(error: BaseException) -> bool:
-    # An SSLError exists only if ssl is imported; without TLS it is not needed.
-    ssl = sys.modules.get("ssl")
-    return ssl is not None and isinstance(error, ssl.SSLError)
-
-
 def reason(error: BaseException) -> str:
     """Short description of a network error."""
-    if is_tls_error(error) and hasattr(error, "verify_message"):
+    if isinstance(error, ssl.SSLCertVerificationError):
         return error.verify_message or "the certificate is not trusted"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any, TypeVar, cast
@@ -25,8 +26,10 @@ __all__ = [
     "can_start_threads",
     "get_hub_if_exists",
     "import_in_thread",
+    "import_lock",
     "is_patched",
     "keep_hub",
+    "sleep",
     "yield_to_loop",
 ]
 
@@ -53,6 +56,14 @@ def yield_to_loop() -> None:
     """
     if get_hub_if_exists() is not None:
         gevent.sleep(1e-6)
+
+
+def sleep(seconds: float) -> None:
+    """Sleep, so that other greenlets of this native thread can run, if there are any."""
+    if get_hub_if_exists() is None:
+        time.sleep(seconds)
+    else:
+        gevent.sleep(seconds)
 
 
 class _HubOwner:
@@ -116,7 +127,7 @@ def call_in_thread(pool: Any, function: Callable[..., _T], *arguments: Any) -> _
     gevent would print the error, too, with its traceback; also that of a call whose greenlet was killed
     meanwhile, and closed the file that it is about.
     """
-    result, error = pool.apply(_outcome, (function, *arguments))
+    result, error = pool.apply(call_outcome, (function, *arguments))
     if error is not None:
         try:
             raise error
@@ -126,53 +137,20 @@ def call_in_thread(pool: Any, function: Callable[..., _T], *arguments: Any) -> _
     return cast(_T, result)
 
 
-def _outcome(
+def call_outcome(
     function: Callable[..., _T], *arguments: Any
 ) -> tuple[_T | None, BaseException | None]:
+    """The result of a call, or its error."""
     try:
         return function(*arguments), None
     except BaseException as error:
         return None, error
 
 
-class _Imports:
-    """Imports in other threads, and forks, one at a time.
-
-    A child has none of its parent's threads: what one of them was importing, the child would wait for
-    for ever.
-    """
-
-    def __init__(self) -> None:
-        self._lock = get_original("_thread", "allocate_lock")()
-        self._held = False
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(
-                before=self._before_fork,
-                after_in_parent=self._after_fork,
-                after_in_child=self._after_fork_in_child,
-            )
-
-    def load(self, name: str) -> None:
-        with self._lock:
-            import_module(name)
-            _imported.add(name)
-
-    def _before_fork(self) -> None:
-        # A thread that forks during an import may hold the import lock that the other thread waits for.
-        self._held = self._lock.acquire(timeout=_FORK_PATIENCE)
-
-    def _after_fork(self) -> None:
-        if self._held:
-            self._held = False
-            self._lock.release()
-
-    def _after_fork_in_child(self) -> None:
-        self._after_fork()
-        # A copied greenlet, which never runs again, may hold it.
-        _threads.import_lock = None
-
-
-_imports: _Imports | None = None
+#: Held by imports that may run in several threads, and by forks: a child has none of its parent's threads, and
+#: would wait for ever for what one of them was importing.
+import_lock: Any = get_original("_thread", "RLock")()
+_fork_holds_lock = False
 #: Names of modules whose import is complete. In `sys.modules` they are from its beginning.
 _imported: set[str] = set()
 
@@ -183,27 +161,48 @@ def import_in_thread(name: str) -> None:
     Greenlets that need it meanwhile wait for one thread. In programs that gevent has patched, modules are
     imported at once: imports in several threads can fail there.
     """
-    global _imports
     if name in _imported:
         return
     hub = get_hub_if_exists()
-    if hub is None or is_module_patched("threading") or not can_start_threads():
+    if is_module_patched("threading"):
+        import_module(name)
+    elif hub is None or not can_start_threads():
+        _import(name)
+    else:
+        semaphore: Semaphore | None = getattr(_threads, "importing", None)
+        if semaphore is None:
+            semaphore = _threads.importing = Semaphore()
+        with semaphore:
+            if name not in _imported:
+                call_in_thread(hub.threadpool, _import, name)
+
+
+def _import(name: str) -> None:
+    with import_lock:
         import_module(name)
         _imported.add(name)
-    else:
-        if _imports is None:
-            _imports = _Imports()
-        with _import_lock():
-            if name not in _imported:
-                call_in_thread(hub.threadpool, _imports.load, name)
 
 
-def _import_lock() -> Semaphore:
-    """The lock of imports among the greenlets of this native thread."""
-    lock: Semaphore | None = getattr(_threads, "import_lock", None)
-    if lock is None:
-        lock = _threads.import_lock = Semaphore()
-    return lock
+def _before_fork() -> None:
+    # A thread that forks during an import may hold the import lock that the other thread waits for.
+    global _fork_holds_lock
+    _fork_holds_lock = import_lock.acquire(timeout=_FORK_PATIENCE)
+
+
+def _after_fork() -> None:
+    if _fork_holds_lock:
+        import_lock.release()
+
+
+def _after_fork_in_child() -> None:
+    _after_fork()
+    # A copied greenlet, which never runs again, may hold it.
+    _threads.importing = None
+
+
+os.register_at_fork(
+    before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
+)
 
 
 def keep_hub() -> None:

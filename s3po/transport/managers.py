@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 from urllib3 import PoolManager, ProxyManager
@@ -14,39 +14,31 @@ from s3po.log import SecretStr
 from s3po.transport.pools import MAX_POOLS, POOL_CLASSES
 
 
-def direct_manager() -> PoolManager:
-    """urllib3's manager of pools that lead straight to their origins."""
-    manager = PoolManager(num_pools=MAX_POOLS, maxsize=1)
-    manager.pool_classes_by_scheme = POOL_CLASSES
-    return manager
+def make_manager(proxy: str | None, context: Any) -> PoolManager:
+    """urllib3's manager of pools that lead straight to their origins, or through `proxy`, a URL.
 
-
-def proxy_manager(proxy: str, context: Any) -> PoolManager:
-    """urllib3's manager of pools for connections through `proxy`, a URL. `context` is for TLS with the proxy.
-
-    ConfigError for a URL that names no proxy.
+    `context` is for TLS with the proxy. ConfigError for a URL that names no proxy.
     """
-    scheme = _check_proxy(proxy)
-    if scheme.startswith("socks"):
-        return _socks_manager(proxy, scheme)
-    settings: dict[str, Any] = {}
-    if scheme == "https":
-        settings["proxy_ssl_context"] = context
-    manager = ProxyManager(
-        proxy, num_pools=MAX_POOLS, maxsize=1, proxy_headers=_proxy_headers(proxy), **settings
-    )
+    manager: PoolManager
+    if proxy is None:
+        manager = PoolManager(num_pools=MAX_POOLS, maxsize=1)
+    elif (scheme := _check_proxy(proxy)).startswith("socks"):
+        try:
+            from s3po.transport.socks import socks_manager
+        except ImportError:
+            raise ConfigError(
+                f"a {scheme}:// proxy needs PySocks, which the extra s3po[socks] installs"
+            ) from None
+        return cast(PoolManager, socks_manager(proxy, MAX_POOLS))
+    else:
+        manager = ProxyManager(
+            proxy,
+            num_pools=MAX_POOLS,
+            maxsize=1,
+            proxy_headers=_proxy_headers(proxy),
+            proxy_ssl_context=context,
+        )
     manager.pool_classes_by_scheme = POOL_CLASSES
-    return manager
-
-
-def _socks_manager(proxy: str, scheme: str) -> PoolManager:
-    try:
-        from s3po.transport.socks import socks_manager
-    except ImportError:
-        raise ConfigError(
-            f"a {scheme}:// proxy needs PySocks, which the extra s3po[socks] installs"
-        ) from None
-    manager: PoolManager = socks_manager(proxy, MAX_POOLS)
     return manager
 
 

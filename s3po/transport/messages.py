@@ -5,15 +5,18 @@ s3po uses `lower_headers`, a plain dict; the attributes of requests are availabl
 
 from __future__ import annotations
 
+import datetime
 import http.client
 from collections.abc import Iterator
-from typing import Any, Self
+from functools import cached_property
+from typing import Any, Self, cast
 from urllib.parse import urlsplit
 
 import requests
 from requests.cookies import RequestsCookieJar
 from requests.hooks import default_hooks
 from requests.structures import CaseInsensitiveDict
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from s3po.errors import IncompleteBody, MalformedResponse, TransportError, TransportTimeout
 from s3po.messages import Body as RequestBody
@@ -180,8 +183,6 @@ class Response(requests.Response):
     connection: Any = None
     _next: Any = None
     _shown: Any = None
-    _jar: Any = None
-    _elapsed: Any = None
     #: What the operation made of it.
     result: Any = None
 
@@ -234,27 +235,13 @@ class Response(requests.Response):
             self.close()
         return self._content  # type: ignore[no-any-return]
 
-    @property
-    def cookies(self) -> Any:
-        if self._jar is None:
-            self._jar = RequestsCookieJar()
-        return self._jar
+    @cached_property
+    def cookies(self) -> Any:  # type: ignore[override]
+        return RequestsCookieJar()
 
-    @cookies.setter
-    def cookies(self, value: Any) -> None:
-        self._jar = value
-
-    @property
-    def elapsed(self) -> Any:
-        if self._elapsed is None:
-            import datetime
-
-            self._elapsed = datetime.timedelta(0)
-        return self._elapsed
-
-    @elapsed.setter
-    def elapsed(self, value: Any) -> None:
-        self._elapsed = value
+    @cached_property
+    def elapsed(self) -> Any:  # type: ignore[override]
+        return datetime.timedelta(0)
 
     # What s3po reads by
 
@@ -324,36 +311,30 @@ def adopt(response: requests.Response, method: str, stream: bool, max_body: int)
     if method == "HEAD" or status in (204, 304):
         response.close()
         return Response(status, headers, b"")
-    return make_response(status, headers, _ForeignBody(response, headers), stream, max_body)
+    if not hasattr(response.raw, "read") or cast(Any, response._content) is not False:
+        # Read already, or of an adapter that makes a Response without anything raw.
+        body: RawBody = BytesBody(response.content or b"")
+    else:
+        body = _ForeignBody(response, headers)
+    return make_response(status, headers, body, stream, max_body)
 
 
 class _ForeignBody(RawBody):
     """The body of any requests Response, raw, its length held to."""
 
-    __slots__ = ("_content", "_response", "remaining")
+    __slots__ = ("_response", "remaining")
 
     def __init__(self, response: requests.Response, headers: dict[str, str]) -> None:
         self._response = response
-        read_already: Any = response._content
-        # Some adapters make a Response that has its content and nothing raw.
-        self._content: memoryview | None = None
-        if not hasattr(response.raw, "read") or read_already is not False:
-            self._content = memoryview(response.content or b"")
         length = headers.get("content-length", "")
         self.remaining: int | None = (
             int(length) if length.isdigit() and "transfer-encoding" not in headers else None
         )
-        if self._content is not None:
-            self.remaining = len(self._content)
 
     def readinto(self, buffer: Any, /) -> int:
         if not len(buffer) or self.remaining == 0:
             return 0
-        if self._content is not None:
-            data: Any = self._content[: len(buffer)]
-            self._content = self._content[len(data) :]
-        else:
-            data = self._read_raw(len(buffer))
+        data = self._read_raw(len(buffer))
         count = len(data)
         if self.remaining is not None:
             self.remaining -= count
@@ -366,28 +347,22 @@ class _ForeignBody(RawBody):
         return count
 
     def _read_raw(self, size: int) -> bytes:
-        from urllib3.exceptions import HTTPError, ReadTimeoutError
-
         raw: Any = self._response.raw
         try:
             try:
                 return raw.read(size, decode_content=False)  # type: ignore[no-any-return]
             except TypeError:
                 return raw.read(size)  # type: ignore[no-any-return]
-        except TransportError:
-            raise
-        except (ReadTimeoutError, TimeoutError):
-            self._response.close()
-            raise TransportTimeout("waiting for the body timed out") from None
-        except (HTTPError, OSError) as error:
-            self._response.close()
-            raise IncompleteBody(f"{type(error).__name__} within the body") from None
-        except MemoryError:
+        except (TransportError, MemoryError):
             raise
         except Exception as error:
-            # A bug and not a network failure: keep its traceback.
             self._response.close()
+            if isinstance(error, (ReadTimeoutError, TimeoutError)):
+                raise TransportTimeout("waiting for the body timed out") from None
             failure = IncompleteBody(f"{type(error).__name__} within the body")
+            if isinstance(error, (HTTPError, OSError)):
+                raise failure from None
+            # A bug and not a network failure: keep its traceback.
             failure.permanent = True
             raise failure from error
 

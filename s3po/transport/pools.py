@@ -3,55 +3,40 @@
 from __future__ import annotations
 
 import errno
+import os
 import queue
+
+# Imported here because imports fail when no file can be opened.
+import resource
 import socket as _socket
-import time
+import ssl
 import weakref
 from collections import deque
-from collections.abc import Callable
 from time import monotonic
 from typing import Any, cast
 
-import gevent
+from gevent.hub import reinit
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3 import exceptions as urllib3_errors
 
 from s3po.errors import (
     CertificateError,
-    ConfigError,
     ConnectionFailed,
     ProxyError,
     TransportError,
     TransportTimeout,
 )
 from s3po.log import SecretStr
-from s3po.transport.bodies import RawBody
-from s3po.transport.connection import (
-    BodyFailed,
-    GeventHTTPConnection,
-    GeventHTTPSConnection,
-    Head,
-    LoginRefused,
-    TunnelRefused,
-    open_body,
-)
-from s3po.transport.http11 import body_length, is_tls_error, reason
-from s3po.transport.hubs import get_hub_if_exists
+from s3po.transport.bodies import RawBody, open_body
+from s3po.transport.connection import BodyFailed, GeventHTTPConnection, GeventHTTPSConnection
+from s3po.transport.http11 import body_length, reason
+from s3po.transport.hubs import sleep
 from s3po.transport.messages import CallTimeouts, Response, make_response
-from s3po.transport.sockets import TooSlow
-
-# Imported here because imports fail when no file can be opened.
-try:
-    import resource
-except ImportError:
-    # Windows has none.
-    resource = None  # type: ignore[assignment]
 
 #: Each bucket can be a separate origin.
 MAX_POOLS = 64
 
 #: Errors of a process, or a machine, that has no file descriptor left.
-_STATUS_TEXTS = {403: "Forbidden", 407: "Proxy Authentication Required", 502: "Bad Gateway"}
 _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 #: Seconds between two checks for a returned connection, if no other can be opened.
 _RETURN_INTERVAL = 0.01
@@ -82,6 +67,10 @@ class IdleConnections:
         return len(self.idle)
 
 
+#: Of every adapter.
+_all_connections: weakref.WeakSet[Connections] = weakref.WeakSet()
+
+
 class Connections:
     """All connections of an adapter, for forks, and for when file descriptors run out."""
 
@@ -89,7 +78,8 @@ class Connections:
         self.max_idle = max_idle
         self.min_rate = min_rate
         self._open: weakref.WeakSet[Any] = weakref.WeakSet()
-        self.pools: weakref.WeakSet[Pool] = weakref.WeakSet()
+        self.pools: weakref.WeakSet[GeventHTTPConnectionPool] = weakref.WeakSet()
+        _all_connections.add(self)
 
     def add(self, connection: Any) -> None:
         self._open.add(connection)
@@ -121,18 +111,11 @@ class Connections:
         self._open = weakref.WeakSet()
 
 
-class Pool:
-    """The exchange, for both of urllib3's pool classes."""
+class GeventHTTPConnectionPool(HTTPConnectionPool):
+    """urllib3's pool of s3po's connections, and the exchange over one of them."""
 
-    host: str
-    port: int
-    scheme: str
-    proxy: Any
-    proxy_headers: Any
-    conn_kw: dict[str, Any]
-    pool: Any
-    _new_conn: Callable[[], Any]
-    _prepare_proxy: Callable[[Any], None]
+    ConnectionCls = cast(Any, GeventHTTPConnection)
+    QueueCls = cast(Any, IdleConnections)
 
     #: Idle connections, the one used last at the end.
     idle: deque[Any]
@@ -143,12 +126,11 @@ class Pool:
     forwards = False
     #: Header lines of each request, for a proxy that forwards.
     proxy_lines = ""
-    close: Callable[[], None]
 
     def set_up(self, connections: Connections, forwards: bool) -> None:
         """Bind a new pool to its adapter's connections."""
         self.connections = connections
-        self.idle = self.pool.idle
+        self.idle = cast(IdleConnections, self.pool).idle
         self.forwards = forwards
         literal = f"[{self.host}]" if ":" in self.host else self.host
         self.peer = f"{literal}:{self.port}"
@@ -196,15 +178,15 @@ class Pool:
                 complete = connection.send_request(head, body, length)
             except OSError as error:
                 # The response may have come before the connection broke.
-                found: Head | None = (
-                    connection.read_head_after_break() if _is_broken(error) else None
-                )
-                if found is None:
+                if not isinstance(error, (BrokenPipeError, ConnectionResetError, ssl.SSLError)):
                     raise
+                try:
+                    status, headers, keep, rest = connection.read_head()
+                except OSError:
+                    raise error from None
             else:
-                found = connection.read_head()
+                status, headers, keep, rest = connection.read_head()
             answered = True
-            status, headers, keep, rest = found
             if not complete:
                 keep = False
                 if status < 300:
@@ -218,7 +200,7 @@ class Pool:
                 self.release(connection, keep and size == len(rest))
                 received: RawBody | None = None
             else:
-                received = open_body(self, connection, size, headers, keep, rest)
+                received = open_body(self.release, connection, size, headers, keep, rest)
         except BodyFailed as failed:
             connection.close()
             raise failed.error from None
@@ -226,17 +208,15 @@ class Pool:
             message = None
             if isinstance(error, TimeoutError) and not isinstance(error, TransportError):
                 awaited = "the response" if complete else "the body to be taken"
-                message = self.timeout_message(connection, awaited, error)
+                message = connection.timeout_message(awaited, error)
             connection.close()
             if isinstance(error, TransportError):
                 raise
             if message is not None:
                 raise TransportTimeout(message) from error
-            stale = bool(exchanges) and not answered
-            if stale:
-                self._close_older()
             raise ConnectionFailed(
-                f"the connection to {self.peer} broke: {reason(error)}", stale=stale
+                f"the connection to {self.peer} broke: {reason(error)}",
+                stale=bool(exchanges) and not answered,
             ) from error
         except BaseException:
             # GreenletExit, gevent.Timeout, KeyboardInterrupt: amid the exchange, at an unknown place.
@@ -251,12 +231,6 @@ class Pool:
         if received is None:
             return Response(status, headers, rest if size == len(rest) else rest[:size])
         return make_response(status, headers, received, stream, max_body)
-
-    def timeout_message(self, connection: Any, awaited: str, error: BaseException) -> str:
-        if isinstance(error, TooSlow):
-            return f"{self.peer} is too slow: {error}"
-        seconds = connection.base_socket.timeout if connection.sock is not None else 0.0
-        return f"waited {seconds:g} s for {awaited} ({self.peer})"
 
     # Connections
 
@@ -295,87 +269,55 @@ class Pool:
                         request_sent=False,
                     ) from error
             if not self.connections.close_idle():
-                if get_hub_if_exists() is None:
-                    time.sleep(_RETURN_INTERVAL)
-                else:
-                    gevent.sleep(_RETURN_INTERVAL)
+                sleep(_RETURN_INTERVAL)
             in_use = self.connections.any_in_use()
 
     def _connect(self, connect_timeout: float | None) -> Any:
         connection: Any = self._new_conn()
         self.connections.add(connection)
         connection.timeout = connect_timeout
+        connection.peer = self.peer
         try:
             if self.proxy is not None and not self.forwards:
                 self._prepare_proxy(connection)
             else:
                 connection.connect()
-        except (urllib3_errors.HTTPError, OSError) as error:
+        except BaseException as error:
             connection.close()
-            raise self._connect_failure(error, connect_timeout) from error
-        except BaseException:
-            connection.close()
+            cause: BaseException = error
+            while isinstance(cause, urllib3_errors.HTTPError) and cause.__cause__ is not None:
+                cause = cause.__cause__
+            if isinstance(cause, ProxyError):
+                raise cause from None
+            if isinstance(cause, (urllib3_errors.HTTPError, OSError)):
+                raise self._connect_failure(cause, connect_timeout) from cause
             raise
         connection.base_socket.min_rate = self.connections.min_rate
         return connection
 
     def _connect_failure(
-        self, error: Exception, connect_timeout: float | None
-    ) -> TransportError | ConfigError:
+        self, cause: BaseException, connect_timeout: float | None
+    ) -> TransportError:
         """Translate a failure to connect into an exception of s3po's."""
-        cause: BaseException = error
-        while isinstance(cause, urllib3_errors.HTTPError) and cause.__cause__ is not None:
-            cause = cause.__cause__
         if isinstance(cause, TimeoutError):
-            if "handshake" in str(cause):
-                what = f"the TLS handshake with {self.peer}"
-            else:
-                what = f"connecting to {self.peer}"
+            what = "the TLS handshake with" if "handshake" in str(cause) else "connecting to"
             return TransportTimeout(
-                f"{what} took longer than {connect_timeout:g} s", request_sent=False
+                f"{what} {self.peer} took longer than {connect_timeout:g} s", request_sent=False
             )
-        if is_tls_error(cause) and hasattr(cause, "verify_message"):
+        if not isinstance(cause, ssl.SSLError):
+            message = f"cannot connect to {self.peer}: {reason(cause)}"
+        elif isinstance(cause, ssl.SSLCertVerificationError):
             return CertificateError(
                 f"the certificate of {self.peer} is not trusted: {reason(cause)}. Config(verify=) and "
                 "AWS_CA_BUNDLE name the bundle of another authority"
             )
-        if is_tls_error(cause) and "WRONG_VERSION_NUMBER" in str(cause):
-            return ConnectionFailed(
-                f"{self.peer} does not speak TLS: is its URL one of http:// ?", request_sent=False
-            )
-        if is_tls_error(cause) and "EOF" in str(cause):
-            return ConnectionFailed(
-                f"{self.peer} closed the connection in the TLS handshake: is its URL one of http:// ?",
-                request_sent=False,
-            )
-        if is_tls_error(cause):
-            return ConnectionFailed(
-                f"the TLS handshake with {self.peer} failed: {reason(cause)}", request_sent=False
-            )
-        if isinstance(cause, TunnelRefused):
-            return ProxyError(
-                f"the proxy {self.proxy.host}:{self.proxy.port} refused a tunnel to "
-                f"{self.host}:{self.port}: {cause.status} {_STATUS_TEXTS.get(cause.status, '')}"
-            )
-        if isinstance(cause, LoginRefused):
-            refused = ProxyError(f"no way to {self.peer}: {cause}")
-            refused.permanent = True
-            return refused
-        return ConnectionFailed(
-            f"cannot connect to {self.peer}: {reason(cause)}", request_sent=False
-        )
-
-    def _close_older(self) -> None:
-        """A kept-alive connection was dead: those that are no longer alive are closed too."""
-        for _ in range(len(self.idle)):
-            try:
-                connection = self.idle.popleft()
-            except IndexError:
-                return
-            if connection.is_usable(self.connections.max_idle):
-                self.idle.append(connection)
-            else:
-                connection.close()
+        elif "WRONG_VERSION_NUMBER" in str(cause):
+            message = f"{self.peer} does not speak TLS: is its URL one of http:// ?"
+        elif "EOF" in str(cause):
+            message = f"{self.peer} closed the connection in the TLS handshake: is its URL one of http:// ?"
+        else:
+            message = f"the TLS handshake with {self.peer} failed: {reason(cause)}"
+        return ConnectionFailed(message, request_sent=False)
 
     def release(self, connection: Any, keep: bool) -> None:
         """Take a connection back: it is used again if `keep`."""
@@ -393,21 +335,13 @@ class Pool:
             pass
 
 
-class GeventHTTPConnectionPool(Pool, HTTPConnectionPool):  # type: ignore[misc]
-    ConnectionCls = cast(Any, GeventHTTPConnection)
-    QueueCls = cast(Any, IdleConnections)
+class GeventHTTPSConnectionPool(GeventHTTPConnectionPool, HTTPSConnectionPool):
+    """The same with TLS."""
 
-
-class GeventHTTPSConnectionPool(Pool, HTTPSConnectionPool):  # type: ignore[misc]
     ConnectionCls = cast(Any, GeventHTTPSConnection)
-    QueueCls = cast(Any, IdleConnections)
 
 
 POOL_CLASSES = {"http": GeventHTTPConnectionPool, "https": GeventHTTPSConnectionPool}
-
-
-def _is_broken(error: OSError) -> bool:
-    return isinstance(error, (BrokenPipeError, ConnectionResetError)) or is_tls_error(error)
 
 
 def _lacks_descriptors(error: ConnectionFailed) -> bool:
@@ -424,7 +358,19 @@ def _lacks_descriptors(error: ConnectionFailed) -> bool:
 
 def descriptor_limit() -> int:
     """Maximum number of open files of the process; 0 if unknown or unlimited."""
-    if resource is None:
-        return 0
     limit: int = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return max(0, limit)
+
+
+def _after_fork_in_child() -> None:
+    one, other = _socket.socketpair()
+    other.close()
+    for connections in list(_all_connections):
+        connections.after_fork(one.fileno())
+    one.close()
+    # gevent does so only if os.fork is patched; a second call has no effect. Without it parent and child
+    # would share one epoll set.
+    reinit()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

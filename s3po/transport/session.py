@@ -38,8 +38,8 @@ class S3Session(requests.Session):
 
     def __init__(self, config: Config | None = None) -> None:
         self.config = config if config is not None else Config()
-        #: By origin; None if adapters are mounted for paths, which requires a look-up for each request.
-        self._found: dict[str, BaseAdapter | None] = {}
+        #: By origin.
+        self._found: dict[str, BaseAdapter] = {}
         super().__init__()
         self.trust_env = False
         self.max_redirects = 0
@@ -88,25 +88,22 @@ class S3Session(requests.Session):
         adapter: Any = self._found.get(url[: url.find("/", 8)])
         if adapter is None:
             adapter = self._find_adapter(url)
-        if requests.Session.send is not _SESSION_SEND:
-            # Instrumented. The body stays on its connection: s3po reads it.
-            settings = request_settings(self.config, request, True, timeout, verify, cert, proxies)
-            response = call_foreign(super().send, request, settings, adapter)
-        elif type(adapter) in _OWN_ADAPTERS:
+        traced = requests.Session.send is not _SESSION_SEND
+        own = type(adapter) in _OWN_ADAPTERS and not traced
+        if own:
             response = adapter.send(request, stream, timeout, verify, cert, proxies)
-        else:
+            if request._hooks is None and not self.hooks["response"] and type(response) is Response:
+                return response
+        settings = request_settings(self.config, request, stream, timeout, verify, cert, proxies)
+        if traced:
+            # The body stays on its connection: s3po reads it.
+            kept = {**settings, "stream": True}
+            response = call_foreign(super().send, request, kept, adapter)
+        elif not own:
             # Built for its checks only: what cannot be sent is refused here as it is on the wire.
             build_request(request.method or "", "/", request.lower_headers, request.body)
-            settings = request_settings(
-                self.config, request, stream, timeout, verify, cert, proxies
-            )
             response = call_foreign(adapter.send, request, settings, adapter)
-        if type(response) is not Response or request._hooks is not None or self.hooks["response"]:
-            settings = request_settings(
-                self.config, request, stream, timeout, verify, cert, proxies
-            )
-            response = self._finish(request, response, settings)
-        return response
+        return self._finish(request, response, settings)
 
     def _finish(
         self, request: PreparedRequest, response: requests.Response, settings: dict[str, Any]
@@ -183,19 +180,14 @@ class S3Session(requests.Session):
         # Taken first: what is mounted from now on belongs into another.
         found = self._found
         adapter = self.get_adapter(url)
-        if getattr(self.get_adapter, "__func__", None) is not S3Session.get_adapter:
-            # A replaced method, whose behaviour is unknown.
-            return adapter
-        end = url.find("/", 8)
-        origins = _spellings(url[: end + 1])
-        for prefix in self.adapters:
-            for origin in origins:
-                if prefix.lower().startswith(origin) and len(prefix) > len(origin):
-                    # An adapter for a path of this origin: a look-up is needed for each request.
-                    return adapter
-        if len(found) >= 1024:
-            found.clear()
-        found[url[:end]] = adapter
+        # Not remembered: the result of a replaced method, whose behaviour is unknown, and all while an
+        # adapter is mounted for a path.
+        if getattr(self.get_adapter, "__func__", None) is S3Session.get_adapter and not any(
+            "/" in prefix[8:-1] for prefix in self.adapters
+        ):
+            if len(found) >= 1024:
+                found.clear()
+            found[url[: url.find("/", 8)]] = adapter
         return adapter
 
     def close(self) -> None:

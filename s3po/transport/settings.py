@@ -21,10 +21,10 @@ def parse_origin(origin: str) -> tuple[str, str, int]:
     """Scheme, host and port of a URL without its path; ConfigError where it cannot be sent to."""
     parts = urlsplit(origin)
     scheme = parts.scheme
-    if scheme not in ("http", "https"):
+    if scheme not in _DEFAULT_PORTS:
         raise ConfigError(f"not a scheme to send over: {scheme!r}")
     try:
-        port = parts.port or (443 if scheme == "https" else 80)
+        port = parts.port or _DEFAULT_PORTS[scheme]
     except ValueError as error:
         raise ConfigError(f"not a URL to send to: {error}") from None
     if not parts.hostname:
@@ -43,7 +43,9 @@ def proxies_for(url: str, config: Config) -> dict[str, str]:
     """The proxies for a URL by scheme, in the form of requests."""
     if config.proxies is not None:
         return {name: SecretStr(url) for name, url in config.proxies.items()}
-    if not _may_have_proxies():
+    # Only the environment has proxies where there are no settings of a desktop.
+    has_desktop = sys.platform == "darwin"
+    if not has_desktop and not any(name.lower().endswith("_proxy") for name in os.environ):
         return {}
     from urllib.request import getproxies, proxy_bypass
 
@@ -51,7 +53,7 @@ def proxies_for(url: str, config: Config) -> dict[str, str]:
     no_proxy = proxies.pop("no", "")
     if is_bypassed(url, no_proxy):
         return {}
-    if sys.platform in ("darwin", "win32") and proxy_bypass(urlsplit(url).hostname or ""):
+    if has_desktop and proxy_bypass(urlsplit(url).hostname or ""):
         return {}
     return {name: SecretStr(url) for name, url in proxies.items()}
 
@@ -121,10 +123,3 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return ipaddress.ip_address(text)
     except ValueError:
         return None
-
-
-def _may_have_proxies() -> bool:
-    # Only the environment has proxies if there are no desktop settings.
-    return sys.platform in ("darwin", "win32") or any(
-        name.lower().endswith("_proxy") for name in os.environ
-    )

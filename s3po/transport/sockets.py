@@ -14,8 +14,12 @@ import select
 import socket as _socket
 import sys
 import termios
+
+# C's own, also where gevent has patched `queue`.
+from _queue import Empty, SimpleQueue
 from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import zip_longest
 from time import monotonic
 from typing import Any
 
@@ -27,6 +31,7 @@ from gevent.monkey import get_original
 from s3po.forks import fork_generation, in_forked_child, suspend_copy
 from s3po.transport.hubs import (
     BYTES_PER_TURN,
+    call_outcome,
     can_start_threads,
     get_hub_if_exists,
     yield_to_loop,
@@ -43,7 +48,6 @@ native_socket: Any = get_original("socket", "socket")
 _native_getaddrinfo: Any = get_original("socket", "getaddrinfo")
 _native_poll: Any = get_original("select", "poll")
 _start_thread: Any = get_original("_thread", "start_new_thread")
-_allocate_lock: Any = get_original("_thread", "allocate_lock")
 
 #: Seconds of waiting over which the rate of a body is measured.
 _RATE_WINDOW = 10.0
@@ -154,11 +158,11 @@ class Socket:
             seconds = left if seconds is None else min(left, seconds)
         hub = get_hub_if_exists()
         if hub is None:
-            try:
-                self._wait_in_poll(events, seconds)
-            except TimeoutError:
+            poll = _native_poll()
+            poll.register(self.native.fileno(), _POLL_EVENTS[events])
+            if not poll.poll(None if seconds is None else seconds * 1000):
                 if limit is not None:
-                    raise
+                    raise TimeoutError("timed out")
                 self._wait_while_sending(events)
         else:
             if hub is not self._hub:
@@ -231,12 +235,6 @@ class Socket:
                 continue
             return
 
-    def _wait_in_poll(self, events: int, seconds: float | None) -> None:
-        poll = _native_poll()
-        poll.register(self.native.fileno(), _POLL_EVENTS[events])
-        if not poll.poll(None if seconds is None else seconds * 1000):
-            raise TimeoutError("timed out")
-
     def _forget_hub(self) -> None:
         # Not closed: their loop may be another thread's, or gone. They are not active.
         self._hub = None
@@ -254,6 +252,8 @@ class Socket:
 
     #: Bytes received on an idle connection are unexpected.
     has_unread = is_readable
+    #: Nothing is received before it is read.
+    buffered = False
 
     def count(self, size: int) -> None:
         """`size` bytes were moved; after many without a wait other greenlets get their turn."""
@@ -344,10 +344,8 @@ def connect(
     host = host.strip("[]")
     end = None if timeout is None else monotonic() + timeout
     addresses = _order(host, port, _resolve(host, port, timeout))
-    if len(addresses) == 1:
-        native = _race(addresses, end, source_address, options)[0]
-    else:
-        native, winner = _race(addresses, end, source_address, options)
+    native, winner = _race(addresses, end, source_address, options)
+    if len(addresses) > 1:
         if len(_remembered) >= _MAX_REMEMBERED:
             _remembered.clear()
         _remembered[host, port] = winner
@@ -361,19 +359,10 @@ def _order(host: str, port: int, found: list[Any]) -> list[Any]:
     families: dict[int, list[Any]] = {}
     for info in found:
         families.setdefault(info[0], []).append(info)
-    queues = list(families.values())
-    ordered = [
-        queue[index]
-        for index in range(max(map(len, queues)))
-        for queue in queues
-        if index < len(queue)
-    ]
+    ordered = [info for turn in zip_longest(*families.values()) for info in turn if info]
     good = _remembered.get((host, port))
-    for info in ordered:
-        if info[4] == good:
-            ordered.remove(info)
-            ordered.insert(0, info)
-            break
+    # Stable: the others keep their order.
+    ordered.sort(key=lambda info: info[4] != good)
     return ordered
 
 
@@ -453,39 +442,24 @@ def _begin(
 
 
 def _resolve(host: str, port: int, timeout: float | None) -> list[Any]:
-    # Numbers need no resolver, hence no thread.
-    for family in (_socket.AF_INET, _socket.AF_INET6):
-        try:
-            _socket.inet_pton(family, host)
-        except (OSError, ValueError):
-            continue
-        address = (host, port) if family == _socket.AF_INET else (host, port, 0, 0)
-        return [(family, _socket.SOCK_STREAM, 0, "", address)]
+    wanted = (host, port, 0, _socket.SOCK_STREAM)
+    try:
+        # Numbers need no resolver, hence no thread.
+        return list(_native_getaddrinfo(*wanted, 0, _socket.AI_NUMERICHOST))
+    except _socket.gaierror:
+        pass
     if not can_start_threads():
-        return list(_native_getaddrinfo(host, port, 0, _socket.SOCK_STREAM))
+        return list(_native_getaddrinfo(*wanted))
     if get_hub_if_exists() is not None:
         with gevent.Timeout(timeout, TimeoutError("timed out looking up the name")):
-            return list(gevent.socket.getaddrinfo(host, port, 0, _socket.SOCK_STREAM))
-    return _resolve_in_thread(host, port, timeout)
-
-
-def _resolve_in_thread(host: str, port: int, timeout: float | None) -> list[Any]:
-    """getaddrinfo(3) has no timeout: it runs in a native thread, which is abandoned if it hangs."""
-    outcome: list[Any] = []
-    done = _allocate_lock()
-    done.acquire()
-
-    def look_up() -> None:
-        try:
-            outcome.append(_native_getaddrinfo(host, port, 0, _socket.SOCK_STREAM))
-        except BaseException as error:
-            outcome.append(error)
-        finally:
-            done.release()
-
-    _start_thread(look_up, ())
-    if not done.acquire(timeout=-1 if timeout is None else timeout):
-        raise TimeoutError("timed out looking up the name")
-    if isinstance(outcome[0], BaseException):
-        raise outcome[0]
-    return list(outcome[0])
+            return list(gevent.socket.getaddrinfo(*wanted))
+    # getaddrinfo(3) has no timeout: it runs in a native thread, which is abandoned if it hangs.
+    outcomes: SimpleQueue[Any] = SimpleQueue()
+    _start_thread(lambda: outcomes.put(call_outcome(_native_getaddrinfo, *wanted)), ())
+    try:
+        found, error = outcomes.get(timeout=timeout)
+    except Empty:
+        raise TimeoutError("timed out looking up the name") from None
+    if error is not None:
+        raise error
+    return list(found)

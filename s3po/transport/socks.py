@@ -10,19 +10,15 @@ import gevent.socket
 import socks
 from urllib3.contrib.socks import SOCKSProxyManager
 
+from s3po.errors import ProxyError
 from s3po.log import SecretStr
-from s3po.transport.connection import (
-    ConnectionMixin,
-    GeventHTTPConnection,
-    GeventHTTPSConnection,
-    LoginRefused,
-)
+from s3po.transport.connection import GeventHTTPConnection, GeventHTTPSConnection
 from s3po.transport.hubs import call_in_thread, get_hub_if_exists
 from s3po.transport.pools import GeventHTTPConnectionPool, GeventHTTPSConnectionPool
 from s3po.transport.sockets import Socket, native_socket
 
 
-class _SOCKSMixin(ConnectionMixin):
+class _SOCKSConnection(GeventHTTPConnection):
     """Connects through a SOCKS proxy; urllib3's manager gives `_socks_options`."""
 
     def __init__(self, *args: Any, _socks_options: Any, **settings: Any) -> None:
@@ -58,17 +54,14 @@ class _SOCKSMixin(ConnectionMixin):
             if isinstance(error, socks.ProxyError) and isinstance(error.socket_err, OSError):
                 failure = error.socket_err
             if isinstance(failure, socks.SOCKS5AuthError):
-                failure = LoginRefused(str(failure))
+                failure = ProxyError(f"no way to {self.peer}: {failure}")
+                failure.permanent = True
         # Raised again: frames of PySocks have the password among their locals.
         failure.__cause__ = failure.__context__ = None
         raise failure.with_traceback(None)
 
 
-class _SOCKSConnection(_SOCKSMixin, GeventHTTPConnection):  # type: ignore[misc]
-    pass
-
-
-class _SOCKSTLSConnection(_SOCKSMixin, GeventHTTPSConnection):  # type: ignore[misc]
+class _SOCKSTLSConnection(_SOCKSConnection, GeventHTTPSConnection):
     pass
 
 

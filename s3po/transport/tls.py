@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import sys
 from typing import Any
 
+import certifi
 import gevent.ssl
 from gevent.monkey import get_original
 
@@ -50,11 +52,10 @@ class TLSContext(gevent.ssl.SSLContext):  # type: ignore[misc]
         tls = TLSSocket(sock, self, server_hostname)
         try:
             tls.do_handshake()
-        except TimeoutError:
+        except BaseException as error:
             tls.close()
-            raise TimeoutError("the TLS handshake timed out") from None
-        except BaseException:
-            tls.close()
+            if isinstance(error, TimeoutError):
+                raise TimeoutError("the TLS handshake timed out") from None
             raise
         return tls
 
@@ -72,22 +73,11 @@ def build_context(verify: bool | str, cert: str | tuple[str, str] | None) -> TLS
     if verify is False:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    elif verify is True:
-        import certifi
-
-        context.load_verify_locations(certifi.where())
     else:
-        import os
-
-        if os.path.isdir(verify):
-            context.load_verify_locations(capath=verify)
-        else:
-            context.load_verify_locations(cafile=verify)
+        bundle = certifi.where() if verify is True else verify
+        context.load_verify_locations(**{"capath" if os.path.isdir(bundle) else "cafile": bundle})
     if cert is not None:
-        if isinstance(cert, str):
-            context.load_cert_chain(cert)
-        else:
-            context.load_cert_chain(cert[0], cert[1])
+        context.load_cert_chain(*([cert] if isinstance(cert, str) else cert))
     return context
 
 
@@ -133,7 +123,10 @@ class TLSSocket:
                 self._tls.do_handshake()
             except ssl.SSLWantReadError:
                 self.flush()
-                self._receive()
+                try:
+                    self._receive()
+                except BlockingIOError:
+                    self.wait(READ)
             except ssl.SSLError:
                 # The alert gives the server the reason.
                 try:
@@ -146,18 +139,13 @@ class TLSSocket:
                 return
 
     def _receive(self) -> None:
-        """Take some ciphertext from the socket, waiting for it."""
+        """Take some ciphertext from the socket, without waiting."""
         scratch, view = _scratch()
-        while True:
-            try:
-                received = self._recv_raw(scratch)
-            except BlockingIOError:
-                self.wait(READ)
-            else:
-                break
+        received = self._recv_raw(scratch)
         if received:
             self._incoming.write(view[:received])
         else:
+            self._ended = True
             self._incoming.write_eof()
 
     def flush(self) -> None:
@@ -216,13 +204,7 @@ class TLSSocket:
                     # A key update or a renegotiation may have to send a message.
                     if self._outgoing.pending:
                         self.flush_now()
-            scratch, view = _scratch()
-            received = self._recv_raw(scratch)
-            if received:
-                incoming.write(view[:received])
-            else:
-                self._ended = True
-                incoming.write_eof()
+            self._receive()
         # One read gives one record; the buffer may hold more of them.
         if incoming.pending and count < size:
             view = memoryview(buffer)
@@ -262,10 +244,6 @@ class TLSSocket:
         except OSError:
             pass
         return True
-
-    @property
-    def timeout(self) -> float | None:
-        return self.base.timeout
 
     def close(self) -> None:
         """Close the socket without a close_notify, which is not needed as every length is known."""

@@ -69,21 +69,22 @@ class WSGIAdapter(BaseAdapter):
             reader = _BodyReader(body, length)
             source = io.BufferedReader(reader, _INPUT_BUFFER)
         environ = build_environ(method, *parse_origin(url[:end]), target, headers, source)
-        status, response_headers, chunks = self._call(environ)
+        status, response_headers, received = self._call(environ)
         try:
             if reader is not None and reader.error is not None:
                 # Also when the application made a response of it.
                 raise reader.error
-            received = WSGIBody(chunks, method, status, response_headers)
+            announced = http11.body_length(method, status, response_headers)
+            received.remaining = None if announced == -1 else announced
         except BaseException:
-            chunks.close()
+            received.close()
             raise
         response = make_response(
             status, response_headers, received, stream and received.remaining != 0, lean.max_body
         )
         return response if lean is request else complete(response, request, self)
 
-    def _call(self, environ: dict[str, Any]) -> tuple[int, dict[str, str], _Chunks]:
+    def _call(self, environ: dict[str, Any]) -> tuple[int, dict[str, str], WSGIBody]:
         started: list[Any] = []
         written: list[bytes | memoryview] = []
 
@@ -97,14 +98,14 @@ class WSGIAdapter(BaseAdapter):
             started[:] = [status, headers]
             return written.append
 
-        chunks = _Chunks(self.app(environ, start_response), written)
+        body = WSGIBody(self.app(environ, start_response), written)
         try:
             # An app may call start_response as late as with its first chunk.
             while not started:
-                if not chunks.advance():
+                if not body.advance():
                     raise AssertionError("the application did not call start_response")
         except BaseException:
-            chunks.close()
+            body.close()
             raise
         headers: dict[str, str] = {}
         for raw, value in started[1]:
@@ -115,7 +116,7 @@ class WSGIAdapter(BaseAdapter):
                 with suppress(UnicodeEncodeError):
                     text = http11.decode(text.encode("latin-1"))
             headers[name] = f"{headers[name]}, {text}" if name in headers else text
-        return int(started[0][:3]), headers, chunks
+        return int(started[0][:3]), headers, body
 
     def close(self) -> None:
         """There is nothing to close."""
@@ -194,8 +195,13 @@ class _BodyReader(io.RawIOBase):
         return count
 
 
-class _Chunks:
-    """Chunks of an application's response: those it wrote, then those it returned."""
+class WSGIBody(RawBody):
+    """An application's response body: the chunks that it wrote, then those that it returned.
+
+    `remaining` is the announced length, which is held to.
+    """
+
+    __slots__ = ("_closed", "_held", "_iterator", "_returned", "_written", "remaining")
 
     def __init__(
         self, returned: Iterable[bytes | memoryview], written: list[bytes | memoryview]
@@ -203,10 +209,12 @@ class _Chunks:
         self._returned = returned
         self._iterator: Iterator[bytes | memoryview] | None = None
         self._written = written
+        self._held = memoryview(b"")
         self._closed = False
+        self.remaining: int | None = None
 
     def advance(self) -> bool:
-        """Put the next chunk where `take` finds it; False at the end."""
+        """Take the next chunk from the application; False at the end."""
         if self._iterator is None:
             self._iterator = iter(self._returned)
         try:
@@ -215,41 +223,14 @@ class _Chunks:
             return False
         return True
 
-    def take(self) -> bytes | memoryview:
-        """The next chunk that is not empty; empty at the end."""
-        while not self._closed:
-            while self._written:
-                chunk = self._written.pop(0)
-                if chunk:
-                    return chunk
-            if not self.advance():
-                self.close()
-        return b""
-
-    def close(self) -> None:
-        if not self._closed:
-            self._closed = True
-            close = getattr(self._returned, "close", None)
-            if close is not None:
-                close()
-
-
-class WSGIBody(RawBody):
-    """An application's response body, its announced length held to."""
-
-    __slots__ = ("_chunks", "_held", "remaining")
-
-    def __init__(self, chunks: _Chunks, method: str, status: int, headers: dict[str, str]) -> None:
-        self._chunks = chunks
-        self._held = memoryview(b"")
-        length = http11.body_length(method, status, headers)
-        self.remaining = None if length == -1 else length
-
     def readinto(self, buffer: memoryview, /) -> int:
         if self.remaining == 0 or not len(buffer):
             return 0
-        if not self._held:
-            self._held = memoryview(self._chunks.take())
+        while not self._held and not self._closed:
+            if self._written:
+                self._held = memoryview(self._written.pop(0))
+            elif not self.advance():
+                self.close()
         count = min(len(self._held), len(buffer))
         if self.remaining is not None:
             count = min(count, self.remaining)
@@ -261,8 +242,12 @@ class WSGIBody(RawBody):
         buffer[:count] = self._held[:count]
         self._held = self._held[count:]
         if self.remaining == 0:
-            self._chunks.close()
+            self.close()
         return count
 
     def close(self) -> None:
-        self._chunks.close()
+        if not self._closed:
+            self._closed = True
+            close = getattr(self._returned, "close", None)
+            if close is not None:
+                close()

@@ -6,6 +6,7 @@ import gzip
 import inspect
 import io
 import os
+from typing import Any
 
 import pytest
 import urllib3
@@ -189,7 +190,8 @@ def test_queues_are_never_full_and_never_block(number):
     made = [pool._new_conn() for _ in range(number)]
     for connection in made:
         pool._put_conn(connection)
-    assert pool.pool.qsize() == number
+    queue: Any = pool.pool
+    assert queue.qsize() == number
     assert pool._get_conn(timeout=0.1) is made[-1]
     pool.close()
 
