@@ -3,13 +3,13 @@
 requests and urllib3 import two packages for what s3po does not do, charset detection and HTTP/2: some 4
 MiB of memory at the first object. Until then `sys.modules` has the module itself, with its name, spec and
 loader, as with `importlib.util.LazyLoader`; nothing of it was executed, and the first attribute that it
-lacks executes it.
+lacks executes it. The command line postpones more, in its own process.
 
 That class is not used for two reasons: before Python 3.12 two threads could execute a module at once, and it
 executes a package for the sake of a submodule or of the version, for which requests and urllib3 ask.
 
-The modules of these packages do not access their package during their import. Otherwise a thread that
-imports such a module could deadlock with another thread that executes the package and needs that module.
+The modules that a postponed one imports do not access it during their import. Otherwise a thread that
+imports such a module could deadlock with another thread that executes the postponed one and needs that module.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from importlib.machinery import PathFinder, SourceFileLoader
-from importlib.util import find_spec, module_from_spec
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import module_from_spec
 from types import ModuleType
 from typing import Any
 
@@ -27,7 +29,8 @@ _SUBMODULES: dict[str, dict[str, str]] = {
     "charset_normalizer": {"__version__": "version"},
     "urllib3.http2": {"probe": ""},
 }
-_lock = threading.RLock()
+#: One for each module: while one is executed, another thread may need another one for an import of it.
+_locks: dict[str, threading.RLock] = {}
 _executing: set[str] = set()
 
 
@@ -37,39 +40,39 @@ class _Postponed(ModuleType):
     def __getattr__(self, name: str) -> Any:
         # Both exist: Python looks for them first.
         own: str = self.__name__
+        if name == "__path__":
+            # The import system asks each module for it; packages have it.
+            raise AttributeError(name)
         _tell_parent(self)
-        submodule = _SUBMODULES[own].get(name)
+        submodule = _SUBMODULES.get(own, {}).get(name)
         if submodule is not None:
             found = _find_in_submodule(own, submodule, name)
             if found is not None:
                 return found
-        with _lock:
-            # Else another thread did it meanwhile, or this one is about to.
-            if type(self) is _Postponed and own not in _executing:
-                _execute(self)
+        _execute(self)
         return ModuleType.__getattribute__(self, name)
 
     def __dir__(self) -> list[str]:
-        with _lock:
-            if type(self) is _Postponed and self.__name__ not in _executing:
-                _execute(self)
+        _execute(self)
         return sorted(self.__dict__)
 
 
 def _execute(module: ModuleType) -> None:
     name = module.__name__
-    _executing.add(name)
-    try:
-        module.__spec__.loader.exec_module(module)  # type: ignore[union-attr]
-        module.__class__ = ModuleType
-    finally:
-        _executing.discard(name)
+    with _locks[name]:
+        # Else another thread did it meanwhile, or this one is about to.
+        if type(module) is not _Postponed or name in _executing:
+            return
+        _executing.add(name)
+        try:
+            module.__spec__.loader.exec_module(module)  # type: ignore[union-attr]
+            module.__class__ = ModuleType  # type: ignore[assignment]
+        finally:
+            _executing.discard(name)
 
 
 def _find_in_submodule(package: str, submodule: str, name: str) -> Any:
     """The attribute of a package, without executing the package; None if this version has none."""
-    from importlib import import_module
-
     try:
         found = import_module(f"{package}.{submodule or name}")
     except ImportError:
@@ -85,39 +88,77 @@ def _tell_parent(module: ModuleType) -> None:
         setattr(parent, name, module)
 
 
-def postpone(*names: str) -> None:
+def postpone(*names: str, **attributes: Any) -> None:
     """Put modules into `sys.modules` that are executed when something of them is used.
 
-    Packages that are already imported, not installed, or not Python files are not changed.
+    Modules that are already imported, not installed, or not Python files are not changed.
 
     Args:
-        *names: Names of modules, of `_SUBMODULES`.
+        *names: Names of modules.
+        **attributes: Attributes that the modules have before they are executed.
     """
     for name in names:
-        package = name.rpartition(".")[0]
         if name in sys.modules:
             continue
-        try:
-            if package:
-                outer = find_spec(package)
-                path = outer.submodule_search_locations if outer is not None else None
-                spec = PathFinder.find_spec(name, path) if path is not None else None
-            else:
-                spec = find_spec(name)
-        except (ImportError, ValueError):
-            continue
+        package = name.rpartition(".")[0]
+        # The module becomes an attribute of its package. Those of `_SUBMODULES` are imported by their package.
+        if package and name not in _SUBMODULES:
+            try:
+                import_module(package)
+            except ImportError:
+                continue
+        spec = _find_spec(name)
         if spec is None or type(spec.loader) is not SourceFileLoader:
             continue
         module = module_from_spec(spec)
+        module.__dict__.update(attributes)
         module.__class__ = _Postponed
+        _locks.setdefault(name, threading.RLock())
         if sys.modules.setdefault(name, module) is module:
             _tell_parent(module)
 
 
+def postpone_functions(name: str, *functions: str) -> None:
+    """Postpone a module from which others import these functions, which execute it when they are called."""
+    postpone(name, **{function: _forward(name, function) for function in functions})
+
+
+def _forward(module: str, name: str) -> Callable[..., Any]:
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        found = sys.modules[module]
+        if type(found) is _Postponed:
+            _execute(found)
+        return getattr(found, name)(*arguments, **keywords)
+
+    call.__name__ = call.__qualname__ = name
+    call.__module__ = module
+    return call
+
+
+def _find_spec(name: str) -> ModuleSpec | None:
+    """The spec of a module by the finders of this process. Packages around it are not imported."""
+    spec: ModuleSpec | None = None
+    path: Sequence[str] | None = None
+    package = ""
+    for part in name.split("."):
+        if spec is not None:
+            path = spec.submodule_search_locations
+            if path is None:
+                return None
+        package = f"{package}.{part}" if package else part
+        for finder in sys.meta_path:
+            spec = finder.find_spec(package, path)
+            if spec is not None:
+                break
+        else:
+            return None
+    return spec
+
+
 def _after_fork() -> None:
     """Forget what other threads did, which are not in this process."""
-    global _lock
-    _lock = threading.RLock()
+    for name in _locks:
+        _locks[name] = threading.RLock()
     _executing.clear()
 
 

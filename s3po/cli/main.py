@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from s3po.cli.context import Context
     from s3po.cli.signals import Interrupts
+    from s3po.cli.start import Start
     from s3po.connection import Connection
 
 
@@ -32,6 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _discard_stdout()
             return 1
         return 0
+    start = None
+    if arguments is None:
+        from s3po.cli.start import Start
+
+        start = Start()
     _open_streams()
     from s3po.cli.errors import UsageError
     from s3po.cli.signals import Interrupts
@@ -39,10 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     interrupts = Interrupts(seconds=0.9)
     interrupts.install()
     try:
-        code = run(words, interrupts=interrupts)
+        code = run(words, interrupts=interrupts, start=start)
         sys.stdout.flush()
     except UsageError as error:
-        sys.stderr.write(f"s3po: {error}\n")
+        _report(words, str(error))
         code = 2
     except KeyboardInterrupt:
         code = 130
@@ -51,11 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _discard_stdout()
         code = 1
     except OSError as error:
-        sys.stderr.write(f"s3po: stdout: {error.strerror or error}\n")
+        _report(words, f"stdout: {error.strerror or error}")
         _discard_stdout()
         code = 1
     finally:
         interrupts.remove()
+        if start is not None:
+            start.end()
     return interrupts.code or code
 
 
@@ -65,17 +73,20 @@ def run(
     parent: Context | None = None,
     interrupts: Interrupts | None = None,
     line: int | None = None,
+    start: Start | None = None,
 ) -> int:
     """Run a command line, on `connections` if given, which are not closed.
 
-    `parent` is the context of a `run` of whose lines it is one, `line` its number. Raises UsageError where
-    it cannot be right.
+    `parent` is the context of a `run` of whose lines it is one, `line` its number; `start` is that of this
+    process, if it was made for the command line. Raises UsageError where it cannot be right.
     """
     from s3po.cli.parser import format_command, format_overview, parse, split_command
 
     if words[:1] == ["__complete"]:
         from s3po.cli.commands.completion import complete
 
+        if start is not None:
+            start.imported()
         return complete(words[1:])
     name, rest = split_command(words)
     if name == "help":
@@ -90,6 +101,8 @@ def run(
 
         if interrupts is not None:
             interrupts.remove()
+        if start is not None:
+            start.imported()
         return serve(rest)
     command, given = parse(name, rest)
     if given.help:
@@ -100,6 +113,8 @@ def run(
     from s3po.cli.context import Context
 
     module = import_module(f"s3po.cli.commands.{command.module or command.name}")
+    if start is not None:
+        start.imported(command, given)
     context = Context(command.name, given, connections=connections, parent=parent, line=line)
     if interrupts is not None:
         interrupts.at_end = context.give_up
@@ -120,6 +135,20 @@ def run(
     finally:
         context.close()
     return code
+
+
+def _report(words: list[str], text: str) -> None:
+    """A line on stderr about an error of no command, or of one that could not begin."""
+    from s3po.cli.errors import write_error
+
+    before = words[: words.index("--")] if "--" in words else words
+    if "--json" in before:
+        import json
+
+        text = json.dumps({"error": text})
+    else:
+        text = f"s3po: {text}"
+    write_error(text + "\n")
 
 
 def _is_usage(error: Exception) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from s3po.records import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Option:
     """`flags` begin with dashes, or are one name of a positional argument."""
 
@@ -34,7 +35,7 @@ class Option:
         return self.metavar or self.name.upper()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Command:
     name: str
     summary: str
@@ -70,7 +71,7 @@ GLOBAL_OPTIONS = (
     Option(("--ca-bundle",), "file with trusted CA certificates", "text", "FILE"),
     Option(("--no-verify-ssl",), "do not verify certificates"),
     Option(("--proxy",), "proxy for all requests", "text", "URL"),
-    Option(("--retries",), "maximum number of retries of a request", "int"),
+    Option(("--retries",), "maximum number of retries of a request, connects included", "int"),
     Option(("--connect-timeout",), "timeout for connecting, in seconds", "seconds"),
     Option(("--read-timeout",), "timeout for the next byte, in seconds", "seconds"),
     Option(("--json",), "print results and errors as JSON, one object per line"),

@@ -15,7 +15,7 @@ from s3po.batch.scheduler import BatchConnection
 from s3po.cluster.scheduler import ClusterScheduler
 from s3po.cluster.worker import Function, dump, map_prefix
 from s3po.errors import ConfigError
-from s3po.messages import SecretBytes
+from s3po.log import SecretBytes
 from s3po.stats import BatchStats
 
 #: Keys that one task of `delete_many` deletes.

@@ -30,7 +30,7 @@ from s3po.errors import (
     S3poError,
 )
 from s3po.forks import in_forked_child
-from s3po.messages import SecretBytes
+from s3po.log import SecretBytes
 from s3po.models import CopyObjectResult, HeadObjectResult, UploadResult
 
 #: Calls of a task: few at first, so that all workers have some, then more.

@@ -1320,6 +1320,45 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
                 bulk, path1, path2, recursive, maxdepth=maxdepth, on_error=on_error, **kwargs
             )
 
+    def mv(
+        self,
+        path1: Any,
+        path2: Any,
+        recursive: bool = False,
+        maxdepth: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Move objects within the store, as `copy`; what was written to their paths meanwhile is not deleted.
+
+        Args:
+            path1: Path, pattern, or list of paths.
+            path2: Path of an object or directory, or list of paths.
+            recursive: True takes what is below directories too.
+            maxdepth: Number of levels below the path, with `recursive`; all unless given.
+            **kwargs: `batch_size`, and arguments of `cp_file`.
+
+        Raises:
+            FileNotFoundError: There is no such object.
+        """
+        if path1 == path2:
+            return
+        roots = self.expand_path(path1) if recursive else []
+        with self._bulk(self._pop_batch_size(kwargs), missing_ok=recursive, moves=True) as bulk:
+            AbstractFileSystem.copy(
+                bulk, path1, path2, recursive, maxdepth=maxdepth, on_error="raise", **kwargs
+            )
+        if maxdepth is not None:
+            return
+        for root in roots:
+            # Those of the directories, which are not copied.
+            bucket, key, _ = self.split_path(root)
+            if key:
+                found = self.connection.list(bucket, f"{key.rstrip('/')}/")
+                self.connection.delete_many(
+                    bucket, (info.key for info in found if info.key.endswith("/") and not info.size)
+                )
+            self.invalidate_cache(root)
+
     # Deleting
 
     @in_thread
@@ -1476,8 +1515,8 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
     def _pop_batch_size(self, options: dict[str, Any]) -> int:
         return options.pop("batch_size", None) or self.batch_size
 
-    def _bulk(self, size: int, *, missing_ok: bool = False) -> Bulk:
-        return Bulk(self, size, missing_ok=missing_ok)
+    def _bulk(self, size: int, *, missing_ok: bool = False, moves: bool = False) -> Bulk:
+        return Bulk(self, size, missing_ok=missing_ok, moves=moves)
 
 
 def _directory(name: str) -> Info:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from s3po.errors import ConfigError
 from s3po.models import Credentials
+from s3po.postponed import postpone
 
 if TYPE_CHECKING:
     from s3po.sigv4.auth import HeaderAuth, SigningKey
@@ -70,8 +71,14 @@ class Signer:
             if key is None or key.day != timestamp[:8] or key.credentials is not credentials:
                 key = self._signing_key(credentials, timestamp)
             auth(method, url, headers, credentials, payload_hash, timestamp, key).sign()
+            return
         except UnicodeEncodeError:
-            raise _no_text() from None
+            pass
+        except BaseException as error:
+            # Those of the steps, whose locals hold the token and the signature.
+            error.__traceback__ = None
+            raise
+        raise _no_text()
 
     def presign(
         self,
@@ -89,7 +96,7 @@ class Signer:
         too, but for those that SigV4 does not sign (ConfigError), such as `user-agent`.
         https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
         """
-        _load_botocore()
+        load_botocore()
         from s3po.sigv4.auth import UNSIGNED_HEADERS, S3QueryAuth
 
         self._check_service()
@@ -124,7 +131,7 @@ class Signer:
         `conditions` name all of its fields.
         https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-UsingHTTPPOST.html
         """
-        _load_botocore()
+        load_botocore()
         from s3po.sigv4.auth import S3PostAuth
 
         self._check_service()
@@ -140,7 +147,7 @@ class Signer:
             raise _no_text() from None
 
     def _load(self) -> type[HeaderAuth]:
-        _load_botocore()
+        load_botocore()
         from s3po.sigv4.auth import HeaderAuth, S3HeaderAuth
 
         self._header_auth = S3HeaderAuth if self._service in _S3_SERVICES else HeaderAuth
@@ -164,8 +171,10 @@ class Signer:
             raise ConfigError(f"URLs and forms are signed for S3 only, not for {self._service}")
 
 
-def _load_botocore() -> None:
+def load_botocore() -> None:
     """Import botocore's signers. That takes tens of milliseconds, in which no greenlet would run."""
+    # botocore imports it for times in responses.
+    postpone("dateutil.parser")
     if "s3po.transport.hubs" in sys.modules:
         from s3po.transport.hubs import import_in_thread
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
-from inspect import unwrap
 from typing import Any, cast, overload
 
 import requests
@@ -21,7 +20,9 @@ from s3po.transport.wsgi import WSGIAdapter
 
 #: As in requests: programs that replace it (to trace or mock requests) then affect s3po too, also those
 #: that did so before this module was loaded.
-_SESSION_SEND = unwrap(requests.Session.send)
+_SESSION_SEND: Any = requests.Session.send
+while hasattr(_SESSION_SEND, "__wrapped__"):
+    _SESSION_SEND = _SESSION_SEND.__wrapped__
 
 #: They take a lean request as it is.
 _OWN_ADAPTERS = frozenset({GeventAdapter, WSGIAdapter})

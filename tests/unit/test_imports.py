@@ -147,10 +147,10 @@ POSTPONED = """
 import sys
 from types import ModuleType
 import s3po
-from s3po.sigv4.signer import _load_botocore
+from s3po.sigv4.signer import load_botocore
 s3po.Connection
-_load_botocore()
-NAMES = ["charset_normalizer", "urllib3.http2"]
+load_botocore()
+NAMES = ["charset_normalizer", "dateutil.parser", "urllib3.http2"]
 if not HTTP2:
     NAMES.pop()
 
@@ -187,6 +187,18 @@ import boto3, botocore.session
 client = boto3.client("s3", "us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
 url = client.generate_presigned_url("get_object", {"Bucket": "b", "Key": "k"})
 assert "Signature" in url
+""",
+    "dateutil": """
+import dateutil.parser
+assert postponed("dateutil.parser")
+assert vars(dateutil)["parser"] is dateutil.parser is sys.modules["dateutil.parser"]
+from dateutil.parser import ParserError
+assert type(dateutil.parser) is ModuleType
+assert dateutil.parser.isoparse("2026-01-01").year == 2026
+import botocore.utils
+assert botocore.utils.parse_timestamp("2026-01-01T00:00:00Z").year == 2026
+try: dateutil.parser.parse("x")
+except ParserError: pass
 """,
     "an attribute that none has": """
 import charset_normalizer
