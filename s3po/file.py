@@ -455,7 +455,7 @@ class BinaryWriter(io.BufferedIOBase):
             return
         try:
             if not self._ended:
-                error = _error_of_wrapper()
+                error = error_of_wrapper()
                 if error is None:
                     self._commit()
                 else:
@@ -522,7 +522,7 @@ class BinaryWriter(io.BufferedIOBase):
         self.abort()
 
 
-def _error_of_wrapper() -> BaseException | None:
+def error_of_wrapper() -> BaseException | None:
     """The exception by which a `with` block is left whose file is a wrapper around the writer that closes it.
 
     `io.TextIOWrapper`, `io.BufferedWriter`, `contextlib.closing` and those of codecs close what they

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import errno
+import sys
 import warnings
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from fsspec.caching import caches
+from fsspec.core import OpenFile
 from fsspec.spec import AbstractBufferedFile
 
 from s3po.config import MIN_PART_SIZE
 from s3po.errors import PreconditionFailed
+from s3po.file import error_of_wrapper
 from s3po.fs.threads import in_thread, run_in_thread
 
 if TYPE_CHECKING:
@@ -23,6 +26,22 @@ _COPY_SIZE = 4 * 1024 * 1024
 #: Seconds for which opening a file uses the properties of a previous HEAD: pyarrow calls `isfile` and
 #: then opens.
 _FRESH = 5.0
+
+
+def _error_of_open_file() -> BaseException | None:
+    """The exception by which the `with` block of `fsspec.open` is left, which closes its files without the reason."""
+    error = sys.exc_info()[1]
+    if error is None:
+        return None
+    # The caller of `S3File.close`: functions in C, as those of text files, have no frames.
+    closing = sys._getframe(1).f_back
+    if closing is None or closing.f_code is not OpenFile.close.__code__:
+        return None
+    caller = closing.f_back
+    if caller is None or caller.f_code is not OpenFile.__exit__.__code__:
+        return None
+    reasons = caller.f_locals.get("args") or (None,)
+    return error if reasons[0] is not None else None
 
 
 class _Replaced(Exception):
@@ -272,7 +291,9 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
             super().close()
             return
         try:
-            if self.autocommit and not self._discarded:
+            if _error_of_open_file() is not None or error_of_wrapper() is not None:
+                self.discard()
+            elif self.autocommit and not self._discarded:
                 self.commit()
         finally:
             self.closed = True

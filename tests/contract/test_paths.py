@@ -128,7 +128,7 @@ def test_names_without_characters_are_walked_through_once(conn: s3po.Connection)
     for key in keys:
         conn.upload(name, key, b"")
     found = []
-    for path, folders, files in root.walk():
+    for path, _, files in root.walk():
         assert len(found) <= len(keys)
         prefix = f"{path.key}/" if path.key else ""
         found += [prefix + each for each in files]

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import pickle
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -179,6 +180,34 @@ def test_nothing_of_a_block_that_raised_is_stored(fs: S3FileSystem, bucket: str)
         file.write(b"half")
         raise ZeroDivisionError
     assert not fs.exists(f"{bucket}/key")
+
+
+@pytest.mark.parametrize("mode", ["wb", "wt"])
+@pytest.mark.parametrize("how", ["filesystem", "open"])
+def test_a_wrapped_file_whose_block_raised_is_not_stored(
+    served_options: dict[str, Any], mode: str, how: str
+) -> None:
+    fs = S3FileSystem(**served_options)
+    name = f"raised-{uuid.uuid4().hex[:12]}"
+    fs.mkdir(name)
+    path = f"{name}/key"
+
+    def open_file() -> Any:
+        if how == "open":
+            return fsspec.open(f"s3po://{path}", mode, **served_options)
+        return fs.open(path, mode)
+
+    with suppress(ZeroDivisionError), open_file() as file:
+        file.write(b"x" if mode == "wb" else "x")
+        raise ZeroDivisionError
+    assert not fs.exists(path)
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError:
+        with open_file() as file:
+            file.write(b"x" if mode == "wb" else "x")
+    assert fs.cat_file(path) == b"x"
+    fs.rm(name, recursive=True)
 
 
 def test_a_file_that_is_never_closed_stores_nothing(mocked: Mocked) -> None:

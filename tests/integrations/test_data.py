@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import multiprocessing
 import uuid
 from collections.abc import Iterator
@@ -121,6 +122,18 @@ def test_duckdb(fs: Any, bucket: str) -> None:
     assert total == 3
 
 
+def test_duckdb_s_threads_share_its_stack(fs: Any, bucket: str) -> None:
+    """Its main thread calls the filesystem, while others use objects on that thread's stack."""
+    duckdb = pytest.importorskip("duckdb")
+    fs.pipe({f"{bucket}/{number:02}.csv": b"a,b\n" + b"1,2\n" * 100 for number in range(12)})
+    query = f"select sum(a) from read_csv('s3po://{bucket}/*.csv', union_by_name = true)"
+    for _ in range(25):
+        with duckdb.connect() as database:
+            database.execute("set threads = 8")
+            database.register_filesystem(fs)
+            assert database.sql(query).fetchall() == [(1200,)]
+
+
 def test_zarr(options: dict[str, Any], bucket: str) -> None:
     zarr = pytest.importorskip("zarr")
     np = pytest.importorskip("numpy")
@@ -147,6 +160,27 @@ def test_xarray(options: dict[str, Any], bucket: str) -> None:
 
 
 @pytest.mark.usefixtures("registered")
+def test_dask_reads_statistics(options: dict[str, Any], bucket: str) -> None:
+    """For them it opens the files of a dataset with an argument of its own."""
+    dd = pytest.importorskip("dask.dataframe")
+    pd = pytest.importorskip("pandas")
+    frame = dd.from_pandas(pd.DataFrame({"a": range(100)}), npartitions=4)
+    frame.to_parquet(f"s3po://{bucket}/stats", storage_options=options)
+    frame.to_parquet(
+        f"s3po://{bucket}/stats", storage_options=options, append=True, ignore_divisions=True
+    )
+    assert len(dd.read_parquet(f"s3po://{bucket}/stats", storage_options=options)) == 200
+
+
+def test_s3fs_has_no_option_that_is_unknown_here() -> None:
+    s3fs = pytest.importorskip("s3fs")
+    from s3po.fs import S3FileSystem
+
+    theirs = set(inspect.signature(s3fs.S3FileSystem.__init__).parameters)
+    ours = set(inspect.signature(S3FileSystem.__init__).parameters)
+    assert theirs - ours == {"kwargs"}
+
+
 def test_universal_pathlib(options: dict[str, Any], bucket: str) -> None:
     upath = pytest.importorskip("upath")
     root = upath.UPath(f"s3://{bucket}/root", **options)
