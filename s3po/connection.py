@@ -18,6 +18,7 @@ from s3po.config import Config
 from s3po.credentials import make_context, resolve_provider, resolve_settings
 from s3po.endpoint import DIRECTORY_BUCKET_SUFFIX, Endpoint, check_bucket, check_key
 from s3po.errors import ConfigError, NoSuchBucket, NotFound, S3poError
+from s3po.log import hide
 from s3po.models import (
     BucketInfo,
     CopyObjectResult,
@@ -40,8 +41,10 @@ from s3po.transfer.body import Range
 from s3po.transfer.content_types import guess_content_type
 from s3po.transfer.copy import SourceConnection, client_of
 from s3po.transfer.copy import copy as _copy
+from s3po.transfer.copy import move as _move
 from s3po.transfer.delete import delete_many as _delete_many
 from s3po.transfer.delete import delete_prefix as _delete_prefix
+from s3po.transfer.delete import delete_same as _delete_same
 from s3po.transfer.delete import empty_bucket
 from s3po.transfer.delete import undelete as _undelete
 from s3po.transfer.download import download as _download
@@ -52,7 +55,8 @@ from s3po.transfer.headers import (
     build_customer_key,
     build_headers,
     build_tagging,
-    headers_of_moved,
+    headers_of_part,
+    hide_customer_keys,
 )
 from s3po.transfer.listing import glob as _glob
 from s3po.transfer.listing import list_objects
@@ -86,6 +90,7 @@ def _source_by_position(copy: _F) -> _F:
 
     @functools.wraps(copy)
     def wrapper(self: Connection, bucket: str, key: str, *source: str, **options: Any) -> Any:
+        hide_customer_keys(options)
         if source:
             if len(source) != 2 or "source_key" in options or "source_bucket" in options:
                 raise TypeError(
@@ -165,6 +170,8 @@ class Connection:
         anonymous: bool = False,
         config: Config | None = None,
     ) -> None:
+        aws_secret_access_key = hide(aws_secret_access_key)
+        aws_session_token = hide(aws_session_token)
         if config is None:
             config = Config()
         elif not isinstance(config, Config):
@@ -328,6 +335,8 @@ class Connection:
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
         """
+        if sse_customer_key is not None:
+            sse_customer_key = hide(sse_customer_key)
         client = self.client if timeout is None else self._bind_timeout(timeout)
         try:
             sent = None
@@ -484,6 +493,8 @@ class Connection:
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
         """
+        if sse_customer_key is not None:
+            sse_customer_key = hide(sse_customer_key)
         client = self.client if timeout is None else self._bind_timeout(timeout)
         from s3po.transfer.sink import path_of
 
@@ -663,6 +674,8 @@ class Connection:
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
         """
+        if sse_customer_key is not None:
+            sse_customer_key = hide(sse_customer_key)
         client = self.client if timeout is None else self._bind_timeout(timeout)
         try:
             return _download(
@@ -751,6 +764,8 @@ class Connection:
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
         """
+        if sse_customer_key is not None:
+            sse_customer_key = hide(sse_customer_key)
         client = self.client if timeout is None else self._bind_timeout(timeout)
         try:
             if _check_flag("resume", resume):
@@ -904,6 +919,16 @@ class Connection:
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
         """
         client = self.client if timeout is None else self._bind_timeout(timeout)
+        if if_match is not None and version_id is None:
+            given = {name.lower(): value for name, value in (headers or {}).items()}
+            return _delete_same(
+                client,
+                bucket,
+                key,
+                if_match,
+                headers=headers,
+                head_headers=headers_of_part(given),
+            )
         return client.delete_object(
             bucket, key, version_id=version_id, if_match=if_match, headers=headers
         )
@@ -1186,6 +1211,10 @@ class Connection:
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
         """
+        if source_sse_customer_key is not None:
+            source_sse_customer_key = hide(source_sse_customer_key)
+        if sse_customer_key is not None:
+            sse_customer_key = hide(sse_customer_key)
         client = self.client if timeout is None else self._bind_timeout(timeout)
         try:
             sent = build_headers(
@@ -1257,8 +1286,11 @@ class Connection:
     ) -> CopyObjectResult:
         """Copy an object as `copy` does, then delete the source.
 
-        These are at least two requests: if the deletion fails, both objects exist, and its error is
-        raised. With `source_version_id` only that version of the source is deleted.
+        These are three requests (HeadObject, CopyObject, DeleteObject) or more: if the deletion fails,
+        both objects exist, and its error is raised. An object that replaced the source after it was
+        copied is not deleted: PreconditionFailed is raised. That is certain on stores with conditional
+        deletes, as AWS; others ignore `If-Match`, or are asked for the ETag just before the deletion.
+        With `source_version_id` only that version of the source is deleted.
 
         Args:
             bucket: Name of the target's bucket, or the ARN of an access point.
@@ -1315,6 +1347,10 @@ class Connection:
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
         """
+        if source_sse_customer_key is not None:
+            source_sse_customer_key = hide(source_sse_customer_key)
+        if sse_customer_key is not None:
+            sse_customer_key = hide(sse_customer_key)
         client = self.client if timeout is None else self._bind_timeout(timeout)
         reader = client if source is None else client_of(source)
         if (
@@ -1325,43 +1361,43 @@ class Connection:
             raise ConfigError("an object cannot be moved to itself").add_context(
                 operation="move", bucket=bucket, key=key
             )
-        target = self if client is self.client else self._bound(deadline=client.deadline)
-        result = target.copy(
-            bucket,
-            key,
-            source_key=source_key,
-            source_bucket=source_bucket,
-            source=source,
-            source_version_id=source_version_id,
-            source_sse_customer_key=source_sse_customer_key,
-            content_type=content_type,
-            metadata=metadata,
-            cache_control=cache_control,
-            content_disposition=content_disposition,
-            content_encoding=content_encoding,
-            content_language=content_language,
-            expires=expires,
-            storage_class=storage_class,
-            acl=acl,
-            tags=tags,
-            sse=sse,
-            sse_kms_key_id=sse_kms_key_id,
-            sse_customer_key=sse_customer_key,
-            checksum=checksum,
-            if_match=if_match,
-            if_none_match=if_none_match,
-            headers=headers,
-            progress=progress,
-        )
-        if reader is not client:
-            reader = reader.bind(deadline=client.deadline)
-        reader.delete_object(
-            bucket if source_bucket is None else source_bucket,
-            source_key,
-            version_id=source_version_id,
-            headers=headers_of_moved(headers),
-        )
-        return result
+        try:
+            sent = build_headers(
+                content_type=content_type,
+                metadata=metadata,
+                cache_control=cache_control,
+                content_disposition=content_disposition,
+                content_encoding=content_encoding,
+                content_language=content_language,
+                expires=expires,
+                storage_class=storage_class,
+                acl=acl,
+                tags=tags,
+                sse=sse,
+                sse_kms_key_id=sse_kms_key_id,
+                sse_customer_key=sse_customer_key,
+                if_match=if_match,
+                if_none_match=if_none_match,
+                headers=headers,
+            )
+            if source_sse_customer_key is not None:
+                sent.update(build_customer_key(source_sse_customer_key, source=True))
+            return _move(
+                client,
+                bucket,
+                key,
+                bucket if source_bucket is None else source_bucket,
+                source_key,
+                source=source,
+                source_version_id=source_version_id,
+                checksum=checksum,
+                replace_metadata=metadata is not None,
+                headers=sent,
+                progress=progress,
+            )
+        except S3poError as error:
+            _add_context(error, "move", bucket, key)
+            raise
 
     def rename(
         self,
@@ -2087,6 +2123,8 @@ class Connection:
         """
         from s3po.file import check_mode, open_reader, open_writer
 
+        if sse_customer_key is not None:
+            sse_customer_key = hide(sse_customer_key)
         try:
             reading, _ = check_mode(mode, encoding, errors, newline)
             client = self.client if timeout is None else self._bind_timeout(timeout)

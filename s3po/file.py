@@ -368,6 +368,18 @@ class BinaryWriter(io.BufferedIOBase):
         self._check_open()
         return self._written
 
+    def buffers(self, data: object) -> bool:
+        """Return True where `write` of these bytes only keeps them, and neither sends nor waits.
+
+        Args:
+            data: Any buffer.
+
+        Returns:
+            bool: False where a part is full, and for what is no buffer.
+        """
+        size = len(data) if isinstance(data, (bytes, bytearray)) else self._step
+        return len(self._buffer) + size < self._step
+
     def write(self, data: ReadableBuffer, /) -> int:
         """Write bytes; may wait until a part is uploaded.
 

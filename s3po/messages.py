@@ -61,24 +61,6 @@ class SignedHeaders(dict[str, str]):
         return repr({name: "..." if is_secret(name) else value for name, value in self.items()})
 
 
-class SecretStr(str):
-    """A header's value that is sent, and not shown where the headers are."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'...'"
-
-
-class SecretBytes(bytes):
-    """Bytes with a secret among them, as a request's head, which reprs and tracebacks with locals do not show."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} bytes>"
-
-
 class Request:
     """S3 operation, before its URL is resolved and it is signed; `Client.send` takes it."""
 

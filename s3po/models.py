@@ -12,7 +12,7 @@ from typing import Any, Protocol, Self
 
 from s3po.errors import MalformedResponse, S3poError
 from s3po.patterns import Pattern
-from s3po.records import record
+from s3po.records import SECRET, record
 
 
 def unquote_etag(etag: str) -> str:
@@ -78,8 +78,8 @@ class Credentials:
     """
 
     access_key: str
-    secret_key: str = field(repr=False)
-    token: str | None = field(default=None, repr=False)
+    secret_key: str = field(repr=False, metadata=SECRET)
+    token: str | None = field(default=None, repr=False, metadata=SECRET)
     source: str = "explicit"
     expires: datetime | None = None
 
@@ -730,7 +730,7 @@ class CompleteMultipartUploadResult:
     """Result of CompleteMultipartUpload.
 
     Attributes:
-        etag: ETag of the object, without quotes.
+        etag: ETag of the object, without quotes; "" where the store's response has none.
         version_id: Version of the object; None in a bucket without versioning.
     """
 

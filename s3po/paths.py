@@ -5,12 +5,12 @@ from __future__ import annotations
 import fnmatch
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple, NoReturn
 
-from s3po.errors import ConfigError, NotFound
+from s3po.errors import ConfigError, NotFound, PreconditionFailed
 
 __all__ = ["S3Path", "StatResult", "UnsupportedOperation"]
 
@@ -108,7 +108,7 @@ class S3Path:
     @property
     def name(self) -> str:
         """Last part of the path; the bucket's name for a bucket."""
-        return self.key.rpartition("/")[2] or self.bucket
+        return self.key.rpartition("/")[2] if self.key else self.bucket
 
     @property
     def suffix(self) -> str:
@@ -261,18 +261,22 @@ class S3Path:
             raise ValueError(f"invalid suffix {suffix!r}")
         return self.with_name(self.stem + suffix)
 
-    def relative_to(self, other: S3Path | str) -> PurePosixPath:
+    def relative_to(self, other: S3Path | str, *, walk_up: bool = False) -> PurePosixPath:
         """Return the parts below another path.
 
         Args:
             other: Path that contains this one.
+            walk_up: True is not supported: a key cannot be reached by "..".
 
         Returns:
             PurePosixPath: The parts.
 
         Raises:
             ValueError: The path is not below `other`.
+            UnsupportedOperation: `walk_up`.
         """
+        if walk_up:
+            raise UnsupportedOperation("relative_to(walk_up=True) has no equivalent in S3")
         other = self._as_path(other)
         if not self.is_relative_to(other):
             raise ValueError(f"{self.as_uri()!r} is not in {other.as_uri()!r}")
@@ -296,42 +300,68 @@ class S3Path:
         """Return False: S3 reserves no names."""
         return False
 
-    def full_match(self, pattern: str) -> bool:
+    def full_match(self, pattern: str, *, case_sensitive: bool | None = None) -> bool:
         """Return True if the whole path matches a pattern.
 
         Args:
             pattern: Pattern of the bucket's name and the key, with or without `s3://`; `**` is any number of
                 parts.
+            case_sensitive: False ignores case.
 
         Returns:
             bool: True if all parts match.
         """
-        return _matches(list(self.parts), pattern.removeprefix("s3://").split("/"))
+        wanted = pattern.removeprefix("s3://").split("/")
+        return _matches(list(self.parts), wanted, case_sensitive is not False)
 
-    def match(self, pattern: str) -> bool:
+    def match(self, pattern: str, *, case_sensitive: bool | None = None) -> bool:
         """Return True if the last parts match a pattern.
 
         Args:
-            pattern: Parts with `*`, `?` and `[...]`.
+            pattern: Parts with `*`, `?` and `[...]`; one that begins with `s3://` is of all parts.
+            case_sensitive: False ignores case.
 
         Returns:
             True if they match.
+
+        Raises:
+            ValueError: The pattern is empty.
         """
-        wanted = pattern.split("/")
+        if not pattern:
+            raise ValueError("empty pattern")
+        wanted = pattern.removeprefix("s3://").rstrip("/").split("/")
         parts = self.parts
-        return len(wanted) <= len(parts) and all(
-            fnmatch.fnmatchcase(part, each)
+        if len(wanted) > len(parts) or (pattern[:5] == "s3://" and len(wanted) < len(parts)):
+            return False
+        return all(
+            _matches_name(part, each, case_sensitive is not False)
             for part, each in zip(parts[-len(wanted) :], wanted, strict=True)
         )
 
     # Queries
 
-    def exists(self) -> bool:
-        """Return True for an object, a directory with objects, or an existing bucket; at most two requests."""
+    def exists(self, *, follow_symlinks: bool = True) -> bool:
+        """Return True for an object, a directory with objects, or an existing bucket; at most two requests.
+
+        Args:
+            follow_symlinks: Ignored: there are no links.
+
+        Returns:
+            True where there is one.
+        """
+        del follow_symlinks
         return self.is_file() or self.is_dir()
 
-    def is_file(self) -> bool:
-        """Return True if the key has an object; one HEAD request."""
+    def is_file(self, *, follow_symlinks: bool = True) -> bool:
+        """Return True if the key has an object; one HEAD request.
+
+        Args:
+            follow_symlinks: Ignored: there are no links.
+
+        Returns:
+            True where there is one.
+        """
+        del follow_symlinks
         if not self.key:
             return False
         try:
@@ -340,8 +370,16 @@ class S3Path:
             return False
         return True
 
-    def is_dir(self) -> bool:
-        """Return True for an existing bucket, or a prefix with objects; one request."""
+    def is_dir(self, *, follow_symlinks: bool = True) -> bool:
+        """Return True for an existing bucket, or a prefix with objects; one request.
+
+        Args:
+            follow_symlinks: Ignored: there are no links.
+
+        Returns:
+            True where there is one.
+        """
+        del follow_symlinks
         try:
             if not self.key:
                 self._connection.client.head_bucket(self.bucket)
@@ -360,8 +398,11 @@ class S3Path:
     is_junction = is_mount = is_socket = is_fifo = is_symlink
     is_block_device = is_char_device = is_symlink
 
-    def stat(self) -> StatResult:
+    def stat(self, *, follow_symlinks: bool = True) -> StatResult:
         """Get size, time and ETag of an object.
+
+        Args:
+            follow_symlinks: Ignored: there are no links.
 
         Returns:
             StatResult: `st_size`, `st_mtime`, `etag`, `last_modified`, `is_directory`.
@@ -369,6 +410,7 @@ class S3Path:
         Raises:
             FileNotFoundError: There is neither an object nor a directory.
         """
+        del follow_symlinks
         if self.key:
             try:
                 found = self._connection.head(self.bucket, self.key)
@@ -404,25 +446,49 @@ class S3Path:
     def iterdir(self) -> Iterator[S3Path]:
         """Iterate over the objects and directories directly below, in the order of a listing.
 
+        Keys that begin with a slash are below the bucket: a directory without a name is no path.
+
         Yields:
             S3Path: Paths. Pages of 1,000 items are requested as the iterator reaches them.
         """
-        prefix = f"{self.key}/" if self.key else ""
-        for page in self._connection.client.iter_pages_v2(
-            self.bucket, prefix=prefix, delimiter="/"
-        ):
-            names = [each.key for each in page.objects if each.key != prefix]
-            for name in sorted([*names, *page.common_prefixes]):
-                yield self._with(name)
+        for path, _ in self._iter_entries():
+            yield path
 
-    def glob(self, pattern: str) -> Iterator[S3Path]:
+    def _iter_entries(self) -> Iterator[tuple[S3Path, bool]]:
+        """Paths directly below, and True for those that are directories."""
+        for folders, keys in self._iter_names():
+            entries = [*((each, True) for each in folders), *((each, False) for each in keys)]
+            for name, is_directory in sorted(entries):
+                yield self._with(name), is_directory
+
+    def _iter_names(self) -> Iterator[tuple[list[str], list[str]]]:
+        """Prefixes and keys directly below, by pages."""
+        prefixes = [f"{self.key}/" if self.key else ""]
+        for prefix in prefixes:
+            for page in self._connection.client.iter_pages_v2(
+                self.bucket, prefix=prefix, delimiter="/"
+            ):
+                keys = [each.key for each in page.objects if each.key != prefix]
+                folders = list(page.common_prefixes)
+                if not prefix and "/" in folders:
+                    # Its path would be that of the bucket.
+                    folders.remove("/")
+                    prefixes.append("/")
+                yield folders, keys
+
+    def glob(
+        self, pattern: str, *, case_sensitive: bool | None = None, recurse_symlinks: bool = False
+    ) -> Iterator[S3Path]:
         """Iterate over the objects and directories that match a pattern.
 
         All keys with the literal beginning of the pattern are listed; for a pattern of one part only
         those directly below.
 
         Args:
-            pattern: Relative pattern: `*`, `?` and `[...]` within a part, `**` for any number of parts.
+            pattern: Relative pattern: `*`, `?` and `[...]` within a part, `**` for any number of parts; a
+                slash at its end leaves directories alone.
+            case_sensitive: False ignores case, and lists all keys below the path.
+            recurse_symlinks: Ignored: there are no links.
 
         Yields:
             S3Path: Paths.
@@ -430,20 +496,27 @@ class S3Path:
         Raises:
             ConfigError: The pattern is empty or begins with a slash, or `**` is not a whole part.
         """
+        del recurse_symlinks
+        if isinstance(pattern, PurePosixPath):
+            pattern = str(pattern)
         if not isinstance(pattern, str) or not pattern or pattern[0] == "/":
             raise ConfigError(f"a pattern is relative and not empty, not {pattern!r}")
-        if "/" not in pattern and "**" not in pattern:
-            for path in self.iterdir():
-                if fnmatch.fnmatchcase(path.name, pattern):
+        only_folders = pattern[-1] == "/"
+        wanted = pattern.rstrip("/").split("/")
+        cased = case_sensitive is not False
+        if len(wanted) == 1 and "**" not in pattern:
+            for path, is_directory in self._iter_entries():
+                if (is_directory or not only_folders) and _matches_name(
+                    path.name, wanted[0], cased
+                ):
                     yield path
             return
-        wanted = pattern.split("/")
         if any("**" in part and part != "**" for part in wanted):
             raise ConfigError(f"** stands alone between slashes, not as in {pattern!r}")
         prefix = f"{self.key}/" if self.key else ""
-        fixed = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
+        fixed = re.split(r"[*?\[]", "/".join(wanted), maxsplit=1)[0] if cased else ""
         seen: set[str] = set()
-        if pattern == "**":
+        if wanted == ["**"]:
             yield self
         for info in self._connection.list(self.bucket, prefix + fixed):
             parts = info.key[len(prefix) :].split("/")
@@ -451,48 +524,94 @@ class S3Path:
                 folder = "/".join(parts[:count])
                 if folder not in seen:
                     seen.add(folder)
-                    if _matches(parts[:count], wanted):
-                        yield self._with(prefix + folder)
+                    # A bucket's directory without a name has the path of the bucket.
+                    if _matches(parts[:count], wanted, cased) and (folder or prefix):
+                        yield self._with(f"{prefix}{folder}/")
             # The last part of an object that marks a directory is empty.
-            if parts[-1] and _matches(parts, wanted):
+            if parts[-1] and not only_folders and _matches(parts, wanted, cased):
                 yield self._with(info.key)
 
-    def rglob(self, pattern: str) -> Iterator[S3Path]:
+    def rglob(
+        self, pattern: str, *, case_sensitive: bool | None = None, recurse_symlinks: bool = False
+    ) -> Iterator[S3Path]:
         """Iterate over the objects and directories at any depth that match a pattern, as `glob`.
 
         Args:
-            pattern: Relative pattern.
+            pattern: Relative pattern; an empty one is that of all directories.
+            case_sensitive: False ignores case, and lists all keys below the path.
+            recurse_symlinks: Ignored: there are no links.
 
         Returns:
             Iterator of S3Path.
-        """
-        return self.glob(f"**/{pattern}")
 
-    def walk(self) -> Iterator[tuple[S3Path, list[str], list[str]]]:
+        Raises:
+            ConfigError: The pattern begins with a slash, or `**` is not a whole part.
+        """
+        if isinstance(pattern, PurePosixPath):
+            pattern = str(pattern)
+        if not isinstance(pattern, str) or pattern[:1] == "/":
+            raise ConfigError(f"a pattern is relative, not {pattern!r}")
+        return self.glob(
+            f"**/{pattern}", case_sensitive=case_sensitive, recurse_symlinks=recurse_symlinks
+        )
+
+    def walk(
+        self,
+        top_down: bool = True,
+        on_error: Callable[[OSError], object] | None = None,
+        follow_symlinks: bool = False,
+    ) -> Iterator[tuple[S3Path, list[str], list[str]]]:
         """Iterate over this directory and each below it.
+
+        Args:
+            top_down: True yields a directory before those in it, which are those that are left in its list of
+                names when the iterator goes on. False yields it after them.
+            on_error: Called with the OSError of a listing that failed (no access, no such bucket), which is then
+                left out. Errors are raised unless it is given.
+            follow_symlinks: Ignored: there are no links.
 
         Yields:
             Tuples of a path, the names of its directories, and those of its objects.
         """
-        folders, files = [], []
-        prefix = f"{self.key}/" if self.key else ""
-        for page in self._connection.client.iter_pages_v2(
-            self.bucket, prefix=prefix, delimiter="/"
-        ):
-            folders += [each[len(prefix) : -1] for each in page.common_prefixes]
-            files += [each.key[len(prefix) :] for each in page.objects if each.key != prefix]
-        yield self, folders, files
-        for name in folders:
-            yield from (self / name).walk()
+        folders: list[str] = []
+        files: list[str] = []
+        start = len(self.key) + 1 if self.key else 0
+        try:
+            for prefixes, keys in self._iter_names():
+                folders += [each[start:-1] for each in prefixes]
+                files += [each[start:] for each in keys]
+        except OSError as error:
+            if on_error is None:
+                raise
+            on_error(error)
+            return
+        if top_down:
+            yield self, folders, files
+        for name in list(folders):
+            path = self._with(f"{self.key}/{name}/" if self.key else f"{name}/")
+            yield from path.walk(top_down, on_error, follow_symlinks)
+        if not top_down:
+            yield self, folders, files
 
     # Reading and writing
 
-    def open(self, mode: str = "r", buffering: int = -1, **options: Any) -> Any:
+    def open(
+        self,
+        mode: str = "r",
+        buffering: int = -1,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+        **options: Any,
+    ) -> Any:
         """Open the object as a file; see `Connection.open`.
 
         Args:
             mode: "r", "rb", "w", "wb", "x" or "xb".
             buffering: Ignored; for callers that pass it to pathlib.
+            encoding: Encoding of text; "utf-8" unless given.
+            errors: Handling of encoding errors, as in Python's `open`.
+            newline: Handling of line ends, as in Python's `open`.
             **options: Further arguments of `Connection.open`.
 
         Returns:
@@ -503,6 +622,8 @@ class S3Path:
         """
         if buffering not in (-1, 1) and not isinstance(buffering, int):
             raise ConfigError(f"buffering must be a whole number, not {buffering!r}")
+        text = {"encoding": encoding, "errors": errors, "newline": newline}
+        options.update({name: value for name, value in text.items() if value is not None})
         return self._connection.open(self.bucket, self._object_key(), mode, **options)
 
     def read_bytes(self) -> bytes:
@@ -577,14 +698,14 @@ class S3Path:
         with self.open("w", encoding=encoding, errors=errors, newline=newline, **options) as file:
             return int(file.write(data))
 
-    def touch(self, exist_ok: bool = True) -> None:
+    def touch(self, mode: int = 0o666, exist_ok: bool = True) -> None:
         """Store an empty object where there is none.
 
         Args:
+            mode: Ignored.
             exist_ok: False raises FileExistsError where there is one.
         """
-        from s3po.errors import PreconditionFailed
-
+        del mode
         try:
             self._connection.upload(self.bucket, self._object_key(), b"", if_none_match="*")
         except PreconditionFailed:
@@ -756,12 +877,20 @@ for _name in _UNSUPPORTED:
     setattr(S3Path, _name, _unsupported(_name))
 
 
-def _matches(parts: list[str], wanted: list[str]) -> bool:
+def _matches(parts: list[str], wanted: list[str], cased: bool) -> bool:
     """Return True where the parts of a name match those of a pattern; `**` is any number of parts."""
     if not wanted:
         return not parts
     if wanted[0] == "**":
-        return any(_matches(parts[count:], wanted[1:]) for count in range(len(parts) + 1))
+        return any(_matches(parts[count:], wanted[1:], cased) for count in range(len(parts) + 1))
     return (
-        bool(parts) and fnmatch.fnmatchcase(parts[0], wanted[0]) and _matches(parts[1:], wanted[1:])
+        bool(parts)
+        and _matches_name(parts[0], wanted[0], cased)
+        and _matches(parts[1:], wanted[1:], cased)
     )
+
+
+def _matches_name(name: str, pattern: str, cased: bool) -> bool:
+    if not cased:
+        name, pattern = name.casefold(), pattern.casefold()
+    return fnmatch.fnmatchcase(name, pattern)

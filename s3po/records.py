@@ -12,7 +12,12 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, Field, FrozenInstanceError, field
 from operator import attrgetter
-from typing import Any, ClassVar, TypeVar, dataclass_transform, overload
+from typing import Any, ClassVar, TypeVar, cast, dataclass_transform, overload
+
+from s3po.log import hide
+
+#: Metadata of a field whose text no traceback must show: `field(repr=False, metadata=SECRET)`.
+SECRET = {"secret": True}
 
 T = TypeVar("T")
 
@@ -140,6 +145,9 @@ def _make_record(cls: type[T], kw_only: bool, eq: bool) -> type[T]:
         namespace.update(__eq__=object.__eq__, __hash__=object.__hash__)
     bases = [base for base in cls.__bases__ if base is not object]
     made: type[T] = type(cls.__name__, (*bases, Record), namespace)
+    if any("secret" in value.metadata for value in described.values()):
+        # That of Record would show the arguments of the first instance in a traceback.
+        cast(Any, made).__init__ = _make_init(cast(Any, made))
     return made
 
 
@@ -162,11 +170,16 @@ def _make_init(cls: type[Record]) -> Any:
         parameters.insert(0, "*")
     # By the slots' descriptors: `__setattr__` raises, and `object.__setattr__` looks them up each time.
     lines = [f" if {name} is _missing: {name} = _make_{name}()" for name in factories]
+    lines += [
+        f" {name} = _hide({name})"
+        for name, value in cls._defaults.items()
+        if isinstance(value, Field) and "secret" in value.metadata
+    ]
     lines += [f" _set_{name}(self, {name})" for name in names]
     if hasattr(cls, "__post_init__"):
         lines.append(" self.__post_init__()")
     setters = {f"_set_{name}": cls.__dict__[name].__set__ for name in names}
-    scope: dict[str, Any] = {**defaults, **setters, "_missing": MISSING}
+    scope: dict[str, Any] = {**defaults, **setters, "_missing": MISSING, "_hide": hide}
     scope.update({f"_make_{name}": factory for name, factory in factories.items()})
     exec(f"def __init__(self, {', '.join(parameters)}):\n" + "\n".join(lines), scope)
     made = scope["__init__"]

@@ -45,6 +45,7 @@ from s3po.models import (
     ObjectVersionInfo,
     UploadResult,
 )
+from s3po.transfer.headers import hide_customer_keys
 from s3po.transfer.sink import Target
 from s3po.transfer.source import Data
 
@@ -62,7 +63,8 @@ class Verb:
         self.options = self.required | options.__optional_keys__ | {*explicit}
 
     def check(self, options: Mapping[str, Any]) -> None:
-        """Raise the TypeError that the method would raise, before there is a call."""
+        """Raise the TypeError that the method would raise, before there is a call; hide customer keys."""
+        hide_customer_keys(options)
         for name in options:
             if name not in self.options:
                 close = _get_close_matches(name, self.options, 1)

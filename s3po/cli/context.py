@@ -14,7 +14,7 @@ from datetime import datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from s3po.cli.errors import CLOSED, UsageError
+from s3po.cli.errors import CLOSED, UsageError, write_error
 
 if TYPE_CHECKING:
     from s3po.batch import Batch
@@ -136,6 +136,8 @@ class Context:
             settings["proxies"] = {"http": given.proxy, "https": given.proxy}
         if given.retries is not None:
             settings["max_attempts"] = given.retries + 1
+            # That many, also of connects.
+            settings["connect_patience"] = 0.0
         if given.connect_timeout is not None:
             settings["connect_timeout"] = given.connect_timeout
         if given.read_timeout is not None:
@@ -278,7 +280,8 @@ class Context:
             text = json.dumps(fields)
         else:
             line = "" if self._line is None else f"line {self._line}: "
-            text = f"s3po: {line}{operation} {place}: {reason}{hint}".replace(" : ", ": ")
+            what = f"{operation} {place}" if place else operation
+            text = f"s3po: {line}{what}: {reason}{hint}"
             text = _NOT_TEXT.sub(_escape, text)
         self._error_line(text)
 
@@ -290,7 +293,9 @@ class Context:
         self._error_line(json.dumps(fields) if self.json else text)
 
     def fail_by(self, operation: str, place: str, error: BaseException) -> None:
-        """A line on stderr about an exception."""
+        """A line on stderr about an exception; without a `place`, the text of the error names it."""
+        if self.json and not place:
+            place = _place_of(error)
         self.fail(operation, place, describe(error), hint=self._hint(error))
 
     def fail_or_raise(self, error: Exception) -> None:
@@ -319,7 +324,7 @@ class Context:
 
     def _error_line(self, text: str) -> None:
         self.clear_progress()
-        sys.stderr.write(text + "\n")
+        write_error(text + "\n")
 
     # Counts
 
@@ -435,8 +440,7 @@ class Context:
         fields["seconds"] = round(self.seconds(), 3)
         text = ", ".join(f"{value} {name}" for name, value in fields.items())
         start = "interrupted: " if self.interrupted else ""
-        sys.stderr.write((json.dumps(fields) if self.json else f"s3po: {start}{text}") + "\n")
-        sys.stderr.flush()
+        write_error((json.dumps(fields) if self.json else f"s3po: {start}{text}") + "\n")
 
     def give_up(self) -> None:
         """End other processes, and show the counts: what is in progress after an interrupt has had its time."""
@@ -480,8 +484,7 @@ class Progress:
         self._last = now
         text, part = format_progress(counts(), now - self._began)
         if not self._terminal:
-            sys.stderr.write(f"s3po: {text}\n")
-            sys.stderr.flush()
+            write_error(f"s3po: {text}\n")
             return
         if self._bar is None:
             self._bar = _make_bar()
@@ -490,8 +493,7 @@ class Progress:
             self._bar.set_postfix_str(text)
             return
         width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
-        sys.stderr.write(f"\r\x1b[K{text[: width - 1]}")
-        sys.stderr.flush()
+        write_error(f"\r\x1b[K{text[: width - 1]}")
         self._shown = True
 
     def clear(self) -> None:
@@ -499,7 +501,7 @@ class Progress:
         if self._bar:
             self._bar.clear()
         elif self._shown:
-            sys.stderr.write("\r\x1b[K")
+            write_error("\r\x1b[K")
             self._shown = False
 
     def close(self, counts: Callable[[], dict[str, int]]) -> None:  # noqa: ARG002
@@ -552,6 +554,15 @@ def describe(error: BaseException) -> str:
         name = error.filename
         return f"{error.strerror}: {name}" if isinstance(name, str) else error.strerror
     return " ".join((str(error) or type(error).__name__).split())
+
+
+def _place_of(error: BaseException) -> str:
+    """The object, bucket or file of an error; empty if it has none."""
+    bucket, key = getattr(error, "bucket", None), getattr(error, "key", None)
+    if bucket:
+        return f"s3://{bucket}/{key}" if key else f"s3://{bucket}"
+    name = getattr(error, "filename", None)
+    return name if isinstance(name, str) else ""
 
 
 def format_size(size: float) -> str:

@@ -45,6 +45,7 @@ processed in both cases.
 | a symbolic link in the source folder | skipped with a message; followed with `--follow-symlinks` |
 | a loop of symbolic links, a special file, a name that is not UTF-8 | skipped; error |
 | a symbolic link or special file that matches `--exclude` | skipped without a message |
+| a named pipe or device that is named as a source | read to its end if it is the only source of `cp`; else not copied, error |
 | a file or folder that disappears or cannot be read | error |
 | a file that changes during its upload | the upload fails; error. A file of at most 256 KiB is read at once, and cannot change |
 | a copy within a bucket to a prefix below the source | objects below the target are not sources: skipped with a message |

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = run(words, interrupts=interrupts, start=start)
         sys.stdout.flush()
     except UsageError as error:
-        sys.stderr.write(f"s3po: {error}\n")
+        _report(words, str(error))
         code = 2
     except KeyboardInterrupt:
         code = 130
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _discard_stdout()
         code = 1
     except OSError as error:
-        sys.stderr.write(f"s3po: stdout: {error.strerror or error}\n")
+        _report(words, f"stdout: {error.strerror or error}")
         _discard_stdout()
         code = 1
     finally:
@@ -135,6 +135,20 @@ def run(
     finally:
         context.close()
     return code
+
+
+def _report(words: list[str], text: str) -> None:
+    """A line on stderr about an error of no command, or of one that could not begin."""
+    from s3po.cli.errors import write_error
+
+    before = words[: words.index("--")] if "--" in words else words
+    if "--json" in before:
+        import json
+
+        text = json.dumps({"error": text})
+    else:
+        text = f"s3po: {text}"
+    write_error(text + "\n")
 
 
 def _is_usage(error: Exception) -> bool:

@@ -71,7 +71,7 @@ GLOBAL_OPTIONS = (
     Option(("--ca-bundle",), "file with trusted CA certificates", "text", "FILE"),
     Option(("--no-verify-ssl",), "do not verify certificates"),
     Option(("--proxy",), "proxy for all requests", "text", "URL"),
-    Option(("--retries",), "maximum number of retries of a request", "int"),
+    Option(("--retries",), "maximum number of retries of a request, connects included", "int"),
     Option(("--connect-timeout",), "timeout for connecting, in seconds", "seconds"),
     Option(("--read-timeout",), "timeout for the next byte, in seconds", "seconds"),
     Option(("--json",), "print results and errors as JSON, one object per line"),

@@ -11,10 +11,12 @@ from s3po.cli.context import Context, describe
 from s3po.cli.errors import UsageError
 from s3po.cli.uri import Location
 from s3po.cli.walk import TargetFolder, UnsafePath
-from s3po.errors import S3poError
+from s3po.errors import S3Error, S3poError
+from s3po.log import SecretBytes
 
 if TYPE_CHECKING:
     from s3po.batch import Batch
+    from s3po.models import DownloadResult
 
 #: Minimum size in bytes of transfers with reports of progress.
 _LARGE = 4 << 20
@@ -40,7 +42,7 @@ def read_options(given: argparse.Namespace) -> dict[str, Any]:
     if given.sse_c_key:
         try:
             with open(given.sse_c_key, "rb") as file:
-                options["sse_customer_key"] = file.read(33)
+                options["sse_customer_key"] = SecretBytes(file.read(33))
         except OSError as error:
             raise UsageError(f"--sse-c-key: {error.strerror}: {given.sse_c_key}") from None
         if len(options["sse_customer_key"]) != 32:
@@ -126,6 +128,21 @@ class Transfers:
             f"it is copied, but the source could not be deleted: {describe(error)}",
         )
 
+    def _delete_source(self, source: Location, etag: str) -> None:
+        """Delete the object that was downloaded, and no other one that has replaced it."""
+        connection = self.context.connection
+        bucket, key = source.bucket, source.key
+        headers = self._customer_headers
+        try:
+            connection.delete(bucket, key, if_match=etag or None)
+        except S3Error as error:
+            # Not all stores have conditional deletes.
+            if error.status not in (400, 405, 412, 501):
+                raise
+            if connection.head(bucket, key, headers=headers).etag != etag:
+                raise
+            connection.delete(bucket, key)
+
     def _fail(self, verb: str, place: str, error: Exception, size: int) -> None:
         self.context.unexpect(size)
         self.context.fail_by(verb, place, error)
@@ -160,6 +177,11 @@ class Transfers:
                 end()
             if self.moving:
                 try:
+                    if os.path.exists(path):
+                        # Not of a link whose file was moved before it.
+                        found = os.stat(path)
+                        if (found.st_size, found.st_mtime) != (size, mtime):
+                            raise OSError(None, "it has changed since then", path)
                     os.unlink(path)
                 except OSError as error:
                     self._keep_source(path, place, error, size)
@@ -212,7 +234,7 @@ class Transfers:
             progress, end = self._follow()
             options = {**options, "progress": progress}
 
-        def done(_: object) -> None:
+        def done(result: DownloadResult) -> None:
             if end is not None:
                 end()
             folder.release(path)
@@ -229,7 +251,7 @@ class Transfers:
                 os.utime(path, (time, time))
             if self.moving:
                 try:
-                    connection.delete(source.bucket, source.key)
+                    self._delete_source(source, result.etag)
                 except S3poError as error:
                     self._keep_source(place, path, error, size)
                     return

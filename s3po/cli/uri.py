@@ -47,6 +47,14 @@ def parse_location(text: str, *, key: bool = False) -> Location:
     return Location(bucket, rest)
 
 
+def parse_bucket(text: str) -> str:
+    """The bucket of `s3://bucket` or `s3://bucket/`. Raises UsageError for a key: it would be ignored."""
+    location = parse_location(text)
+    if location.key:
+        raise UsageError(f"{text!r} names a key, and not a bucket alone")
+    return location.bucket
+
+
 def has_wildcard(text: str) -> bool:
     return _WILD.search(text) is not None
 

@@ -18,7 +18,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 from zlib import crc32
 
-from s3po.cli.errors import UsageError
+from s3po.cli.errors import UsageError, write_error
 from s3po.cli.frames import HEAD, FrameStream, Reporter, send_frame, wait_readable, write_all
 from s3po.cli.signals import Interrupts
 
@@ -191,8 +191,7 @@ class _WorkerPool:
             sys.stdout.flush()
         else:
             self._context.clear_progress()
-            sys.stderr.write(data.decode("utf-8", "surrogateescape"))
-            sys.stderr.flush()
+            write_error(data.decode("utf-8", "surrogateescape"))
 
     def _stop(self) -> None:
         """End the others: they have a moment to abort what is in progress."""

@@ -13,9 +13,9 @@ from s3po.batch.display import open_display
 from s3po.batch.handle import Callback, Errback
 from s3po.batch.scheduler import BatchConnection
 from s3po.cluster.scheduler import ClusterScheduler
-from s3po.cluster.worker import Function, map_prefix
+from s3po.cluster.worker import Function, dump, map_prefix
 from s3po.errors import ConfigError
-from s3po.messages import SecretBytes
+from s3po.log import SecretBytes
 from s3po.stats import BatchStats
 
 #: Keys that one task of `delete_many` deletes.
@@ -85,7 +85,10 @@ class ClusterBatch(Batch):
         if getattr(cluster, "asynchronous", False):
             raise ConfigError("cluster must be a Client that is not asynchronous")
         try:
-            self._settings: bytes = SecretBytes(pickle.dumps(connection))
+            settings = pickle.dumps(connection)
+            if b"__main__" in settings:
+                settings = dump(connection)
+            self._settings: bytes = SecretBytes(settings)
         except Exception as error:
             raise ConfigError(
                 f"the settings of this connection cannot be sent to workers: {error}"
@@ -169,8 +172,9 @@ class ClusterBatch(Batch):
         """Call `function(connection, key)` on a worker for each of `keys`, with the worker's Connection.
 
         Args:
-            function: Function that pickles, and whose results do. It runs in a greenlet beside `poolsize`
-                others, so that it should wait in s3po or gevent.
+            function: Function that pickles, and whose results and exceptions do; also one of the program
+                itself, or a lambda. It runs in a greenlet beside `poolsize` others, so that it should wait in
+                s3po or gevent.
             keys: Second arguments of the function; anything that pickles.
             callback: Called with the result of each call that has succeeded.
             errback: Called with the exception of each call that has failed.

@@ -20,7 +20,7 @@ from s3po.batch.display import Display
 from s3po.batch.handle import FINISHED, PENDING, RUNNING, Callback, Errback, Handle
 from s3po.batch.scheduler import BatchConnection, Scheduler, Target
 from s3po.batch.verbs import VERBS
-from s3po.cluster.worker import Call, Function, TaskResult, merge_errors, run_task
+from s3po.cluster.worker import Call, Function, Packed, TaskResult, dump, merge_errors, run_task
 from s3po.errors import (
     Cancelled,
     ConfigError,
@@ -30,7 +30,7 @@ from s3po.errors import (
     S3poError,
 )
 from s3po.forks import in_forked_child
-from s3po.messages import SecretBytes
+from s3po.log import SecretBytes
 from s3po.models import CopyObjectResult, HeadObjectResult, UploadResult
 
 #: Calls of a task: few at first, so that all workers have some, then more.
@@ -258,7 +258,7 @@ class ClusterScheduler(Scheduler):
             self._send()
         self._calls = number = self._calls + 1
         try:
-            blob = SecretBytes(pickle.dumps(Call(number, target.name, args, dict(kwargs))))
+            blob = SecretBytes(dump(Call(number, target.name, args, dict(kwargs))))
         except Exception as error:
             raise ConfigError(
                 f"the arguments of {target.name} cannot be sent to a worker: {error}"
@@ -306,7 +306,9 @@ class ClusterScheduler(Scheduler):
         # Calls are much alike, and each process that a task passes keeps it in memory for a while.
         # Dask logs the arguments of tasks that fail.
         payload = SecretBytes(
-            zlib.compress(pickle.dumps([bytes(each) for each in blobs.values()]), 1)
+            zlib.compress(
+                pickle.dumps([(number, bytes(each)) for number, each in blobs.items()]), 1
+            )
         )
         try:
             task.future = self._client.submit(
@@ -399,6 +401,7 @@ class ClusterScheduler(Scheduler):
                 if number in seen or number not in task.blobs:
                     continue
                 seen.add(number)
+                value, failure = _unpack(value, failure)
                 if failure is not None and _is_doubtful(failure):
                     value, failure = self._resolve(task, number, failure)
                 self._finish_call(number, value, failure)
@@ -586,6 +589,19 @@ class ClusterScheduler(Scheduler):
         self._parts.pop(handle._number, None)
         self.finish_cancelled(handle)
         return True
+
+
+def _unpack(value: Any, failure: Any) -> tuple[Any, Exception | None]:
+    """Load what a function has returned or raised."""
+    try:
+        if isinstance(failure, Packed):
+            return None, pickle.loads(failure.data)
+        if isinstance(value, Packed):
+            return pickle.loads(value.data), None
+    except Exception as error:
+        text = value.text if failure is None else failure.text
+        return None, S3poError(f"{text}, which cannot be loaded here: {error!r}")
+    return value, failure
 
 
 def _no_method(_: Any) -> Any:

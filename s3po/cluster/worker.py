@@ -8,9 +8,10 @@ import threading
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from time import monotonic
 from typing import Any
+
+from gevent import GreenletExit
 
 from s3po.batch import Batch
 from s3po.batch.verbs import VERBS
@@ -18,6 +19,36 @@ from s3po.errors import BatchError, Cancelled, S3poError
 
 #: Seconds between two checks for the cancellation of the task.
 _LOOK_INTERVAL = 0.1
+#: Results that no process needs a module for.
+_PLAIN = (type(None), bool, int, float, str, bytes)
+
+
+def dump(value: Any) -> bytes:
+    """Pickle a value; what the program itself defines, `__main__`, goes by value, as Dask has it."""
+    try:
+        data = pickle.dumps(value)
+        if b"__main__" not in data:
+            return data
+    except Exception as error:
+        failure = error
+        data = b""
+    try:
+        import cloudpickle
+    except ImportError:
+        if data:
+            return data
+        raise failure from None
+    by_value: bytes = cloudpickle.dumps(value)
+    return by_value
+
+
+@dataclass(slots=True)
+class Packed:
+    """A pickled result or exception of a function, which may be of any class."""
+
+    data: bytes
+    #: What is told of one that cannot be loaded.
+    text: str
 
 
 @dataclass(slots=True)
@@ -34,7 +65,7 @@ class Call:
 class TaskResult:
     """Outcomes of the calls of a task, and what they cost."""
 
-    #: (number of the call, result, exception or None).
+    #: (number of the call, result, exception or None); what is not of s3po is Packed.
     outcomes: list[tuple[int, Any, Exception | None]] = field(default_factory=list)
     requests: int = 0
     retries: int = 0
@@ -54,7 +85,16 @@ class Function:
         self.function = function
 
     def method(self, connection: Any) -> Callable[..., Any]:
-        return partial(self.function, connection)
+        def call(*args: Any) -> Any:
+            try:
+                return self.function(connection, *args)
+            except (Exception, GreenletExit):
+                raise
+            except BaseException as error:
+                # An exit or an interrupt would end the worker, and a timeout be none of a call.
+                raise S3poError(f"the function raised {error!r}") from error
+
+        return call
 
     def check(self, options: Mapping[str, Any]) -> None:
         """No check: the arguments are those of the function."""
@@ -82,9 +122,15 @@ def run_task(
 
     Called by Dask, perhaps again where a worker has died.
     """
-    calls: list[Call] = [pickle.loads(each) for each in pickle.loads(zlib.decompress(payload))]
     connection = connection_of(settings)
     result = TaskResult()
+    calls: list[Call] = []
+    for number, blob in pickle.loads(zlib.decompress(payload)):
+        try:
+            calls.append(pickle.loads(blob))
+        except Exception as error:
+            failure = S3poError(f"its arguments cannot be loaded on the worker: {error!r}")
+            result.outcomes.append((number, None, failure))
     is_cancelled = _cancellation()
     looked = monotonic()
     batch: Batch = connection.batch(poolsize, raise_errors=False)
@@ -99,17 +145,30 @@ def run_task(
     stats = batch.stats
     result.requests, result.retries = stats.requests, stats.retries
     result.bytes_sent, result.bytes_received = stats.bytes_sent, stats.bytes_received
-    return _dump(result)
+    return pickle.dumps(result)
 
 
 def _begin(
     batch: Batch, call: Call, result: TaskResult, function: Callable[..., Any] | None
 ) -> None:
     def succeed(value: Any) -> None:
+        if call.name == "map" and type(value) not in _PLAIN:
+            try:
+                value = Packed(dump(value), type(value).__name__)
+            except Exception as failure:
+                fail(S3poError(f"a {type(value).__name__} cannot be sent back: {failure}"))
+                return
         result.outcomes.append((call.number, value, None))
 
     def fail(error: Exception) -> None:
-        result.outcomes.append((call.number, None, error))
+        failure: Any = error
+        # A BatchError has those of others.
+        if not type(error).__module__.startswith("s3po.") or isinstance(error, BatchError):
+            try:
+                failure = Packed(dump(error), repr(error))
+            except Exception as reason:
+                failure = S3poError(f"{error!r}, which cannot be sent back: {reason}")
+        result.outcomes.append((call.number, None, failure))
 
     try:
         if call.name == "map":
@@ -143,23 +202,6 @@ def _cancellation() -> Callable[[], bool]:
         return task is None or task.state in ("cancelled", "released", "forgotten")
 
     return is_cancelled
-
-
-def _dump(result: TaskResult) -> bytes:
-    try:
-        return pickle.dumps(result)
-    except Exception:
-        # One of them cannot travel: only that one fails.
-        outcomes = []
-        for number, value, error in result.outcomes:
-            try:
-                pickle.dumps((value, error))
-            except Exception as failure:
-                what = type(value if error is None else error).__name__
-                value, error = None, S3poError(f"a {what} cannot be sent back: {failure}")
-            outcomes.append((number, value, error))
-        result.outcomes = outcomes
-        return pickle.dumps(result)
 
 
 def map_prefix(

@@ -24,10 +24,14 @@ class Bulk:
     the others, and is raised at the end of the block.
     """
 
-    def __init__(self, fs: Any, size: int | None = None, *, missing_ok: bool = False) -> None:
+    def __init__(
+        self, fs: Any, size: int | None = None, *, missing_ok: bool = False, moves: bool = False
+    ) -> None:
         self._fs = fs
         self._size = size
         self._missing_ok = missing_ok
+        #: True if copies are moves.
+        self._moves = moves
         self._batch: Batch | None = None
         self._is_directory: dict[str, bool] = {}
         self._sizes: dict[str, int] = {}
@@ -153,7 +157,7 @@ class Bulk:
                 key,
                 range=slice_,
                 version_id=version,
-                headers=fs.request_headers,
+                headers=fs.read_headers,
                 callback=lambda value: results.__setitem__(number, value),
                 errback=fail,
             )
@@ -202,7 +206,7 @@ class Bulk:
             key,
             lpath,
             version_id=version,
-            headers=fs.request_headers,
+            headers=fs.read_headers,
             progress=progress_of(callback),
             errback=fail,
         )
@@ -260,13 +264,16 @@ class Bulk:
             else:
                 self._fail(error)
 
-        self.batch.copy(
+        call = self.batch.move if self._moves else self.batch.copy
+        call(
             bucket,
             key,
             source_bucket=source_bucket,
             source_key=source_key,
             source_version_id=version,
             errback=fail,
-            **fs.writing(kwargs),
+            **fs.copying(kwargs),
         )
         self._written.append(path2)
+        if self._moves:
+            self._written.append(path1)

@@ -13,6 +13,7 @@ from fsspec.spec import AbstractBufferedFile
 
 from s3po.config import MIN_PART_SIZE
 from s3po.errors import PreconditionFailed
+from s3po.fs.threads import in_thread, run_in_thread
 
 if TYPE_CHECKING:
     from s3po.file import BinaryWriter
@@ -134,6 +135,7 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
         if self.fs.version_aware:
             self.version_id = details.get("VersionId") or self.version_id
 
+    @in_thread
     def _open_writer(self, mode: str, options: dict[str, Any]) -> None:
         if self.blocksize > MIN_PART_SIZE:
             options["part_size"] = self.blocksize
@@ -152,7 +154,7 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
         """Open a writer whose first bytes are those of the object, if there is one."""
         connection = self.fs.connection
         try:
-            old = connection.open(self.bucket, self.key, "rb", headers=self.fs.request_headers)
+            old = connection.open(self.bucket, self.key, "rb", headers=self.fs.read_headers)
         except FileNotFoundError:
             self._writer = connection.open(
                 self.bucket, self.key, "wb", **{**options, "if_none_match": "*"}
@@ -245,7 +247,11 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
             raise ValueError("I/O operation on closed file.")
         if self._writer is None:
             raise ValueError("File not in write mode")
-        count = self._writer.write(data)
+        writer = self._writer
+        if writer.buffers(data):
+            count = writer.write(data)
+        else:
+            count = run_in_thread(lambda: writer.write(data))
         self.loc += count
         return count
 
@@ -284,7 +290,7 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
                 raise ValueError("the file was discarded")
             return
         try:
-            writer.close()
+            run_in_thread(writer.close)
             if self.fs.version_aware and writer.result is not None:
                 self.version_id = writer.result.version_id
         except PreconditionFailed as error:
@@ -301,7 +307,7 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
         self._discarded = True
         writer, self._writer = self._writer, None
         if writer is not None:
-            writer.abort()
+            run_in_thread(writer.abort)
 
     def __exit__(
         self,

@@ -36,6 +36,7 @@ from s3po.fs.options import (
     write_options,
 )
 from s3po.fs.s3_methods import S3Methods
+from s3po.fs.threads import in_thread
 from s3po.models import HeadObjectResult, ObjectInfo, ObjectVersionInfo
 from s3po.transfer.tasks import TaskGroup
 
@@ -102,6 +103,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
         loop: Ignored.
         cache_regions: Ignored; regions are always read from responses and remembered.
         fixed_upload_size: Ignored; parts always have one size.
+        local_expiry_check: True is refused; readers notice a replaced object by If-Match.
         session: Refused; `credentials` takes those of botocore.
         **unknown: Refused; the error has the name that is closest.
 
@@ -151,6 +153,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
         loop: Any = None,
         cache_regions: bool = False,
         fixed_upload_size: bool = False,
+        local_expiry_check: bool = False,
         session: Any = None,
         **unknown: Any,
     ) -> None:
@@ -160,6 +163,8 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
         del asynchronous, loop
         for name in unknown:
             refuse_option(repr(name), name, _option_names())
+        if local_expiry_check:
+            raise ConfigError("local_expiry_check is not supported: readers send If-Match")
         if session is not None:
             raise ConfigError(
                 "session is aiobotocore's: give its credentials as credentials=, which takes botocore's"
@@ -204,6 +209,11 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
         #: The Connection that all requests go through.
         self.connection: Connection = connection
         self.request_headers: dict[str, str] | None = settings.headers or None
+        #: Those of requests that read an object.
+        self.read_headers: dict[str, str] | None = {
+            **settings.headers,
+            **settings.read_headers,
+        } or None
         self.version_aware = bool(version_aware)
         self.default_cache_type = default_cache_type
         self.default_fill_cache = default_fill_cache
@@ -280,6 +290,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
             "StorageClass": found.storage_class,
         }
 
+    @in_thread
     def head_file(self, path: str, version_id: str | None = None) -> Info:
         """Get the properties of an object by one HEAD.
 
@@ -297,7 +308,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
         """
         bucket, key, named = self._split_object(path)
         found = self.connection.head(
-            bucket, key, version_id=version_id or named, headers=self.request_headers
+            bucket, key, version_id=version_id or named, headers=self.read_headers
         )
         return self._head_info(self._strip_protocol(path), found)
 
@@ -317,6 +328,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
             "metadata": found.metadata,
         }
 
+    @in_thread
     def info(self, path: str, **kwargs: Any) -> Info:
         """Get the properties of an object, a directory or a bucket.
 
@@ -352,6 +364,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
                 return _directory(path)
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
 
+    @in_thread
     def _has_keys(self, bucket: str, prefix: str) -> bool:
         page = self.connection.client.list_objects_v2(
             bucket, prefix=prefix, max_keys=1, headers=self.request_headers
@@ -409,6 +422,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
         self._looked_at.details = None
         return found if found is not None and found.is_of(path) else None
 
+    @in_thread
     def isdir(self, path: str) -> bool:
         """Return True if there is a directory with objects, or a bucket, by one request.
 
@@ -486,6 +500,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
         found: dict[str, str] = self.head_file(path)["metadata"]
         return found
 
+    @in_thread
     def sign(self, path: str, expiration: int = 100, **kwargs: Any) -> str:
         """Build a presigned URL for a download, for a limited time; see `Connection.presign`.
 
@@ -547,6 +562,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
         infos = self._list_versions(path) if versions else self._list(path, refresh=refresh)
         return infos if detail else [each["name"] for each in infos]
 
+    @in_thread
     def _list(self, path: str, *, refresh: bool = False) -> list[Info]:
         if self.dircache.use_listings_cache and not refresh:
             cached = self._ls_from_cache(path)
@@ -565,6 +581,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
         self.dircache[path] = infos
         return infos
 
+    @in_thread
     def _list_versions(self, path: str) -> list[Info]:
         if not self.version_aware:
             raise ConfigError("versions=True needs a filesystem with version_aware=True")
@@ -623,6 +640,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
         infos.sort(key=_name)
         return infos, marked
 
+    @in_thread
     def find(
         self,
         path: str,
@@ -748,6 +766,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
             found[path] = _directory(path)
         return {name: found[name] for name in sorted(found)}
 
+    @in_thread
     def glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
         """List names that match a pattern; only keys that begin as the pattern does are listed.
 
@@ -790,6 +809,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
         sizes = {name: info["size"] for name, info in found.items()}
         return sum(sizes.values()) if total else sizes
 
+    @in_thread
     def expand_path(
         self, path: Any, recursive: bool = False, maxdepth: int | None = None, **kwargs: Any
     ) -> list[str]:
@@ -841,6 +861,8 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
     ) -> S3File:
         self._split_object(path)
         size = kwargs.pop("size", None)
+        # Dask passes it, which s3fs ignores too.
+        kwargs.pop("default_cache", None)
         if mode == "rb" and kwargs:
             refuse_option(repr(next(iter(kwargs))), next(iter(kwargs)), ("version_id",))
         return S3File(
@@ -872,6 +894,21 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
             options["headers"] = {**self.request_headers, **(options.get("headers") or {})}
         return options
 
+    def copying(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Make the keyword arguments of `Connection.copy`.
+
+        Args:
+            given: Arguments of a call, by boto3's names or those of `Connection.upload`.
+
+        Returns:
+            dict: These, and those of the instance.
+        """
+        options = self.writing(given)
+        if "sse_customer_key" in self._write:
+            options["source_sse_customer_key"] = self._write["sse_customer_key"]
+        return options
+
+    @in_thread
     def fetch_range(
         self, bucket: str, key: str, start: int, end: int | None, **options: Any
     ) -> bytes:
@@ -891,7 +928,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
             return b""
         try:
             data: bytes = self.connection.download(
-                bucket, key, range=(start, end), headers=self.request_headers, **options
+                bucket, key, range=(start, end), headers=self.read_headers, **options
             )
         except InvalidRange:
             return b""
@@ -921,6 +958,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
             end = max(0, size + end) if end < 0 else end
         return start, end
 
+    @in_thread
     def cat_file(
         self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any
     ) -> bytes:
@@ -947,10 +985,11 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
         wanted = self.range_of(path, start, end)
         if wanted is None:
             return self.connection.download(
-                bucket, key, version_id=version, headers=self.request_headers
+                bucket, key, version_id=version, headers=self.read_headers
             )
         return self.fetch_range(bucket, key, *wanted, version_id=version)
 
+    @in_thread
     def cat(
         self, path: Any, recursive: bool = False, on_error: str = "raise", **kwargs: Any
     ) -> Any:
@@ -983,6 +1022,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
             if not (on_error == "omit" and isinstance(value, Exception))
         }
 
+    @in_thread
     def cat_ranges(
         self,
         paths: list[str],
@@ -1024,6 +1064,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
             for number, part in places
         ]
 
+    @in_thread
     def get_file(
         self,
         rpath: str,
@@ -1054,7 +1095,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
         options: dict[str, Any] = {
             "version_id": kwargs.pop("version_id", None) or version,
             "progress": progress_of(callback),
-            "headers": self.request_headers,
+            "headers": self.read_headers,
         }
         pop_part_size(kwargs)
         for name in kwargs:
@@ -1071,6 +1112,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
                 raise
             os.makedirs(lpath, exist_ok=True)
 
+    @in_thread
     def get(
         self,
         rpath: Any,
@@ -1101,6 +1143,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
 
     # Writing
 
+    @in_thread
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         """Store bytes as an object.
 
@@ -1123,6 +1166,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
             )
         self.invalidate_cache(path)
 
+    @in_thread
     def pipe(self, path: Any, value: bytes | None = None, **kwargs: Any) -> None:
         """Store bytes as one object or several, `batch_size` at once.
 
@@ -1140,6 +1184,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
             for each, data in path.items():
                 bulk.pipe_file(each, data, **kwargs)
 
+    @in_thread
     def put_file(
         self,
         lpath: str,
@@ -1181,6 +1226,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
             )
         self.invalidate_cache(rpath)
 
+    @in_thread
     def put(
         self,
         lpath: Any,
@@ -1216,6 +1262,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
         except FileExistsError:
             pass
 
+    @in_thread
     def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
         """Copy an object of any size within the store; a directory is ignored.
 
@@ -1239,13 +1286,14 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
                 source_bucket=source_bucket,
                 source_key=source_key,
                 source_version_id=version,
-                **self.writing(kwargs),
+                **self.copying(kwargs),
             )
         except NotFound:
             if not self.isdir(path1):
                 raise
         self.invalidate_cache(path2)
 
+    @in_thread
     def copy(
         self,
         path1: Any,
@@ -1272,8 +1320,48 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
                 bulk, path1, path2, recursive, maxdepth=maxdepth, on_error=on_error, **kwargs
             )
 
+    def mv(
+        self,
+        path1: Any,
+        path2: Any,
+        recursive: bool = False,
+        maxdepth: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Move objects within the store, as `copy`; what was written to their paths meanwhile is not deleted.
+
+        Args:
+            path1: Path, pattern, or list of paths.
+            path2: Path of an object or directory, or list of paths.
+            recursive: True takes what is below directories too.
+            maxdepth: Number of levels below the path, with `recursive`; all unless given.
+            **kwargs: `batch_size`, and arguments of `cp_file`.
+
+        Raises:
+            FileNotFoundError: There is no such object.
+        """
+        if path1 == path2:
+            return
+        roots = self.expand_path(path1) if recursive else []
+        with self._bulk(self._pop_batch_size(kwargs), missing_ok=recursive, moves=True) as bulk:
+            AbstractFileSystem.copy(
+                bulk, path1, path2, recursive, maxdepth=maxdepth, on_error="raise", **kwargs
+            )
+        if maxdepth is not None:
+            return
+        for root in roots:
+            # Those of the directories, which are not copied.
+            bucket, key, _ = self.split_path(root)
+            if key:
+                found = self.connection.list(bucket, f"{key.rstrip('/')}/")
+                self.connection.delete_many(
+                    bucket, (info.key for info in found if info.key.endswith("/") and not info.size)
+                )
+            self.invalidate_cache(root)
+
     # Deleting
 
+    @in_thread
     def rm_file(self, path: str) -> None:
         """Delete an object; deleting one that does not exist is no error.
 
@@ -1284,6 +1372,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
         self.connection.delete(bucket, key, version_id=version, headers=self.request_headers)
         self.invalidate_cache(path)
 
+    @in_thread
     def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
         """Delete objects, 1,000 a request.
 
@@ -1356,6 +1445,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
 
     # Buckets
 
+    @in_thread
     def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
         """Create a bucket; a directory exists as soon as it has an object.
 
@@ -1400,6 +1490,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
             if not exist_ok:
                 raise
 
+    @in_thread
     def rmdir(self, path: str) -> None:
         """Delete an empty bucket.
 
@@ -1424,8 +1515,8 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
     def _pop_batch_size(self, options: dict[str, Any]) -> int:
         return options.pop("batch_size", None) or self.batch_size
 
-    def _bulk(self, size: int, *, missing_ok: bool = False) -> Bulk:
-        return Bulk(self, size, missing_ok=missing_ok)
+    def _bulk(self, size: int, *, missing_ok: bool = False, moves: bool = False) -> Bulk:
+        return Bulk(self, size, missing_ok=missing_ok, moves=moves)
 
 
 def _directory(name: str) -> Info:

@@ -7,11 +7,13 @@ import errno
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
+from urllib.parse import parse_qsl
 
 from fsspec.callbacks import NoOpCallback
 
 from s3po.config import Config
 from s3po.errors import ConfigError, PreconditionFailed
+from s3po.transfer.headers import build_customer_key
 
 #: boto3's parameters of an upload, as `s3_additional_kwargs` and the calls take them, and their names here.
 _PARAMETERS = {
@@ -27,11 +29,15 @@ _PARAMETERS = {
     "Metadata": "metadata",
     "SSEKMSKeyId": "sse_kms_key_id",
     "ServerSideEncryption": "sse",
+    "SSECustomerKey": "sse_customer_key",
     "StorageClass": "storage_class",
+    "Tagging": "tags",
     "ChecksumAlgorithm": "checksum",
 }
+#: What boto3 sends with a customer key, and s3po makes of the key.
+_OF_CUSTOMER_KEY = {"SSECustomerAlgorithm": "AES256", "SSECustomerKeyMD5": None}
 #: Keyword arguments of `Connection.upload` that the filesystem passes on.
-WRITE_OPTIONS = frozenset((*_PARAMETERS.values(), "tags", "sse_customer_key", "headers"))
+WRITE_OPTIONS = frozenset((*_PARAMETERS.values(), "headers"))
 
 #: `client_kwargs` of s3fs are boto3's arguments of `session.client`.
 _CLIENT = {
@@ -73,6 +79,8 @@ class Settings:
     arguments: dict[str, Any]
     #: Sent with every request.
     headers: dict[str, str] = field(default_factory=dict)
+    #: Sent with each request that reads an object, beside those.
+    read_headers: dict[str, str] = field(default_factory=dict)
     #: Keyword arguments of each upload.
     write: dict[str, Any] = field(default_factory=dict)
     #: Number of parallel requests, if the options have it.
@@ -103,7 +111,12 @@ def resolve_options(
     Raises ConfigError for options that are unknown, that contradict each other, or that s3po has no
     equivalent for.
     """
-    client = _renamed("client_kwargs", client_kwargs, _CLIENT)
+    client = {
+        name: value
+        for name, value in _renamed("client_kwargs", client_kwargs, _CLIENT).items()
+        # boto3's word for what is not given.
+        if value is not None
+    }
     values, region, poolsize, unsigned = _read_config(config_kwargs)
     use_ssl = bool(client.pop("use_ssl", use_ssl))
     if max_concurrency is not None:
@@ -145,6 +158,8 @@ def resolve_options(
     if requester_pays or payer is not None:
         settings.headers["x-amz-request-payer"] = payer or "requester"
     settings.write = write_options(additional)
+    if "sse_customer_key" in settings.write:
+        settings.read_headers = build_customer_key(settings.write["sse_customer_key"])
     return settings
 
 
@@ -224,10 +239,20 @@ def write_options(given: Mapping[str, Any]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for name, value in given.items():
+        if name in _OF_CUSTOMER_KEY:
+            if _OF_CUSTOMER_KEY[name] not in (None, value):
+                raise ConfigError(f"{name} must be {_OF_CUSTOMER_KEY[name]!r}, not {value!r}")
+            continue
         own = _PARAMETERS.get(name, name)
         if own not in WRITE_OPTIONS:
-            refuse_option(name, name, (*_PARAMETERS, *WRITE_OPTIONS))
-        found[own] = value.lower() if name == "ChecksumAlgorithm" else value
+            refuse_option(name, name, (*_PARAMETERS, *_OF_CUSTOMER_KEY, *WRITE_OPTIONS))
+        if name == "ChecksumAlgorithm":
+            value = value.lower()
+        elif name == "SSECustomerKey" and isinstance(value, str):
+            value = value.encode()
+        elif name == "Tagging":
+            value = dict(parse_qsl(value, keep_blank_values=True))
+        found[own] = value
     return found
 
 

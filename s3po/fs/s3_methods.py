@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from s3po.errors import ConfigError
+from s3po.fs.threads import in_thread
 from s3po.transfer.uploads import iter_uploads
 
 if TYPE_CHECKING:
@@ -17,11 +18,13 @@ class S3Methods:
 
     connection: Connection
     request_headers: dict[str, str] | None
+    read_headers: dict[str, str] | None
 
     if TYPE_CHECKING:
 
         def split_path(self, path: str) -> tuple[str, str, str | None]: ...
 
+    @in_thread
     def get_tags(self, path: str) -> dict[str, str]:
         """Get the tags of an object.
 
@@ -38,6 +41,7 @@ class S3Methods:
         bucket, key, version = self.split_path(path)
         return self.connection.tags(bucket, key, version_id=version, headers=self.request_headers)
 
+    @in_thread
     def put_tags(self, path: str, tags: Mapping[str, str], mode: str = "o") -> None:
         """Set the tags of an object.
 
@@ -58,6 +62,7 @@ class S3Methods:
             bucket, key, {**kept, **tags}, version_id=version, headers=self.request_headers
         )
 
+    @in_thread
     def getxattr(self, path: str, attr_name: str) -> str | None:
         """Get one value of the user metadata of an object.
 
@@ -69,9 +74,10 @@ class S3Methods:
             str: The value; None if there is none.
         """
         bucket, key, version = self.split_path(path)
-        found = self.connection.head(bucket, key, version_id=version, headers=self.request_headers)
+        found = self.connection.head(bucket, key, version_id=version, headers=self.read_headers)
         return found.metadata.get(attr_name.replace("_", "-").lower())
 
+    @in_thread
     def object_version_info(self, path: str) -> list[dict[str, Any]]:
         """List the versions of an object, the newest first, without delete markers.
 
@@ -105,6 +111,7 @@ class S3Methods:
                 )
         return versions
 
+    @in_thread
     def is_bucket_versioned(self, bucket: str) -> bool:
         """Return True if a bucket keeps versions.
 
@@ -117,6 +124,7 @@ class S3Methods:
         found = self.connection.client.get_bucket_versioning(bucket)
         return bool(found.get("Status") == "Enabled")
 
+    @in_thread
     def make_bucket_versioned(self, bucket: str, versioned: bool = True) -> None:
         """Let a bucket keep versions.
 
@@ -129,6 +137,7 @@ class S3Methods:
             VersioningConfiguration={"Status": "Enabled" if versioned else "Suspended"},
         )
 
+    @in_thread
     def list_multipart_uploads(self, bucket: str) -> list[dict[str, Any]]:
         """List the multipart uploads that are neither completed nor aborted.
 
@@ -144,6 +153,7 @@ class S3Methods:
             for each in uploads
         ]
 
+    @in_thread
     def clear_multipart_uploads(self, bucket: str) -> None:
         """Abort all multipart uploads of a bucket; those that are in progress fail.
 

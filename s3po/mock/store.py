@@ -50,6 +50,9 @@ class Account(NamedTuple):
     display_name: str = ""
     email: str = ""
 
+    def __repr__(self) -> str:
+        return f"<Account {self.access_key!r}>"
+
 
 class Owner(NamedTuple):
     id: str

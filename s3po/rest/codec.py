@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from itertools import pairwise, repeat
+from itertools import islice, pairwise, repeat
 from urllib.parse import unquote_to_bytes
 
 from s3po import log
 from s3po.checksums import ALGORITHMS
-from s3po.errors import MalformedResponse, NotFound, S3Error, error_class
+from s3po.errors import MalformedResponse, NoSuchUpload, NotFound, S3Error, error_class
 from s3po.messages import Request
 from s3po.models import (
     BucketInfo,
@@ -84,6 +85,9 @@ def parse_error(response: Response, request: Request) -> S3Error:
     """The error that a response is; its code comes from the status where the body has none."""
     message = ""
     if response.content:
+        fields = _json_fields(response.content)
+        if fields is not None:
+            return _error(fields.items(), response, request)
         try:
             root = parse(response.content)
             found = _error_of(root)
@@ -91,7 +95,7 @@ def parse_error(response: Response, request: Request) -> S3Error:
                 raise MalformedResponse(
                     f"<{root.name[:40]}> in place of <Error>: {excerpt(response.content)}"
                 )
-            return _error(found, response, request)
+            return _error(_fields(found), response, request)
         except MalformedResponse as malformed:
             message = malformed.message
     status = response.status_code
@@ -99,7 +103,7 @@ def parse_error(response: Response, request: Request) -> S3Error:
         if message or request.bucket is None:
             # A page that is not from S3 does not show if the object exists.
             code = "NotFound"
-        elif any(name == "uploadId" for name, _ in request.query):
+        elif _is_of_upload(request):
             code = "NoSuchUpload"
         elif request.method != "HEAD":
             # The 404 of S3 has an error code, except for HEAD; a 404 without one can be from any server.
@@ -113,6 +117,13 @@ def parse_error(response: Response, request: Request) -> S3Error:
     return _make_error(response, code, message, {})
 
 
+def _is_of_upload(request: Request) -> bool:
+    """True where a 404 is about the multipart upload; that of a copied part can be about its source."""
+    return "x-amz-copy-source" not in request.headers and any(
+        name == "uploadId" for name, _ in request.query
+    )
+
+
 def _error_of(root: Node) -> Node | None:
     """The error that a document is or, as those of STS and EC2, holds; None where it is another one."""
     if root.name.lower() == "error":
@@ -122,12 +133,31 @@ def _error_of(root: Node) -> Node | None:
     return None
 
 
-def _error(root: Node, response: Response, request: Request | None = None) -> S3Error:
+def _fields(error: Node) -> Iterator[tuple[str, str]]:
+    return ((child.name, child.text) for child in error.children)
+
+
+def _json_fields(content: bytes) -> dict[str, str] | None:
+    """Fields of an error in JSON, as Ceph sends it for a request that it cannot read; None of another body."""
+    if not content.lstrip().startswith(b"{"):
+        return None
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found.get("Code"), str):
+        return None
+    return {name: value for name, value in found.items() if isinstance(value, str)}
+
+
+def _error(
+    pairs: Iterable[tuple[str, str]], response: Response, request: Request | None = None
+) -> S3Error:
     # Responses to a wrong signature or token echo them: they stay out of errors.
     fields = {
-        child.name[:100]: child.text[:4096]
-        for child in root.children[:_MAX_FIELDS]
-        if not child.name.startswith(("Signature", "CanonicalRequest", "Token"))
+        name[:100]: text[:4096]
+        for name, text in islice(pairs, _MAX_FIELDS)
+        if not name.startswith(("Signature", "CanonicalRequest", "Token"))
     }
     code = fields.pop("Code", "").strip() or _CODES.get(response.status_code, "")
     message = fields.pop("Message", "")
@@ -135,6 +165,9 @@ def _error(root: Node, response: Response, request: Request | None = None) -> S3
         # The request had no key: NoSuchKey then means the bucket, which the store took for a key.
         message += " (it took the bucket for a key: is the path of endpoint_url right?)"
         return _make_error(response, code, message, fields, NotFound)
+    if code == "NoSuchKey" and request is not None and _is_of_upload(request):
+        # Ceph's word for an upload that is gone.
+        return _make_error(response, code, message, fields, NoSuchUpload)
     return _make_error(response, code, message, fields)
 
 
@@ -166,7 +199,7 @@ def parse_result(response: Response, due: str, *marks: str) -> Node:
     root = parse(response.content)
     found = _error_of(root)
     if found is not None:
-        raise _error(found, response)
+        raise _error(_fields(found), response)
     # Stores that are generated from a description of S3 name some roots by its other words.
     stem = due.removesuffix("Result")
     if root.name not in (due, f"{stem}Response", f"{stem}Output") and (
@@ -183,7 +216,7 @@ def parse_document(response: Response) -> Node:
     root = parse(response.content)
     found = _error_of(root)
     if found is not None:
-        raise _error(found, response)
+        raise _error(_fields(found), response)
     if root.name.lower() == "html":
         raise MalformedResponse("an HTML page in place of a response of S3")
     return root
@@ -201,7 +234,7 @@ def check_error(response: Response) -> None:
         except MalformedResponse:
             return
         if found is not None:
-            raise _error(found, response)
+            raise _error(_fields(found), response)
 
 
 def check_done(response: Response) -> None:
@@ -263,6 +296,14 @@ def unquote(text: str) -> str:
         return text
     # Bytes that are not UTF-8 are kept distinct, so that the key is not confused with another one.
     return unquote_to_bytes(text).decode("utf-8", "surrogateescape")
+
+
+def unquote_marker(text: str, *names: str) -> str:
+    """Decode the marker of the next page.
+
+    Ceph does not encode it where it encodes the names, of which the marker is the last one.
+    """
+    return text if text in names else unquote(text)
 
 
 def _unquote_all(texts: tuple[str, ...]) -> tuple[str, ...]:
@@ -522,7 +563,8 @@ def parse_list_object_versions(
         versions.sort(key=_version_order)
     if not _is_truncated(root, "NextKeyMarker"):
         return ListVersionsResult(tuple(versions), prefixes)
-    key_marker = decode(root.findtext("NextKeyMarker"))
+    last = versions[-1].key if versions else ""
+    key_marker = _next_marker(root, "NextKeyMarker", decode, last, *prefixes[-1:])
     id_marker = root.findtext("NextVersionIdMarker") or None
     if not key_marker and versions:
         key_marker, id_marker = versions[-1].key, versions[-1].version_id
@@ -557,7 +599,8 @@ def _listing(
         # None where it is a response of version 1, by which the listing continues.
         return ListObjectsResult(objects, prefixes, True, token or None)
     # Only a listing with a delimiter must name it.
-    marker = decode(root.findtext("NextMarker")) or last_name(page)
+    last = objects[-1].key if objects else ""
+    marker = _next_marker(root, "NextMarker", decode, last, *prefixes[-1:]) or last_name(page)
     if not marker:
         raise MalformedResponse("a listing that is cut off and holds nothing")
     return ListObjectsResult(objects, prefixes, True, marker)
@@ -576,6 +619,11 @@ def _is_truncated(root: Node, *following: str) -> bool:
     if said in ("true", "false"):
         return said == "true"
     return any(root.findtext(name) for name in following)
+
+
+def _next_marker(root: Node, name: str, decode: Callable[[str], str], *names: str) -> str:
+    text = root.findtext(name)
+    return text if decode is str else unquote_marker(text, *names)
 
 
 def _prefixes(root: Node, decode: Callable[[str], str]) -> tuple[str, ...]:
@@ -779,7 +827,8 @@ def quote_etag(etag: str) -> str:
 def parse_complete_multipart_upload(response: Response) -> CompleteMultipartUploadResult:
     root = parse_result(response, "CompleteMultipartUploadResult", "ETag")
     return CompleteMultipartUploadResult(
-        etag=unquote_etag(root.required("ETag")),
+        # Ceph's first response has an empty one.
+        etag=unquote_etag(root.findtext("ETag")),
         version_id=response.lower_headers.get("x-amz-version-id"),
     )
 
@@ -834,9 +883,11 @@ def parse_list_parts(response: Response) -> ListPartsResult:
     return ListPartsResult(parts, truncated, marker)
 
 
-def parse_list_multipart_uploads(response: Response) -> ListMultipartUploadsResult:
+def parse_list_multipart_uploads(response: Response) -> tuple[ListMultipartUploadsResult, bool]:
+    """The page, and True where the store says that its names are percent-encoded."""
     root = parse_result(response, "ListMultipartUploadsResult", "Upload", "IsTruncated")
-    decode: Callable[[str], str] = unquote if _is_url_encoded(root) else str
+    encoded = _is_url_encoded(root)
+    decode: Callable[[str], str] = unquote if encoded else str
     uploads = tuple(
         MultipartUploadInfo(
             key=decode(upload.required("Key")),
@@ -845,16 +896,17 @@ def parse_list_multipart_uploads(response: Response) -> ListMultipartUploadsResu
         )
         for upload in root.findall("Upload")
     )
+    prefixes = _prefixes(root, decode)
     truncated = _is_truncated(root, "NextKeyMarker")
     key_marker: str | None = None
     id_marker: str | None = None
     if truncated:
-        key_marker = decode(root.findtext("NextKeyMarker"))
+        last = uploads[-1].key if uploads else ""
+        key_marker = _next_marker(root, "NextKeyMarker", decode, last, *prefixes[-1:])
         id_marker = root.findtext("NextUploadIdMarker") or None
         if not key_marker and uploads:
             key_marker, id_marker = uploads[-1].key, uploads[-1].upload_id
         if not key_marker:
             raise MalformedResponse("a list of uploads that is cut off and holds nothing")
-    return ListMultipartUploadsResult(
-        uploads, _prefixes(root, decode), truncated, key_marker, id_marker
-    )
+    page = ListMultipartUploadsResult(uploads, prefixes, truncated, key_marker, id_marker)
+    return page, encoded

@@ -53,6 +53,7 @@ class Learned:
         "buckets",
         "copies_no_parts",
         "deletes_singly",
+        "deletes_unconditionally",
         "digests",
         "lists_v1",
         "regions",
@@ -75,6 +76,8 @@ class Learned:
         self.deletes_singly = False
         #: True if the store has no UploadPartCopy.
         self.copies_no_parts = False
+        #: It has no conditional DeleteObject.
+        self.deletes_unconditionally = False
         #: True if the message about ignored conditions of writes was logged.
         self.told_of_conditions = False
         #: True if the store has no ListObjectsV2.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -13,6 +13,7 @@ from s3po.errors import (
     ConfigError,
     DeadlineExceeded,
     MalformedResponse,
+    NoSuchUpload,
     S3Error,
     S3poError,
     TransportError,
@@ -44,6 +45,7 @@ from s3po.rest.checks import (
 from s3po.rest.objects import copy_source
 from s3po.rest.sender import Sender
 from s3po.retry import is_outcome_unknown
+from s3po.transport.messages import Response
 
 _log = log.logger("rest")
 
@@ -163,23 +165,12 @@ class MultipartOperations(Sender):
         looker = looker.bind(deadline=self.now() + (_LATE_LOOK_SECONDS if late else _LOOK_SECONDS))
         left = []
         try:
-            response = looker.send(
-                Request(
-                    "list_multipart_uploads",
-                    "GET",
-                    bucket,
-                    query=(("uploads", None), ("encoding-type", "url"), ("prefix", key)),
-                    headers=add_headers({}, headers),
-                    parse=codec.parse_list_multipart_uploads,
-                )
-            )
+            page, date = looker._list_uploads(bucket, (("prefix", key),), headers)
             # By the store's clock, which may differ from the local one by minutes.
             now = self.time()
-            since = parse_http_date(response.headers.get("date", "")) or datetime.fromtimestamp(
-                now, UTC
-            )
+            since = parse_http_date(date) or datetime.fromtimestamp(now, UTC)
             since -= timedelta(seconds=max(0.0, now - asked)) + _DATE_TOLERANCE
-            for upload in response.result.uploads:
+            for upload in page.uploads:
                 if upload.key != key or (upload.initiated is not None and upload.initiated < since):
                     continue
                 if any(upload.upload_id.encode() in content for content in seen):
@@ -505,7 +496,7 @@ class MultipartOperations(Sender):
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
         """
         check_bucket(bucket)
-        query: list[tuple[str, str | None]] = [("uploads", None), ("encoding-type", "url")]
+        query: list[tuple[str, str | None]] = []
         if check_name("prefix", prefix):
             query.append(("prefix", prefix))
         if delimiter is not None:
@@ -516,17 +507,40 @@ class MultipartOperations(Sender):
             query.append(("upload-id-marker", check_text("upload_id_marker", upload_id_marker)))
         if max_uploads is not None:
             query.append(("max-uploads", str(check_int("max_uploads", max_uploads, 1, 1000))))
-        result: ListMultipartUploadsResult = self.send(
-            Request(
-                "list_multipart_uploads",
-                "GET",
-                bucket,
-                query=tuple(query),
-                headers=add_headers({}, headers),
-                parse=codec.parse_list_multipart_uploads,
+        try:
+            return self._list_uploads(bucket, query, headers)[0]
+        except NoSuchUpload:
+            # rclone's answer where no upload is open.
+            return ListMultipartUploadsResult(())
+
+    def _list_uploads(
+        self,
+        bucket: str,
+        query: Iterable[tuple[str, str | None]],
+        headers: Mapping[str, str] | None,
+    ) -> tuple[ListMultipartUploadsResult, str]:
+        """Return a page of the open uploads, and the response's date."""
+
+        def ask(*encoding: tuple[str, str | None]) -> Response:
+            return self.send(
+                Request(
+                    "list_multipart_uploads",
+                    "GET",
+                    bucket,
+                    query=(("uploads", None), *encoding, *query),
+                    headers=add_headers({}, headers),
+                    parse=codec.parse_list_multipart_uploads,
+                )
             )
-        ).result
-        return result
+
+        response = ask(("encoding-type", "url"))
+        page, encoded = response.result
+        if not encoded and any(
+            "%" in name for name in (*(each.key for each in page.uploads), *page.common_prefixes)
+        ):
+            # Ceph encodes the names without saying so; other stores do not encode them.
+            page, _ = ask().result
+        return page, response.headers.get("date", "")
 
 
 def _part_query(upload_id: str, part_number: int) -> Query:

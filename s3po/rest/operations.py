@@ -260,17 +260,17 @@ def parse(response: Response, row: Row) -> dict[str, Any]:
 
 def _unquote_names(found: dict[str, Any]) -> None:
     """Decode the names of a listing."""
-    for name in ("KeyMarker", "NextKeyMarker", "Prefix", "Delimiter"):
+    for name in ("KeyMarker", "Prefix", "Delimiter"):
         if name in found:
             found[name] = codec.unquote(found[name])
-    for listed, name in (
-        ("Versions", "Key"),
-        ("DeleteMarkers", "Key"),
-        ("CommonPrefixes", "Prefix"),
-    ):
+    names = (("Versions", "Key"), ("DeleteMarkers", "Key"), ("CommonPrefixes", "Prefix"))
+    for listed, name in names:
         for entry in found.get(listed, ()):
             if name in entry:
                 entry[name] = codec.unquote(entry[name])
+    if "NextKeyMarker" in found:
+        last = [found[listed][-1].get(name) for listed, name in names if found.get(listed)]
+        found["NextKeyMarker"] = codec.unquote_marker(found["NextKeyMarker"], *last)
 
 
 class TableOperation:

@@ -28,6 +28,7 @@ from botocore.auth import (
     SigV4Auth,
 )
 
+from s3po.log import SecretStr
 from s3po.models import Credentials
 
 #: Headers that are not signed: botocore's list, what belongs to one connection (older versions of
@@ -204,7 +205,7 @@ class HeaderAuth(LeanAuth):
         self.to_sign = headers_to_sign(headers)
         text = self.string_to_sign(self, self.canonical_request(self))
         self._inject_signature_to_request(self, self.signature(text, self))
-        headers["authorization"] = headers.pop("Authorization")
+        headers["authorization"] = SecretStr(headers.pop("Authorization"))
 
     def _normalize_url_path(self, path: str) -> str:  # noqa: ARG002
         return str(super()._normalize_url_path(self.path))

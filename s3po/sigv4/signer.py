@@ -71,8 +71,14 @@ class Signer:
             if key is None or key.day != timestamp[:8] or key.credentials is not credentials:
                 key = self._signing_key(credentials, timestamp)
             auth(method, url, headers, credentials, payload_hash, timestamp, key).sign()
+            return
         except UnicodeEncodeError:
-            raise _no_text() from None
+            pass
+        except BaseException as error:
+            # Those of the steps, whose locals hold the token and the signature.
+            error.__traceback__ = None
+            raise
+        raise _no_text()
 
     def presign(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Protocol
@@ -9,17 +10,19 @@ from urllib.parse import parse_qsl
 
 from s3po.config import MAX_OBJECT_SIZE, MiB
 from s3po.endpoint import check_bucket, check_key
-from s3po.errors import ConfigError, OutcomeUnknown, S3Error, S3poError, TransferError
+from s3po.errors import ConfigError, NotFound, OutcomeUnknown, S3Error, S3poError, TransferError
 from s3po.messages import Request
 from s3po.models import CopyObjectResult, HeadObjectResult, user_metadata
 from s3po.rest import Client, codec
 from s3po.rest.checks import is_unknown_request
 from s3po.rest.objects import copy_source
 from s3po.transfer.body import PinnedObject, get_first
+from s3po.transfer.delete import delete_same
 from s3po.transfer.headers import (
     SYSTEM_HEADERS,
     build_tagging,
     carried_headers,
+    headers_of_moved,
     headers_of_part,
     headers_of_part_copy,
     headers_of_source,
@@ -65,12 +68,6 @@ def copy(
     `replace_metadata` the metadata is what `headers` have of it, or none. More than `max_single`
     bytes (None: what the store takes) are copied in parts of `part_size`.
     """
-    progress = guard_progress(progress)
-    check_bucket(bucket)
-    check_key(key)
-    provider = client.endpoint.provider
-    if max_single is None:
-        max_single = MAX_OBJECT_SIZE if provider.max_copy_size is None else provider.max_copy_size
     task = _Copy(
         client,
         bucket,
@@ -82,11 +79,39 @@ def copy(
         checksum,
         replace_metadata,
     )
-    if source is not None:
-        other = client_of(source)
-        if other.endpoint is not client.endpoint:
-            return task.stream(other, progress)
-    return task.run(progress, max_single, part_size)
+    return task.perform(source, guard_progress(progress), max_single, part_size)
+
+
+def move(
+    client: Client,
+    bucket: str,
+    key: str,
+    source_bucket: str,
+    source_key: str,
+    *,
+    source_version_id: str | None = None,
+    checksum: str | None = None,
+    replace_metadata: bool = False,
+    source: SourceConnection | None = None,
+    headers: dict[str, str] | None = None,
+    progress: Progress | None = None,
+) -> CopyObjectResult:
+    """Copy an object, and delete it if it is still the one that was copied; see `Connection.move`."""
+    task = _Copy(
+        client,
+        bucket,
+        key,
+        source_bucket,
+        source_key,
+        source_version_id,
+        dict(headers or {}),
+        checksum,
+        replace_metadata,
+        pins=source_version_id is None,
+    )
+    result = task.perform(source, guard_progress(progress))
+    task.delete_source(source)
+    return result
 
 
 def client_of(source: SourceConnection) -> Client:
@@ -107,8 +132,10 @@ class _Copy:
         "_head",
         "_headers",
         "_key",
+        "_pins",
         "_replace_metadata",
         "_source_bucket",
+        "_source_etag",
         "_source_key",
         "_version_id",
     )
@@ -124,7 +151,10 @@ class _Copy:
         headers: dict[str, str],
         checksum: str | None,
         replace_metadata: bool,
+        pins: bool = False,
     ) -> None:
+        check_bucket(bucket)
+        check_key(key)
         self._client = client
         self._bucket = bucket
         self._key = key
@@ -138,11 +168,63 @@ class _Copy:
         self._replace_metadata = replace_metadata
         #: The result of the HEAD of the source, once it was sent.
         self._head: HeadObjectResult | None = None
+        #: True if the ETag of what is copied must be known.
+        self._pins = pins
+        given = headers.get("x-amz-copy-source-if-match", "")
+        self._source_etag = "" if given == "*" else given
+
+    def perform(
+        self,
+        source: SourceConnection | None,
+        progress: Progress | None,
+        max_single: int | None = None,
+        part_size: int = _COPY_PART_SIZE,
+    ) -> CopyObjectResult:
+        client = self._client
+        if source is not None:
+            other = client_of(source)
+            if other.endpoint is not client.endpoint:
+                return self.stream(other, progress)
+        if max_single is None:
+            known = client.endpoint.provider.max_copy_size
+            max_single = MAX_OBJECT_SIZE if known is None else known
+        return self.run(progress, max_single, part_size)
+
+    def delete_source(self, source: SourceConnection | None) -> None:
+        """Delete the object that was copied, and no other one."""
+        client = self._client
+        if source is not None:
+            other = client_of(source)
+            client = other if client.deadline is None else other.bind(deadline=client.deadline)
+        given = headers_of_moved(self._headers)
+        if not self._pins or not self._source_etag:
+            client.delete_object(
+                self._source_bucket, self._source_key, version_id=self._version_id, headers=given
+            )
+            return
+        delete_same(
+            client,
+            self._source_bucket,
+            self._source_key,
+            self._source_etag,
+            headers=given,
+            head_headers=headers_of_source(self._headers),
+            strict=False,
+        )
 
     def run(self, progress: Progress | None, max_single: int, part_size: int) -> CopyObjectResult:
         # Checked before the first request of any kind.
         copy_source(self._source_bucket, self._source_key, self._version_id)
-        if self._replace_metadata or is_replaced(self._headers) or progress is not None:
+        if self._pins and not self._source_etag:
+            # Where it is missing, the error of the copy names what is, as that of a HEAD cannot.
+            with contextlib.suppress(NotFound):
+                self._source_etag = self._head_source().etag
+        if (
+            self._head is not None
+            or self._replace_metadata
+            or is_replaced(self._headers)
+            or progress is not None
+        ):
             head = self._head_source()
             size = known_size(head)
             if size is not None and size > max_single:
@@ -333,6 +415,8 @@ class _Copy:
             headers=headers_of_source(given),
         )
         try:
+            if not self._source_etag:
+                self._source_etag = found.etag
             pinned = PinnedObject(
                 reader,
                 self._source_bucket,

@@ -14,11 +14,18 @@ from s3po.errors import (
     NoSuchBucket,
     NoSuchKey,
     NotFound,
+    PreconditionFailed,
     S3Error,
     S3poError,
     error_class,
 )
-from s3po.models import DeleteFailureInfo, ObjectInfo, ObjectVersionInfo
+from s3po.models import (
+    DeleteFailureInfo,
+    DeleteObjectResult,
+    ObjectInfo,
+    ObjectVersionInfo,
+    unquote_etag,
+)
 from s3po.rest import Client
 from s3po.rest.checks import add_headers, is_unknown_request
 from s3po.rest.codec import xml_can_carry
@@ -30,6 +37,7 @@ from s3po.rest.objects import (
 )
 from s3po.retry import is_transient, is_unreachable
 from s3po.transfer.listing import list_objects
+from s3po.transfer.outcome import is_unknown
 from s3po.transfer.tasks import TaskGroup
 from s3po.transfer.uploads import abort_uploads
 
@@ -80,6 +88,84 @@ def delete_many(
             raise
     task.raise_failures(count)
     return count
+
+
+def delete_same(
+    client: Client,
+    bucket: str,
+    key: str,
+    etag: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    head_headers: Mapping[str, str] | None = None,
+    strict: bool = True,
+) -> DeleteObjectResult:
+    """Delete an object if it has an ETag, else raise PreconditionFailed.
+
+    If the response is lost, the object is looked at before the request is repeated. Where the store has no
+    conditional deletes, a HEAD with `head_headers` compares the ETag unless `strict`, which raises the
+    store's error.
+    """
+    conditional = strict or not client._learned.deletes_unconditionally
+    backoff = client.backoff()
+    if not conditional and not _has_etag(client, bucket, key, etag, head_headers):
+        return DeleteObjectResult()
+    while True:
+        try:
+            return client.delete_object(
+                bucket, key, if_match=etag if conditional else None, headers=headers
+            )
+        except S3poError as error:
+            unknown = is_unknown(error)
+            refused = isinstance(error, S3Error) and is_unknown_request(error)
+            if not conditional or not (
+                unknown
+                or isinstance(error, PreconditionFailed)
+                or (isinstance(error, NotFound) and not isinstance(error, NoSuchBucket))
+                or (refused and not strict)
+            ):
+                raise
+            try:
+                same = _has_etag(client, bucket, key, etag, head_headers)
+            except PreconditionFailed:
+                raise
+            except S3poError as failure:
+                error.add_note(f"looking for the object failed too: {failure}")
+                raise error from None
+            if not same:
+                # By an attempt whose response was lost, or by another program.
+                if strict and not unknown and error.attempts < 2:
+                    raise
+                return DeleteObjectResult()
+            if unknown:
+                if backoff.count + 1 >= client.config.max_attempts or not backoff.wait():
+                    raise
+                client.stats.retries += 1
+            elif strict:
+                raise
+            else:
+                # The store takes the condition for another one, or for none.
+                conditional = False
+                client._learned.deletes_unconditionally = refused
+
+
+def _has_etag(
+    client: Client, bucket: str, key: str, etag: str, headers: Mapping[str, str] | None
+) -> bool:
+    """Return False if there is no object; raises PreconditionFailed if it is another one."""
+    try:
+        head = client.head_object(bucket, key, headers=headers)
+    except NotFound as error:
+        if isinstance(error, NoSuchBucket):
+            raise
+        return False
+    if etag != "*" and unquote_etag(head.etag) != unquote_etag(etag):
+        raise PreconditionFailed(
+            f"the object has changed: its ETag is {head.etag!r}; it was not deleted",
+            code="PreconditionFailed",
+            status=412,
+        ).add_context(operation="delete", bucket=bucket, key=key)
+    return True
 
 
 def delete_prefix(

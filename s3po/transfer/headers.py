@@ -7,12 +7,12 @@ import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 from s3po.checksums import ALGORITHMS
 from s3po.errors import ConfigError
-from s3po.messages import SecretStr
+from s3po.log import SecretStr, hide
 from s3po.rest.checks import (
     CHECKSUM_SIZES,
     add_headers,
@@ -93,6 +93,17 @@ def build_headers(
     if if_none_match is not None:
         sent["if-none-match"] = etag_condition("if_none_match", if_none_match)
     return add_headers(sent, headers)
+
+
+#: Arguments of verbs that are a customer's key.
+_CUSTOMER_KEYS = frozenset({"sse_customer_key", "source_sse_customer_key"})
+
+
+def hide_customer_keys(options: Mapping[str, Any]) -> None:
+    """Hide the customers' keys among the `**options` of a verb, which the locals of its frame have too."""
+    for name in _CUSTOMER_KEYS.intersection(options):
+        own: Any = options
+        own[name] = hide(own[name])
 
 
 def build_customer_key(key: object, *, source: bool = False) -> dict[str, str]:

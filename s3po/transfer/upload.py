@@ -19,6 +19,7 @@ from s3po.errors import (
     ConfigError,
     DeadlineExceeded,
     IntegrityError,
+    MalformedResponse,
     NoSuchUpload,
     OutcomeUnknown,
     PreconditionFailed,
@@ -699,6 +700,9 @@ class MultipartUpload:
         found: Any
         try:
             found = self._complete(parts, headers)
+            if not found.etag:
+                # The object is there, and its ETag is what shows of which parts it is.
+                raise MalformedResponse("the response has no ETag")
         except S3poError as error:
             found = self._find_completed(parts, headers, expected, error)
             if found is None:

@@ -20,7 +20,8 @@ from urllib3.response import HTTPResponse
 from urllib3.util.util import to_str
 
 from s3po.errors import ConfigError, IncompleteBody, IntegrityError, MalformedResponse
-from s3po.messages import Body, BytesLike, SecretBytes
+from s3po.log import SecretBytes
+from s3po.messages import Body, BytesLike
 from s3po.transport import http11
 from s3po.transport.bodies import (
     BytesBody,

@@ -6,7 +6,7 @@ import sys
 from functools import lru_cache
 
 from s3po.errors import ConfigError, MalformedResponse
-from s3po.messages import SecretBytes
+from s3po.log import SecretBytes
 
 #: A response's head may be this long. S3 sends up to 2 KB of metadata, in any number of entries.
 MAX_HEAD = 64 * 1024

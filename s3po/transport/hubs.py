@@ -20,10 +20,12 @@ from gevent.lock import Semaphore
 from gevent.monkey import get_original, is_module_patched
 
 __all__ = [
+    "allocate_lock",
     "call_in_thread",
     "can_start_threads",
     "get_hub_if_exists",
     "import_in_thread",
+    "is_patched",
     "keep_hub",
     "yield_to_loop",
 ]
@@ -33,6 +35,7 @@ _T = TypeVar("_T")
 #: Native, also where gevent has patched them.
 _local = get_original("_thread", "_local")
 _get_ident = get_original("_thread", "get_ident")
+allocate_lock: Callable[[], Any] = get_original("_thread", "allocate_lock")
 
 #: Bytes that a greenlet may move or hash between two turns of the loop: some milliseconds of work.
 BYTES_PER_TURN = 4 * 1024 * 1024
@@ -92,6 +95,11 @@ class _HubOwner:
 
 
 _threads = _local()
+
+
+def is_patched() -> bool:
+    """Return True in a program whose threads or sockets gevent has patched, so that it waits in gevent itself."""
+    return bool(is_module_patched("threading") or is_module_patched("socket"))
 
 
 def can_start_threads() -> bool:

@@ -10,6 +10,7 @@ from urllib3 import PoolManager, ProxyManager
 from urllib3.util import parse_url
 
 from s3po.errors import ConfigError
+from s3po.log import SecretStr
 from s3po.transport.pools import MAX_POOLS, POOL_CLASSES
 
 
@@ -25,11 +26,11 @@ def proxy_manager(proxy: str, context: Any) -> PoolManager:
 
     ConfigError for a URL that names no proxy.
     """
-    parts = _parse_proxy(proxy)
-    if parts.scheme.startswith("socks"):
-        return _socks_manager(proxy, parts.scheme)
+    scheme = _check_proxy(proxy)
+    if scheme.startswith("socks"):
+        return _socks_manager(proxy, scheme)
     settings: dict[str, Any] = {}
-    if parts.scheme == "https":
+    if scheme == "https":
         settings["proxy_ssl_context"] = context
     manager = ProxyManager(
         proxy, num_pools=MAX_POOLS, maxsize=1, proxy_headers=_proxy_headers(proxy), **settings
@@ -52,29 +53,33 @@ def _socks_manager(proxy: str, scheme: str) -> PoolManager:
 _PROXY_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 
 
-def _parse_proxy(proxy: str) -> Any:
-    # The URL is not shown: it may hold a password.
-    try:
-        parts = urlsplit(proxy)
-        port = parts.port
-        host = parts.hostname
-        # What urllib3 would refuse, and getaddrinfo.
-        parse_url(proxy)
-        (host or "").encode("idna")
-    except ValueError:
-        raise ConfigError("the URL of a proxy is broken: its host, or its port") from None
-    scheme = parts.scheme
+def _check_proxy(proxy: str) -> str:
+    """The scheme of the URL of a proxy. Raises ConfigError, which does not show the URL: it may hold a password."""
+    found = _split_proxy(proxy)
+    if found is None:
+        raise ConfigError("the URL of a proxy is broken: its host, or its port")
+    scheme, host, port = found
     if scheme not in _PROXY_SCHEMES:
-        # Nor is it among the locals of a traceback.
-        del parts
         raise ConfigError(
             f"the URL of a proxy must begin with one of {', '.join(_PROXY_SCHEMES)}, "
             f"not with {scheme!a}"
         )
     if not host or any(letter <= " " or letter == "\x7f" for letter in proxy) or port == 0:
-        del parts
         raise ConfigError("the URL of a proxy has no host, or no valid port")
-    return parts
+    return scheme
+
+
+def _split_proxy(proxy: str) -> tuple[str, str, int | None] | None:
+    """Scheme, host and port; None for a URL that is broken. The parts of the URL stay in this frame."""
+    try:
+        parts = urlsplit(proxy)
+        host = parts.hostname or ""
+        # What urllib3 would refuse, and getaddrinfo.
+        parse_url(proxy)
+        host.encode("idna")
+        return parts.scheme, host, parts.port
+    except ValueError:
+        return None
 
 
 def _proxy_headers(proxy: str) -> dict[str, str]:
@@ -83,4 +88,4 @@ def _proxy_headers(proxy: str) -> dict[str, str]:
     if not parts.username:
         return {}
     text = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return {"Proxy-Authorization": "Basic " + b64encode(text.encode("utf-8")).decode()}
+    return {"Proxy-Authorization": SecretStr("Basic " + b64encode(text.encode("utf-8")).decode())}

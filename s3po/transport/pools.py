@@ -24,6 +24,7 @@ from s3po.errors import (
     TransportError,
     TransportTimeout,
 )
+from s3po.log import SecretStr
 from s3po.transport.bodies import RawBody
 from s3po.transport.connection import (
     BodyFailed,
@@ -159,8 +160,8 @@ class Pool:
         if options is not None:
             self.peer += f" by the SOCKS proxy {options['proxy_host']}:{options['proxy_port']}"
         if forwards:
-            self.proxy_lines = "".join(
-                f"{name}: {value}\r\n" for name, value in self.proxy_headers.items()
+            self.proxy_lines = SecretStr(
+                "".join(f"{name}: {value}\r\n" for name, value in self.proxy_headers.items())
             )
         connections.pools.add(self)
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from s3po.config import Config
 from s3po.errors import ConfigError
-from s3po.messages import SecretStr
+from s3po.log import SecretStr
 
 _NO_BRACKETS = str.maketrans("", "", "[]")
 _DEFAULT_PORTS = {"http": 80, "https": 443}

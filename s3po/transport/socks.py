@@ -10,7 +10,7 @@ import gevent.socket
 import socks
 from urllib3.contrib.socks import SOCKSProxyManager
 
-from s3po.messages import SecretStr
+from s3po.log import SecretStr
 from s3po.transport.connection import (
     ConnectionMixin,
     GeventHTTPConnection,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -404,3 +405,65 @@ def test_sources_of_one_name_do_not_replace_each_other(
     assert done.code == 1
     assert (tmp_path / "down/x").read_text() == "1/x"
     assert store.exists("bucket", "2/x")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "target"),
+    [
+        ("head s3://bucket/none", 1, "s3://bucket/none"),
+        ("cat s3://bucket/none", 1, "s3://bucket/none"),
+        ("tag s3://bucket/none", 1, "s3://bucket/none"),
+        ("ls s3://no-bucket", 1, "s3://no-bucket"),
+        ("du s3://no-bucket", 1, "s3://no-bucket"),
+        ("uploads ls s3://no-bucket", 1, "s3://no-bucket"),
+        ("pipe s3://no-bucket/x", 1, "s3://no-bucket/x"),
+        ("sync s3://no-bucket folder", 1, "s3://no-bucket"),
+        ("run no-file", 1, "no-file"),
+        ("ls --nonsense", 2, None),
+        ("nonsense", 2, None),
+        ("presign s3://bucket", 2, None),
+    ],
+    ids=lambda value: value.replace("/", "_").replace(" ", "_") if isinstance(value, str) else None,
+)
+def test_errors_are_json_with_their_target(
+    run: Run, words: str, code: int, target: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"x")))
+    done = run(*words.split(), "--json")
+    assert (done.code, done.out) == (code, "")
+    found = json.loads(done.err)
+    assert found.get("target") == target
+    assert found["error"]
+
+
+def test_a_dry_run_of_rm_says_so(run: Run, store: Connection) -> None:
+    store.upload("bucket", "a", "1")
+    done = run("rm", "-n", "-r", "--json", "s3://bucket/")
+    assert json.loads(done.out) == {
+        "operation": "delete", "target": "s3://bucket/a", "dry_run": True,
+    }  # fmt: skip
+
+
+def test_a_pattern_of_rm_whose_objects_are_all_excluded_is_no_failure(
+    run: Run, store: Connection
+) -> None:
+    store.upload("bucket", "a", "1")
+    assert run("rm", "s3://bucket/*", "--exclude", "*") == (0, "", "")
+    assert run("rm", "s3://bucket/b*").code == 1
+
+
+def test_json_lines_of_a_listing_are_what_a_parser_reads(run: Run, store: Connection) -> None:
+    keys = ["plain", 'quote"d', "new\nline", "ünï", "back\\slash", "\U0001f600"]
+    for key in keys:
+        store.upload("bucket", key, key)
+    infos = {each.key: each for each in store.list("bucket")}
+    for words in (["ls", "-r"], ["ls"], ["ls", "-r", "-H"], ["ls", "-r", "--parallel", "2"]):
+        found = [json.loads(line) for line in run(*words, "--json", "s3://bucket/").lines]
+        assert [each["key"] for each in found] == sorted(keys)
+        for each in found:
+            info = infos[each["key"]]
+            assert info.last_modified is not None
+            assert each == {
+                "key": info.key, "size": info.size, "etag": info.etag,
+                "last_modified": info.last_modified.isoformat(), "storage_class": "STANDARD",
+            }  # fmt: skip

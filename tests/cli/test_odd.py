@@ -127,6 +127,96 @@ class TestFilesThatChange:
         assert list(store.list_uploads("bucket")) == []
 
 
+def test_a_move_deletes_the_object_that_was_downloaded(
+    run: Run, store: Connection, app: MockS3, tmp_path: Path
+) -> None:
+    from s3po.mock import faults
+
+    store.upload("bucket", "a", "1")
+    path = tmp_path / "target" / "a"
+    path.parent.mkdir()
+    for honoured in (True, False):
+        if not honoured:
+            refusal = faults.Error(412, "PreconditionFailed")
+            app.faults.add("DeleteObject", action=refusal, times=1)
+        store.upload("bucket", "a", "1")
+        etag = store.head("bucket", "a").etag
+        assert run("mv", "s3://bucket/a", path).code == 0
+        assert path.read_text() == "1"
+        assert not store.exists("bucket", "a")
+        (request,) = app.requests.select("DeleteObject")[:1]
+        assert request.headers["if-match"].strip('"') == etag
+        app.requests.clear()
+
+
+class Replacer(MockS3):
+    """A store in which another program replaces an object once it was read."""
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        body = b"".join(super().__call__(environ, start_response))
+        if environ["REQUEST_METHOD"] == "GET" and environ["PATH_INFO"] == "/bucket/a":
+            with Connection() as other:
+                other.upload("bucket", "a", "2")
+        return [body]
+
+
+class TestObjectsThatChange:
+    @pytest.fixture
+    def app(self) -> MockS3:
+        return Replacer(buckets=["bucket"])
+
+    def test_one_that_changes_amid_a_move_is_kept(
+        self, run: Run, store: Connection, tmp_path: Path
+    ) -> None:
+        store.upload("bucket", "a", "1")
+        done = run("mv", "s3://bucket/a", tmp_path)
+        assert done.code == 1
+        assert "it is copied, but the source could not be deleted" in done.err
+        assert (tmp_path / "a").read_text() == "1"
+        assert store.exists("bucket", "a")
+
+
+class Toucher(MockS3):
+    """A store that has just stored a file as a program writes to it again."""
+
+    path: Path
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        body = b"".join(super().__call__(environ, start_response))
+        if environ["REQUEST_METHOD"] == "PUT":
+            self.path.write_text("22")
+        return [body]
+
+
+class TestFilesThatChangeAfterTheirUpload:
+    @pytest.fixture
+    def app(self) -> MockS3:
+        return Toucher(buckets=["bucket"])
+
+    def test_they_are_kept_by_a_move(
+        self, run: Run, store: Connection, app: Toucher, tmp_path: Path
+    ) -> None:
+        app.path = tmp_path / "a"
+        app.path.write_text("1")
+        done = run("mv", app.path, "s3://bucket/a")
+        assert done.code == 1
+        assert app.path.read_text() == "22"
+        assert store.download("bucket", "a", encoding="utf-8") == "1"
+
+
+def test_the_number_of_retries_counts_connects(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
+        for retries, said in ((0, "(1 attempt"), (2, "(3 attempts")):
+            done = run("ls", "s3://bucket/", "--retries", retries)
+            assert done.code == 1
+            assert said in done.err
+
+
 def test_a_move_whose_source_stays_says_so(
     run: Run, store: Connection, app: MockS3, tmp_path: Path
 ) -> None:
@@ -175,3 +265,52 @@ def test_what_is_excluded_is_not_told(run: Run, store: Connection, tmp_path: Pat
         assert "fifo: not a regular file" in done.err
         assert "link" not in done.err
     assert [info.key for info in store.list("bucket")] == ["file"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+def test_a_full_disk_below_stderr_neither_stops_the_work_nor_changes_the_exit_code(
+    store: Connection, tmp_path: Path
+) -> None:
+    (tmp_path / "f").write_text("1")
+    with open("/dev/full", "w") as full:
+
+        def code(*words: object) -> int:
+            command = [*PROGRAM, *map(str, words)]
+            return subprocess.run(command, stderr=full, timeout=60, check=False).returncode
+
+        assert code("cp", tmp_path / "none", tmp_path / "f", "s3://bucket/x/") == 1
+        assert code("nonsense") == 2
+        assert code("ls", "--stat", "s3://bucket") == 0
+    assert store.download("bucket", "x/f") == b"1"
+
+
+def test_messages_have_names_as_they_are(run: Run) -> None:
+    assert "s3://bucket/a : b: 404" in run("cat", "s3://bucket/a : b").err
+    assert run("cp", "none : x", "s3://bucket/").err.startswith("s3po: cp none : x: No such")
+
+
+@pytest.mark.parametrize("command", ["mb", "rb"])
+def test_commands_of_buckets_refuse_keys(run: Run, store: Connection, command: str) -> None:
+    store.upload("bucket", "key", "1")
+    options = ["--force"] if command == "rb" else []
+    done = run(command, "s3://bucket/key", *options)
+    assert (done.code, done.out) == (2, "")
+    assert "names a key" in done.err
+    assert store.exists("bucket", "key")
+
+
+def test_what_is_no_file_is_copied_alone_but_not_among_others(
+    run: Run, store: Connection, tmp_path: Path
+) -> None:
+    pipe, file = tmp_path / "pipe", tmp_path / "file"
+    os.mkfifo(pipe)
+    file.write_text("1")
+    # With a writer it would be waited for.
+    done = run("cp", pipe, file, "s3://bucket/")
+    assert (done.code, "not a regular file" in done.err) == (1, True)
+    assert [each.key for each in store.list("bucket")] == ["file"]
+    assert run("mv", pipe, "s3://bucket/").code == 1
+    assert pipe.exists()
+    script = f"{sys.executable} -m s3po cp <(echo substituted) s3://bucket/x"
+    assert subprocess.run(["bash", "-c", script], timeout=60, check=False).returncode == 0
+    assert store.download("bucket", "x") == b"substituted\n"

@@ -257,3 +257,14 @@ def test_mock_is_served_until_it_is_told_to_end(place: str) -> None:
         finally:
             process.terminate()
         assert process.wait(30) == 0
+
+
+def test_completion_asks_the_store_that_the_line_names(
+    run: Run, store: s3po.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = store.client.endpoint.url
+    monkeypatch.delenv("AWS_ENDPOINT_URL_S3")
+    for words in (["--endpoint-url", url, "ls"], ["ls", f"--endpoint-url={url}"]):
+        assert run("__complete", *words, "s3://buc").out == "s3://bucket/\n"
+    # A profile that does not exist has no store.
+    assert run("__complete", "--profile", "none", "ls", "s3://buc").out == ""

@@ -293,6 +293,64 @@ def own_scheduler(tmp_path: Path) -> Iterator[tuple[Any, Path]]:
         output.close()
 
 
+#: A program of a user: what it defines is in no module that the workers could import.
+PROGRAM = """
+import dataclasses
+import sys
+
+import distributed
+
+import s3po
+
+
+@dataclasses.dataclass
+class Job:
+    number: int
+
+
+class Odd(Exception):
+    pass
+
+
+def work(conn, job):
+    if job.number % 2:
+        raise Odd(job.number)
+    return Job(conn.upload("program", str(job.number), b"x").size + job.number)
+
+
+def see(info):
+    print("seen", info.operation)
+
+
+if __name__ == "__main__":
+    url, file = sys.argv[1:]
+    conn = s3po.Connection("key", "secret", endpoint_url=url, config=s3po.Config(on_request=see))
+    conn.conn.create_bucket("program")
+    with distributed.Client(scheduler_file=file, timeout=60) as client:
+        client.wait_for_workers(1, timeout=60)
+        with conn.batch(5, cluster=client, raise_errors=False) as batch:
+            handles = batch.map(work, [Job(number) for number in range(4)])
+    assert [handles[0].get(), handles[2].get()] == [Job(1), Job(3)]
+    assert [type(each.exception) for each in batch.failures] == [Odd, Odd]
+    print("ended")
+"""
+
+
+def test_what_a_program_defines_goes_to_workers_and_back(
+    own_scheduler: tuple[Any, Path], server: Any, tmp_path: Path
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    done = subprocess.run(
+        [sys.executable, str(program), server.url, str(own_scheduler[1])],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["ended"]), done.stderr
+
+
 def test_a_lost_scheduler_is_told(
     own_scheduler: tuple[Any, Path], conn: s3po.Connection, bucket: str
 ) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import threading
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import gevent
 import pytest
 
 import s3po
@@ -227,3 +229,113 @@ def test_deletes_are_shared_out(conn: s3po.Connection, bucket: str) -> None:
         handle = batch.delete_many(bucket, (f"{number}" for number in range(12_000)))
     assert handle.get() == 12_000
     assert len(client.sizes) == 2
+
+
+class OwnError(Exception):
+    pass
+
+
+class Unloadable(Exception):
+    """An exception that pickles, and is not loaded again, as one with two arguments."""
+
+    def __init__(self, message: str, detail: int) -> None:
+        super().__init__(message)
+        self.detail = detail
+
+
+class Locked(Exception):
+    def __init__(self) -> None:
+        super().__init__("locked")
+        self.lock = threading.Lock()
+
+
+class Refusing:
+    """An argument or result that no other process can load."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_refuse, ())
+
+
+def _refuse() -> None:
+    raise ImportError("no such module here")
+
+
+RAISED: dict[str, Callable[[], BaseException]] = {
+    "own": lambda: OwnError("own"),
+    "unloadable": lambda: Unloadable("told", 1),
+    "locked": Locked,
+    "exit": lambda: SystemExit(3),
+    "interrupt": KeyboardInterrupt,
+    "timeout": lambda: gevent.Timeout(1),
+}
+
+
+def raise_one(_: s3po.Connection, name: str) -> str:
+    if name in RAISED:
+        raise RAISED[name]()
+    return name
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "message"),
+    [
+        ("own", OwnError, "^own"),
+        ("unloadable", s3po.S3poError, "Unloadable.'told'.*cannot be loaded here"),
+        ("locked", s3po.S3poError, "Locked.'locked'.*cannot be sent back"),
+        ("exit", s3po.S3poError, "raised SystemExit.3"),
+        ("interrupt", s3po.S3poError, "raised KeyboardInterrupt"),
+        ("timeout", s3po.S3poError, "raised <Timeout"),
+    ],
+    ids=list(RAISED),
+)
+def test_what_one_function_raises_fails_its_call_alone(
+    conn: s3po.Connection, name: str, kind: type[Exception], message: str
+) -> None:
+    batch = conn.batch(cluster=Client(), raise_errors=False, collect=True)
+    with batch:
+        handles = batch.map(raise_one, ["a", name, "b"])
+    assert (batch.stats.done, batch.stats.failed, batch.stats.cancelled) == (2, 1, 0)
+    assert [handles[0].get(), handles[2].get()] == ["a", "b"]
+    with pytest.raises(kind, match=message):
+        handles[1].get()
+
+
+def give(_: s3po.Connection, name: str) -> object:
+    return {"lock": threading.Lock, "refusing": Refusing}.get(name, list)()
+
+
+def test_results_that_do_not_come_back_fail_their_calls_alone(conn: s3po.Connection) -> None:
+    batch = conn.batch(cluster=Client(), raise_errors=False)
+    with batch:
+        handles = batch.map(give, ["list", "lock", "refusing", "list"])
+    assert [handles[0].get(), handles[3].get()] == [[], []]
+    messages = [str(each.exception) for each in batch.failures]
+    assert "a lock cannot be sent back" in messages[0]
+    assert "Refusing, which cannot be loaded here" in messages[1]
+
+
+def test_arguments_that_the_worker_cannot_load_fail_their_calls_alone(
+    conn: s3po.Connection,
+) -> None:
+    batch = conn.batch(cluster=Client(), raise_errors=False)
+    with batch:
+        handles = batch.map(raise_one, ["a", Refusing(), "b"])
+    assert [handles[0].get(), handles[2].get()] == ["a", "b"]
+    assert "cannot be loaded on the worker" in str(batch.failures[0].exception)
+    assert len(batch.failures) == 1
+
+
+def raise_own(_: s3po.Connection, info: s3po.ObjectInfo) -> None:
+    raise Locked if info.key.endswith("locked") else OwnError(info.key)
+
+
+def test_failures_below_a_prefix_come_back_as_they_are(conn: s3po.Connection, bucket: str) -> None:
+    conn.upload(bucket, "a/1", b"")
+    conn.upload(bucket, "b/locked", b"")
+    batch = conn.batch(cluster=Client(), raise_errors=False)
+    with batch:
+        batch.map_prefix(raise_own, bucket)
+    first, second = (each.exception for each in batch.failures)
+    assert isinstance(first, s3po.BatchError)
+    assert isinstance(first.failures[0].exception, OwnError)
+    assert "cannot be sent back" in str(second)

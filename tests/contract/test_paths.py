@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import pickle
 import sys
+import uuid
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -67,8 +69,15 @@ def test_directories_are_listed(tree: S3Path) -> None:
         ("d/**/f.txt", ["d/e/f.txt"]),
         ("?/[a-e]/*", ["d/e/f.txt"]),
         ("x*", []),
+        ("*/", ["d"]),
+        ("**/", [".", "d", "d/e"]),
+        ("d/*/", ["d/e"]),
+        ("a.txt/", []),
     ],
-    ids=["suffix", "star", "below", "recursive", "all below", "name", "classes", "nothing"],
+    ids=[
+        *("suffix", "star", "below", "recursive", "all below", "name", "classes", "nothing"),
+        *("folders", "all folders", "folders below", "file as folder"),
+    ],
 )
 def test_patterns(tree: S3Path, pattern: str, expected: list[str]) -> None:
     assert names(tree.glob(pattern), tree) == expected
@@ -79,6 +88,60 @@ def test_a_star_stays_within_its_part(root: S3Path) -> None:
         (root / name).touch()
     assert names(root.glob("a*/x"), root) == ["a/x"]
     assert names(root.rglob("x"), root) == ["a/b/x", "a/x", "ab/c/x"]
+
+
+def test_patterns_without_case(root: S3Path) -> None:
+    for name in ("A.TXT", "Sub/b.txt", "sub/C.Txt"):
+        (root / name).touch()
+    assert names(root.glob("*.txt", case_sensitive=False), root) == ["A.TXT"]
+    assert names(root.glob("SUB/*.txt", case_sensitive=False), root) == ["Sub/b.txt", "sub/C.Txt"]
+    assert names(root.glob("SUB/*.txt"), root) == []
+    assert names(root.rglob("*.txt"), root) == ["Sub/b.txt"]
+    assert names(root.rglob("*.txt", case_sensitive=False), root) == [
+        *("A.TXT", "Sub/b.txt", "sub/C.Txt")
+    ]
+
+
+def test_walks_are_pruned_and_turned_round(tree: S3Path) -> None:
+    seen = []
+    for path, folders, _ in tree.walk():
+        seen.append(path.name)
+        folders.clear()
+    assert seen == [tree.name]
+    assert [path.name for path, *_ in tree.walk(top_down=False)] == ["e", "d", tree.name]
+
+
+def test_a_walk_of_nothing_is_an_error_unless_it_is_handled(conn: s3po.Connection) -> None:
+    missing = conn.path(f"s3://missing-{uuid.uuid4().hex}/a")
+    with pytest.raises(s3po.NoSuchBucket):
+        list(missing.walk())
+    told: list[OSError] = []
+    assert list(missing.walk(on_error=told.append)) == []
+    assert [type(each) for each in told] == [s3po.NoSuchBucket]
+
+
+def test_names_without_characters_are_walked_through_once(conn: s3po.Connection) -> None:
+    name = f"empty-names-{uuid.uuid4().hex[:12]}"
+    conn.conn.create_bucket(name)
+    root = conn.path(name)
+    keys = ["/at/root", "/first", "a//b", "a//c//d", "a/e"]
+    for key in keys:
+        conn.upload(name, key, b"")
+    found = []
+    for path, folders, files in root.walk():
+        assert len(found) <= len(keys)
+        prefix = f"{path.key}/" if path.key else ""
+        found += [prefix + each for each in files]
+    assert sorted(found) == keys
+    assert [path.key for path in root.rglob("*") if path.is_file()] == keys
+    assert [path.key for path in root.iterdir()] == ["a", "/at", "/first"]
+    below = conn.path(f"s3://{name}/a")
+    assert [path.key for path in below.iterdir()] == ["a/", "a/e"]
+    assert next(below.iterdir()).name == ""
+    assert [path.key for path in next(below.iterdir()).iterdir()] == ["a//b", "a//c"]
+    root_keys = list(conn.list(name))
+    conn.delete_many(name, root_keys)
+    root.rmdir()
 
 
 def test_what_is_there(tree: S3Path) -> None:
@@ -176,6 +239,9 @@ def test_what_s3_does_not_have(offline: s3po.Connection) -> None:
         offline.path("bucket").read_bytes()
     with pytest.raises(s3po.ConfigError):
         path / "/b"
+    for pattern in ("/b", "a**"):
+        with pytest.raises(s3po.ConfigError):
+            list(path.rglob(pattern))
     with pytest.raises(ValueError, match="invalid"):
         path.with_suffix("txt")
 
@@ -263,6 +329,61 @@ def test_the_names_are_those_of_pathlib() -> None:
         assert {name for name in ours if not hasattr(S3Path, name)} <= NO_NAMES
 
 
+#: Arguments of pathlib's methods that Python 3.12 and 3.13 have added.
+ADDED = {
+    "relative_to": {"walk_up"},
+    "full_match": {"case_sensitive"},
+    "match": {"case_sensitive"},
+    "stat": {"follow_symlinks"},
+    "exists": {"follow_symlinks"},
+    "is_dir": {"follow_symlinks"},
+    "is_file": {"follow_symlinks"},
+    "read_text": {"newline"},
+    "glob": {"case_sensitive", "recurse_symlinks"},
+    "rglob": {"case_sensitive", "recurse_symlinks"},
+    "walk": {"top_down", "on_error", "follow_symlinks"},
+}
+#: What S3Path has another argument for.
+OTHERWISE = {"from_uri", *UNSUPPORTED}
+
+
+def arguments(method: object) -> list[str]:
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    found = inspect.signature(method).parameters.values()  # type: ignore[arg-type]
+    return [each.name for each in found if each.kind not in kinds]
+
+
+def test_the_arguments_are_those_of_pathlib() -> None:
+    for name in set(PATHLIB_NAMES) - OTHERWISE:
+        ours, theirs = getattr(S3Path, name, None), getattr(Path, name, None)
+        if not inspect.isfunction(ours):
+            continue
+        assert ADDED.get(name, set()) <= set(arguments(ours)), name
+        if inspect.isfunction(theirs):
+            wanted = arguments(theirs)
+            # Those that go by position have the same order.
+            assert len(arguments(ours)) >= len(wanted), name
+            renamed = {"other", "other_path", "path_pattern", "pattern", "pathsegments"}
+            for mine, other in zip(arguments(ours), wanted, strict=False):
+                assert mine == other or other in renamed, (name, mine, other)
+
+
+def test_arguments_of_pathlib_by_position(root: S3Path) -> None:
+    path = root / "file.txt"
+    path.touch(0o644)
+    with pytest.raises(FileExistsError):
+        path.touch(0o644, False)
+    with path.open("w", -1, "latin-1", "strict", "\n") as file:
+        file.write("ü\n")
+    assert path.read_bytes() == b"\xfc\n"
+    with path.open("r", -1, "latin-1") as file:
+        assert file.read() == "ü\n"
+    assert path.exists(follow_symlinks=False)
+    assert path.stat(follow_symlinks=False).st_size == 2
+    with pytest.raises(UnsupportedOperation, match="walk_up"):
+        path.relative_to(root / "other", walk_up=True)
+
+
 @pytest.mark.parametrize("name", UNSUPPORTED)
 def test_what_makes_no_sense_on_a_store_says_so(offline: s3po.Connection, name: str) -> None:
     path = offline.path("s3://bucket/a")
@@ -276,5 +397,13 @@ def test_whole_paths_are_matched(offline: s3po.Connection) -> None:
         assert path.full_match(pattern)
     for pattern in ("c.txt", "bucket/*/c.txt", "bucket/a", "a/**"):
         assert not path.full_match(pattern)
+    assert path.full_match("BUCKET/**/*.TXT", case_sensitive=False)
+    assert path.match("B/*.TXT", case_sensitive=False)
+    for pattern in ("b/*.txt", "*.txt", "s3://bucket/*/b/c.*", "bucket/a/b/c.txt"):
+        assert path.match(pattern)
+    for pattern in ("B/*.txt", "s3://*/c.txt", "a/b", "s3://x/bucket/a/b/c.txt"):
+        assert not path.match(pattern)
+    with pytest.raises(ValueError, match="empty pattern"):
+        path.match("")
     assert (path.root, path.drive, path.anchor) == ("", "bucket", "bucket")
     assert not path.is_reserved()

@@ -171,7 +171,9 @@ def test_sts_that_hangs_is_given_up(services: Any, asking: Any, monkeypatch: Any
     monkeypatch.setattr(sts, "_TIMEOUT", 0.05)
     services.fail("/", services.hang, services.hang, services.hang)
     assert "STS at 127.0.0.1: " in refused(asking.provider())
-    assert len(services.seen) == 3
+    # Three attempts. How many of them the service sees in this time depends on the machine.
+    assert len(asking.times.slept) == 2
+    assert len(services.seen) <= 3
 
 
 @pytest.mark.usefixtures("web")

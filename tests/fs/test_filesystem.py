@@ -577,3 +577,36 @@ def test_signed_urls(fs: S3FileSystem, bucket: str) -> None:
     fs.pipe_file(f"{bucket}/key", b"x")
     url = fs.sign(f"{bucket}/key", 60)
     assert "X-Amz-Expires=60" in url
+
+
+def test_a_move_takes_directories_and_their_markers(fs: S3FileSystem, bucket: str) -> None:
+    fs.pipe({f"{bucket}/d/a": b"1", f"{bucket}/d/e/b": b"2", f"{bucket}/other": b"3"})
+    fs.connection.upload(bucket, "d/", b"")
+    fs.connection.upload(bucket, "d/e/", b"")
+    fs.mv(f"{bucket}/d", f"{bucket}/moved", recursive=True)
+    assert fs.find(bucket) == [f"{bucket}/moved/a", f"{bucket}/moved/e/b", f"{bucket}/other"]
+    assert not fs.exists(f"{bucket}/d")
+    fs.mv(f"{bucket}/other", f"{bucket}/another")
+    assert fs.cat(f"{bucket}/another") == b"3"
+    assert not fs.exists(f"{bucket}/other")
+    with pytest.raises(FileNotFoundError):
+        fs.mv(f"{bucket}/nothing", f"{bucket}/something")
+    fs.mv(f"{bucket}/another", f"{bucket}/another")
+    assert fs.exists(f"{bucket}/another")
+
+
+def test_a_move_does_not_delete_what_was_written_meanwhile(bucket: str, fs: S3FileSystem) -> None:
+    fs.pipe({f"{bucket}/d/a": b"1", f"{bucket}/d/b": b"1"})
+    conn = fs.connection
+    written = False
+
+    def write(response: Any, **_: Any) -> None:
+        nonlocal written
+        if not written and "x-amz-copy-source" in response.request.headers:
+            written = True
+            conn.upload(bucket, "d/new", b"2")
+
+    conn.session.hooks["response"].append(write)
+    fs.mv(f"{bucket}/d", f"{bucket}/moved", recursive=True)
+    assert written
+    assert fs.find(bucket) == [f"{bucket}/d/new", f"{bucket}/moved/a", f"{bucket}/moved/b"]

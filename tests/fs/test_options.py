@@ -56,6 +56,9 @@ def test_names_of_s3fs_reach_the_connection() -> None:
         ({"config_kwargs": {"retries": {"many": 1}}}, "retries"),
         ({"config_kwargs": {"signature_version": "s3"}}, "s3v4"),
         ({"s3_additional_kwargs": {"Acl": "x"}}, "did you mean 'acl'"),
+        ({"s3_additional_kwargs": {"SSECustomerAlgorithm": "DES"}}, "must be 'AES256'"),
+        ({"s3_additional_kwargs": {"SSECustomerKey": "short"}}, "32 bytes"),
+        ({"local_expiry_check": True}, "If-Match"),
         ({"session": object()}, "session"),
         ({"username": "other"}, "two names"),
         ({"use_ssl": False, "endpoint_url": None}, "use_ssl"),
@@ -103,3 +106,48 @@ def test_requester_pays_goes_with_each_request() -> None:
     fs = S3FileSystem(**KEYS, requester_pays=True)
     assert fs.request_headers == {"x-amz-request-payer": "requester"}
     assert fs.writing({})["headers"] == fs.request_headers
+
+
+def test_none_in_client_kwargs_is_not_given() -> None:
+    none = dict.fromkeys(("endpoint_url", "region_name", "aws_session_token", "verify", "use_ssl"))
+    fs = S3FileSystem(**{**KEYS, "endpoint_url": "https://localhost:1"}, client_kwargs=none)
+    assert fs.sign("bucket/key").startswith("https://localhost:1/bucket/key?")
+    assert "verify" not in fs.connection.config.given
+
+
+def test_tags_by_boto3_s_name(fs: S3FileSystem, bucket: str) -> None:
+    fs.pipe_file(f"{bucket}/tagged", b"", Tagging="a=b+c&d=")
+    assert fs.get_tags(f"{bucket}/tagged") == {"a": "b c", "d": ""}
+
+
+@pytest.mark.parametrize("given", ["x" * 32, b"x" * 32], ids=["str", "bytes"])
+def test_a_customer_key_is_sent_by_writes_reads_and_copies(given: str | bytes) -> None:
+    options = {"SSECustomerKey": given, "SSECustomerAlgorithm": "AES256"}
+    fs = S3FileSystem(key="k", secret="s", s3_additional_kwargs=options, skip_instance_cache=True)
+    with fs.connection.mock():
+        fs.mkdir("bucket")
+        work_with_customer_key(fs)
+
+
+def work_with_customer_key(fs: S3FileSystem) -> None:
+    fs.pipe("bucket/a", b"text")
+    with pytest.raises(s3po.S3Error, match="400"):
+        fs.connection.download("bucket", "a")
+    assert fs.cat("bucket/a") == b"text"
+    assert fs.cat(["bucket/a"]) == {"bucket/a": b"text"}
+    assert fs.info("bucket/a")["size"] == 4
+    assert fs.exists("bucket/a")
+    fs.copy("bucket/a", "bucket/b")
+    fs.cp_file("bucket/b", "bucket/c")
+    fs.mv("bucket/c", "bucket/d")
+    with fs.open("bucket/d", "ab") as file:
+        file.write(b" and more")
+    with fs.open("bucket/d") as file:
+        assert file.read() == b"text and more"
+    assert fs.find("bucket") == ["bucket/a", "bucket/b", "bucket/d"]
+
+
+def test_dask_s_argument_of_open_is_taken(fs: S3FileSystem, bucket: str) -> None:
+    fs.pipe(f"{bucket}/key", b"text")
+    with fs.open(f"{bucket}/key", default_cache="none") as file:
+        assert file.read() == b"text"

@@ -11,6 +11,7 @@ Transfers with `resume=True` are interrupted, by kills, timeouts, Ctrl-C and exc
 
 (a) `mock` is the mock over a socket, with each of its faults. (b) `moto` is a moto server in a process of
 its own, behind a TCP proxy (`tests/stress/proxy.py`) that is late, resets, cuts, corrupts and swallows.
+(c) `real` is a store of yours on loopback behind the same proxy: S3PO_TEST_ENDPOINT and AWS_* name it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import contextlib
 import json
 import logging
 import math
+import os
 import random
 import signal
 import subprocess
@@ -31,6 +33,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import gevent
 import gevent.event
@@ -188,8 +191,10 @@ class ProxyPlace(Place):
     # Its store is another process, which may have to wait for its turn.
     read_timeout = 3.0
 
-    def __init__(self, port: int, store_port: int, proxy: subprocess.Popen[str]) -> None:
-        super().__init__(f"http://127.0.0.1:{port}", ("key", "secret"))
+    def __init__(
+        self, port: int, store_port: int, proxy: subprocess.Popen[str], keys: tuple[str, str]
+    ) -> None:
+        super().__init__(f"http://127.0.0.1:{port}", keys)
         self.plain_url = f"http://127.0.0.1:{store_port}"
         self._proxy = proxy
 
@@ -212,39 +217,55 @@ class ProxyPlace(Place):
         return counts
 
 
-@contextmanager
 def moto_place(seed: int, rate: float, log: Path | None = None) -> Iterator[Place]:
     with serve_moto() as store_port:
-        proxy = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "tests.stress.proxy",
-                str(store_port),
-                str(seed),
-                str(rate),
-                *([] if log is None else [str(log)]),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=_ROOT,
-        )
-        with proxy:
-            try:
-                assert proxy.stdout is not None
-                place = ProxyPlace(int(proxy.stdout.readline()), store_port, proxy)
-                with place.connect(plain=True) as conn:
-                    conn.conn.create_bucket(BUCKET)
-                    conn.conn.create_bucket(RANGES)
-                yield place
-            finally:
-                proxy.kill()
+        yield from _behind_proxy(store_port, ("key", "secret"), seed, rate, log)
+
+
+def real_place(seed: int, rate: float, log: Path | None = None) -> Iterator[Place]:
+    url = urlsplit(os.environ["S3PO_TEST_ENDPOINT"])
+    if url.scheme != "http" or url.hostname not in ("127.0.0.1", "localhost"):
+        raise ValueError(f"the store must be on http://127.0.0.1, not {url.geturl()}")
+    keys = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
+    yield from _behind_proxy(url.port or 80, keys, seed, rate, log)
+
+
+def _behind_proxy(
+    store_port: int, keys: tuple[str, str], seed: int, rate: float, log: Path | None
+) -> Iterator[Place]:
+    proxy = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "tests.stress.proxy",
+            str(store_port),
+            str(seed),
+            str(rate),
+            *([] if log is None else [str(log)]),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=_ROOT,
+    )
+    with proxy:
+        try:
+            assert proxy.stdout is not None
+            place = ProxyPlace(int(proxy.stdout.readline()), store_port, proxy, keys)
+            with place.connect(plain=True) as conn:
+                for bucket in (BUCKET, RANGES):
+                    with contextlib.suppress(s3po.NoSuchBucket):
+                        conn.delete_bucket(bucket, force=True)
+                    conn.create_bucket(bucket)
+            yield place
+        finally:
+            proxy.kill()
 
 
 PLACES: dict[str, Callable[[int, float, Path | None], Any]] = {
     "mock": mock_place,
-    "moto": moto_place,
+    "moto": contextmanager(moto_place),
+    "real": contextmanager(real_place),
 }
 
 
@@ -885,7 +906,9 @@ def _listed(counts: Any) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="chaos", description="Mixed load on a store that fails.")
-    parser.add_argument("--stores", default="mock,moto", help="mock, moto or both")
+    parser.add_argument(
+        "--stores", default="mock,moto", help="of mock, moto, real, with commas between"
+    )
     parser.add_argument("--seeds", default="1,2", help="numbers, with commas between")
     parser.add_argument("--operations", type=int, default=20_000, help="of each seed and store")
     parser.add_argument("--rates", default="0.01,0.1", help="least and most share of faults")

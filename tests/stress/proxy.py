@@ -82,6 +82,18 @@ class Stream:
         self.buffer = whole[count:]
         return whole[:count]
 
+    def chunks(self) -> bytes:
+        """A chunked body without trailers, as it comes."""
+        pieces = []
+        while True:
+            while b"\r\n" not in self.buffer:
+                self.buffer = self.take(len(self.buffer) + 1) + self.buffer
+            size = self.buffer.partition(b"\r\n")[0]
+            length = int(size.partition(b";")[0], 16)
+            pieces.append(self.take(len(size) + 2 + length + 2))
+            if length == 0:
+                return b"".join(pieces)
+
 
 def fields(head: bytes) -> dict[str, str]:
     found = {}
@@ -297,7 +309,7 @@ class Proxy:
             if method == b"HEAD" or status in (204, 304):
                 return answer, b""
             if given.get("transfer-encoding", "").lower() == "chunked":
-                return answer, store.take(None)
+                return answer, store.chunks()
             length = given.get("content-length")
             return answer, store.take(None if length is None else int(length))
         finally:

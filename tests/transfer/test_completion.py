@@ -36,6 +36,7 @@ LIST_PARTS: dict[str, Answer | None] = {
     "known": None,
     "not implemented": error(501, "NotImplemented"),
     "no such upload": error(404, "NoSuchUpload"),
+    "Ceph's word for it": error(404, "NoSuchKey"),
     "not found": (404, {"Content-Type": "text/html"}, b"<html>404</html>"),
     "forbidden": error(403, "AccessDenied"),
     "a HEAD's answer": (200, {"ETag": '"e"'}, b""),
@@ -146,4 +147,26 @@ def test_an_object_of_other_bytes_is_not_taken_for_ours(store: BareStore, list_p
     behave(store, DATES["future"], LIST_PARTS[list_parts], "never")
     with connect(store, 0.2) as conn, pytest.raises(s3po.OutcomeUnknown):
         conn.upload("bucket", "key", LARGE)
+    assert store.count("AbortMultipartUpload") == 0
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("etag", ["", "<ETag></ETag>"], ids=["no ETag", "an empty ETag"])
+def test_a_completion_without_an_etag_is_verified_by_a_head(
+    store: BareStore, call: str, etag: str
+) -> None:
+    """So answers the Ceph Object Gateway 16."""
+
+    def hook(asked: Asked) -> Answer | None:
+        if asked.operation != "CompleteMultipartUpload":
+            return None
+        store.perform(asked)
+        root = "CompleteMultipartUploadResult"
+        return 200, {}, f"<{root}><Bucket>bucket</Bucket>{etag}</{root}>".encode()
+
+    store.hook = hook
+    with connect(store, 20.0) as conn:
+        assert CALLS[call](conn).etag == store.objects["/bucket/key"][1]
+    assert store.objects["/bucket/key"][0] == LARGE
+    assert store.count("CompleteMultipartUpload") == 1
     assert store.count("AbortMultipartUpload") == 0

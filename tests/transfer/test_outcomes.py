@@ -368,5 +368,6 @@ def test_what_a_store_does_not_implement_it_has_not_done(
     with pytest.raises(s3po.ServerError) as caught:
         getattr(conn, verb)("bucket", "key", **options)
     assert caught.value.status == 501
-    assert len(mock.requests) == before + 1
+    # A move has asked for the source's ETag.
+    assert len(mock.requests) == before + (2 if verb in ("move", "rename") else 1)
     assert not conn.exists("bucket", "key")

@@ -1088,6 +1088,27 @@ def test_what_is_asked_for_is_in_the_query() -> None:
     }  # fmt: skip
 
 
+def test_no_such_upload_for_a_listing_of_uploads_is_an_empty_one() -> None:
+    """So answers `rclone serve s3` where no upload is open."""
+    answer = Response(404, {}, b"<Error><Code>NoSuchUpload</Code></Error>")
+    assert Stage(answer).client.list_multipart_uploads("b").uploads == ()
+
+
+@pytest.mark.parametrize("key", ["a b", "a%20b"])
+def test_uploads_whose_names_are_encoded_without_a_word(key: str) -> None:
+    """Ceph does so where it is asked for it, other stores do not know `encoding-type`."""
+
+    def page(name: str) -> Response:
+        return ok(
+            "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>"
+            f"<Upload><Key>{name}</Key><UploadId>u</UploadId></Upload></ListMultipartUploadsResult>"
+        )
+
+    stage = Stage(page("a%20b"), page(key))
+    assert stage.client.list_multipart_uploads("b").uploads[0].key == key
+    assert [each.query for each in stage.sent] == [{"uploads", "encoding-type=url"}, {"uploads"}]
+
+
 def test_conditions_go_out_with_quoted_etags() -> None:
     stage = Stage(
         ok(b"x"), ok(), ok(etag='"e"'), ok("<CopyPartResult><ETag>e</ETag></CopyPartResult>")

@@ -437,7 +437,7 @@ def test_parts_and_uploads() -> None:
         "",
         "<NextKeyMarker>a%2B</NextKeyMarker><NextUploadIdMarker>u</NextUploadIdMarker>",
     ):
-        uploads = codec.parse_list_multipart_uploads(
+        uploads, _ = codec.parse_list_multipart_uploads(
             answer(
                 f"<ListMultipartUploadsResult>{url}{CUT}{named}{upload}</ListMultipartUploadsResult>"
             )
@@ -450,6 +450,44 @@ def test_parts_and_uploads() -> None:
         codec.parse_list_multipart_uploads(
             answer(f"<ListMultipartUploadsResult>{CUT}</ListMultipartUploadsResult>")
         )
+
+
+@pytest.mark.parametrize("key", ["a +b", "a%41", "a%2541", "é"])
+@pytest.mark.parametrize("raw", [True, False], ids=["as Ceph has it", "encoded"])
+def test_the_marker_of_the_next_page_is_encoded_or_not(key: str, raw: bool) -> None:
+    """Ceph encodes the names of a listing, and not the marker."""
+    quoted = quote(key, safe="")
+    marker = key if raw else quoted
+    more = "<EncodingType>url</EncodingType><IsTruncated>true</IsTruncated><Name>b</Name><Prefix/>"
+    page = codec.parse_list_objects_v1(
+        answer(
+            f"<ListBucketResult {NS}>{more}<NextMarker>{marker}</NextMarker>{entry(quoted)}"
+            "</ListBucketResult>"
+        )
+    )
+    assert (page.objects[0].key, page.next_token) == (key, key)
+    page = codec.parse_list_objects_v1(
+        answer(
+            f"<ListBucketResult {NS}>{more}<NextMarker>{marker}</NextMarker>"
+            f"<CommonPrefixes><Prefix>{quoted}</Prefix></CommonPrefixes></ListBucketResult>"
+        )
+    )
+    assert (page.common_prefixes, page.next_token) == ((key,), key)
+    versions = codec.parse_list_object_versions(
+        answer(
+            f"<ListVersionsResult>{more}<NextKeyMarker>{marker}</NextKeyMarker><Version><Key>{quoted}</Key>"
+            "<VersionId>v</VersionId><Size>1</Size></Version></ListVersionsResult>"
+        )
+    )
+    assert (versions.versions[0].key, versions.next_key_marker) == (key, key)
+    uploads, encoded = codec.parse_list_multipart_uploads(
+        answer(
+            f"<ListMultipartUploadsResult>{more}<NextKeyMarker>{marker}</NextKeyMarker>"
+            f"<Upload><Key>{quoted}</Key><UploadId>u</UploadId></Upload></ListMultipartUploadsResult>"
+        )
+    )
+    assert encoded
+    assert (uploads.uploads[0].key, uploads.next_key_marker) == (key, key)
 
 
 def test_a_part_without_an_etag_is_refused() -> None:
@@ -623,6 +661,30 @@ def test_404_without_a_body_is_about_what_was_asked_for() -> None:
     assert type(error_of(404)) is NotFound
     assert type(error_of(404, key=None)) is NotFound
     assert type(error_of(404, "<html>Not Found</html>")) is NotFound
+
+
+def test_no_such_key_of_an_upload_is_no_such_upload() -> None:
+    """So says the Ceph Object Gateway where the upload is gone."""
+    document = "<Error><Code>NoSuchKey</Code></Error>"
+    upload = (("uploadId", "u"),)
+    assert type(error_of(404, document, query=upload)) is NoSuchUpload
+    # A copied part's is its source.
+    source = {"x-amz-copy-source": "b/k"}
+    assert type(error_of(404, document, query=upload, headers=source)) is NoSuchKey
+    assert type(error_of(404, document)) is NoSuchKey
+
+
+def test_an_error_in_json() -> None:
+    """So does the Ceph Object Gateway refuse what it cannot read."""
+    error = error_of(
+        400,
+        '{"Code":"InvalidRequest","Message":"no","RequestId":"r9","SignatureProvided":"5ec2e7"}',
+    )
+    assert (error.code, error.message, error.request_id) == ("InvalidRequest", "no", "r9")
+    assert "5ec2e7" not in repr(error.fields)
+    for other in ('{"error": {"code": 400}}', "[1]", '{"Code": 1}', "{", "{" * 100_000):
+        error = error_of(400, other)
+        assert error.code == "BadRequest"
 
 
 def test_a_page_that_is_no_error_document_is_glimpsed() -> None:

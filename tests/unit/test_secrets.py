@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import logging
 import os
 import pickle
-import re
 import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,31 +20,17 @@ import requests
 
 import s3po
 from s3po.mock import MockS3, faults
+from tests.support.secrets import (
+    CUSTOMER_KEY,
+    PROXY_PASSWORD,
+    SECRET,
+    SECRETS,
+    TOKEN,
+    leaks,
+    leaks_of_traceback,
+)
 
 MiB = 1024 * 1024
-
-SECRET = "S3cretKeyThatNobodyMaySee/0123456789abcd"
-TOKEN = "T0kenThatNobodyMaySee" * 5
-PROXY_PASSWORD = "pr0xyPasswordThatNobodyMaySee"
-CUSTOMER_KEY = b"CustomersKeyThatNobodyMaySee0123"
-
-#: Texts, and what a signature looks like.
-SECRETS = {
-    "secret key": SECRET,
-    "token": TOKEN,
-    "proxy password": PROXY_PASSWORD,
-    "customer's key": CUSTOMER_KEY.decode(),
-    "customer's key in base64": base64.b64encode(CUSTOMER_KEY).decode(),
-}
-SIGNATURE = re.compile(r"[Ss]ignature['\"]?\s*[=:]\s*['\"]?[0-9a-f]{16,}")
-
-
-def leaks(text: str) -> list[str]:
-    found = [name for name, secret in SECRETS.items() if secret in text]
-    if SIGNATURE.search(text):
-        found.append("signature")
-    return found
-
 
 PACKAGE = f"{Path(s3po.__file__).parent}{os.sep}"
 
@@ -80,8 +65,7 @@ class Emitted:
             for frame in found.stack:
                 own = frame.filename.startswith(PACKAGE)
                 for name, value in (frame.locals or {}).items():
-                    # What the caller gave has no wrapper that hides it.
-                    if own and name not in ("environ", "sse_customer_key"):
+                    if own and name != "environ":
                         self.add(place, f"{frame.filename}:{frame.name}: {name}={value}")
 
     def leaking(self) -> list[str]:
@@ -260,6 +244,34 @@ def test_no_secret_is_shown_by_objects(emitted: Emitted) -> None:
             emitted.add(place, repr(value))
             emitted.add(f"{place}: str", str(value))
     assert not emitted.leaking()
+
+
+def test_arguments_that_are_refused_show_no_secret() -> None:
+    url = f"http://user:{PROXY_PASSWORD}@127.0.0.1:1"
+    keys = ("AKIDEXAMPLE", SECRET, TOKEN)
+    refused: dict[str, Callable[[], Any]] = {
+        "a setting": lambda: s3po.Config(proxies={"http": url}, read_timeout=-1),
+        "proxies": lambda: s3po.Config(proxies={"http": url, "https": 5}),  # type: ignore[dict-item]
+        "another setting": lambda: replace(s3po.Config(proxies={"http": url}), max_attempts=0),
+        "a proxy": lambda: s3po.Connection(
+            *keys, config=s3po.Config(proxies={"http": f"{url}:x"}), endpoint_url="http://x"
+        ).head_bucket("bucket"),
+        "config": lambda: s3po.Connection(*keys, config=5),  # type: ignore[arg-type]
+        "endpoint": lambda: s3po.Connection(*keys, endpoint_url="nonsense"),
+        "region": lambda: s3po.Connection(*keys, region_name="a b"),
+        "anonymous": lambda: s3po.Connection(*keys, anonymous=True),
+        "both": lambda: s3po.Connection(*keys, credentials=lambda: None),
+        "secret": lambda: s3po.Connection("AKIDEXAMPLE", SECRET + "\n"),
+        "token": lambda: s3po.Connection("AKIDEXAMPLE", SECRET, TOKEN + "\n"),
+        "customer's key": lambda: connect().upload(
+            "bucket", "key", b"", sse_customer_key=CUSTOMER_KEY + b"x"
+        ),
+        "credentials": lambda: s3po.Credentials("AKIDEXAMPLE", SECRET, TOKEN, nonsense=1),  # type: ignore[call-arg]
+    }
+    for name, action in refused.items():
+        with pytest.raises((s3po.S3poError, TypeError)) as caught:
+            action()
+        assert not leaks_of_traceback(caught.value), name
 
 
 def test_presigned_urls_are_in_nobodys_log(emitted: Emitted) -> None:

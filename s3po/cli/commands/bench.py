@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+from contextlib import suppress
 from time import perf_counter, process_time
 
 from s3po.cli.context import Context, format_size
 from s3po.cli.remote import as_folder
 from s3po.cli.uri import parse_location
+from s3po.errors import S3poError
 
 
 def run(context: Context, given: argparse.Namespace) -> int:
@@ -37,6 +39,10 @@ def run(context: Context, given: argparse.Namespace) -> int:
                 seconds=seconds,
                 cpu=cpu,
             )
-    finally:
-        connection.delete_many(location.bucket, keys)
+    except BaseException:
+        # What failed is of more use than that its objects cannot be deleted either.
+        with suppress(S3poError):
+            connection.delete_many(location.bucket, keys)
+        raise
+    connection.delete_many(location.bucket, keys)
     return 0

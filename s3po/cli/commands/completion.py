@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import Any
 
 from s3po.cli.context import Context
 from s3po.cli.table import COMMANDS, GLOBAL_OPTIONS
@@ -39,6 +40,12 @@ complete -c s3po -a '(s3po __complete (commandline -opc)[2..-1] (commandline -ct
 """,
 }
 
+_SETTINGS = {
+    "--endpoint-url": "endpoint_url",
+    "--region": "region_name",
+    "--profile": "profile_name",
+}
+
 
 def run(context: Context, given: argparse.Namespace) -> int:
     for line in _SCRIPTS[given.shell].rstrip("\n").split("\n"):
@@ -58,7 +65,7 @@ def complete(words: list[str]) -> int:
         found = [f"{each} " for each in COMMANDS]
     elif is_s3(word):
         try:
-            found = _locations(word)
+            found = _locations(word, _settings(before))
         except Exception:
             # There is no place for an error: the shell shows the words alone.
             found = []
@@ -68,12 +75,27 @@ def complete(words: list[str]) -> int:
     return 0
 
 
-def _locations(word: str) -> list[str]:
+def _settings(before: list[str]) -> dict[str, Any]:
+    """Arguments of a connection to the store that the words before name."""
+    found: dict[str, Any] = {}
+    for flag, name in _SETTINGS.items():
+        for number, word in enumerate(before):
+            if word == flag and number + 1 < len(before):
+                found[name] = before[number + 1]
+            elif word.startswith(f"{flag}="):
+                found[name] = word.partition("=")[2]
+    if {"--no-sign-request", "--anonymous"}.intersection(before):
+        found["anonymous"] = True
+    return found
+
+
+def _locations(word: str, settings: dict[str, Any]) -> list[str]:
     from s3po.config import Config
     from s3po.connection import Connection
 
     bucket, slash, prefix = word[5:].partition("/")
-    with Connection(config=Config(max_attempts=1, connect_timeout=2, read_timeout=5)) as connection:
+    config = Config(max_attempts=1, connect_timeout=2, read_timeout=5)
+    with Connection(config=config, **settings) as connection:
         if not slash:
             return [f"s3://{each.name}/" for each in connection.list_buckets()]
         page = next(iter(connection.conn.iter_pages(bucket, prefix=prefix, delimiter="/")), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import stat
 from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
@@ -308,6 +309,10 @@ class _Copying:
             info = os.stat(source)
         except OSError as error:
             context.fail_by(context.command, source, error)
+            return
+        if not stat.S_ISREG(info.st_mode) and (self.many or context.command == "mv"):
+            # One alone is read to its end: `cp <(command) s3://...`. Among others it may have no end.
+            context.fail(context.command, source, "not a regular file")
             return
         yield _Item(source, self.name or name, info.st_size, info.st_mtime)
 

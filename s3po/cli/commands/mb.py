@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 
 from s3po.cli.context import Context
-from s3po.cli.uri import parse_location
+from s3po.cli.uri import parse_bucket
 from s3po.errors import S3poError
 
 
 def run(context: Context, given: argparse.Namespace) -> int:
-    for bucket in [parse_location(each).bucket for each in given.targets]:
+    for bucket in [parse_bucket(each) for each in given.targets]:
         try:
             context.connection.create_bucket(bucket, region=given.region)
         except S3poError as error:

@@ -53,10 +53,9 @@ def _keys(
     found = False
     for info in objects:
         key = info.key
-        if included is None or included(key[start:]):
-            found = True
-            if share.has(key):
-                yield key
+        found = True
+        if (included is None or included(key[start:])) and share.has(key):
+            yield key
     # Nothing below a prefix is what `-r` is to leave; a pattern was meant to match.
     if not (found or given.recursive) and share.number == 0:
         context.fail(context.command, str(location), "no such object")
@@ -71,7 +70,8 @@ def delete_objects(
     def print_key(key: str) -> None:
         place = f"s3://{bucket}/{key}"
         start = "(dry run) " if dry else ""
-        context.result(f"{start}delete: {place}", operation="delete", target=place)
+        extra = {"dry_run": True} if dry else {}
+        context.result(f"{start}delete: {place}", operation="delete", target=place, **extra)
 
     rest = iter(keys)
     if dry:

@@ -1,0 +1,147 @@
+"""The thread that sends the requests, and those that call the filesystem."""
+
+from __future__ import annotations
+
+import contextvars
+import os
+import signal
+import threading
+from typing import Any
+
+import gevent
+import pytest
+
+pytest.importorskip("fsspec", reason="needs s3po[fsspec]")
+
+import s3po
+from s3po.fs import S3FileSystem
+from s3po.mock import MockS3
+from s3po.transport import WSGIAdapter
+from s3po.transport.hubs import get_hub_if_exists
+from tests.support.programs import Programs
+
+URL = "http://mock.s3po.invalid"
+
+
+class Called:
+    """A filesystem on a mock in process, and a function that each request calls."""
+
+    def __init__(self, call: Any) -> None:
+        self.app = MockS3({"key": "secret"})
+        config = s3po.Config(on_request=call)
+        conn = s3po.Connection("key", "secret", endpoint_url=URL, config=config)
+        conn.session.mount(URL, WSGIAdapter(self.app))
+        self.fs = S3FileSystem(connection=conn)
+        self.fs.mkdir("bucket")
+
+
+def in_new_thread(work: Any) -> Any:
+    result: list[Any] = []
+    thread = threading.Thread(target=lambda: result.append(work()))
+    thread.start()
+    thread.join()
+    return result[0]
+
+
+def test_callers_do_not_wait_in_gevent() -> None:
+    # Native code between here and the call may have objects on the stack that its other threads use.
+    threads: set[int] = set()
+    fs = Called(lambda _: threads.add(threading.get_ident())).fs
+
+    def work() -> tuple[int, bool]:
+        threads.clear()
+        fs.pipe({"bucket/a": b"1", "bucket/b": b"2"})
+        assert fs.cat_ranges(["bucket/a", "bucket/b"], 0, 1) == [b"1", b"2"]
+        with fs.open("bucket/c", "wb") as file:
+            file.write(b"3")
+        with fs.open("bucket/c") as file:
+            assert file.read() == b"3"
+        assert fs.find("bucket") == ["bucket/a", "bucket/b", "bucket/c"]
+        fs.rm("bucket/a")
+        assert fs.exists("bucket/b")
+        assert fs.isfile("bucket/b")
+        assert fs.ls("bucket") == ["bucket/b", "bucket/c"]
+        fs.copy("bucket/b", "bucket/d")
+        fs.put_tags("bucket/d", {"a": "b"})
+        return threading.get_ident(), get_hub_if_exists() is None
+
+    ident, no_hub = in_new_thread(work)
+    assert no_hub
+    assert ident not in threads
+    assert len(threads) == 1
+
+
+def test_greenlets_wait_in_gevent() -> None:
+    threads: set[int] = set()
+    fs = Called(lambda _: threads.add(threading.get_ident())).fs
+
+    def work() -> int:
+        threads.clear()
+        jobs = [gevent.spawn(fs.pipe_file, f"bucket/{number}", b"x") for number in range(3)]
+        gevent.joinall(jobs, raise_error=True)
+        return threading.get_ident()
+
+    assert in_new_thread(work) in threads
+    assert len(threads) == 1
+
+
+def test_the_context_of_the_caller_goes_with_the_call() -> None:
+    span = contextvars.ContextVar("span", default="none")
+    seen: list[str] = []
+    fs = Called(lambda _: seen.append(span.get())).fs
+    span.set("mine")
+    fs.pipe("bucket/a", b"1")
+    assert seen[-1] == "mine"
+
+
+def test_an_error_is_that_of_the_call() -> None:
+    fs = Called(lambda _: None).fs
+    with pytest.raises(FileNotFoundError) as caught:
+        fs.cat_file("bucket/nothing")
+    assert isinstance(caught.value, s3po.NoSuchKey)
+    assert caught.traceback[0].path.name == "test_threads.py"
+
+
+def test_an_interrupt_ends_the_call() -> None:
+    calls = 0
+
+    def interrupt(_: object) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+            # Until the interrupt has reached this call, too.
+            gevent.sleep(30)
+
+    fs = Called(interrupt).fs
+    with pytest.raises(KeyboardInterrupt):
+        for number in range(10):
+            fs.pipe_file(f"bucket/{number}", b"")
+    assert calls == 5
+    assert fs.cat_file("bucket/0") == b""
+
+
+def test_calls_at_the_end_of_the_interpreter_are_made(programs: Programs) -> None:
+    program = """
+import atexit
+from s3po.mock import MockS3
+from s3po.transport import WSGIAdapter
+import s3po
+
+def last():
+    # Registered before the thread is there, and called after it has ended.
+    file.write(b"more")
+    file.close()
+    print(fs.cat_file("bucket/key"))
+
+atexit.register(last)
+from s3po.fs import S3FileSystem
+conn = s3po.Connection("key", "secret", endpoint_url="http://mock.s3po.invalid")
+conn.session.mount("http://mock.s3po.invalid", WSGIAdapter(MockS3({"key": "secret"})))
+fs = S3FileSystem(connection=conn)
+fs.mkdir("bucket")
+file = fs.open("bucket/key", "wb")
+file.write(b"some ")
+print("made")
+"""
+    assert programs.run("unpatched", program).stdout.split("\n")[:2] == ["made", "b'some more'"]
