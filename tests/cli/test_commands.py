@@ -28,6 +28,8 @@ def test_ls_lists_buckets_and_one_level_and_all(run: Run, store: Connection) -> 
         store.upload("bucket", key, "12345")
     assert [line.split()[-1] for line in run("ls").lines] == ["bucket", "other"]
     assert [line.split()[-1] for line in run("ls", "s3://bucket").lines] == ["b/", "a"]
+    assert [line.split()[-1] for line in run("ls", "s3://bucket/b/").lines] == ["c", "d"]
+    assert [line.split()[-1] for line in run("ls", "-r", "s3://bucket/b/").lines] == ["b/c", "b/d"]
     done = run("ls", "-r", "s3://bucket", "--summarize")
     assert [line.split()[-1] for line in done.lines[:3]] == ["a", "b/c", "b/d"]
     assert done.lines[-2:] == ["objects: 3", "size: 15"]

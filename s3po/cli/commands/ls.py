@@ -55,16 +55,18 @@ def run(context: Context, given: argparse.Namespace) -> int:
                 context.lines(format_lines(page))
         found = count > 0
     else:
+        # As `aws s3 ls`, whose lines of one level have no prefix.
+        start = location.key.rfind("/") + 1
         for level in connection.conn.iter_pages(
             location.bucket, prefix=location.key, delimiter="/"
         ):
             for prefix in level.common_prefixes:
                 found = True
-                context.result(f"{'PRE':>30} {prefix}", prefix=prefix)
+                context.result(f"{'PRE':>30} {prefix[start:]}", prefix=prefix)
             count += len(level.objects)
             total += sum([info.size for info in level.objects])
             if level.objects and not given.quiet:
-                context.lines(format_lines(level.objects))
+                context.lines(format_lines(level.objects, start))
         found = found or count > 0
     if given.summarize:
         size = format_size(total) if given.human_readable else str(total)
@@ -92,19 +94,23 @@ def _pages(
             yield (each,)
 
 
-def _format(page: Sequence[ObjectInfo]) -> list[str]:
-    return [f"{format_time(info.last_modified)} {info.size:>10} {info.key}" for info in page]
-
-
-def _format_human(page: Sequence[ObjectInfo]) -> list[str]:
+def _format(page: Sequence[ObjectInfo], start: int = 0) -> list[str]:
+    """Lines of objects; `start` is the index in the keys at which names begin."""
     return [
-        f"{format_time(info.last_modified)} {format_size(info.size):>10} {info.key}"
+        f"{format_time(info.last_modified)} {info.size:>10} {info.key[start:]}" for info in page
+    ]
+
+
+def _format_human(page: Sequence[ObjectInfo], start: int = 0) -> list[str]:
+    return [
+        f"{format_time(info.last_modified)} {format_size(info.size):>10} {info.key[start:]}"
         for info in page
     ]
 
 
-def _format_json(page: Sequence[ObjectInfo]) -> list[str]:
-    """JSON as `json.dumps` writes it, which takes five times as long for the whole."""
+def _format_json(page: Sequence[ObjectInfo], start: int = 0) -> list[str]:
+    """JSON, with whole keys, as `json.dumps` writes it, which takes five times as long for the whole."""
+    del start
     lines = []
     for info in page:
         time = info.last_modified
