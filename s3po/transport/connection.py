@@ -251,6 +251,10 @@ class GeventHTTPConnection(HTTPConnection):
             data = self.sock.recv_bytes_now(4096)
         except BlockingIOError:
             return None
+        except ssl.SSLError:
+            # Nothing that follows can be decrypted: it must not be waited for.
+            self._eof = True
+            raise
         if not data:
             self._eof = True
             return True
