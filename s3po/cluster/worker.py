@@ -161,14 +161,7 @@ def _begin(
         result.outcomes.append((call.number, value, None))
 
     def fail(error: Exception) -> None:
-        failure: Any = error
-        # A BatchError has those of others.
-        if not type(error).__module__.startswith("s3po.") or isinstance(error, BatchError):
-            try:
-                failure = Packed(dump(error), repr(error))
-            except Exception as reason:
-                failure = S3poError(f"{error!r}, which cannot be sent back: {reason}")
-        result.outcomes.append((call.number, None, failure))
+        result.outcomes.append((call.number, None, _failure(error)))
 
     try:
         if call.name == "map":
@@ -184,6 +177,21 @@ def _begin(
         raise
     except Exception as error:
         fail(error)
+
+
+def _failure(error: Exception) -> Any:
+    """An error as it is sent back, alone or Packed."""
+    # A BatchError has those of others.
+    ours = type(error).__module__.startswith("s3po.") and not isinstance(error, BatchError)
+    try:
+        data = dump(error)
+    except Exception as reason:
+        if not ours:
+            return S3poError(f"{error!r}, which cannot be sent back: {reason}")
+        # tblib, which Dask installs, pickles causes too.
+        error.__cause__ = error.__context__ = None
+        return error
+    return error if ours else Packed(data, repr(error))
 
 
 def _cancellation() -> Callable[[], bool]:

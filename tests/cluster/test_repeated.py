@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import random
 import threading
 import uuid
@@ -297,6 +298,33 @@ def test_what_one_function_raises_fails_its_call_alone(
     assert (batch.stats.done, batch.stats.failed, batch.stats.cancelled) == (2, 1, 0)
     assert [handles[0].get(), handles[2].get()] == ["a", "b"]
     with pytest.raises(kind, match=message):
+        handles[1].get()
+
+
+def fail_for_a_lock(_: s3po.Connection, name: str) -> str:
+    if name == "lock":
+        raise s3po.S3poError("told") from Locked()
+    return name
+
+
+@pytest.fixture
+def pickled_causes() -> Iterator[None]:
+    """Exceptions pickle with their causes, as Dask has it."""
+    pickling_support = pytest.importorskip("tblib.pickling_support")
+    before = dict(copyreg.dispatch_table)
+    pickling_support.install(s3po.S3poError, Locked)
+    yield
+    copyreg.dispatch_table.clear()
+    copyreg.dispatch_table.update(before)
+
+
+@pytest.mark.usefixtures("pickled_causes")
+def test_a_cause_that_does_not_pickle_stays_behind(conn: s3po.Connection) -> None:
+    batch = conn.batch(cluster=Client(), raise_errors=False)
+    with batch:
+        handles = batch.map(fail_for_a_lock, ["a", "lock", "b"])
+    assert [handles[0].get(), handles[2].get()] == ["a", "b"]
+    with pytest.raises(s3po.S3poError, match="told"):
         handles[1].get()
 
 

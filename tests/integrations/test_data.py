@@ -181,6 +181,7 @@ def test_s3fs_has_no_option_that_is_unknown_here() -> None:
     assert theirs - ours == {"kwargs"}
 
 
+@pytest.mark.usefixtures("registered")
 def test_universal_pathlib(options: dict[str, Any], bucket: str) -> None:
     upath = pytest.importorskip("upath")
     root = upath.UPath(f"s3://{bucket}/root", **options)
