@@ -21,7 +21,7 @@ import gevent
 import gevent.event
 from gevent.hub import get_hub
 
-from s3po.transport.hubs import allocate_lock, can_start_threads, is_patched
+from s3po.transport.hubs import RLock, allocate_lock, can_start_threads, is_patched
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -54,11 +54,11 @@ class _Call:
         finally:
             self.finished.release()
 
-    def interrupt(self, kind: type[BaseException]) -> None:
-        self.greenlet.kill(kind, block=False)
-        if not self.begun:
-            # It never will.
-            self.finished.release()
+    def interrupt(self, kind: type[BaseException], ended: Any) -> None:
+        """Raise an exception in the call, and release the lock `ended` when it has ended."""
+        # gevent reports the exception of a greenlet that never ran, and ends the thread for a KeyboardInterrupt.
+        self.greenlet.kill(kind if self.begun else gevent.GreenletExit, block=False)
+        self.greenlet.rawlink(lambda _: ended.release())
 
 
 class RequestThread:
@@ -103,16 +103,20 @@ class RequestThread:
         self._post(call.begin)
         try:
             call.finished.acquire()
-        except BaseException as error:
-            self._post(partial(call.interrupt, type(error)))
-            call.finished.acquire()
+        except BaseException as interrupt:
+            # Not `finished`: a signal may come between the wait and the next line, when it is already acquired.
+            ended = allocate_lock()
+            ended.acquire()
+            self._post(partial(call.interrupt, type(interrupt), ended))
+            ended.acquire()
             raise
-        if call.error is not None:
+        # Its traceback holds the call, and this frame.
+        error, call.error = call.error, None
+        if error is not None:
             try:
-                raise call.error
+                raise error
             finally:
-                # Its traceback holds this frame.
-                del call
+                del error
         value: _T = call.value
         return value
 
@@ -123,7 +127,8 @@ class RequestThread:
 
 
 _thread: RequestThread | None = None
-_lock = allocate_lock()
+#: Reentrant: handlers of signals and finalizers of files may call while the thread starts.
+_lock: Any = RLock()
 #: True at the end of the interpreter, when threads no longer run.
 _ended = False
 
@@ -131,7 +136,7 @@ _ended = False
 def _forget() -> None:
     """In a forked child, which has none of its parent's threads."""
     global _thread, _lock
-    _thread, _lock = None, allocate_lock()
+    _thread, _lock = None, RLock()
 
 
 def _end() -> None:

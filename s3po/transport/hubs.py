@@ -21,6 +21,7 @@ from gevent.lock import Semaphore
 from gevent.monkey import get_original, is_module_patched
 
 __all__ = [
+    "RLock",
     "allocate_lock",
     "call_in_thread",
     "can_start_threads",
@@ -39,6 +40,7 @@ _T = TypeVar("_T")
 _local = get_original("_thread", "_local")
 _get_ident = get_original("_thread", "get_ident")
 allocate_lock: Callable[[], Any] = get_original("_thread", "allocate_lock")
+RLock: Callable[[], Any] = get_original("_thread", "RLock")
 
 #: Bytes that a greenlet may move or hash between two turns of the loop: some milliseconds of work.
 BYTES_PER_TURN = 4 * 1024 * 1024
@@ -149,7 +151,7 @@ def call_outcome(
 
 #: Held by imports that may run in several threads, and by forks: a child has none of its parent's threads, and
 #: would wait for ever for what one of them was importing.
-import_lock: Any = get_original("_thread", "RLock")()
+import_lock: Any = RLock()
 _fork_holds_lock = False
 #: Names of modules whose import is complete. In `sys.modules` they are from its beginning.
 _imported: set[str] = set()

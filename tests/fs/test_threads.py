@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextvars
+import gc
 import os
 import signal
 import threading
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import gevent
@@ -16,6 +20,7 @@ pytest.importorskip("fsspec", reason="needs s3po[fsspec]")
 
 import s3po
 from s3po.fs import S3FileSystem
+from s3po.fs.threads import run_in_thread
 from s3po.mock import MockS3
 from s3po.transport import WSGIAdapter
 from s3po.transport.hubs import get_hub_if_exists
@@ -121,6 +126,98 @@ def test_an_interrupt_ends_the_call() -> None:
         fs.pipe_file("bucket/last", b"")
     assert calls == 5
     assert fs.cat_file("bucket/3") == b""
+
+
+@pytest.fixture
+def alarms() -> Iterator[None]:
+    """An alarm is a KeyboardInterrupt."""
+    old = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, old)
+
+
+@pytest.mark.usefixtures("alarms")
+def test_a_call_that_is_interrupted_before_it_begins_is_not_made() -> None:
+    is_blocked = threading.Event()
+    unblock = threading.Event()
+    made: list[int] = []
+
+    def block() -> None:
+        # No other call begins meanwhile, as this does not wait in gevent.
+        is_blocked.set()
+        unblock.wait(30)
+
+    other = threading.Thread(target=run_in_thread, args=(block,))
+    other.start()
+    assert is_blocked.wait(30)
+
+    def interrupt(*_: object) -> None:
+        # The thread goes on after it was told of the interrupt.
+        timer = threading.Timer(0.2, unblock.set)
+        timer.start()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    with pytest.raises(KeyboardInterrupt):
+        run_in_thread(lambda: made.append(1))
+    other.join()
+    assert not made
+    assert run_in_thread(lambda: "next") == "next"
+
+
+@pytest.mark.usefixtures("alarms")
+def test_interrupts_at_any_time_leave_no_caller_waiting() -> None:
+    # Also those between the end of a call and the return to its caller.
+    random = Random(1)
+    run_in_thread(lambda: None)
+    interrupts = 0
+    while interrupts < 3000:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 4e-4))
+            while True:
+                run_in_thread(lambda: None)
+        except KeyboardInterrupt:
+            interrupts += 1
+    assert run_in_thread(lambda: "next") == "next"
+
+
+def test_an_error_is_freed_with_its_last_reference() -> None:
+    class Failure(Exception):
+        pass
+
+    def fail() -> None:
+        raise Failure
+
+    gc.disable()
+    try:
+        with pytest.raises(Failure) as caught:
+            run_in_thread(fail)
+        error = weakref.ref(caught.value)
+        del caught
+        assert error() is None
+    finally:
+        gc.enable()
+
+
+def test_a_handler_may_call_while_the_thread_starts(programs: Programs) -> None:
+    program = """
+import signal
+from s3po.fs import threads
+
+signal.signal(signal.SIGALRM, lambda *_: print(threads.run_in_thread(lambda: "handler")))
+start = threads.RequestThread.__init__
+
+def start_slowly(self):
+    threads.RequestThread.__init__ = start
+    signal.raise_signal(signal.SIGALRM)
+    start(self)
+
+threads.RequestThread.__init__ = start_slowly
+print(threads.run_in_thread(lambda: "call"))
+"""
+    assert programs.run("unpatched", program).stdout.split() == ["handler", "call"]
 
 
 def test_calls_at_the_end_of_the_interpreter_are_made(programs: Programs) -> None:
