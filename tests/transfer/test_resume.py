@@ -831,13 +831,25 @@ def test_a_fork_amid_both_ways_leaves_them_to_the_parent(
     assert conn.download("bucket", "key") == target.read_bytes() == DATA
 
 
+#: The parent goes on when the child has run what is registered for after a fork.
+FORKING = """
+import os
+def fork(count):
+    ready, begun = os.pipe()
+    if not os.fork():
+        os.write(begun, b"1")
+        signal.pause()
+    os.read(ready, 1)
+"""
+
+
 def test_a_child_does_not_hold_the_locks_of_a_parent_that_is_gone(
     mock: connection.Mock, source: Path, tmp_path: Path
 ) -> None:
     """As a worker of multiprocessing that outlives the program."""
     script = SCRIPT.replace(
         "getattr(conn",
-        "import os\ndef fork(count):\n    if not os.fork():\n        signal.pause()\ngetattr(conn",
+        FORKING + "getattr(conn",
     ).replace("resume=True", "resume=True, progress=fork")
     mock.faults.add("UploadPart", part=2, action=Stall(60.0))
     group = subprocess.Popen(
