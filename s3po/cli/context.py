@@ -19,6 +19,7 @@ from s3po.cli.errors import CLOSED, UsageError, write_error
 if TYPE_CHECKING:
     from s3po.batch import Batch
     from s3po.cli.frames import Reporter
+    from s3po.cli.logs import WarningLines
     from s3po.connection import Connection
 
 #: Seconds between two updates of a bar, and two lines where stderr is no terminal.
@@ -74,6 +75,7 @@ class Context:
         self.objects = 0
         self.bytes = 0
         self.interrupted = False
+        self._warnings: WarningLines | None = None
         self._clock = clock
         self._began = clock()
         self._connection: Connection | None = None
@@ -100,6 +102,7 @@ class Context:
     def share_connections(self, connections: dict[tuple[object, ...], Connection]) -> None:
         """Count the requests of these, which the lines of `run` use."""
         self._shared = connections
+        self._show_warnings()
 
     @property
     def connection(self) -> Connection:
@@ -208,6 +211,13 @@ class Context:
                 stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
             )
             logging.getLogger("s3po").setLevel(level.upper())
+        elif self._parent is None:
+            self._show_warnings()
+
+    def _show_warnings(self) -> None:
+        from s3po.cli.logs import WarningLines
+
+        self._warnings = WarningLines(self.warn)
 
     # Input and output
 
@@ -464,6 +474,8 @@ class Context:
             self.show_counts()
         if self._connection is not None and self._shared is None:
             self._connection.close()
+        if self._warnings is not None:
+            self._warnings.remove()
 
 
 class Progress:

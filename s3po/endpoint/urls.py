@@ -75,7 +75,10 @@ def parse_url(text: object) -> URL:
     host, is_ip = _parse_host(parts.hostname or "")
     if not host:
         raise invalid("it has no legal host")
-    path = quote(parts.path.rstrip("/"), safe="/~%!$&'()*+,;=:@")
+    try:
+        path = quote(parts.path.rstrip("/"), safe="/~%!$&'()*+,;=:@")
+    except UnicodeEncodeError:
+        raise invalid("it has lone surrogates") from None
     default = DEFAULT_PORTS[scheme]
     literal = f"[{host}]" if ":" in host else host
     header = literal if port is None or port == default else f"{literal}:{port}"

@@ -23,11 +23,12 @@ from s3po.errors import (
     NotFound,
     OutcomeUnknown,
     PreconditionFailed,
+    S3Error,
     S3poError,
 )
 from s3po.models import DownloadResult, GetObjectResult, PartInfo, UploadResult, user_metadata
 from s3po.rest import Client
-from s3po.rest.checks import check_text
+from s3po.rest.checks import check_text, is_unknown_request
 from s3po.transfer.body import PinnedObject, get_first
 from s3po.transfer.download import Download, check_headers, download_file
 from s3po.transfer.files import FilePlace
@@ -239,6 +240,24 @@ class ResumableUpload(MultipartUpload):
                 return False
             self.forget()
             return True
+        except S3poError as error:
+            if found.get("completing"):
+                # A completion may be in progress: only the object tells, and no abort may follow.
+                self.finished = self._find_finished_or_none()
+                if self.finished is not None:
+                    self.forget()
+                    return True
+            elif isinstance(error, S3Error) and is_unknown_request(error, True):
+                self._warn(
+                    f"the upload starts anew: the store does not list the parts of {upload_id!r}: {error}"
+                )
+                return False
+            error.add_note(
+                f"the upload {upload_id!r} is left open: resume=True continues it once its parts can be "
+                "listed (s3:ListMultipartUploadParts); after abort_uploads and without resume=True it "
+                "starts anew"
+            )
+            raise
         self.upload_id = upload_id
         # A completion may still be in progress on the store, without a client that waits for its
         # response.
@@ -289,6 +308,14 @@ class ResumableUpload(MultipartUpload):
         return UploadResult(
             self._bucket, self._key, head.etag, self._size, head.version_id, len(parts)
         )
+
+    def _find_finished_or_none(self) -> UploadResult | None:
+        """As `_find_finished`; None also where the object cannot be looked for."""
+        try:
+            return self._find_finished()
+        except S3poError as error:
+            _log.debug("%s: looking for the object failed: %s", self.name, error)
+            return None
 
     def keep(self, number: int, body: FileBody) -> bool:
         """Return True if the store has this part of the file, by its checksums."""

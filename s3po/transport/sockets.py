@@ -123,8 +123,17 @@ class Socket:
         begun = monotonic()
         self._waited_bytes += self.bytes_since_wait
         self._waited = None
+        left = _RATE_WINDOW - waited
+        # A read that gets nothing ends with the window. Of a write the kernel still has bytes to send.
+        is_short = events == READ and (self.timeout is None or left < self.timeout)
+        is_late = False
         try:
-            self.wait(events)
+            self.wait(events, left if is_short else None)
+        except TimeoutError:
+            over = self.deadline is not None or self.end is not None
+            if not is_short or (over and self._left() <= 0):
+                raise
+            is_late = True
         finally:
             self._waited = waited = waited + monotonic() - begun
         if waited >= _RATE_WINDOW:
@@ -134,6 +143,8 @@ class Socket:
                     f"less than Config.min_rate ({self.min_rate:g} bytes a second)"
                 )
             self.watch_rate(True)
+        if is_late:
+            self.wait(events)
 
     def watch_rate(self, on: bool) -> None:
         """A body begins, or ends, whose rate must not be below `min_rate`."""

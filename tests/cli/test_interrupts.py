@@ -108,6 +108,25 @@ def test_a_store_that_hangs_does_not_keep_the_program(
     assert "interrupted: " in err
 
 
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize(
+    ("operation", "told"),
+    [
+        ("CreateMultipartUpload", "a multipart upload may have begun"),
+        ("CompleteMultipartUpload", "its completion may be under way"),
+        ("UploadPart", "could not be aborted: no answer"),
+    ],
+)
+def test_what_may_be_left_is_named(app: MockS3, tree: Path, operation: str, told: str) -> None:
+    app.faults.add(operation, action=STALL, rate=1.0)
+    app.faults.add("AbortMultipartUpload", action=STALL, rate=1.0)
+    with running(app, operation, "cp", tree / "a", "s3://bucket/") as process:
+        _, _, err = end(process, signal.SIGTERM)
+    (line,) = [line for line in err.splitlines() if told in line]
+    assert line.startswith("s3po: ")
+    assert "s3://bucket/a" in line
+
+
 def test_downloads_leave_nothing(store: Connection, app: MockS3, tmp_path: Path) -> None:
     store.upload("bucket", "a", b"." * (11 << 20))
     app.faults.add("GetObject", action=faults.Stall(3600, 1 << 20), rate=1.0)

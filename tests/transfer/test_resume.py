@@ -198,6 +198,79 @@ def test_an_upload_that_somebody_aborted_starts_anew(
     assert conn.download("bucket", "key") == DATA
 
 
+def test_parts_that_may_not_be_listed_are_told_with_the_upload(
+    mock: connection.Mock, source: Path
+) -> None:
+    """A policy may be corrected: what the store has is not thrown away for it."""
+    conn = mock.connection
+    upload_id = fail_upload(mock, source)
+    fault = mock.faults.add("ListParts", action=Error(403, "AccessDenied"))
+    with pytest.raises(s3po.AccessDenied) as caught:
+        conn.upload_file("bucket", "key", source, resume=True)
+    assert fault.used
+    (note,) = caught.value.__notes__
+    assert upload_id in note
+    assert "s3:ListMultipartUploadParts" in note
+    mock.faults.clear()
+    mock.requests.clear()
+    conn.upload_file("bucket", "key", source, resume=True)
+    assert mock.requests.count("UploadPart") == 2
+    assert conn.download("bucket", "key") == DATA
+
+
+@pytest.mark.parametrize(
+    "action",
+    [Error(501, "NotImplemented"), Error(405, "MethodNotAllowed")],
+    ids=["501", "405"],
+)
+def test_a_store_that_lists_no_parts_gets_all_of_them_again(
+    mock: connection.Mock,
+    source: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    action: Error,
+) -> None:
+    conn = mock.connection
+    upload_id = fail_upload(mock, source)
+    mock.faults.add("ListParts", rate=1.0, action=action)
+    conn.upload_file("bucket", "key", source, resume=True)
+    assert f"does not list the parts of '{upload_id}'" in caplog.text
+    assert mock.requests.count("UploadPart") == 4
+    mock.faults.clear()
+    assert open_uploads(conn) == []
+    assert states(tmp_path) == []
+    assert conn.download("bucket", "key") == DATA
+
+
+@pytest.mark.parametrize("status", [403, 501])
+@pytest.mark.parametrize("performed", [True, False], ids=["performed", "not performed"])
+def test_a_completion_whose_parts_are_not_listed_is_not_aborted(
+    mock: connection.Mock, source: Path, status: int, performed: bool
+) -> None:
+    """The object tells that it was performed; where there is none, it may be under way."""
+    conn = mock.connection
+    mock.faults.add("CompleteMultipartUpload", action=LostAnswer() if performed else Reset("after"))
+    mock.faults.add("HeadObject", rate=1.0, action=Reset())
+    mock.faults.add("ListParts", rate=1.0, action=Reset())
+    with pytest.raises(s3po.OutcomeUnknown):
+        conn.upload_file("bucket", "key", source, resume=True)
+    mock.faults.clear()
+    mock.requests.clear()
+    mock.faults.add("ListParts", rate=1.0, action=Error(status, "Refused"))
+    if performed:
+        assert conn.upload_file("bucket", "key", source, resume=True).parts == 4
+    else:
+        with pytest.raises(s3po.S3Error, match="Refused") as caught:
+            conn.upload_file("bucket", "key", source, resume=True)
+        assert any("is left open" in note for note in caught.value.__notes__)
+    assert mock.requests.count("AbortMultipartUpload") == 0
+    assert mock.requests.count("CreateMultipartUpload") == 0
+    mock.faults.clear()
+    conn.upload_file("bucket", "key", source, resume=True)
+    assert open_uploads(conn) == []
+    assert conn.download("bucket", "key") == DATA
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"upload_id": 7}'])
 def test_a_state_that_is_none_starts_anew(
     mock: connection.Mock, source: Path, tmp_path: Path, content: bytes
@@ -758,13 +831,25 @@ def test_a_fork_amid_both_ways_leaves_them_to_the_parent(
     assert conn.download("bucket", "key") == target.read_bytes() == DATA
 
 
+#: The parent goes on when the child has run what is registered for after a fork.
+FORKING = """
+import os
+def fork(count):
+    ready, begun = os.pipe()
+    if not os.fork():
+        os.write(begun, b"1")
+        signal.pause()
+    os.read(ready, 1)
+"""
+
+
 def test_a_child_does_not_hold_the_locks_of_a_parent_that_is_gone(
     mock: connection.Mock, source: Path, tmp_path: Path
 ) -> None:
     """As a worker of multiprocessing that outlives the program."""
     script = SCRIPT.replace(
         "getattr(conn",
-        "import os\ndef fork(count):\n    if not os.fork():\n        signal.pause()\ngetattr(conn",
+        FORKING + "getattr(conn",
     ).replace("resume=True", "resume=True, progress=fork")
     mock.faults.add("UploadPart", part=2, action=Stall(60.0))
     group = subprocess.Popen(

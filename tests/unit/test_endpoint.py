@@ -223,6 +223,7 @@ def test_a_bucket_cannot_change_the_host(bucket: str) -> None:
         ("http://a b", "white space"),
         (" http://x", "white space"),
         ("http://x\n", "white space"),
+        pytest.param("http://x/\ud800", "lone surrogates", id="surrogate"),
         (b"http://x", "must be a str"),
         (7, "must be a str"),
     ],

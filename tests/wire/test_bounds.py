@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -161,6 +162,40 @@ def test_a_body_that_comes_slower_than_the_least_rate_is_a_timeout(
     response = session.send(request_to(server, scheme=scheme), stream=True)
     with pytest.raises(TransportTimeout, match="min_rate"):
         response.read()
+
+
+@pytest.mark.usefixtures("short_window")
+@pytest.mark.parametrize("native", [False, True], ids=["greenlet", "native thread"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_body_that_stops_is_too_slow_when_the_window_ends(
+    serve, make_session, request_to, authority, scheme, native
+):
+    """Not when the read timeout does, which is longer."""
+    ended = threading.Event()
+
+    def play(peer):
+        peer.read_request()
+        peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n" + b"x" * 50_000)
+        ended.wait(60)
+
+    server = serve([play], context=authority.context() if scheme == "https" else None)
+    session = make_session(min_rate=1000.0, read_timeout=50.0, verify=authority.bundle)
+
+    def read():
+        response = session.send(request_to(server, scheme=scheme), stream=True)
+        with pytest.raises(TransportTimeout, match="min_rate"):
+            response.read()
+
+    before = time.monotonic()
+    try:
+        if native:
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(read).result()
+        else:
+            read()
+    finally:
+        ended.set()
+    assert time.monotonic() - before < 25
 
 
 @pytest.mark.usefixtures("short_window")

@@ -1,0 +1,35 @@
+"""Warnings of the library as lines of the program."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+
+#: Of the layers that tell what a transfer left behind, or began anew.
+_LOGGERS = ("s3po.rest", "s3po.transfer")
+
+
+class WarningLines(logging.Handler):
+    """Passes each WARNING about transfers to `warn`, until `remove`.
+
+    One that is an exception's text is left out: the exception is reported as a failure.
+    """
+
+    def __init__(self, warn: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._warn = warn
+        for name in _LOGGERS:
+            logging.getLogger(name).addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        arguments = record.args
+        if isinstance(arguments, tuple) and isinstance(next(iter(arguments), None), BaseException):
+            return
+        # An error in a log message must not change what the transfer does.
+        with suppress(OSError):
+            self._warn(record.getMessage())
+
+    def remove(self) -> None:
+        for name in _LOGGERS:
+            logging.getLogger(name).removeHandler(self)
