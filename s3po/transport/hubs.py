@@ -197,7 +197,11 @@ def _after_fork() -> None:
 
 
 def _after_fork_in_child() -> None:
-    _after_fork()
+    if _fork_holds_lock:
+        import_lock.release()
+    else:
+        # Its owner does not exist here.
+        import_lock._at_fork_reinit()
     # A copied greenlet, which never runs again, may hold it.
     _threads.importing = None
 
