@@ -6,10 +6,17 @@ import os
 import ssl
 import threading
 
+import gevent
 import pytest
 
 import s3po
-from s3po.errors import ConfigError, ConnectionFailed, IncompleteBody, TransportTimeout
+from s3po.errors import (
+    ConfigError,
+    ConnectionFailed,
+    IncompleteBody,
+    TransportError,
+    TransportTimeout,
+)
 from s3po.transport.tls import build_context
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -186,6 +193,20 @@ def test_an_early_answer_is_not_lost(secure, trusting, request_to):
     answered.set()
     assert (response.status_code, response.content) == (403, b"denied")
     assert trusting.send(request_to(server, scheme="https")).content == b"ok"
+
+
+def test_a_tls_fault_amid_an_upload_is_not_waited_out(secure, make_session, authority, request_to):
+    def send_junk(peer):
+        peer.read_head()
+        os.write(peer.sock.fileno(), b"\x17\x03\x03\x00\x20" + bytes(32))
+        failed.wait(30)
+
+    failed = threading.Event()
+    server = secure([send_junk])
+    session = make_session(verify=authority.bundle, read_timeout=60.0)
+    with gevent.Timeout(20), pytest.raises(TransportError):
+        session.send(request_to(server, "PUT", body=bytes(64 << 20), scheme="https"))
+    failed.set()
 
 
 def test_bytes_that_nobody_asked_for_end_a_connection(secure, trusting, request_to):
