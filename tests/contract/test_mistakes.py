@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -90,7 +91,11 @@ def try_all(conn: s3po.Connection, mock: Any, method: Any, right: dict[str, Any]
 
 
 @pytest.mark.parametrize("name", methods(s3po.Connection))
-def test_mistakes_in_a_call(name: str, stored: Any, tmp_path: Any) -> None:
+def test_mistakes_in_a_call(
+    name: str, stored: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # b"x" is a path.
+    monkeypatch.chdir(tmp_path)
     conn, mock = stored
     path = tmp_path / "file"
     path.write_bytes(b"howdy")
