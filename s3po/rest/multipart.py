@@ -507,11 +507,7 @@ class MultipartOperations(Sender):
             query.append(("upload-id-marker", check_text("upload_id_marker", upload_id_marker)))
         if max_uploads is not None:
             query.append(("max-uploads", str(check_int("max_uploads", max_uploads, 1, 1000))))
-        try:
-            return self._list_uploads(bucket, query, headers)[0]
-        except NoSuchUpload:
-            # rclone's answer where no upload is open.
-            return ListMultipartUploadsResult(())
+        return self._list_uploads(bucket, query, headers)[0]
 
     def _list_uploads(
         self,
@@ -533,7 +529,11 @@ class MultipartOperations(Sender):
                 )
             )
 
-        response = ask(("encoding-type", "url"))
+        try:
+            response = ask(("encoding-type", "url"))
+        except NoSuchUpload as error:
+            # rclone's answer where no upload is open.
+            return ListMultipartUploadsResult(()), error.headers.get("date", "")
         page, encoded = response.result
         if not encoded and any(
             "%" in name for name in (*(each.key for each in page.uploads), *page.common_prefixes)
