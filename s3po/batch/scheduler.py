@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from time import monotonic
+from types import MappingProxyType
 from typing import Any, Protocol
 from weakref import WeakSet
 
@@ -41,7 +42,7 @@ from s3po.transport.hubs import yield_to_loop
 _YIELD_INTERVAL = 0.005
 
 #: The arguments of a call that has finished.
-_NO_ARGUMENTS: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
+_NO_ARGUMENTS: tuple[tuple[Any, ...], Mapping[str, Any]] = ((), MappingProxyType({}))
 
 _getcurrent = gevent.getcurrent
 

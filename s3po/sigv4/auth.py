@@ -120,7 +120,8 @@ class LeanAuth(SigV4Auth):  # type: ignore[misc]
         _, template, values = headers_to_sign
         text: str = template % values
         # Mostly there are no blanks to normalize: each line is a word.
-        if text.split() != text.split("\n"):
+        words = text.split()
+        if len(words) != len(values) or words != text.split("\n"):
             text = template % tuple([" ".join(value.split()) for value in values])
         return text
 
