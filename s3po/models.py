@@ -547,6 +547,9 @@ class PutObjectResult(_HeadersResult):
 
     __slots__ = ("etag", "version_id")
 
+    etag: str
+    version_id: str | None
+
     def __init__(self, headers: Mapping[str, str]) -> None:
         self.headers = headers
         self.etag = unquote_etag(headers.get("etag", ""))
