@@ -87,6 +87,28 @@ class TLSSocket:
     TLS within TLS (to a proxy that speaks it too) has another TLSSocket below.
     """
 
+    __slots__ = (
+        "_below",
+        "_decrypt",
+        "_decrypted",
+        "_encrypt",
+        "_ended",
+        "_incoming",
+        "_outgoing",
+        "_pending",
+        "_recv_raw",
+        "_send_raw",
+        "_tls",
+        "base",
+        "behind",
+        "count",
+        "fileno",
+        "is_readable",
+        "settimeout",
+        "wait",
+        "watch_rate",
+    )
+
     def __init__(
         self, sock: Socket | TLSSocket, context: ssl.SSLContext, server_hostname: str | None
     ) -> None:
@@ -141,7 +163,8 @@ class TLSSocket:
     def _receive(self) -> None:
         """Take some ciphertext from the socket, without waiting."""
         scratch, view = _scratch()
-        received = self._recv_raw(scratch)
+        recv_raw = self._recv_raw
+        received = recv_raw(scratch)
         if received:
             self._incoming.write(view[:received])
         else:
@@ -177,10 +200,11 @@ class TLSSocket:
             self.flush_now()
         if len(data) > _SEND:
             data = memoryview(data)[:_SEND]
-        sent: int = self._encrypt(data)
+        encrypt, send_raw = self._encrypt, self._send_raw
+        sent: int = encrypt(data)
         cipher = self._outgoing.read()
         try:
-            count = self._send_raw(cipher)
+            count = send_raw(cipher)
         except BlockingIOError:
             count = 0
         if count < len(cipher):
