@@ -179,7 +179,9 @@ def lose(
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--count", type=int, default=200_000)
-    parser.add_argument("--only", action="append", help="one of the labels that are shown; repeatable")
+    parser.add_argument(
+        "--only", action="append", help="one of the labels that are shown; repeatable"
+    )
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--local-cluster", action="store_true")
     options = parser.parse_args()
