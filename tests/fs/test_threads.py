@@ -14,6 +14,7 @@ from random import Random
 from typing import Any
 
 import gevent
+import gevent.event
 import pytest
 
 pytest.importorskip("fsspec", reason="needs s3po[fsspec]")
@@ -302,6 +303,46 @@ def test_interrupts_at_any_time_leave_no_caller_waiting() -> None:
         except KeyboardInterrupt:
             interrupts += 1
     assert run_in_thread(lambda: "next") == "next"
+
+
+@pytest.mark.parametrize("kind", ["connection", "filesystem"])
+def test_a_writer_that_is_collected_in_the_hub_is_aborted(kind: str) -> None:
+    # The hub cannot wait for the requests.
+    with MockS3({"key": "secret"}).serve() as server:
+        conn = s3po.Connection("key", "secret", endpoint_url=server.url)
+        conn.conn.create_bucket("bucket")
+        fs = S3FileSystem(connection=conn)
+
+        def forget() -> None:
+            # Garbage that only the collector frees.
+            cycle: list[Any] = [
+                conn.open("bucket", "key", "wb")
+                if kind == "connection"
+                else fs.open("bucket/key", "wb")
+            ]
+            cycle.append(cycle)
+            cycle[0].write(bytes(12 * 1024 * 1024))
+
+        def collect() -> None:
+            forget()
+            assert list(conn.list_uploads("bucket"))
+            collected = gevent.event.Event()
+
+            def in_hub() -> None:
+                gc.collect()
+                collected.set()
+
+            gevent.get_hub().loop.run_callback(in_hub)
+            assert collected.wait(30)
+            with gevent.Timeout(30):
+                while list(conn.list_uploads("bucket")):
+                    gevent.sleep(0.01)
+
+        gc.collect()
+        with pytest.warns(ResourceWarning, match="never closed"):
+            run_in_thread(collect)
+        assert not conn.exists("bucket", "key")
+        conn.close()
 
 
 def test_an_error_is_freed_with_its_last_reference() -> None:
