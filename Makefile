@@ -84,7 +84,8 @@ $(INTEGRATIONS_STAMP):
 	@touch $@
 
 test-integrations: $(INTEGRATIONS_STAMP)
-	$(INTEGRATIONS)/bin/python -m pytest -rs tests/fs tests/cluster tests/integrations $(PYTEST_ARGS)
+	$(INTEGRATIONS)/bin/python -m pytest -rs -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true \
+		tests/fs tests/cluster tests/integrations $(PYTEST_ARGS)
 
 examples: $(INTEGRATIONS_STAMP)
 	$(INTEGRATIONS)/bin/python examples/run.py

@@ -179,7 +179,9 @@ def lose(
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--count", type=int, default=200_000)
-    parser.add_argument("--only", help="one of the labels that are shown")
+    parser.add_argument(
+        "--only", action="append", help="one of the labels that are shown; repeatable"
+    )
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--local-cluster", action="store_true")
     options = parser.parse_args()
@@ -203,17 +205,17 @@ def main() -> int:
             ("two-workers", 2, False),
             ("two-workers-one-killed", 2, True),
         ):
-            if options.only not in (None, label):
+            if options.only and label not in options.only:
                 continue
             with cluster(workers) as (client, _):
                 victim = next(iter(client.run(os.getpid).values())) if kills else None
                 work(conn, options.count, label, client, victim)
-        if options.only in (None, "scheduler-lost") and not options.local_cluster:
+        if (not options.only or "scheduler-lost" in options.only) and not options.local_cluster:
             # The client of a scheduler that is gone logs that, and waits before it gives up.
             logging.disable()
             with processes(2) as (client, scheduler):
                 lose(conn, options.count, client, scheduler)
-        if options.only in (None, "local"):
+        if not options.only or "local" in options.only:
             work(conn, options.count, "local", None, None)
         server.stdin.close()
     return 0

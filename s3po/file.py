@@ -6,11 +6,13 @@ import codecs
 import io
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from opcode import opmap
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
+
+import gevent
 
 from s3po.config import KiB
 from s3po.endpoint import check_bucket, check_key
@@ -24,6 +26,7 @@ from s3po.transfer.source import Progress, as_bytes, check_encoding
 from s3po.transfer.tasks import TaskGroup
 from s3po.transfer.upload import MultipartUpload, guard_progress
 from s3po.transfer.verify import find_verifier
+from s3po.transport.hubs import get_hub_if_exists
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -519,7 +522,15 @@ class BinaryWriter(io.BufferedIOBase):
                 stacklevel=2,
                 source=self,
             )
-        self.abort()
+        abort_unclosed(self.abort)
+
+
+def abort_unclosed(abort: Callable[[], object]) -> None:
+    """Abort what a finalizer found open; in a greenlet if the collector runs in the hub, which cannot wait."""
+    if gevent.getcurrent() is get_hub_if_exists():
+        gevent.spawn(abort)
+    else:
+        abort()
 
 
 def error_of_wrapper() -> BaseException | None:

@@ -22,7 +22,7 @@ from datetime import datetime
 from functools import cached_property
 from types import TracebackType
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from django.conf import settings
 from django.contrib.staticfiles.storage import ManifestFilesMixin
@@ -39,6 +39,20 @@ __all__ = ["S3File", "S3ManifestStaticStorage", "S3Storage"]
 
 #: How often a name that was taken meanwhile is replaced by another.
 _MAX_CLASHES = 100
+#: Options of django-storages by what they are here.
+_OTHER_NAMES = {
+    "access_key": "aws_access_key_id",
+    "addressing_style": "config=s3po.Config(addressing_style=...)",
+    "bucket_name": "bucket",
+    "default_acl": "upload_options={'acl': ...}",
+    "object_parameters": "upload_options",
+    "secret_key": "aws_secret_access_key",
+    "security_token": "aws_session_token",
+    "session_profile": "profile_name",
+    "url_protocol": "custom_domain='http://...'",
+    "use_ssl": "endpoint_url='http://...'",
+    "verify": "config=s3po.Config(verify=...)",
+}
 
 
 class S3File(File):  # type: ignore[misc]
@@ -121,9 +135,9 @@ class S3Storage(Storage):  # type: ignore[misc]
         location: Prefix of the keys of all files, a folder.
         file_overwrite: False (Django's way) gives a file another name if its name is taken. This is a
             condition of the write, so that two uploads at once lose none. True overwrites.
-        querystring_auth: True makes signed URLs, False plain ones.
+        querystring_auth: True makes signed URLs, False plain ones; with `anonymous=True` they are plain.
         querystring_expire: Seconds that signed URLs are valid.
-        custom_domain: Host of plain URLs, that of a CDN for example.
+        custom_domain: Host of plain URLs, that of a CDN for example; with "http://" before it, if it has no TLS.
         upload_options: Keyword arguments of each `Connection.upload` (`acl`, `cache_control`, ...).
         connection: Connection to use; made of `options` unless given.
         **options: Arguments of `Connection` (`aws_access_key_id`, `endpoint_url`, `region_name`,
@@ -146,6 +160,11 @@ class S3Storage(Storage):  # type: ignore[misc]
         connection: Connection | None = None,
         **options: Any,
     ) -> None:
+        for name in options:
+            if name in _OTHER_NAMES:
+                raise ImproperlyConfigured(
+                    f"OPTIONS[{name!r}] of S3Storage is {_OTHER_NAMES[name]}"
+                )
         if not bucket:
             raise ImproperlyConfigured("S3Storage needs the name of a bucket: OPTIONS['bucket']")
         if connection is not None and options:
@@ -153,7 +172,8 @@ class S3Storage(Storage):  # type: ignore[misc]
         self.bucket = bucket
         self.location = location.strip("/")
         self.file_overwrite = file_overwrite
-        self.querystring_auth = querystring_auth
+        # Nothing can be signed without keys.
+        self.querystring_auth = querystring_auth and options.get("anonymous") is not True
         self.querystring_expire = querystring_expire
         self.custom_domain = custom_domain
         self.upload_options = dict(upload_options or {})
@@ -255,15 +275,35 @@ class S3Storage(Storage):  # type: ignore[misc]
         self.connection.delete(self.bucket, self.key_of(name))
 
     def exists(self, name: str) -> bool:
-        """Return True if there is a file of that name.
+        """Return True if there is a file or a folder of that name.
 
         Args:
-            name: Name of the file.
+            name: Name of the file or folder; "" for the whole storage, which always exists.
 
         Returns:
             True where there is one.
         """
-        return self.connection.exists(self.bucket, self.key_of(name))
+        key = self.key_of(name)
+        if key in ("", self.location):
+            return True
+        if not name.endswith("/") and self.connection.exists(self.bucket, key):
+            return True
+        page = self.connection.client.list_objects_v2(self.bucket, prefix=f"{key}/", max_keys=1)
+        return bool(page.objects)
+
+    def is_name_available(self, name: str, max_length: int | None = None) -> bool:
+        """Return True if a file of that name can be saved; a folder of the same name is no obstacle on S3.
+
+        Args:
+            name: Name of the file.
+            max_length: Number of characters at most; no limit unless given.
+
+        Returns:
+            True where it can.
+        """
+        if max_length is not None and len(name) > max_length:
+            return False
+        return not self.connection.exists(self.bucket, self.key_of(name))
 
     def listdir(self, path: str) -> tuple[list[str], list[str]]:
         """List the names of folders and of files in a folder.
@@ -329,19 +369,30 @@ class S3Storage(Storage):  # type: ignore[misc]
         """Build a URL by which a browser reads the file.
 
         Args:
-            name: Name of the file.
-            parameters: Query parameters of a signed GET, as "response-content-disposition".
+            name: Name of the file. That of a folder ends with "/"; its URL, and that of "", is never signed.
+            parameters: Query parameters, as "response-content-disposition", which needs a signed URL, or "versionId".
 
         Returns:
             str: The URL.
         """
-        key = self.key_of(name or "")
+        name = name or ""
+        key = self.key_of(name)
+        # `{% static "folder/" %}` is a prefix of other URLs.
+        is_folder = not name or name.endswith("/")
+        if is_folder and key:
+            key += "/"
         if self.custom_domain:
-            return f"https://{self.custom_domain}/{quote(key)}"
-        signed = self.connection.presign(
-            "GET", self.bucket, key, expires=self.querystring_expire, query=parameters or {}
-        )
-        return signed if self.querystring_auth else signed.partition("?")[0]
+            scheme, _, host = self.custom_domain.rpartition("://")
+            plain = f"{scheme or 'https'}://{host.rstrip('/')}/{quote(key)}"
+        elif self.querystring_auth and not is_folder:
+            return self.connection.presign(
+                "GET", self.bucket, key, expires=self.querystring_expire, query=parameters or {}
+            )
+        else:
+            plain = self.connection.url(self.bucket, key or "_")
+            if not key:
+                plain = plain[:-1]
+        return f"{plain}?{urlencode(parameters, quote_via=quote)}" if parameters else plain
 
 
 class S3ManifestStaticStorage(ManifestFilesMixin, S3Storage):  # type: ignore[misc]

@@ -15,7 +15,7 @@ from fsspec.spec import AbstractBufferedFile
 
 from s3po.config import MIN_PART_SIZE
 from s3po.errors import PreconditionFailed
-from s3po.file import error_of_wrapper
+from s3po.file import abort_unclosed, error_of_wrapper
 from s3po.fs.threads import in_thread, run_in_thread
 
 if TYPE_CHECKING:
@@ -352,7 +352,7 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
                 stacklevel=2,
                 source=self,
             )
-        self.discard()
+        abort_unclosed(self.discard)
 
     @property
     def metadata(self) -> dict[str, str]:

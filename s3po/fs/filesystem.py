@@ -684,18 +684,6 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
                 pass
         return found if detail else list(found)
 
-    def iter_objects(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
-        """List objects below a prefix, markers of directories too.
-
-        Args:
-            bucket: Name of the bucket.
-            prefix: Prefix of the keys.
-
-        Returns:
-            Iterator of ObjectInfo.
-        """
-        return self.connection.list(bucket, prefix, headers=self.request_headers)
-
     def _find_all(self, path: str, withdirs: bool, detail: bool, prefix: str) -> dict[str, Any]:
         bucket, key, _ = self.split_path(path)
         if not bucket:
@@ -1320,6 +1308,7 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
                 bulk, path1, path2, recursive, maxdepth=maxdepth, on_error=on_error, **kwargs
             )
 
+    @in_thread
     def mv(
         self,
         path1: Any,
@@ -1428,7 +1417,8 @@ class S3FileSystem(S3Methods, AbstractFileSystem, metaclass=_Instances):  # type
 
         def keys() -> Iterator[str]:
             nonlocal found
-            for each in self.iter_objects(bucket, f"{key}/" if key else ""):
+            prefix = f"{key}/" if key else ""
+            for each in self.connection.list(bucket, prefix, headers=self.request_headers):
                 found += 1
                 yield each.key
 

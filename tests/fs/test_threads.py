@@ -14,6 +14,7 @@ from random import Random
 from typing import Any
 
 import gevent
+import gevent.event
 import pytest
 
 pytest.importorskip("fsspec", reason="needs s3po[fsspec]")
@@ -75,6 +76,127 @@ def test_callers_do_not_wait_in_gevent() -> None:
     assert no_hub
     assert ident not in threads
     assert len(threads) == 1
+
+
+#: Arguments of each method that may send requests, in an order in which all succeed.
+_CALLS: list[tuple[str, tuple[Any, ...]]] = [
+    ("makedirs", ("made",)),
+    ("mkdirs", ("made", True)),
+    ("makedir", ("made/folder",)),
+    ("mkdir", ("made/folder",)),
+    ("rmdir", ("made",)),
+    ("pipe", ({"bucket/a": b"1", "bucket/b": b"2"},)),
+    ("pipe_file", ("bucket/c", b"3")),
+    ("write_bytes", ("bucket/d", b"4")),
+    ("write_text", ("bucket/folder/e", "5")),
+    ("touch", ("bucket/f",)),
+    ("put", (__file__, "bucket/g")),
+    ("put_file", (__file__, "bucket/h")),
+    ("upload", (__file__, "bucket/i")),
+    ("cat", (["bucket/a", "bucket/b"],)),
+    ("cat_file", ("bucket/a",)),
+    ("cat_ranges", (["bucket/a", "bucket/b"], 0, 1)),
+    ("fetch_range", ("bucket", "a", 0, 1)),
+    ("range_of", ("bucket/a", -1, 1)),
+    ("head", ("bucket/a",)),
+    ("tail", ("bucket/a",)),
+    ("read_block", ("bucket/a", 0, 1)),
+    ("read_bytes", ("bucket/a",)),
+    ("read_text", ("bucket/a",)),
+    ("get", ("bucket/a", "{folder}/a")),
+    ("get_file", ("bucket/a", "{folder}/b")),
+    ("download", ("bucket/a", "{folder}/c")),
+    ("exists", ("bucket/a",)),
+    ("lexists", ("bucket/a",)),
+    ("isfile", ("bucket/a",)),
+    ("isdir", ("bucket/folder",)),
+    ("info", ("bucket/folder",)),
+    ("stat", ("bucket/a",)),
+    ("head_file", ("bucket/a",)),
+    ("size", ("bucket/a",)),
+    ("sizes", (["bucket/a"],)),
+    ("modified", ("bucket/a",)),
+    ("checksum", ("bucket/a",)),
+    ("ukey", ("bucket/a",)),
+    ("metadata", ("bucket/a",)),
+    ("getxattr", ("bucket/a", "none")),
+    ("put_tags", ("bucket/a", {"a": "b"}, "m")),
+    ("get_tags", ("bucket/a",)),
+    ("sign", ("bucket/a",)),
+    ("url", ("bucket/a",)),
+    ("ls", ("bucket",)),
+    ("listdir", ("bucket",)),
+    ("find", ("bucket", 2)),
+    ("glob", ("bucket/**",)),
+    ("expand_path", ("bucket/*",)),
+    ("walk", ("bucket",)),
+    ("tree", ("bucket",)),
+    ("du", ("bucket",)),
+    ("disk_usage", ("bucket",)),
+    ("make_bucket_versioned", ("bucket",)),
+    ("is_bucket_versioned", ("bucket",)),
+    ("object_version_info", ("bucket/a",)),
+    ("list_multipart_uploads", ("bucket",)),
+    ("clear_multipart_uploads", ("bucket",)),
+    ("copy", ("bucket/a", "bucket/copy")),
+    ("cp", ("bucket/a", "bucket/cp")),
+    ("cp_file", ("bucket/a", "bucket/cp_file")),
+    ("mv", ("bucket/folder", "bucket/moved", True)),
+    ("move", ("bucket/copy", "bucket/move")),
+    ("rename", ("bucket/cp", "bucket/rename")),
+    ("open", ("bucket/a",)),
+    ("rm", (["bucket/a", "bucket/b"],)),
+    ("rm_file", ("bucket/c",)),
+    ("delete", ("bucket/moved", True)),
+]
+#: Methods that send nothing, and `created`, which S3 does not know.
+_WITHOUT_REQUESTS = {
+    *(
+        "clear_instance_cache",
+        "copying",
+        "created",
+        "current",
+        "end_transaction",
+        "from_dict",
+        "from_json",
+    ),
+    *(
+        "get_mapper",
+        "invalidate_cache",
+        "pop_details",
+        "split_path",
+        "start_transaction",
+        "to_dict",
+    ),
+    *("to_json", "transaction_type", "unstrip_protocol", "writing"),
+}
+
+
+def test_no_method_waits_in_gevent_in_the_thread_of_its_caller(tmp_path: Path) -> None:
+    threads: set[int] = set()
+    fs = Called(lambda _: threads.add(threading.get_ident())).fs
+    methods = {
+        name
+        for name in dir(S3FileSystem)
+        if name[0] != "_" and callable(getattr(S3FileSystem, name))
+    }
+    assert methods - _WITHOUT_REQUESTS == {name for name, _ in _CALLS}
+
+    def work() -> list[str]:
+        waited: list[str] = []
+        for name, arguments in _CALLS:
+            given = [
+                each.format(folder=tmp_path) if isinstance(each, str) else each
+                for each in arguments
+            ]
+            result = getattr(fs, name)(*given)
+            if isinstance(result, Iterator):
+                list(result)
+            if get_hub_if_exists() is not None or threading.get_ident() in threads:
+                waited.append(name)
+        return waited
+
+    assert in_new_thread(work) == []
 
 
 def test_greenlets_wait_in_gevent() -> None:
@@ -181,6 +303,46 @@ def test_interrupts_at_any_time_leave_no_caller_waiting() -> None:
         except KeyboardInterrupt:
             interrupts += 1
     assert run_in_thread(lambda: "next") == "next"
+
+
+@pytest.mark.parametrize("kind", ["connection", "filesystem"])
+def test_a_writer_that_is_collected_in_the_hub_is_aborted(kind: str) -> None:
+    # The hub cannot wait for the requests.
+    with MockS3({"key": "secret"}).serve() as server:
+        conn = s3po.Connection("key", "secret", endpoint_url=server.url)
+        conn.conn.create_bucket("bucket")
+        fs = S3FileSystem(connection=conn)
+
+        def forget() -> None:
+            # Garbage that only the collector frees.
+            cycle: list[Any] = [
+                conn.open("bucket", "key", "wb")
+                if kind == "connection"
+                else fs.open("bucket/key", "wb")
+            ]
+            cycle.append(cycle)
+            cycle[0].write(bytes(12 * 1024 * 1024))
+
+        def collect() -> None:
+            forget()
+            assert list(conn.list_uploads("bucket"))
+            collected = gevent.event.Event()
+
+            def in_hub() -> None:
+                gc.collect()
+                collected.set()
+
+            gevent.get_hub().loop.run_callback(in_hub)
+            assert collected.wait(30)
+            with gevent.Timeout(30):
+                while list(conn.list_uploads("bucket")):
+                    gevent.sleep(0.01)
+
+        gc.collect()
+        with pytest.warns(ResourceWarning, match="never closed"):
+            run_in_thread(collect)
+        assert not conn.exists("bucket", "key")
+        conn.close()
 
 
 def test_an_error_is_freed_with_its_last_reference() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import multiprocessing
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -112,26 +114,62 @@ def test_polars(options: dict[str, Any], bucket: str) -> None:
         assert pl.read_parquet(file)["a"].sum() == 6
 
 
-def test_duckdb(fs: Any, bucket: str) -> None:
-    duckdb = pytest.importorskip("duckdb")
+#: Seconds that a program with a native library may take, and those after which it shows where its threads are.
+_NATIVE_TIMEOUT, _NATIVE_DUMP = 150, 120
+
+
+def run_natively(script: str, options: dict[str, Any], bucket: str) -> None:
+    """Run a script that has `fs` and `bucket`: a library that hangs in native code cannot be interrupted in this process."""
+    program = (
+        "import faulthandler, sys\n"
+        f"faulthandler.dump_traceback_later({_NATIVE_DUMP}, exit=True)\n"
+        "import fsspec\n"
+        f"options, bucket = {options!r}, {bucket!r}\n"
+        "fs = fsspec.filesystem('s3po', **options)\n"
+        f"{script}\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=_NATIVE_TIMEOUT
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_duckdb(fs: Any, options: dict[str, Any], bucket: str) -> None:
+    pytest.importorskip("duckdb")
     fs.pipe({f"{bucket}/{number}.csv": b"a,b\n1,2\n" for number in range(3)})
-    with duckdb.connect() as database:
-        database.register_filesystem(fs)
-        query = f"select sum(a) from read_csv('s3po://{bucket}/*.csv')"
-        ((total,),) = database.sql(query).fetchall()
-    assert total == 3
+    run_natively(
+        """
+import duckdb
+with duckdb.connect() as database:
+    database.register_filesystem(fs)
+    query = f"select sum(a) from read_csv('s3po://{bucket}/*.csv')"
+    assert database.sql(query).fetchall() == [(3,)]
+    database.execute(f"copy (select 1 as a) to 's3po://{bucket}/out.parquet'")
+    query = f"select sum(a) from read_parquet('s3po://{bucket}/*.parquet')"
+    assert database.sql(query).fetchall() == [(1,)]
+""",
+        options,
+        bucket,
+    )
 
 
-def test_duckdb_s_threads_share_its_stack(fs: Any, bucket: str) -> None:
+def test_duckdb_s_threads_share_its_stack(fs: Any, options: dict[str, Any], bucket: str) -> None:
     """Its main thread calls the filesystem, while others use objects on that thread's stack."""
-    duckdb = pytest.importorskip("duckdb")
+    pytest.importorskip("duckdb")
     fs.pipe({f"{bucket}/{number:02}.csv": b"a,b\n" + b"1,2\n" * 100 for number in range(12)})
-    query = f"select sum(a) from read_csv('s3po://{bucket}/*.csv', union_by_name = true)"
-    for _ in range(25):
-        with duckdb.connect() as database:
-            database.execute("set threads = 8")
-            database.register_filesystem(fs)
-            assert database.sql(query).fetchall() == [(1200,)]
+    run_natively(
+        """
+import duckdb
+query = f"select sum(a) from read_csv('s3po://{bucket}/*.csv', union_by_name = true)"
+for _ in range(25):
+    with duckdb.connect() as database:
+        database.execute("set threads = 8")
+        database.register_filesystem(fs)
+        assert database.sql(query).fetchall() == [(1200,)]
+""",
+        options,
+        bucket,
+    )
 
 
 def test_zarr(options: dict[str, Any], bucket: str) -> None:

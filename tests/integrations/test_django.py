@@ -16,12 +16,16 @@ from s3po.mock import MockS3
 
 pytest.importorskip("django", reason="needs s3po[django]")
 
+import django
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured, SuspiciousFileOperation
 from django.core.files.base import ContentFile
 
 if not settings.configured:
-    settings.configure(USE_TZ=True, STATIC_URL="/static/")
+    settings.configure(
+        USE_TZ=True, STATIC_URL="/static/", INSTALLED_APPS=["django.contrib.staticfiles"]
+    )
+    django.setup()
 
 from s3po.contrib.django import S3ManifestStaticStorage, S3Storage
 
@@ -147,6 +151,77 @@ def test_urls(options: dict[str, Any]) -> None:
     assert "?" not in S3Storage(querystring_auth=False, **options).url(name)
     plain = S3Storage(custom_domain="cdn.example.com", **options)
     assert plain.url("a b") == "https://cdn.example.com/a%20b"
+
+
+def test_urls_without_credentials_are_plain(options: dict[str, Any]) -> None:
+    place = {"bucket": options["bucket"], "endpoint_url": options["endpoint_url"]}
+    storage = S3Storage(location="media", anonymous=True, **place)
+    base = f"{options['endpoint_url']}/{options['bucket']}/media"
+    assert storage.url("a b.txt") == f"{base}/a%20b.txt"
+    assert storage.url("a", {"versionId": "1 2"}) == f"{base}/a?versionId=1%202"
+
+
+def test_parameters_are_in_plain_urls(options: dict[str, Any]) -> None:
+    plain = S3Storage(querystring_auth=False, **options)
+    assert plain.url("a", {"versionId": "1"}).endswith("/a?versionId=1")
+    cdn = S3Storage(custom_domain="cdn.example.com", **options)
+    assert cdn.url("a", {"v": "1"}) == "https://cdn.example.com/a?v=1"
+
+
+def test_a_custom_domain_may_have_a_scheme(options: dict[str, Any]) -> None:
+    for domain in ("http://cdn.example.com", "http://cdn.example.com/"):
+        assert S3Storage(custom_domain=domain, **options).url("a") == "http://cdn.example.com/a"
+
+
+@pytest.mark.parametrize("signed", [True, False], ids=["signed", "plain"])
+def test_urls_of_folders_are_prefixes_of_others(options: dict[str, Any], signed: bool) -> None:
+    storage = S3Storage(location="static", querystring_auth=signed, **options)
+    base = f"{options['endpoint_url']}/{options['bucket']}"
+    assert storage.url("") == storage.url(None) == f"{base}/static/"
+    assert storage.url("admin/") == f"{base}/static/admin/"
+    assert S3Storage(querystring_auth=signed, **options).url("") == f"{base}/"
+
+
+def test_folders_exist_but_take_no_names(storage: S3Storage) -> None:
+    assert storage.exists("")
+    assert not storage.exists("d")
+    storage.save("d/e/f", ContentFile(b""))
+    assert storage.exists("d")
+    assert storage.exists("d/e/")
+    assert not storage.exists("d/e/f/")
+    assert storage.save("d", ContentFile(b"")) == "d"
+
+
+def test_collected_static_files_are_cleared(options: dict[str, Any]) -> None:
+    from django.contrib.staticfiles.management.commands.collectstatic import Command
+
+    storage = S3ManifestStaticStorage(location="static", **options)
+    storage.save("css/deep/a.css", ContentFile(b"body {}"))
+    command = Command()
+    command.storage = storage
+    command.set_options(
+        interactive=False,
+        verbosity=0,
+        link=False,
+        clear=True,
+        dry_run=False,
+        ignore_patterns=[],
+        use_default_ignore_patterns=True,
+        post_process=True,
+    )
+    command.clear_dir("")
+    assert not list(storage.connection.list(options["bucket"]))
+
+
+def test_text_is_saved(storage: S3Storage) -> None:
+    assert storage.open(storage.save("a.txt", ContentFile("größe"))).read() == "größe".encode()
+
+
+def test_options_of_django_storages_are_named_as_they_are_here(options: dict[str, Any]) -> None:
+    with pytest.raises(ImproperlyConfigured, match=r"'bucket_name'.* is bucket"):
+        S3Storage(bucket_name="b")
+    with pytest.raises(ImproperlyConfigured, match=r"'default_acl'.*upload_options"):
+        S3Storage(default_acl="public-read", **options)
 
 
 def test_what_is_misconfigured(options: dict[str, Any]) -> None:
