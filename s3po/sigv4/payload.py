@@ -20,7 +20,8 @@ UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 #: no instructions for SHA-256.
 CHUNK = 256 * 1024
 
-#: Bytes from which a body is hashed in a native thread.
+#: Bytes from which a body is hashed in a native thread: a call there costs some 75 us, and the SHA-256 of 1 MiB
+#: 770 us, with the processor's instructions for it.
 THREAD_FROM = 1024 * 1024
 
 

@@ -52,6 +52,8 @@ Progress = Callable[[int], object]
 
 #: Buffer size for reading a file.
 _CHUNK = 256 * KiB
+#: Buffer size for hashing a file. Of 32 to 256 KiB it takes the least CPU time with two threads at once.
+_HASH_CHUNK = 128 * KiB
 #: Bytes that the kernel sends of a file between two reports of progress.
 _SENDFILE_PIECE = 1024 * KiB
 
@@ -174,7 +176,7 @@ class FileBody:
         md5 = hashlib.md5(usedforsecurity=False) if self.wants_md5 else None
         # Not the buffer of `read`: the body may be sent again while a thread still hashes it for an attempt
         # that was given up.
-        buffer = memoryview(bytearray(min(self.length, _CHUNK)))
+        buffer = memoryview(bytearray(min(self.length, _HASH_CHUNK)))
         position = 0
         while chunk := self._read_into(buffer, position):
             update(chunk)
