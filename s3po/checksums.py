@@ -210,7 +210,10 @@ def _step_of(algorithm: str) -> _Step:
         # Another release of it might mean something else by the second argument.
         if step(b"6789", step(b"12345", 0)) == _CHECKS[algorithm]:
             return step
-    return {"crc32c": crc32c, "crc64nvme": crc64nvme}[algorithm]
+    return _IN_PYTHON[algorithm]
+
+
+_IN_PYTHON: dict[str, _Step] = {"crc32c": crc32c, "crc64nvme": crc64nvme}
 
 
 #: CRCs of b"123456789" (https://reveng.sourceforge.io/crc-catalogue/all.htm).
@@ -218,12 +221,14 @@ _CHECKS = {"crc32c": 0xE3069283, "crc64nvme": 0xAE8B14860A799888}
 
 
 class _CRC:
-    __slots__ = ("_step", "_value", "_width")
+    __slots__ = ("_step", "_value", "_width", "releases_gil")
 
     def __init__(self, algorithm: str) -> None:
         self._value = 0
         self._width = ALGORITHMS[algorithm]
         self._step = _step_of(algorithm)
+        #: False if the checksum is computed in Python, which no other thread can run meanwhile.
+        self.releases_gil = self._step not in _IN_PYTHON.values()
 
     def update(self, data: bytes | bytearray | memoryview, /) -> None:
         self._value = self._step(data, self._value)

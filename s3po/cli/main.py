@@ -29,7 +29,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except AttributeError:
             # It is closed.
             return 1
-        except OSError:
+        except BrokenPipeError:
+            _discard_stdout()
+            return 1
+        except OSError as error:
+            _report(words, f"stdout: {error.strerror or error}")
             _discard_stdout()
             return 1
         return 0

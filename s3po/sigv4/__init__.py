@@ -6,7 +6,16 @@ the first time.
 https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
 """
 
-from s3po.sigv4.payload import UNSIGNED_PAYLOAD, hash_body, payload_hash
+from s3po.sigv4.payload import CHUNK, UNSIGNED_PAYLOAD, feed_hash, hash_body, payload_hash
 from s3po.sigv4.signer import Condition, Signer
 
-__all__ = ["UNSIGNED_PAYLOAD", "Condition", "Signer", "hash_body", "payload_hash"]
+__all__ = [
+    "CHUNK",
+    "UNSIGNED_PAYLOAD",
+    "Condition",
+    "Signer",
+    "Update",
+    "feed_hash",
+    "hash_body",
+    "payload_hash",
+]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import deque
 from collections.abc import Mapping
@@ -14,17 +13,16 @@ from s3po.forks import fork_generation
 from s3po.models import DownloadResult, GetObjectResult, ObjectBody
 from s3po.rest import Client
 from s3po.rest.checks import items_of
+from s3po.sigv4 import feed_hash, hash_body
 from s3po.transfer.body import PinnedObject, Range, ResumableBody, get_first
 from s3po.transfer.files import FilePlace
 from s3po.transfer.sink import CHUNK, MemorySink, Sink, open_path, open_sink
 from s3po.transfer.source import Progress, check_encoding
 from s3po.transfer.tasks import TaskGroup, stay_in_process
-from s3po.transfer.threads import run_in_thread
-from s3po.transfer.upload import guard_progress
+from s3po.transfer.upload import guard_progress, md5_of
 from s3po.transfer.verify import Verifier, find_verifier
+from s3po.transport.hashing import Update
 from s3po.transport.hubs import BYTES_PER_TURN, yield_to_loop
-
-_md5 = hashlib.md5
 
 
 def download(
@@ -220,12 +218,11 @@ def _verify(
     """Compare a whole small object, which is in memory already; IntegrityError where it differs."""
     if client.config.check_etags:
         etag = found.headers.get("etag", "")[1:33]
-        if _md5(data, usedforsecurity=False).hexdigest() == etag:
+        if md5_of(data) == etag:
             return
     verifier = find_verifier(client, bucket, key, found, version_id, headers)
     if verifier is not None:
-        hasher = verifier.new()
-        hasher.update(data)
+        hasher = hash_body(data, verifier.new())
         verifier.check(hasher, operation="download", bucket=bucket, key=key)
 
 
@@ -338,7 +335,7 @@ class Download:
         finally:
             found.body.close()
         if verifier is not None:
-            hasher = run_in_thread(lambda: self._read_back(verifier))
+            hasher = self._hash_written(verifier)
             verifier.check(hasher, operation="download", bucket=source.bucket, key=source.key)
         return source.stop
 
@@ -405,7 +402,7 @@ class Download:
             group.wait_for_all()
         if verifier is None or verifier.combines:
             return None
-        return run_in_thread(lambda: self._read_back(verifier))
+        return self._hash_written(verifier)
 
     def _read_from_back(self) -> None:
         buffer = self._buffer()
@@ -468,7 +465,7 @@ class Download:
                     sink.write_at(position - base, chunk)
                 else:
                     sink.write(chunk)
-            if hasher is not None:
+            if hasher is not None and target is None:
                 hasher.update(chunk)
             position += count
             if progress is not None:
@@ -476,22 +473,28 @@ class Download:
             if position - since >= BYTES_PER_TURN:
                 since = position
                 yield_to_loop()
+        if hasher is not None and target is not None:
+            with target:
+                hash_body(target, hasher)
 
-    def _read_back(self, verifier: Verifier) -> Any:
-        """Hash the bytes that parallel ranges wrote, in a native thread if possible."""
-        hasher = verifier.new()
+    def _hash_written(self, verifier: Verifier) -> Any:
+        """Hash the bytes that parallel ranges wrote."""
         size = self._source.stop - self._source.start
         view = self._sink.view(0, size)
         if view is not None:
             with view:
-                hasher.update(view)
-            return hasher
-        buffer = memoryview(bytearray(CHUNK))
-        position = 0
-        while position < size:
-            count = self._sink.read_at(position, buffer[: min(CHUNK, size - position)])
-            if not count:
-                raise IntegrityError("the file is shorter than what was written to it")
-            hasher.update(buffer[:count])
-            position += count
+                return hash_body(view, verifier.new())
+
+        def read_back(update: Update) -> None:
+            buffer = memoryview(bytearray(CHUNK))
+            position = 0
+            while position < size:
+                count = self._sink.read_at(position, buffer[: min(CHUNK, size - position)])
+                if not count:
+                    raise IntegrityError("the file is shorter than what was written to it")
+                update(buffer[:count])
+                position += count
+
+        hasher = verifier.new()
+        feed_hash(read_back, size, hasher)
         return hasher

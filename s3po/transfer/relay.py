@@ -5,6 +5,7 @@ from __future__ import annotations
 from s3po.forks import fork_generation
 from s3po.messages import BytesLike
 from s3po.models import GetObjectResult, UploadResult
+from s3po.sigv4 import hash_body
 from s3po.transfer.body import PinnedObject, ResumableBody
 from s3po.transfer.plan import concurrency_for, part_size_for, usual_part_size
 from s3po.transfer.source import StreamSource
@@ -128,20 +129,17 @@ class _PartsRelay:
         stop = min(start + self._step, self._size)
         part = buffer[: stop - start]
         verifier = self._verifier
-        hasher = None if verifier is None else verifier.new(start)
         body.stop = stop
         position = since = 0
         while position < len(part):
             stay_in_process(self._generation)
             count = body.readinto(part[position:])
-            if hasher is not None:
-                hasher.update(part[position : position + count])
             position += count
             if position - since >= BYTES_PER_TURN:
                 since = position
                 yield_to_loop()
         if verifier is not None:
-            verifier.add_part(start, stop - start, hasher)
+            verifier.add_part(start, stop - start, hash_body(part, verifier.new(start)))
         self._upload.send(number + 1, part)
 
 

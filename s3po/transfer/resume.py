@@ -322,6 +322,7 @@ class ResumableUpload(MultipartUpload):
         part = self._found.get(number)
         if part is None or part.size != body.length:
             return False
+        self._plan_md5(body)
         digest = None if self._checksum is None else self._digest_of(body)
         is_plain = is_md5(part.etag) and md5_of(body) == part.etag.lower()
         if not is_plain:

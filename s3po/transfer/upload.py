@@ -31,7 +31,7 @@ from s3po.messages import Body, BytesLike
 from s3po.models import HeadObjectResult, PartInfo, PutObjectResult, UploadResult, user_metadata
 from s3po.rest import Client
 from s3po.rest.checks import check_body, check_checksum_headers
-from s3po.sigv4 import hash_body
+from s3po.sigv4 import CHUNK, hash_body
 from s3po.transfer.files import FilePlace
 from s3po.transfer.headers import (
     headers_of_complete,
@@ -61,6 +61,7 @@ from s3po.transfer.plan import (
     usual_part_size,
 )
 from s3po.transfer.source import (
+    FileBody,
     FileSource,
     MemorySource,
     Progress,
@@ -86,6 +87,8 @@ _LEAST_ABORT_SECONDS = 0.03
 
 #: Seconds that an interrupted upload waits for the response with its upload ID.
 _BEGIN_SECONDS = 0.3
+
+_ANY_MD5 = "0" * 32
 
 #: Seconds for the abort of a failed upload, retries included.
 _FAILED_ABORT_SECONDS = 60.0
@@ -128,7 +131,7 @@ def upload(
         check_key(key)
         result = client._put_object(bucket, key, data, dict(headers) if headers else None)
         etag = result.etag
-        if client.config.check_etags and _md5(data, usedforsecurity=False).hexdigest() != etag:
+        if client.config.check_etags and md5_of(data) != etag:
             result = _check_put(client, bucket, key, data, headers, result)
             etag = result.etag
         return UploadResult(bucket, key, etag, len(data), result.version_id)
@@ -300,6 +303,11 @@ def _width(client: Client, parts: int) -> int:
 
 def md5_of(body: BytesLike | Body) -> str:
     """The MD5 in hexadecimal digits; a Body must be rewindable."""
+    if type(body) is bytes and len(body) <= CHUNK:
+        return _md5(body, usedforsecurity=False).hexdigest()
+    if isinstance(body, FileBody) and body.md5:
+        # Of the bytes that the headers of the request have a hash of.
+        return body.md5
     return hash_body(body, _md5(usedforsecurity=False)).hexdigest()
 
 
@@ -470,6 +478,7 @@ class MultipartUpload:
         if progress is not None and size and isinstance(body, (bytes, bytearray, memoryview)):
             body = ViewBody(body, progress)
         sent = {**self._headers, **self._whole_digests}
+        self._plan_md5(body)
         if self._checksum is not None:
             name = f"x-amz-checksum-{self._checksum}"
             if name not in sent:
@@ -520,6 +529,17 @@ class MultipartUpload:
             operation="upload",
             headers=self._part_headers,
         )
+
+    def _plan_md5(self, body: BytesLike | Body) -> None:
+        """Have the MD5 of a file's bytes computed with the first hash of them, if it will be compared."""
+        if isinstance(body, FileBody):
+            body.wants_md5 = (
+                self._plain_etags
+                and self.client.config.check_etags
+                # The headers of the request that set the encryption have the same names in the response.
+                and may_be_md5(_ANY_MD5, self._headers, self.client.endpoint.provider)
+                and not self._bucket.endswith(DIRECTORY_BUCKET_SUFFIX)
+            )
 
     def _digest_of(self, body: BytesLike | Body) -> bytes:
         assert self._checksum is not None
@@ -644,6 +664,7 @@ class MultipartUpload:
         client = self.client
         headers = self._part_headers
         sums: dict[str, str] | None = None
+        self._plan_md5(body)
         if self._checksum is not None:
             digest = self._digest_of(body)
             sums = {self._checksum: checksums.encode(digest)}

@@ -115,6 +115,10 @@ class _PartsHasher:
         self._hasher = new(algorithm)
         self._pieces: dict[int, tuple[bytes, int]] = {}
 
+    @property
+    def releases_gil(self) -> bool:
+        return getattr(self._hasher, "releases_gil", True)
+
     def update(self, data: Any, /) -> None:
         with memoryview(data) as view, view.cast("B") as flat:
             done = 0

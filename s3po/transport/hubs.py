@@ -39,6 +39,7 @@ _T = TypeVar("_T")
 #: Native, also where gevent has patched them.
 _local = get_original("_thread", "_local")
 _get_ident = get_original("_thread", "get_ident")
+_native_sleep: Callable[[float], object] = get_original("time", "sleep")
 allocate_lock: Callable[[], Any] = get_original("_thread", "allocate_lock")
 RLock: Callable[[], Any] = get_original("_thread", "RLock")
 
@@ -46,6 +47,8 @@ RLock: Callable[[], Any] = get_original("_thread", "RLock")
 BYTES_PER_TURN = 4 * 1024 * 1024
 #: Seconds that a fork waits for an import in another thread.
 _FORK_PATIENCE = 10.0
+#: Seconds that the end of a native thread waits for those of its hub's pool.
+_END_PATIENCE = 1.0
 #: Seconds that a greenlet may compute between two turns of the loop.
 SECONDS_PER_TURN = 0.005
 
@@ -89,13 +92,12 @@ class _HubOwner:
             return
         # The same as `hub.destroy`, which needs the thread's local data. These no longer exist: they
         # would be made once more, and never freed.
-        for part, end in (
-            (hub.periodic_monitoring_thread, "kill"),
-            (hub._resolver, "close"),
-            (hub._threadpool, "kill"),
-        ):
+        for part, end in ((hub.periodic_monitoring_thread, "kill"), (hub._resolver, "close")):
             if part is not None:
                 getattr(part, end)()
+        if hub._threadpool is not None and not _end_threads(hub._threadpool):
+            # One of them may still tell the loop that its work is done.
+            return
         hub.periodic_monitoring_thread = hub._resolver = hub._threadpool = None
         try:
             hub.throw(HubDestroyed(True))
@@ -105,6 +107,22 @@ class _HubOwner:
         hub.loop = None
         # It is left suspended, and greenlets of threads that ended are never freed: end it too.
         hub.throw(gevent.GreenletExit)
+
+
+def _end_threads(pool: Any) -> bool:
+    """End the threads of a hub's pool; False if one is still at work after a second.
+
+    The pool's own `kill` waits in gevent, for which it makes another hub in a native thread that ends.
+    """
+    for _ in range(pool.size):
+        pool.task_queue.put(None)
+    end = time.monotonic() + _END_PATIENCE
+    while pool.size:
+        if time.monotonic() > end:
+            return False
+        _native_sleep(1e-4)
+    pool.fork_watcher.close()
+    return True
 
 
 _threads = _local()

@@ -132,3 +132,21 @@ def test_the_upload_of_a_call_whose_time_is_over_is_named(
     ):
         conn.upload("bucket", "key", LARGE, timeout=0.3)
     assert "upload upload-1 of s3://bucket/'key' may be open" in caplog.text
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_rclones_answer_for_no_open_uploads_is_no_failure_of_the_look(
+    store: BareStore, times: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    lose(store, times, error(404, "NoSuchUpload"))
+    with connect(store) as conn, caplog.at_level(logging.WARNING, "s3po"):
+        if times == 1:
+            conn.upload("bucket", "key", LARGE)
+            assert store.objects["/bucket/key"][0] == LARGE
+        else:
+            with pytest.raises(s3po.ConnectionFailed) as caught:
+                conn.upload("bucket", "key", LARGE)
+            assert "may have begun" not in str(caught.value)
+    assert store.count("ListMultipartUploads") == times
+    assert "open" not in caplog.text
+    assert store.count("AbortMultipartUpload") == 0

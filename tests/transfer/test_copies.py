@@ -12,7 +12,18 @@ import pytest
 import s3po
 from s3po.cluster.worker import Function
 from s3po.errors import ConfigError, IntegrityError, TransferError
-from s3po.mock import CorruptBody, CutBody, Error
+from s3po.mock import (
+    CorruptBody,
+    CutBody,
+    Empty,
+    Error,
+    ErrorInside,
+    LostAnswer,
+    Reset,
+    Stall,
+    WrongETag,
+    faults,
+)
 from s3po.transfer.copy import copy
 from tests.support.data import noise
 
@@ -341,3 +352,142 @@ def test_a_refusal_of_another_kind_is_told(conn: s3po.Connection, mock: Any) -> 
     assert mock.requests.count("UploadPartCopy") > 3
     digest = base64.b64encode(hashlib.sha256(conn.download("bucket", "b")).digest())
     assert digest == base64.b64encode(hashlib.sha256(LARGE).digest())
+
+
+# Faults of UploadPartCopy
+
+
+#: By what a store or the network does, and what the third such answer in a row is told as.
+FAULTS: dict[str, tuple[faults.Action, str]] = {
+    "lost answer": (LostAnswer(), "broke"),
+    "reset before": (Reset("before"), "broke|closed|reset"),
+    "reset amid the answer": (Reset("amid"), "broke|cut"),
+    "reset after": (Reset("after"), "broke|closed|reset"),
+    "cut answer": (CutBody(), "cut"),
+    "no answer": (Stall(60.0), "waited"),
+    "500": (Error(500, "InternalError"), "InternalError"),
+    "503 of a proxy": (Error(503, body=b"<html>busy</html>"), "503"),
+    "throttled": (Error(503, "SlowDown"), "SlowDown"),
+    "error in a 200": (ErrorInside("InternalError"), "InternalError"),
+    "throttled in a 200": (ErrorInside("SlowDown"), "SlowDown"),
+    "empty 200": (Empty(), "no XML|empty|body"),
+    "200 without a body, performed": (Empty(performed=True), "no XML|empty|body"),
+}
+
+
+@pytest.fixture
+def patient() -> Iterator[Any]:
+    """A connection to a served mock whose part copies are made one after the other."""
+    config = s3po.Config(
+        part_size=5 * MiB,
+        multipart_threshold=5 * MiB,
+        max_concurrency=1,
+        retry_base=0.001,
+        read_timeout=1.0,
+        resolve_timeout=1.0,
+    )
+    conn = s3po.Connection("access", "secret", region_name="us-east-1", config=config)
+    with conn, conn.mock(serve=True) as mock:
+        conn.create_bucket("bucket")
+        conn.upload("bucket", "a", LARGE, metadata={"m": "1"})
+        mock.requests.clear()
+        yield conn, mock
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_part_copy_that_fails_twice_is_made(patient: Any, fault: str) -> None:
+    conn, mock = patient
+    mock.faults.add("UploadPartCopy", part=2, times=2, action=FAULTS[fault][0])
+    large_copy(conn, mock)
+    mock.faults.assert_all_used()
+    assert conn.download("bucket", "b") == LARGE
+    assert conn.head("bucket", "b").metadata == {"m": "1"}
+    assert mock.requests.count("UploadPartCopy") == 5
+    assert mock.requests.count("CompleteMultipartUpload") == 1
+    assert not conn.conn.list_multipart_uploads("bucket").uploads
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_part_copy_that_fails_always_leaves_nothing(patient: Any, fault: str) -> None:
+    conn, mock = patient
+    action, message = FAULTS[fault]
+    # A request on a connection that had been idle is sent once more, as the store may have closed it.
+    mock.faults.add("UploadPartCopy", part=2, times=9, action=action)
+    with pytest.raises(TransferError, match=f"part 2 failed: .*({message})") as caught:
+        large_copy(conn, mock)
+    assert 1 + 3 <= mock.requests.count("UploadPartCopy") <= 1 + 4
+    assert caught.value.part == 2
+    assert not conn.exists("bucket", "b")
+    assert mock.requests.count("CompleteMultipartUpload") == 0
+    assert not conn.conn.list_multipart_uploads("bucket").uploads
+
+
+def replace_source(conn: s3po.Connection) -> None:
+    conn.upload("bucket", "a", LARGE[::-1])
+
+
+def delete_source(conn: s3po.Connection) -> None:
+    conn.delete("bucket", "a")
+
+
+def end_upload(conn: s3po.Connection) -> None:
+    """As a rule of the bucket, or another program, does."""
+    for upload in conn.conn.list_multipart_uploads("bucket").uploads:
+        conn.conn.abort_multipart_upload("bucket", "b", upload.upload_id)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (replace_source, "PreconditionFailed"),
+        (delete_source, "NoSuchKey"),
+        (end_upload, "NoSuchUpload"),
+    ],
+    ids=["source replaced", "source deleted", "upload ended"],
+)
+@pytest.mark.parametrize("after", [1, 3], ids=["first part", "last part"])
+def test_what_changes_amid_a_copy_in_parts_is_told(
+    patient: Any, change: Any, message: str, after: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    conn, mock = patient
+    parts = 0
+
+    def progress(_: int) -> None:
+        nonlocal parts
+        parts += 1
+        if parts == after:
+            change(conn)
+
+    if after == 3 and change is not end_upload:
+        # All parts are copied already.
+        large_copy(conn, mock, progress=progress)
+        assert conn.download("bucket", "b") == LARGE
+        return
+    with pytest.raises(TransferError, match=message):
+        large_copy(conn, mock, progress=progress)
+    assert not conn.exists("bucket", "b")
+    assert not conn.conn.list_multipart_uploads("bucket").uploads
+    # There is nothing to abort, and no word about it.
+    assert "could not be aborted" not in caplog.text
+
+
+def test_a_part_with_another_etag_than_the_store_has_is_not_completed(patient: Any) -> None:
+    conn, mock = patient
+    mock.faults.add("UploadPartCopy", part=2, action=WrongETag())
+    with pytest.raises(TransferError, match="InvalidPart"):
+        large_copy(conn, mock)
+    mock.faults.assert_all_used()
+    assert not conn.exists("bucket", "b")
+    assert not conn.conn.list_multipart_uploads("bucket").uploads
+
+
+@pytest.mark.parametrize(
+    "action", [LostAnswer(), ErrorInside(), Error(500)], ids=["lost", "error in a 200", "500"]
+)
+def test_a_completion_of_copied_parts_whose_answer_was_lost(patient: Any, action: Any) -> None:
+    conn, mock = patient
+    mock.faults.add("CompleteMultipartUpload", action=action)
+    large_copy(conn, mock)
+    mock.faults.assert_all_used()
+    assert conn.download("bucket", "b") == LARGE
+    assert not conn.conn.list_multipart_uploads("bucket").uploads

@@ -19,7 +19,7 @@ import pytest
 
 import s3po
 from s3po.errors import ConfigError, IntegrityError, NoSuchUpload, TransferError
-from s3po.mock import Empty, Error, ErrorInside, LostAnswer, Reset
+from s3po.mock import Empty, Error, ErrorInside, LostAnswer, Reset, WrongETag
 from tests.support.data import noise
 from tests.support.ids import describe
 from tests.transfer.conftest import connect
@@ -572,3 +572,59 @@ def test_an_unreadable_answer_to_the_beginning_is_asked_for_again(
     conn.upload("bucket", "key", data)
     assert conn.download("bucket", "key") == data
     assert not conn.conn.list_multipart_uploads("bucket").uploads
+
+
+def bytes_read() -> int:
+    """Bytes that this process has read from files so far."""
+    for line in Path("/proc/self/io").read_text().splitlines():
+        if line.startswith("rchar:"):
+            return int(line.split()[1])
+    raise AssertionError("no rchar")
+
+
+@pytest.mark.skipif(not os.access("/proc/self/io", os.R_OK), reason="reads are counted in /proc")
+@pytest.mark.parametrize("options", [{}, {"checksum": "sha256"}], ids=["plain", "checksum"])
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_file_is_read_once_for_its_hashes_and_once_to_be_sent(
+    tmp_path: Path, parts: int, options: dict[str, Any]
+) -> None:
+    """With a checksum once more for the signature, which is computed for each attempt."""
+    size = 5 * MiB * parts
+    source = tmp_path / "file"
+    source.write_bytes(noise(size))
+    config = s3po.Config(
+        part_size=5 * MiB,
+        multipart_threshold=6 * MiB,
+        payload_signing=True,
+        request_checksum_calculation="when_required",
+    )
+    conn = s3po.Connection("access", "secret", region_name="us-east-1", config=config)
+    with conn, conn.mock() as mock:
+        conn.create_bucket("bucket")
+        before = bytes_read()
+        conn.upload_file("bucket", "key", source, **options)
+        count = bytes_read() - before
+        assert mock.requests.count("UploadPart" if parts > 1 else "PutObject") == parts
+        assert conn.download("bucket", "key") == noise(size)
+    assert round(count / size, 1) == (3 if options else 2)
+
+
+@pytest.mark.parametrize("kind", ["bytes", "file"])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_bytes_that_change_between_hash_and_store_are_told(
+    tmp_path: Path, kind: str, parts: int
+) -> None:
+    """The store has other bytes than those whose hash it was sent, and does not look at that."""
+    source = tmp_path / "file"
+    source.write_bytes(noise(5 * MiB * parts))
+    config = s3po.Config(part_size=5 * MiB, multipart_threshold=6 * MiB, retry_base=0.001)
+    conn = s3po.Connection("access", "secret", region_name="us-east-1", config=config)
+    with conn, conn.mock() as mock:
+        conn.create_bucket("bucket")
+        wrong = "0" * 32
+        operation = "UploadPart" if parts > 1 else "PutObject"
+        mock.faults.add(operation, times=3, part=2 if parts > 1 else None, action=WrongETag(wrong))
+        data: Any = source if kind == "file" else source.read_bytes()
+        with pytest.raises(IntegrityError, match=wrong):
+            conn.upload("bucket", "key", data)
+        mock.faults.assert_all_used()
