@@ -202,7 +202,8 @@ class GeventAdapter(HTTPAdapter):
 
     def close(self) -> None:
         """Close what is idle; what is in use is closed when it comes back. It can be used again."""
-        self._connections.close_idle()
+        for pool in list(self._connections.pools):
+            pool.close()
         self._pools = {}
         for manager in self._managers.values():
             manager.clear()

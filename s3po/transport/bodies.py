@@ -5,9 +5,13 @@ A response's body is raw: nothing decodes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import io
+import sys
+from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Any, cast
+
+from urllib3.util.request import body_to_chunks
 
 from s3po.errors import IncompleteBody, MalformedResponse, TransportTimeout
 from s3po.messages import Body, BytesLike
@@ -20,15 +24,38 @@ _PIECE = 256 * 1024
 
 
 class RawBody:
-    """Interface of urllib3's responses, for readers of `requests.Response.raw`."""
+    """Interface of urllib3's responses, for readers of `requests.Response.raw`.
 
-    __slots__ = ()
+    Attributes:
+        remaining: Bytes left; None for as many as come.
+    """
 
     remaining: int | None
 
-    def readinto(self, buffer: Any, /) -> int:
-        """Fill `buffer` as far as one read goes; 0 at the end."""
+    def _fill(self, buffer: Any) -> int:
+        """Fill some of `buffer`, which is not longer than what remains; 0 where nothing more comes."""
         raise NotImplementedError
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill `buffer` as far as one read goes; 0 at the end. Raises IncompleteBody."""
+        left = self.remaining
+        if left == 0 or not len(buffer):
+            return 0
+        count = self._fill(buffer if left is None or len(buffer) <= left else buffer[:left])
+        if left is not None:
+            if not count:
+                self.close()
+                raise IncompleteBody(f"the body was cut, {left} bytes short")
+            self.remaining = left - count
+        elif not count:
+            self.remaining = 0
+        if self.remaining == 0:
+            self._finish()
+        return count
+
+    def _finish(self) -> None:
+        """All was read."""
+        self.close()
 
     def close(self) -> None:
         raise NotImplementedError
@@ -38,22 +65,17 @@ class RawBody:
     ) -> bytes:
         """At most `size` bytes (fewer only at the end), or all of the rest."""
         del decode_content, cache_content
+        left = sys.maxsize if size is None or size < 0 else size
         parts = []
-        left = -1 if size is None else size
         while left:
-            wanted = _READ_CHUNK if left < 0 else min(left, _READ_CHUNK)
-            if self.remaining is not None:
-                wanted = min(wanted, self.remaining)
-                if not wanted:
-                    break
-            buffer = bytearray(wanted)
-            count = self.readinto(memoryview(buffer))
+            rest = left if self.remaining is None else self.remaining
+            view = memoryview(bytearray(min(left, rest, _READ_CHUNK)))
+            count = self.readinto(view)
             if not count:
                 break
-            parts.append(bytes(memoryview(buffer)[:count]))
-            if left > 0:
-                left -= count
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+            parts.append(view[:count])
+            left -= count
+        return b"".join(parts)
 
     def stream(self, amt: int = 65536, decode_content: bool | None = None) -> Iterator[bytes]:
         """The body in pieces of `amt` bytes."""
@@ -73,22 +95,15 @@ class RawBody:
 class BytesBody(RawBody):
     """A body that is in memory."""
 
-    __slots__ = ("data", "remaining")
-
     def __init__(self, data: bytes) -> None:
-        self.data = data
+        self._file = io.BytesIO(data)
         self.remaining: int | None = len(data)
 
-    def readinto(self, buffer: Any, /) -> int:
-        left = cast(int, self.remaining)
-        count = min(left, len(buffer))
-        start = len(self.data) - left
-        buffer[:count] = memoryview(self.data)[start : start + count]
-        self.remaining = left - count
-        return count
+    def _fill(self, buffer: Any) -> int:
+        return self._file.readinto(buffer)
 
     def close(self) -> None:
-        self.data = b""
+        self._file.close()
         self.remaining = 0
 
 
@@ -98,8 +113,6 @@ Release = Callable[[Any, bool], object]
 
 class ConnectionBody(RawBody):
     """A body that is still on its connection, which is released at the end."""
-
-    __slots__ = ("_connection", "_keep", "_release", "_rest", "remaining")
 
     def __init__(
         self, release: Release, connection: Any, keep: bool, rest: bytes, size: int | None
@@ -144,7 +157,6 @@ class ConnectionBody(RawBody):
         return count
 
     def _finish(self) -> None:
-        self.remaining = 0
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.sock.watch_rate(False)
@@ -164,84 +176,52 @@ class ConnectionBody(RawBody):
 class PlainBody(ConnectionBody):
     """A body of known length, or one that lasts until the connection is closed."""
 
-    __slots__ = ()
-
-    def readinto(self, buffer: Any, /) -> int:
-        remaining = self.remaining
-        if remaining == 0 or not len(buffer):
-            return 0
-        if remaining is None:
-            count = self._take(buffer, may_end=True)
-        else:
-            count = self._take(buffer[:remaining] if len(buffer) > remaining else buffer)
-            self.remaining = remaining - count
-        if not count or count == remaining:
-            self._finish()
-        return count
+    def _fill(self, buffer: Any) -> int:
+        return self._take(buffer, may_end=self.remaining is None)
 
 
 class ChunkedBody(ConnectionBody):
     """A body in chunks; extensions and trailers are skipped."""
 
-    __slots__ = ("_left", "_started")
+    #: Bytes left of this chunk; None before the first one.
+    _left: int | None = None
 
-    def __init__(self, release: Release, connection: Any, keep: bool, rest: bytes) -> None:
-        super().__init__(release, connection, keep, rest, None)
-        #: Bytes left of this chunk.
-        self._left = 0
-        self._started = False
-
-    def readinto(self, buffer: Any, /) -> int:
-        if self.remaining == 0 or not len(buffer):
-            return 0
-        if not self._left and not self._next_chunk():
-            return 0
-        if len(buffer) > self._left:
-            buffer = buffer[: self._left]
-        count = self._take(buffer)
-        self._left -= count
+    def _fill(self, buffer: Any) -> int:
+        left = self._left or self._next_chunk()
+        count = self._take(buffer[:left] if len(buffer) > left else buffer) if left else 0
+        self._left = left - count
         return count
 
-    def _next_chunk(self) -> bool:
+    def _next_chunk(self) -> int:
+        """The size of the next chunk; 0 at the end, whose trailers are read too."""
+        base = getattr(self._connection, "base_socket", None)
+        if base is not None and base.timeout is not None:
+            # The framing between two chunks must arrive within one read timeout in total.
+            base.deadline = monotonic() + base.timeout
         try:
-            if self._started and self._line():
+            if self._left is not None and self._line():
                 raise MalformedResponse("a chunk of the response is longer than its size")
-            self._started = True
-            self._left = http11.chunk_size(self._line())
-            if self._left:
-                return True
-            for _ in range(http11.MAX_TRAILERS):
-                if not self._line():
-                    break
-            else:
+            size = http11.chunk_size(self._line())
+            if not size and all(self._line() for _ in range(http11.MAX_TRAILERS)):
                 raise MalformedResponse("the response has too many trailers")
+            return size
         except MalformedResponse:
             self.close()
             raise
         finally:
-            if self._connection is not None:
-                self._connection.base_socket.deadline = None
-        self._finish()
-        return False
+            if base is not None:
+                base.deadline = None
 
     def _line(self) -> bytes:
-        while True:
-            end = self._rest.find(b"\r\n")
-            if end >= 0:
-                line = self._rest[:end]
-                self._rest = self._rest[end + 2 :]
-                return line
+        while b"\r\n" not in self._rest:
             if len(self._rest) > http11.MAX_HEAD:
                 raise MalformedResponse("the response has a chunk head without an end")
-            if self._connection is not None:
-                base = self._connection.base_socket
-                if base.deadline is None and base.timeout is not None:
-                    # The framing between two chunks must arrive within one read timeout in total.
-                    base.deadline = monotonic() + base.timeout
             held, self._rest = self._rest, b""
             buffer = bytearray(16384)
             count = self._take(memoryview(buffer))
-            self._rest = held + bytes(memoryview(buffer)[:count])
+            self._rest = held + buffer[:count]
+        line, _, self._rest = self._rest.partition(b"\r\n")
+        return line
 
 
 def open_body(
@@ -257,7 +237,8 @@ def open_body(
         return PlainBody(release, connection, False, rest, None)
     if size < 0:
         # Both framings together are used for response smuggling: the connection is not reused.
-        return ChunkedBody(release, connection, keep and "content-length" not in headers, rest)
+        keep = keep and "content-length" not in headers
+        return ChunkedBody(release, connection, keep, rest, None)
     if size <= len(rest):
         # More bytes than that belong to no response of ours.
         release(connection, keep and size == len(rest))
@@ -292,20 +273,9 @@ class Chunks:
         self._body = body
 
     def __iter__(self) -> Iterator[bytes]:
-        body = self._body
-        pieces: Iterable[Any]
-        if isinstance(body, (bytes, bytearray, memoryview, str)):
-            pieces = [body]
-        elif hasattr(body, "read"):
-            pieces = iter(lambda: body.read(_PIECE), b"")
-        else:
-            pieces = body or ()
-        for piece in pieces:
-            data = piece.encode() if isinstance(piece, str) else bytes(piece)
-            if not data and hasattr(body, "read"):
-                # The end of a text file.
-                return
-            yield data
+        # Any method that has a body.
+        for piece in body_to_chunks(self._body, "POST", _PIECE).chunks or ():
+            yield piece.encode() if isinstance(piece, str) else bytes(piece)
 
 
 def request_length(method: str, body: Any) -> int | None:

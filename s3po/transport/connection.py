@@ -93,9 +93,7 @@ class GeventHTTPConnection(HTTPConnection):
             ) from error
 
     def _open_socket(self) -> Socket:
-        return connect(
-            self._dns_host, self.port, self.timeout, self.source_address, self.socket_options
-        )
+        return connect(self._dns_host, self.port, self.timeout, self.socket_options)
 
     def connect(self) -> None:
         """Connect to the origin, or to a proxy and through its tunnel; with TLS where it is due."""

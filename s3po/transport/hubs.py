@@ -14,25 +14,12 @@ import gevent
 
 # Imported here because imports fail during the shutdown of the interpreter.
 import gevent.threadpool
-from gevent._hub_local import get_hub_if_exists
+from gevent._hub_local import get_hub_if_exists as get_hub_if_exists
 from gevent.exceptions import HubDestroyed, LoopExit
 from gevent.hub import get_hub
 from gevent.lock import Semaphore
 from gevent.monkey import get_original, is_module_patched
-
-__all__ = [
-    "RLock",
-    "allocate_lock",
-    "call_in_thread",
-    "can_start_threads",
-    "get_hub_if_exists",
-    "import_in_thread",
-    "import_lock",
-    "is_patched",
-    "keep_hub",
-    "sleep",
-    "yield_to_loop",
-]
+from gevent.util import wrap_errors
 
 _T = TypeVar("_T")
 
@@ -147,24 +134,14 @@ def call_in_thread(pool: Any, function: Callable[..., _T], *arguments: Any) -> _
     gevent would print the error, too, with its traceback; also that of a call whose greenlet was killed
     meanwhile, and closed the file that it is about.
     """
-    result, error = pool.apply(call_outcome, (function, *arguments))
-    if error is not None:
+    result = pool.apply(wrap_errors(BaseException, function), arguments)
+    if isinstance(result, BaseException):
         try:
-            raise error
+            raise result
         finally:
             # The error's traceback holds this frame.
-            del error
+            del result
     return cast(_T, result)
-
-
-def call_outcome(
-    function: Callable[..., _T], *arguments: Any
-) -> tuple[_T | None, BaseException | None]:
-    """The result of a call, or its error."""
-    try:
-        return function(*arguments), None
-    except BaseException as error:
-        return None, error
 
 
 #: Held by imports that may run in several threads, and by forks: a child has none of its parent's threads, and
@@ -184,9 +161,7 @@ def import_in_thread(name: str) -> None:
     if name in _imported:
         return
     hub = get_hub_if_exists()
-    if is_module_patched("threading"):
-        import_module(name)
-    elif hub is None or not can_start_threads():
+    if hub is None or is_module_patched("threading") or not can_start_threads():
         _import(name)
     else:
         semaphore: Semaphore | None = getattr(_threads, "importing", None)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import Any, cast
+from contextlib import suppress
+from operator import attrgetter
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from urllib3 import PoolManager, ProxyManager
@@ -13,71 +15,58 @@ from s3po.errors import ConfigError
 from s3po.log import SecretStr
 from s3po.transport.pools import MAX_POOLS, POOL_CLASSES
 
+_PROXY_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
+_PARTS = attrgetter("scheme", "host", "port")
+
 
 def make_manager(proxy: str | None, context: Any) -> PoolManager:
     """urllib3's manager of pools that lead straight to their origins, or through `proxy`, a URL.
 
     `context` is for TLS with the proxy. ConfigError for a URL that names no proxy.
     """
+    sizes: dict[str, Any] = {"num_pools": MAX_POOLS, "maxsize": 1}
     manager: PoolManager
     if proxy is None:
-        manager = PoolManager(num_pools=MAX_POOLS, maxsize=1)
-    elif (scheme := _check_proxy(proxy)).startswith("socks"):
-        try:
-            from s3po.transport.socks import socks_manager
-        except ImportError:
-            raise ConfigError(
-                f"a {scheme}:// proxy needs PySocks, which the extra s3po[socks] installs"
-            ) from None
-        return cast(PoolManager, socks_manager(proxy, MAX_POOLS))
+        manager = PoolManager(**sizes)
     else:
-        manager = ProxyManager(
-            proxy,
-            num_pools=MAX_POOLS,
-            maxsize=1,
-            proxy_headers=_proxy_headers(proxy),
-            proxy_ssl_context=context,
-        )
+        scheme = _check_proxy(proxy)
+        user, password = _login(proxy)
+        if scheme.startswith("socks"):
+            try:
+                from s3po.transport.socks import make_socks_manager
+            except ImportError:
+                raise ConfigError(
+                    f"a {scheme}:// proxy needs PySocks, which the extra s3po[socks] installs"
+                ) from None
+            return make_socks_manager(proxy, user, password, **sizes)  # type: ignore[no-any-return]
+        headers = {}
+        if user:
+            login = b64encode(f"{user}:{password}".encode()).decode()
+            headers["Proxy-Authorization"] = SecretStr(f"Basic {login}")
+        manager = ProxyManager(proxy, proxy_headers=headers, proxy_ssl_context=context, **sizes)
     manager.pool_classes_by_scheme = POOL_CLASSES
     return manager
 
 
-_PROXY_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
-
-
 def _check_proxy(proxy: str) -> str:
     """The scheme of the URL of a proxy. Raises ConfigError, which does not show the URL: it may hold a password."""
-    found = _split_proxy(proxy)
-    if found is None:
-        raise ConfigError("the URL of a proxy is broken: its host, or its port")
-    scheme, host, port = found
+    scheme = host = port = None
+    # The exception shows the URL: it ends here.
+    with suppress(ValueError):
+        scheme, name, port = _PARTS(parse_url(proxy))
+        # What getaddrinfo would refuse.
+        host = (name or "").encode("idna")
+    if not host or port == 0 or any(letter <= " " or letter == "\x7f" for letter in proxy):
+        raise ConfigError("the URL of a proxy has no host, or a broken one, or no valid port")
     if scheme not in _PROXY_SCHEMES:
         raise ConfigError(
             f"the URL of a proxy must begin with one of {', '.join(_PROXY_SCHEMES)}, "
             f"not with {scheme!a}"
         )
-    if not host or any(letter <= " " or letter == "\x7f" for letter in proxy) or port == 0:
-        raise ConfigError("the URL of a proxy has no host, or no valid port")
-    return scheme
+    return str(scheme)
 
 
-def _split_proxy(proxy: str) -> tuple[str, str, int | None] | None:
-    """Scheme, host and port; None for a URL that is broken. The parts of the URL stay in this frame."""
-    try:
-        parts = urlsplit(proxy)
-        host = parts.hostname or ""
-        # What urllib3 would refuse, and getaddrinfo.
-        parse_url(proxy)
-        host.encode("idna")
-        return parts.scheme, host, parts.port
-    except ValueError:
-        return None
-
-
-def _proxy_headers(proxy: str) -> dict[str, str]:
-    """The user that a proxy's URL names, as a header."""
+def _login(proxy: str) -> tuple[str, str]:
+    """User and password of the URL of a proxy, decoded, which not every urllib3 does; empty where it has none."""
     parts = urlsplit(proxy)
-    if not parts.username:
-        return {}
-    text = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return {"Proxy-Authorization": SecretStr("Basic " + b64encode(text.encode("utf-8")).decode())}
+    return SecretStr(unquote(parts.username or "")), SecretStr(unquote(parts.password or ""))

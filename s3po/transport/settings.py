@@ -5,8 +5,12 @@ from __future__ import annotations
 import ipaddress
 import os
 import sys
+from contextlib import suppress
 from functools import lru_cache
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from requests.utils import select_proxy
 
 from s3po.config import Config
 from s3po.errors import ConfigError
@@ -41,34 +45,22 @@ def verify_of(config: Config) -> bool | str:
 
 def proxies_for(url: str, config: Config) -> dict[str, str]:
     """The proxies for a URL by scheme, in the form of requests."""
-    if config.proxies is not None:
-        return {name: SecretStr(url) for name, url in config.proxies.items()}
-    # Only the environment has proxies where there are no settings of a desktop.
-    has_desktop = sys.platform == "darwin"
-    if not has_desktop and not any(name.lower().endswith("_proxy") for name in os.environ):
-        return {}
-    from urllib.request import getproxies, proxy_bypass
-
-    proxies = getproxies()
-    no_proxy = proxies.pop("no", "")
-    if is_bypassed(url, no_proxy):
-        return {}
-    if has_desktop and proxy_bypass(urlsplit(url).hostname or ""):
-        return {}
-    return {name: SecretStr(url) for name, url in proxies.items()}
+    proxies = config.proxies
+    if proxies is None:
+        # Those of the environment, or of a desktop's settings.
+        proxies = getproxies()
+        if is_bypassed(url, proxies.pop("no", "")):
+            return {}
+        # Elsewhere it takes the environment, too, and `0.0.1` for 127.0.0.1.
+        if sys.platform == "darwin" and proxy_bypass(urlsplit(url).hostname or ""):
+            return {}
+    return {name: SecretStr(proxy) for name, proxy in proxies.items()}
 
 
 def proxy_for(url: str, proxies: dict[str, str]) -> str | None:
     """The URL of the proxy through which to reach `url`."""
-    if not proxies:
-        return None
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    for name in (f"{parts.scheme}://{host}", parts.scheme, f"all://{host}", "all"):
-        proxy = proxies.get(name)
-        if proxy:
-            return SecretStr(proxy if "://" in proxy else f"http://{proxy}")
-    return None
+    proxy = select_proxy(url, proxies)
+    return SecretStr(proxy if "://" in proxy else f"http://{proxy}") if proxy else None
 
 
 def is_bypassed(url: str, no_proxy: str) -> bool:
@@ -80,46 +72,25 @@ def is_bypassed(url: str, no_proxy: str) -> bool:
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".").lower()
     port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
-    address = _address(host.partition("%")[0])
-    for item in no_proxy.replace(" ", ",").split(","):
-        item = item.strip().lower()
-        if not item:
-            continue
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        address = None
+    for item in no_proxy.lower().replace(",", " ").split():
         if item == "*":
             return True
-        if address is not None and "/" in item:
-            try:
-                if address in ipaddress.ip_network(item.translate(_NO_BRACKETS), strict=False):
-                    return True
-            except ValueError:
-                pass
+        name, _, digits = item.rpartition(":")
+        # An IPv6 address can have a port after its brackets only.
+        if not digits.isdigit() or (":" in name and "]" not in name):
+            name = item
+        elif int(digits) != port:
             continue
-        name, item_port = _split_port(item)
-        if item_port is not None and item_port != port:
-            continue
-        if address is not None:
-            if _address(name) == address:
+        if address is None:
+            name = name.removeprefix("*").strip(".")
+            if name and (host == name or host.endswith(f".{name}")):
                 return True
             continue
-        name = name.removeprefix("*").strip(".")
-        if name and (host == name or host.endswith(f".{name}")):
-            return True
+        with suppress(ValueError):
+            if address in ipaddress.ip_network(name.translate(_NO_BRACKETS), strict=False):
+                return True
     return False
-
-
-def _split_port(item: str) -> tuple[str, int | None]:
-    if item.startswith("["):
-        name, _, rest = item[1:].partition("]")
-        digits = rest.removeprefix(":")
-    elif item.count(":") == 1:
-        name, _, digits = item.partition(":")
-    else:
-        return item, None
-    return name, int(digits) if digits.isdigit() else None
-
-
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(text)
-    except ValueError:
-        return None

@@ -27,11 +27,11 @@ import gevent
 import gevent.select
 import gevent.socket
 from gevent.monkey import get_original
+from gevent.util import wrap_errors
 
 from s3po.forks import fork_generation, in_forked_child, suspend_copy
 from s3po.transport.hubs import (
     BYTES_PER_TURN,
-    call_outcome,
     can_start_threads,
     get_hub_if_exists,
     yield_to_loop,
@@ -69,27 +69,6 @@ class Socket:
     A wait lasts at most `timeout` seconds (None: no limit), and not beyond `deadline` and `end` (of `monotonic`):
     those of what is being received, and of the call that it is for.
     """
-
-    __slots__ = (
-        "__weakref__",
-        "_hub",
-        "_poll",
-        "_timer",
-        "_timer_seconds",
-        "_waited",
-        "_waited_bytes",
-        "_watchers",
-        "bytes_since_wait",
-        "deadline",
-        "end",
-        "generation",
-        "min_rate",
-        "native",
-        "recv_bytes_now",
-        "recv_now",
-        "send_now",
-        "timeout",
-    )
 
     def __init__(self, native: Any, timeout: float | None = None) -> None:
         native.setblocking(False)
@@ -130,8 +109,7 @@ class Socket:
         try:
             self.wait(events, left if is_short else None)
         except TimeoutError:
-            over = self.deadline is not None or self.end is not None
-            if not is_short or (over and self._left() <= 0):
+            if not is_short or self._left() <= 0:
                 raise
             is_late = True
         finally:
@@ -208,12 +186,11 @@ class Socket:
             suspend_copy()
 
     def _left(self) -> float:
-        """Seconds until `deadline` or `end`, of which there is one at least."""
+        """Seconds until `deadline` or `end`; infinity where there is neither."""
         deadline, end = self.deadline, self.end
         if deadline is None or (end is not None and end < deadline):
             deadline = end
-        assert deadline is not None
-        return deadline - monotonic()
+        return math.inf if deadline is None else deadline - monotonic()
 
     def _wait_while_sending(self, events: int) -> None:
         """After a timeout: continue to wait while sent data is in transit. Raises TimeoutError.
@@ -222,26 +199,17 @@ class Socket:
         timeout: the peer cannot answer before it has them, and the kernel takes no more before a third of
         its buffer is free. Once it has all of them it has the timeout to answer.
         """
-        before = -1
+        before = math.inf
         while True:
             queued, acknowledged = _send_queue(self.native)
-            is_late = (self.deadline is not None or self.end is not None) and self._left() <= 0
             limit = self.timeout
-            if limit is None or is_late or before == 0:
-                raise TimeoutError("timed out")
-            if not queued:
-                limit -= acknowledged
-                is_late = limit <= 0
-            elif before < 0:
-                is_late = acknowledged > limit
-            else:
-                # An acknowledgement alone, as of a peer that reads nothing, is no progress.
-                is_late = queued >= before
-            if is_late:
+            # An acknowledgement alone, as of a peer that reads nothing, is no progress.
+            is_late = queued >= before or self._left() <= 0
+            if limit is None or is_late or acknowledged >= limit:
                 raise TimeoutError("timed out")
             before = queued
             try:
-                self.wait(events, limit)
+                self.wait(events, limit if queued else limit - acknowledged)
             except TimeoutError:
                 continue
             return
@@ -290,13 +258,13 @@ class Socket:
         return number
 
     def close(self) -> None:
-        if self._hub is not None:
-            if self._hub is get_hub_if_exists() and self._hub.loop is not None:
-                for watcher, _ in self._watchers.values():
-                    watcher.close()
-                if self._timer is not None:
-                    self._timer.close()
-            self._forget_hub()
+        hub = self._hub
+        if hub is not None and hub is get_hub_if_exists() and hub.loop is not None:
+            for watcher, _ in self._watchers.values():
+                watcher.close()
+            if self._timer is not None:
+                self._timer.close()
+        self._forget_hub()
         self._poll = None
         self.native.close()
 
@@ -344,8 +312,7 @@ def connect(
     host: str,
     port: int,
     timeout: float | None,
-    source_address: tuple[str, int] | None = None,
-    options: Iterable[tuple[Any, ...]] | None = None,
+    options: Iterable[tuple[Any, ...]] | None,
 ) -> Socket:
     """A connected socket, within `timeout` seconds in all.
 
@@ -355,7 +322,7 @@ def connect(
     host = host.strip("[]")
     end = None if timeout is None else monotonic() + timeout
     addresses = _order(host, port, _resolve(host, port, timeout))
-    native, winner = _race(addresses, end, source_address, options)
+    native, winner = _race(addresses, end, options)
     if len(addresses) > 1:
         if len(_remembered) >= _MAX_REMEMBERED:
             _remembered.clear()
@@ -378,33 +345,38 @@ def _order(host: str, port: int, found: list[Any]) -> list[Any]:
 
 
 def _race(
-    addresses: list[Any],
-    end: float | None,
-    source_address: tuple[str, int] | None,
-    options: Iterable[tuple[Any, ...]] | None,
+    addresses: list[Any], end: float | None, options: Iterable[tuple[Any, ...]] | None
 ) -> tuple[Any, Any]:
     """The native socket that connected first, and its address."""
     waiting = list(reversed(addresses))
     under_way: dict[int, tuple[Any, Any]] = {}
     failure: OSError | None = None
-    # gevent's resolver, if there is a hub in which other greenlets can run.
+    # gevent's, if there is a hub in which other greenlets can run.
     poll: Any = _native_poll() if get_hub_if_exists() is None else gevent.select.poll()
     generation = fork_generation()
     next_start = 0.0
+    opened: list[Any] = []
     try:
         while waiting or under_way:
             now = monotonic()
             if end is not None and now >= end:
                 raise TimeoutError("timed out")
             if waiting and (now >= next_start or not under_way):
-                info = waiting.pop()
+                family, kind, protocol, _, address = waiting.pop()
                 next_start = now + _ATTEMPT_DELAY
                 try:
-                    sock = _begin(info, source_address, options)
+                    sock = native_socket(family, kind, protocol)
+                    opened.append(sock)
+                    for option in options or ():
+                        sock.setsockopt(*option)
+                    sock.setblocking(False)
+                    sock.connect(address)
+                except BlockingIOError:
+                    pass
                 except OSError as error:
                     failure = error
                     continue
-                under_way[sock.fileno()] = sock, info[4]
+                under_way[sock.fileno()] = sock, address
                 poll.register(sock.fileno(), select.POLLOUT)
             limits = [next_start] if waiting else []
             if end is not None:
@@ -418,38 +390,15 @@ def _race(
                 sock, address = under_way.pop(number)
                 code = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
                 if not code:
+                    opened.remove(sock)
                     return sock, address
-                sock.close()
                 failure = OSError(code, os.strerror(code))
                 # The next address need not wait for its time.
                 next_start = 0.0
     finally:
-        for sock, _ in under_way.values():
+        for sock in opened:
             sock.close()
     raise failure or OSError("the name has no address")
-
-
-def _begin(
-    info: Any,
-    source_address: tuple[str, int] | None,
-    options: Iterable[tuple[Any, ...]] | None,
-) -> Any:
-    family, kind, protocol, _, address = info
-    sock = native_socket(family, kind, protocol)
-    try:
-        for option in options or ():
-            sock.setsockopt(*option)
-        sock.setblocking(False)
-        if source_address:
-            sock.bind(source_address)
-        try:
-            sock.connect(address)
-        except BlockingIOError:
-            pass
-    except BaseException:
-        sock.close()
-        raise
-    return sock
 
 
 def _resolve(host: str, port: int, timeout: float | None) -> list[Any]:
@@ -466,11 +415,12 @@ def _resolve(host: str, port: int, timeout: float | None) -> list[Any]:
             return list(gevent.socket.getaddrinfo(*wanted))
     # getaddrinfo(3) has no timeout: it runs in a native thread, which is abandoned if it hangs.
     outcomes: SimpleQueue[Any] = SimpleQueue()
-    _start_thread(lambda: outcomes.put(call_outcome(_native_getaddrinfo, *wanted)), ())
+    resolve = wrap_errors(BaseException, _native_getaddrinfo)
+    _start_thread(lambda: outcomes.put(resolve(*wanted)), ())
     try:
-        found, error = outcomes.get(timeout=timeout)
+        found = outcomes.get(timeout=timeout)
     except Empty:
         raise TimeoutError("timed out looking up the name") from None
-    if error is not None:
-        raise error
+    if isinstance(found, BaseException):
+        raise found
     return list(found)

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from typing import Any, cast
-from urllib.parse import unquote, urlsplit
 
 import gevent
 import gevent.socket
 import socks
-from urllib3.contrib.socks import SOCKSProxyManager
+from urllib3.contrib.socks import SOCKSConnection, SOCKSProxyManager
+from urllib3.exceptions import HTTPError
 
 from s3po.errors import ProxyError
-from s3po.log import SecretStr
 from s3po.transport.connection import GeventHTTPConnection, GeventHTTPSConnection
 from s3po.transport.hubs import call_in_thread, get_hub_if_exists
 from s3po.transport.pools import GeventHTTPConnectionPool, GeventHTTPSConnectionPool
 from s3po.transport.sockets import Socket, native_socket
 
 
-class _SOCKSConnection(GeventHTTPConnection):
-    """Connects through a SOCKS proxy; urllib3's manager gives `_socks_options`."""
-
-    def __init__(self, *args: Any, _socks_options: Any, **settings: Any) -> None:
-        self._socks_options = _socks_options
-        super().__init__(*args, **settings)
+class _SOCKSConnection(GeventHTTPConnection, SOCKSConnection):
+    """Connects through a SOCKS proxy, by urllib3's own method, in a thread."""
 
     def _open_socket(self) -> Any:
         # PySocks blocks while it negotiates, unless its sockets are gevent's, as in patched programs.
@@ -35,27 +30,17 @@ class _SOCKSConnection(GeventHTTPConnection):
         return Socket(native_socket(fileno=made.detach()), self.timeout)
 
     def _negotiate(self) -> Any:
-        options = self._socks_options
         try:
-            return socks.create_connection(
-                (self.host, self.port),
-                timeout=self.timeout,
-                proxy_type=options["socks_version"],
-                proxy_addr=options["proxy_host"],
-                proxy_port=options["proxy_port"],
-                proxy_rdns=options["rdns"],
-                proxy_username=options["username"],
-                proxy_password=options["password"],
-                socket_options=self.socket_options,
-            )
-        except OSError as error:
-            failure = error
-            # PySocks also wraps its own errors.
-            if isinstance(error, socks.ProxyError) and isinstance(error.socket_err, OSError):
-                failure = error.socket_err
-            if isinstance(failure, socks.SOCKS5AuthError):
-                failure = ProxyError(f"no way to {self.peer}: {failure}")
-                failure.permanent = True
+            return SOCKSConnection._new_conn(self)
+        except HTTPError as error:
+            failure = error.__cause__ or error.__context__
+        # PySocks also wraps its own errors.
+        if isinstance(failure, socks.ProxyError) and isinstance(failure.socket_err, OSError):
+            failure = failure.socket_err
+        if isinstance(failure, socks.SOCKS5AuthError):
+            failure = ProxyError(f"no way to {self.peer}: {failure}")
+            failure.permanent = True
+        assert failure is not None
         # Raised again: frames of PySocks have the password among their locals.
         failure.__cause__ = failure.__context__ = None
         raise failure.with_traceback(None)
@@ -73,16 +58,8 @@ class _SOCKSTLSPool(GeventHTTPSConnectionPool):
     ConnectionCls = cast(Any, _SOCKSTLSConnection)
 
 
-def socks_manager(proxy: str, num_pools: int) -> Any:
+def make_socks_manager(proxy: str, user: str, password: str, **sizes: Any) -> Any:
     """urllib3's manager of pools behind a SOCKS proxy."""
-    parts = urlsplit(proxy)
-    login: Any = {}
-    if parts.username:
-        # Not every urllib3 decodes them.
-        login = {
-            "username": unquote(parts.username),
-            "password": SecretStr(unquote(parts.password or "")),
-        }
-    manager = SOCKSProxyManager(proxy, num_pools=num_pools, maxsize=1, **login)
+    manager = SOCKSProxyManager(proxy, user or None, password if user else None, **sizes)
     manager.pool_classes_by_scheme = {"http": _SOCKSPool, "https": _SOCKSTLSPool}
     return manager

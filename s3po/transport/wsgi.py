@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 import requests
 from requests.adapters import BaseAdapter
 
-from s3po.errors import IncompleteBody, IntegrityError
+from s3po.errors import IntegrityError
 from s3po.messages import Body, SignedHeaders
 from s3po.transport import http11
 from s3po.transport.bodies import Chunks, RawBody
@@ -98,12 +98,14 @@ class WSGIAdapter(BaseAdapter):
             started[:] = [status, headers]
             return written.append
 
-        body = WSGIBody(self.app(environ, start_response), written)
+        returned = self.app(environ, start_response)
+        body = WSGIBody(_chunks(returned, written), getattr(returned, "close", None))
         try:
             # An app may call start_response as late as with its first chunk.
-            while not started:
-                if not body.advance():
-                    raise AssertionError("the application did not call start_response")
+            if not started:
+                body.advance()
+            if not started:
+                raise AssertionError("the application did not call start_response")
         except BaseException:
             body.close()
             raise
@@ -195,59 +197,44 @@ class _BodyReader(io.RawIOBase):
         return count
 
 
+def _chunks(
+    returned: Iterable[bytes | memoryview], written: list[bytes | memoryview]
+) -> Iterator[bytes | memoryview]:
+    """The chunks that an application wrote and returned, in their order."""
+    for chunk in returned:
+        written.append(chunk)
+        yield from written
+        written.clear()
+    yield from written
+
+
 class WSGIBody(RawBody):
-    """An application's response body: the chunks that it wrote, then those that it returned.
-
-    `remaining` is the announced length, which is held to.
-    """
-
-    __slots__ = ("_closed", "_held", "_iterator", "_returned", "_written", "remaining")
+    """An application's response body. `remaining` is the announced length, which is held to."""
 
     def __init__(
-        self, returned: Iterable[bytes | memoryview], written: list[bytes | memoryview]
+        self, chunks: Iterator[bytes | memoryview], close: Callable[[], object] | None
     ) -> None:
-        self._returned = returned
-        self._iterator: Iterator[bytes | memoryview] | None = None
-        self._written = written
+        self._chunks = chunks
+        self._close = close
         self._held = memoryview(b"")
-        self._closed = False
         self.remaining: int | None = None
 
     def advance(self) -> bool:
         """Take the next chunk from the application; False at the end."""
-        if self._iterator is None:
-            self._iterator = iter(self._returned)
-        try:
-            self._written.append(next(self._iterator))
-        except StopIteration:
-            return False
-        return True
+        chunk = next(self._chunks, None)
+        self._held = memoryview(chunk or b"")
+        return chunk is not None
 
-    def readinto(self, buffer: memoryview, /) -> int:
-        if self.remaining == 0 or not len(buffer):
-            return 0
-        while not self._held and not self._closed:
-            if self._written:
-                self._held = memoryview(self._written.pop(0))
-            elif not self.advance():
-                self.close()
+    def _fill(self, buffer: memoryview) -> int:
+        while not self._held and self.advance():
+            pass
         count = min(len(self._held), len(buffer))
-        if self.remaining is not None:
-            count = min(count, self.remaining)
-            if not count:
-                raise IncompleteBody(f"the body was cut, {self.remaining} bytes short")
-            self.remaining -= count
-        elif not count:
-            self.remaining = 0
         buffer[:count] = self._held[:count]
         self._held = self._held[count:]
-        if self.remaining == 0:
-            self.close()
         return count
 
     def close(self) -> None:
-        if not self._closed:
-            self._closed = True
-            close = getattr(self._returned, "close", None)
-            if close is not None:
-                close()
+        close, self._close = self._close, None
+        self._chunks = iter(())
+        if close is not None:
+            close()

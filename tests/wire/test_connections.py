@@ -183,9 +183,16 @@ def test_close_closes_and_all_works_again(serve, session, request_to):
 
 
 def test_what_is_in_use_at_close_is_closed_when_done(serve, session, request_to):
-    server = serve([b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel", lambda p: p.send(b"lo")])
+    closed = threading.Event()
+
+    def finish(peer):
+        closed.wait(10)
+        peer.send(b"lo")
+
+    server = serve([b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel", finish])
     response = session.send(request_to(server), stream=True)
     session.close()
+    closed.set()
     assert response.read() == b"hello"
     assert server.hung_up.acquire(timeout=5)
 
