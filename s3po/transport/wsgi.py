@@ -13,11 +13,10 @@ from urllib.parse import unquote_to_bytes
 import requests
 from requests.adapters import BaseAdapter
 
-from s3po.errors import IntegrityError
-from s3po.messages import Body, SignedHeaders
+from s3po.messages import SignedHeaders
 from s3po.transport import http11
 from s3po.transport.bodies import Chunks, RawBody
-from s3po.transport.connection import build_request
+from s3po.transport.connection import BodyFailed, body_pieces, build_request
 from s3po.transport.messages import complete, make_response, to_lean
 from s3po.transport.settings import parse_origin
 
@@ -66,7 +65,7 @@ class WSGIAdapter(BaseAdapter):
             reader = None
             source: Any = io.BytesIO(body or b"")
         else:
-            reader = _BodyReader(body, length)
+            reader = _Input(body_pieces(b"", body, length, False))
             source = io.BufferedReader(reader, _INPUT_BUFFER)
         environ = build_environ(method, *parse_origin(url[:end]), target, headers, source)
         status, response_headers, received = self._call(environ)
@@ -171,30 +170,22 @@ def _variable(header: str) -> str:
     return name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{name}"
 
 
-class _BodyReader(io.RawIOBase):
-    """Raw stream of wsgi.input: reads a `Body` on demand, and enforces its length."""
+class _Input(io.RawIOBase):
+    """Raw stream of wsgi.input, from the pieces of a request."""
 
-    def __init__(self, body: Body, length: int) -> None:
-        self._body = body
-        self._length = self._left = length
-        self.error: IntegrityError | None = None
+    def __init__(self, pieces: Iterator[Any]) -> None:
+        self._body = WSGIBody(pieces, None)
+        self.error: BaseException | None = None
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        wanted = min(len(buffer), self._left)
-        if not wanted:
-            return 0
-        data = self._body.read(wanted)
-        count = len(data)
-        self._left -= count
-        if not count or self._left < 0 or (not self._left and self._body.read(1)):
-            side = "longer" if count else "shorter"
-            self.error = IntegrityError(f"the body is {side} than its {self._length} bytes")
-            raise self.error
-        buffer[:count] = data
-        return count
+        try:
+            return self._body.readinto(buffer)
+        except BodyFailed as failed:
+            self.error = failed.error
+            raise self.error from None
 
 
 def _chunks(
