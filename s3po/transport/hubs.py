@@ -33,8 +33,6 @@ RLock: Callable[[], Any] = get_original("_thread", "RLock")
 BYTES_PER_TURN = 4 * 1024 * 1024
 #: Seconds that a fork waits for an import in another thread.
 _FORK_PATIENCE = 10.0
-#: Seconds that a greenlet may compute between two turns of the loop.
-SECONDS_PER_TURN = 0.005
 
 
 def yield_to_loop() -> None:
@@ -60,8 +58,6 @@ class _HubOwner:
 
     gevent does not close such hubs and their file descriptors.
     """
-
-    __slots__ = ("hub", "process")
 
     def __init__(self, hub: Any) -> None:
         self.hub = hub

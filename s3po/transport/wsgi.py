@@ -68,22 +68,15 @@ class WSGIAdapter(BaseAdapter):
             reader = _Input(body_pieces(b"", body, length, False))
             source = io.BufferedReader(reader, _INPUT_BUFFER)
         environ = build_environ(method, *parse_origin(url[:end]), target, headers, source)
-        status, response_headers, received = self._call(environ)
-        try:
-            if reader is not None and reader.error is not None:
-                # Also when the application made a response of it.
-                raise reader.error
-            announced = http11.body_length(method, status, response_headers)
-            received.remaining = None if announced == -1 else announced
-        except BaseException:
-            received.close()
-            raise
+        status, response_headers, received = self._call(environ, reader)
         response = make_response(
             status, response_headers, received, stream and received.remaining != 0, lean.max_body
         )
         return response if lean is request else complete(response, request, self)
 
-    def _call(self, environ: dict[str, Any]) -> tuple[int, dict[str, str], WSGIBody]:
+    def _call(
+        self, environ: dict[str, Any], reader: _Input | None
+    ) -> tuple[int, dict[str, str], WSGIBody]:
         started: list[Any] = []
         written: list[bytes | memoryview] = []
 
@@ -105,22 +98,33 @@ class WSGIAdapter(BaseAdapter):
                 body.advance()
             if not started:
                 raise AssertionError("the application did not call start_response")
+            if reader is not None and reader.error is not None:
+                # Also when the application made a response of it.
+                raise reader.error
+            status, headers = int(started[0][:3]), _lower_headers(started[1])
+            announced = http11.body_length(environ["REQUEST_METHOD"], status, headers)
         except BaseException:
             body.close()
             raise
-        headers: dict[str, str] = {}
-        for raw, value in started[1]:
-            name = raw.lower()
-            text = value.strip()
-            if not text.isascii():
-                # WSGI's strings are bytes in disguise, unless the application errs.
-                with suppress(UnicodeEncodeError):
-                    text = http11.decode(text.encode("latin-1"))
-            headers[name] = f"{headers[name]}, {text}" if name in headers else text
-        return int(started[0][:3]), headers, body
+        body.remaining = None if announced == -1 else announced
+        return status, headers, body
 
     def close(self) -> None:
         """There is nothing to close."""
+
+
+def _lower_headers(fields: list[tuple[str, str]]) -> dict[str, str]:
+    """Headers by name in lower case; values of repeated names joined."""
+    headers: dict[str, str] = {}
+    for raw, value in fields:
+        name = raw.lower()
+        text = value.strip()
+        if not text.isascii():
+            # WSGI's strings are bytes in disguise, unless the application errs.
+            with suppress(UnicodeEncodeError):
+                text = http11.decode(text.encode("latin-1"))
+        headers[name] = f"{headers[name]}, {text}" if name in headers else text
+    return headers
 
 
 def build_environ(
