@@ -37,16 +37,9 @@ class WSGIAdapter(BaseAdapter):
         self.app = app
 
     def send(
-        self,
-        request: requests.PreparedRequest,
-        stream: bool = False,
-        timeout: Any = None,
-        verify: Any = True,
-        cert: Any = None,
-        proxies: Any = None,
+        self, request: requests.PreparedRequest, stream: bool = False, *_: Any, **__: Any
     ) -> requests.Response:
         """Call the application with one request."""
-        del timeout, verify, cert, proxies
         lean = to_lean(request)
         method: str = lean.method  # type: ignore[assignment]
         url: str = lean.url  # type: ignore[assignment]
@@ -67,7 +60,7 @@ class WSGIAdapter(BaseAdapter):
         else:
             reader = _Input(body_pieces(b"", body, length, False))
             source = io.BufferedReader(reader, _INPUT_BUFFER)
-        environ = build_environ(method, *parse_origin(url[:end]), target, headers, source)
+        environ = build_environ(method, url[:end], target, headers, source)
         status, response_headers, received = self._call(environ, reader)
         response = make_response(
             status, response_headers, received, stream and received.remaining != 0, lean.max_body
@@ -128,15 +121,10 @@ def _lower_headers(fields: list[tuple[str, str]]) -> dict[str, str]:
 
 
 def build_environ(
-    method: str,
-    scheme: str,
-    host: str,
-    port: int,
-    target: str,
-    headers: dict[str, str],
-    source: Any,
+    method: str, origin: str, target: str, headers: dict[str, str], source: Any
 ) -> dict[str, Any]:
     """PEP 3333's environ of a request; RAW_URI and REQUEST_URI hold the target as it was sent."""
+    scheme, host, port = parse_origin(origin)
     path, _, query = target.partition("?")
     environ: dict[str, Any] = {
         "REQUEST_METHOD": method,
