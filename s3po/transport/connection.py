@@ -172,7 +172,7 @@ class GeventHTTPConnection(HTTPConnection):
         sock = self.sock
         sock.watch_rate(True)
         # TLS encrypts here, not in the kernel.
-        for piece in _pieces(head, body, length, type(sock) is not TLSSocket):
+        for piece in body_pieces(head, body, length, type(sock) is not TLSSocket):
             # If the socket accepts whole pieces there is no wait in which a response would be noticed.
             if self._early_response() or not (
                 self._send_slice(*piece) if isinstance(piece, tuple) else self.send_bytes(piece)
@@ -412,7 +412,7 @@ def build_request(
     return http11.build_head(method, target, headers, length, extra), length or 0
 
 
-def _pieces(
+def body_pieces(
     head: bytes, body: BytesLike | Body | Chunks, length: int, can_send_file: bool
 ) -> Iterator[BytesLike | FileSlice]:
     """A request in pieces that are sent one after the other. Raises BodyFailed."""

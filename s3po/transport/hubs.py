@@ -36,8 +36,6 @@ BYTES_PER_TURN = 4 * 1024 * 1024
 _FORK_PATIENCE = 10.0
 #: Seconds that the end of a native thread waits for those of its hub's pool.
 _END_PATIENCE = 1.0
-#: Seconds that a greenlet may compute between two turns of the loop.
-SECONDS_PER_TURN = 0.005
 
 
 def yield_to_loop() -> None:
@@ -63,8 +61,6 @@ class _HubOwner:
 
     gevent does not close such hubs and their file descriptors.
     """
-
-    __slots__ = ("hub", "process")
 
     def __init__(self, hub: Any) -> None:
         self.hub = hub

@@ -38,9 +38,8 @@ def parse_origin(origin: str) -> tuple[str, str, int]:
 
 def verify_of(config: Config) -> bool | str:
     """The bundle that certificates are checked against: AWS_CA_BUNDLE before REQUESTS_CA_BUNDLE."""
-    if config.verify is not None:
-        return config.verify
-    return os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE") or True
+    found = os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE") or True
+    return found if config.verify is None else config.verify
 
 
 def proxies_for(url: str, config: Config) -> dict[str, str]:

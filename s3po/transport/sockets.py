@@ -52,11 +52,8 @@ _start_thread: Any = get_original("_thread", "start_new_thread")
 #: Seconds of waiting over which the rate of a body is measured.
 _RATE_WINDOW = 10.0
 
-_POLL_EVENTS = {
-    READ: select.POLLIN,
-    WRITE: select.POLLOUT,
-    READ | WRITE: select.POLLIN | select.POLLOUT,
-}
+#: By READ, WRITE and both.
+_POLL_EVENTS = (0, select.POLLIN, select.POLLOUT, select.POLLIN | select.POLLOUT)
 
 
 class TooSlow(TimeoutError):
@@ -320,7 +317,7 @@ def connect(
     wins; it goes first the next time. https://www.rfc-editor.org/rfc/rfc8305
     """
     host = host.strip("[]")
-    end = None if timeout is None else monotonic() + timeout
+    end = math.inf if timeout is None else monotonic() + timeout
     addresses = _order(host, port, _resolve(host, port, timeout))
     native, winner = _race(addresses, end, options)
     if len(addresses) > 1:
@@ -332,8 +329,6 @@ def connect(
 
 def _order(host: str, port: int, found: list[Any]) -> list[Any]:
     """Addresses of both families in turn, the one that was good the last time first."""
-    if len(found) < 2:
-        return found
     families: dict[int, list[Any]] = {}
     for info in found:
         families.setdefault(info[0], []).append(info)
@@ -345,10 +340,10 @@ def _order(host: str, port: int, found: list[Any]) -> list[Any]:
 
 
 def _race(
-    addresses: list[Any], end: float | None, options: Iterable[tuple[Any, ...]] | None
+    addresses: list[Any], end: float, options: Iterable[tuple[Any, ...]] | None
 ) -> tuple[Any, Any]:
     """The native socket that connected first, and its address."""
-    waiting = list(reversed(addresses))
+    waiting = addresses[::-1]
     under_way: dict[int, tuple[Any, Any]] = {}
     failure: OSError | None = None
     # gevent's, if there is a hub in which other greenlets can run.
@@ -359,7 +354,7 @@ def _race(
     try:
         while waiting or under_way:
             now = monotonic()
-            if end is not None and now >= end:
+            if now >= end:
                 raise TimeoutError("timed out")
             if waiting and (now >= next_start or not under_way):
                 family, kind, protocol, _, address = waiting.pop()
@@ -378,11 +373,8 @@ def _race(
                     continue
                 under_way[sock.fileno()] = sock, address
                 poll.register(sock.fileno(), select.POLLOUT)
-            limits = [next_start] if waiting else []
-            if end is not None:
-                limits.append(end)
-            seconds = max(0.0, min(limits) - monotonic()) if limits else None
-            ready = poll.poll(None if seconds is None else seconds * 1000)
+            left = min(end, next_start if waiting else math.inf) - monotonic()
+            ready = poll.poll(None if left == math.inf else max(0.0, left * 1000))
             if in_forked_child(generation):
                 suspend_copy()
             for number, _ in ready:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 import sys
+from contextlib import suppress
 from typing import Any
 
 import certifi
@@ -18,18 +19,16 @@ _RECEIVE = 256 * 1024
 # A write of this much is encrypted at once: its ciphertext is still in the cache when it is sent.
 _SEND = 64 * 1024
 
-#: Native, also where gevent has patched it.
-_thread_local = get_original("_thread", "_local")()
 
-
-def _scratch() -> tuple[bytearray, memoryview]:
+# Native, also where gevent has patched it.
+class _Scratch(get_original("_thread", "_local")):  # type: ignore[misc]
     """Buffer to receive into: it is copied from at once, so each thread has one."""
-    try:
-        found: tuple[bytearray, memoryview] = _thread_local.scratch
-    except AttributeError:
-        buffer = bytearray(_RECEIVE)
-        found = _thread_local.scratch = buffer, memoryview(buffer)
-    return found
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(_RECEIVE))
+
+
+_scratch = _Scratch()
 
 
 class TLSContext(gevent.ssl.SSLContext):  # type: ignore[misc]
@@ -40,11 +39,7 @@ class TLSContext(gevent.ssl.SSLContext):  # type: ignore[misc]
     """
 
     def wrap_socket(
-        self,
-        sock: Any,
-        *_: Any,
-        server_hostname: str | None = None,
-        **__: Any,
+        self, sock: Any, *_: Any, server_hostname: str | None = None, **__: Any
     ) -> TLSSocket:
         if self.check_hostname and not server_hostname:
             # ssl itself makes sure of it for sockets, but not for memory BIOs.
@@ -52,11 +47,8 @@ class TLSContext(gevent.ssl.SSLContext):  # type: ignore[misc]
         tls = TLSSocket(sock, self, server_hostname)
         try:
             tls.do_handshake()
-        except BaseException as error:
-            tls.close()
-            if isinstance(error, TimeoutError):
-                raise TimeoutError("the TLS handshake timed out") from None
-            raise
+        except TimeoutError:
+            raise TimeoutError("the TLS handshake timed out") from None
         return tls
 
 
@@ -92,7 +84,6 @@ class TLSSocket:
         "_decrypt",
         "_decrypted",
         "_encrypt",
-        "_ended",
         "_incoming",
         "_outgoing",
         "_pending",
@@ -124,7 +115,6 @@ class TLSSocket:
         self._encrypt: Any = inner.write
         #: Ciphertext that the socket would not take yet.
         self._pending: memoryview | None = None
-        self._ended = False
         self._recv_raw: Any = sock.recv_now
         self._send_raw: Any = sock.send_now
         self._below = sock if isinstance(sock, TLSSocket) else None
@@ -151,10 +141,8 @@ class TLSSocket:
                     self.wait(READ)
             except ssl.SSLError:
                 # The alert gives the server the reason.
-                try:
+                with suppress(OSError):
                     self.flush()
-                except OSError:
-                    pass
                 raise
             else:
                 self.flush()
@@ -162,13 +150,11 @@ class TLSSocket:
 
     def _receive(self) -> None:
         """Take some ciphertext from the socket, without waiting."""
-        scratch, view = _scratch()
-        recv_raw = self._recv_raw
-        received = recv_raw(scratch)
+        view, recv_raw = _scratch.view, self._recv_raw
+        received = recv_raw(view)
         if received:
             self._incoming.write(view[:received])
         else:
-            self._ended = True
             self._incoming.write_eof()
 
     def flush(self) -> None:
@@ -220,7 +206,7 @@ class TLSSocket:
         size = len(buffer)
         count: int
         while True:
-            if incoming.pending or self._ended:
+            if incoming.pending or incoming.eof:
                 try:
                     count = read(size, buffer)
                     break
@@ -236,20 +222,20 @@ class TLSSocket:
                 while incoming.pending and count < size:
                     more = read(size - count, view[count:])
                     if not more:
-                        self._ended = True
+                        incoming.write_eof()
                         break
                     count += more
             except ssl.SSLWantReadError:
                 pass
             except ssl.SSLError:
                 # Return the bytes before it first; the next read raises the error.
-                self._ended = True
+                incoming.write_eof()
         return count
 
     def recv_bytes_now(self, size: int) -> bytes:
         """At most `size` decrypted bytes, as `recv_now`."""
         # Ciphertext is in the BIO before anything is decrypted: one buffer serves both.
-        view = _scratch()[1][:size]
+        view = _scratch.view[:size]
         return bytes(view[: self.recv_now(view)])
 
     @property

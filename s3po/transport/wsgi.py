@@ -13,11 +13,10 @@ from urllib.parse import unquote_to_bytes
 import requests
 from requests.adapters import BaseAdapter
 
-from s3po.errors import IntegrityError
-from s3po.messages import Body, SignedHeaders
+from s3po.messages import SignedHeaders
 from s3po.transport import http11
 from s3po.transport.bodies import Chunks, RawBody
-from s3po.transport.connection import build_request
+from s3po.transport.connection import BodyFailed, body_pieces, build_request
 from s3po.transport.messages import complete, make_response, to_lean
 from s3po.transport.settings import parse_origin
 
@@ -38,16 +37,9 @@ class WSGIAdapter(BaseAdapter):
         self.app = app
 
     def send(
-        self,
-        request: requests.PreparedRequest,
-        stream: bool = False,
-        timeout: Any = None,
-        verify: Any = True,
-        cert: Any = None,
-        proxies: Any = None,
+        self, request: requests.PreparedRequest, stream: bool = False, *_: Any, **__: Any
     ) -> requests.Response:
         """Call the application with one request."""
-        del timeout, verify, cert, proxies
         lean = to_lean(request)
         method: str = lean.method  # type: ignore[assignment]
         url: str = lean.url  # type: ignore[assignment]
@@ -66,25 +58,18 @@ class WSGIAdapter(BaseAdapter):
             reader = None
             source: Any = io.BytesIO(body or b"")
         else:
-            reader = _BodyReader(body, length)
+            reader = _Input(body_pieces(b"", body, length, False))
             source = io.BufferedReader(reader, _INPUT_BUFFER)
-        environ = build_environ(method, *parse_origin(url[:end]), target, headers, source)
-        status, response_headers, received = self._call(environ)
-        try:
-            if reader is not None and reader.error is not None:
-                # Also when the application made a response of it.
-                raise reader.error
-            announced = http11.body_length(method, status, response_headers)
-            received.remaining = None if announced == -1 else announced
-        except BaseException:
-            received.close()
-            raise
+        environ = build_environ(method, url[:end], target, headers, source)
+        status, response_headers, received = self._call(environ, reader)
         response = make_response(
             status, response_headers, received, stream and received.remaining != 0, lean.max_body
         )
         return response if lean is request else complete(response, request, self)
 
-    def _call(self, environ: dict[str, Any]) -> tuple[int, dict[str, str], WSGIBody]:
+    def _call(
+        self, environ: dict[str, Any], reader: _Input | None
+    ) -> tuple[int, dict[str, str], WSGIBody]:
         started: list[Any] = []
         written: list[bytes | memoryview] = []
 
@@ -106,34 +91,40 @@ class WSGIAdapter(BaseAdapter):
                 body.advance()
             if not started:
                 raise AssertionError("the application did not call start_response")
+            if reader is not None and reader.error is not None:
+                # Also when the application made a response of it.
+                raise reader.error
+            status, headers = int(started[0][:3]), _lower_headers(started[1])
+            announced = http11.body_length(environ["REQUEST_METHOD"], status, headers)
         except BaseException:
             body.close()
             raise
-        headers: dict[str, str] = {}
-        for raw, value in started[1]:
-            name = raw.lower()
-            text = value.strip()
-            if not text.isascii():
-                # WSGI's strings are bytes in disguise, unless the application errs.
-                with suppress(UnicodeEncodeError):
-                    text = http11.decode(text.encode("latin-1"))
-            headers[name] = f"{headers[name]}, {text}" if name in headers else text
-        return int(started[0][:3]), headers, body
+        body.remaining = None if announced == -1 else announced
+        return status, headers, body
 
     def close(self) -> None:
         """There is nothing to close."""
 
 
+def _lower_headers(fields: list[tuple[str, str]]) -> dict[str, str]:
+    """Headers by name in lower case; values of repeated names joined."""
+    headers: dict[str, str] = {}
+    for raw, value in fields:
+        name = raw.lower()
+        text = value.strip()
+        if not text.isascii():
+            # WSGI's strings are bytes in disguise, unless the application errs.
+            with suppress(UnicodeEncodeError):
+                text = http11.decode(text.encode("latin-1"))
+        headers[name] = f"{headers[name]}, {text}" if name in headers else text
+    return headers
+
+
 def build_environ(
-    method: str,
-    scheme: str,
-    host: str,
-    port: int,
-    target: str,
-    headers: dict[str, str],
-    source: Any,
+    method: str, origin: str, target: str, headers: dict[str, str], source: Any
 ) -> dict[str, Any]:
     """PEP 3333's environ of a request; RAW_URI and REQUEST_URI hold the target as it was sent."""
+    scheme, host, port = parse_origin(origin)
     path, _, query = target.partition("?")
     environ: dict[str, Any] = {
         "REQUEST_METHOD": method,
@@ -171,30 +162,22 @@ def _variable(header: str) -> str:
     return name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{name}"
 
 
-class _BodyReader(io.RawIOBase):
-    """Raw stream of wsgi.input: reads a `Body` on demand, and enforces its length."""
+class _Input(io.RawIOBase):
+    """Raw stream of wsgi.input, from the pieces of a request."""
 
-    def __init__(self, body: Body, length: int) -> None:
-        self._body = body
-        self._length = self._left = length
-        self.error: IntegrityError | None = None
+    def __init__(self, pieces: Iterator[Any]) -> None:
+        self._body = WSGIBody(pieces, None)
+        self.error: BaseException | None = None
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        wanted = min(len(buffer), self._left)
-        if not wanted:
-            return 0
-        data = self._body.read(wanted)
-        count = len(data)
-        self._left -= count
-        if not count or self._left < 0 or (not self._left and self._body.read(1)):
-            side = "longer" if count else "shorter"
-            self.error = IntegrityError(f"the body is {side} than its {self._length} bytes")
-            raise self.error
-        buffer[:count] = data
-        return count
+        try:
+            return self._body.readinto(buffer)
+        except BodyFailed as failed:
+            self.error = failed.error
+            raise self.error from None
 
 
 def _chunks(

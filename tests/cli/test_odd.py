@@ -66,9 +66,10 @@ def test_a_full_stdout_is_a_failure_without_a_traceback(words: list[str]) -> Non
     with open("/dev/full", "w") as full:
         done = start(*words, stdout=full, stderr=subprocess.PIPE)
     assert done.returncode == 1
-    assert (
-        done.stderr == f"s3po: {'ls' if words == ['ls'] else 'stdout'}: No space left on device\n"
-    )
+    # Unbuffered, it is the command that fails.
+    assert done.stderr in [
+        f"s3po: {name}: No space left on device\n" for name in ("stdout", words[0])
+    ]
 
 
 def test_a_full_disk_leaves_nothing_half(store: Connection, tmp_path: Path) -> None:

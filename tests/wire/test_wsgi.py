@@ -127,7 +127,7 @@ def test_the_input_has_lines_too(session, mounted):
     assert seen == [b"one\n", b"tw", b"o\nt", b"hree\n", b"four\n", b"five", b""]
 
 
-@pytest.mark.parametrize(("length", "word"), [(5, "longer"), (15, "shorter")])
+@pytest.mark.parametrize(("length", "word"), [(5, "longer"), (15, "before its length")])
 def test_a_body_of_another_length_is_told_of(session, mounted, length, word):
     mounted(App())
     with pytest.raises(IntegrityError, match=word):
