@@ -213,6 +213,22 @@ def test_greenlets_wait_in_gevent() -> None:
     assert len(threads) == 1
 
 
+def test_workers_of_gevent_s_thread_pool_do_not_wait_in_gevent() -> None:
+    # They are greenlets, but native code that must not wait in gevent is called in them.
+    threads: set[int] = set()
+    fs = Called(lambda _: threads.add(threading.get_ident())).fs
+
+    def work() -> int:
+        gevent.sleep(0)
+        fs.pipe_file("bucket/key", b"x")
+        return threading.get_ident()
+
+    pool = gevent.get_hub().threadpool
+    threads.clear()
+    assert pool.apply(work) not in threads
+    assert len(threads) == 1
+
+
 def test_the_context_of_the_caller_goes_with_the_call() -> None:
     span = contextvars.ContextVar("span", default="none")
     seen: list[str] = []
