@@ -398,6 +398,39 @@ print(threads.run_in_thread(lambda: "call"))
     assert programs.run("unpatched", program).stdout.split() == ["handler", "call"]
 
 
+def test_an_interrupt_at_any_line_leaves_the_main_thread_alive(programs: Programs) -> None:
+    # As long as it is not, calls wait in gevent, as at the end of the interpreter.
+    program = """
+import sys, threading
+from s3po.fs.threads import run_in_thread
+
+run_in_thread(int)
+interrupts, is_done = 0, False
+while not is_done:
+    lines = 0
+
+    def trace(frame, event, argument):
+        global lines
+        if event == "line":
+            lines += 1
+            if lines > interrupts:
+                raise KeyboardInterrupt
+        return trace
+
+    sys.settrace(trace)
+    try:
+        run_in_thread(int)
+        is_done = True
+    except KeyboardInterrupt:
+        interrupts += 1
+    finally:
+        sys.settrace(None)
+print(interrupts > 10, threading.main_thread().is_alive())
+print(run_in_thread(threading.get_ident) != threading.get_ident())
+"""
+    assert programs.run("unpatched", program).stdout.split() == ["True", "True", "True"]
+
+
 def test_calls_at_the_end_of_the_interpreter_are_made(programs: Programs) -> None:
     program = """
 import atexit
