@@ -319,6 +319,7 @@ def test_interrupts_at_any_time_leave_no_caller_waiting() -> None:
         except KeyboardInterrupt:
             interrupts += 1
     assert run_in_thread(lambda: "next") == "next"
+    assert threading.main_thread().is_alive()
 
 
 @pytest.mark.parametrize("kind", ["connection", "filesystem"])
