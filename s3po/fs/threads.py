@@ -21,7 +21,13 @@ import gevent
 import gevent.event
 from gevent.hub import get_hub
 
-from s3po.transport.hubs import RLock, allocate_lock, can_start_threads, is_patched
+from s3po.transport.hubs import (
+    RLock,
+    allocate_lock,
+    can_start_threads,
+    get_hub_if_exists,
+    is_patched,
+)
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -151,11 +157,23 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
+def _in_hubs_greenlet() -> bool:
+    """Return True in a greenlet below this thread's hub, or in the hub.
+
+    The workers of gevent's thread pool are greenlets too, but without a hub above them.
+    """
+    hub = get_hub_if_exists()
+    greenlet = gevent.getcurrent() if hub is not None else None
+    while greenlet is not None and greenlet is not hub:
+        greenlet = greenlet.parent
+    return greenlet is not None
+
+
 def _waits_here() -> bool:
     """Return True where the caller is made to wait in gevent: in a greenlet, or in a program that is patched."""
     return (
         # Also those of the thread itself.
-        gevent.getcurrent().parent is not None
+        _in_hubs_greenlet()
         or _ended
         or is_patched()
         or sys.is_finalizing()

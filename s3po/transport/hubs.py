@@ -121,7 +121,10 @@ def can_start_threads() -> bool:
     if is_module_patched("threading"):
         # gevent's threads may create a hub on access.
         keep_hub()
-    return threading.main_thread().is_alive()
+    main: Any = threading.main_thread()
+    # Up to Python 3.12, an interrupt within `is_alive` can mark a thread that runs as stopped, for ever.
+    stopped: bool | None = getattr(main, "_is_stopped", None)
+    return main.is_alive() if stopped is None else not stopped
 
 
 def call_in_thread(pool: Any, function: Callable[..., _T], *arguments: Any) -> _T:

@@ -213,6 +213,22 @@ def test_greenlets_wait_in_gevent() -> None:
     assert len(threads) == 1
 
 
+def test_workers_of_gevent_s_thread_pool_do_not_wait_in_gevent() -> None:
+    # They are greenlets, but native code that must not wait in gevent is called in them.
+    threads: set[int] = set()
+    fs = Called(lambda _: threads.add(threading.get_ident())).fs
+
+    def work() -> int:
+        gevent.sleep(0)
+        fs.pipe_file("bucket/key", b"x")
+        return threading.get_ident()
+
+    pool = gevent.get_hub().threadpool
+    threads.clear()
+    assert pool.apply(work) not in threads
+    assert len(threads) == 1
+
+
 def test_the_context_of_the_caller_goes_with_the_call() -> None:
     span = contextvars.ContextVar("span", default="none")
     seen: list[str] = []
@@ -303,6 +319,7 @@ def test_interrupts_at_any_time_leave_no_caller_waiting() -> None:
         except KeyboardInterrupt:
             interrupts += 1
     assert run_in_thread(lambda: "next") == "next"
+    assert threading.main_thread().is_alive()
 
 
 @pytest.mark.parametrize("kind", ["connection", "filesystem"])
@@ -380,6 +397,39 @@ threads.RequestThread.__init__ = start_slowly
 print(threads.run_in_thread(lambda: "call"))
 """
     assert programs.run("unpatched", program).stdout.split() == ["handler", "call"]
+
+
+def test_an_interrupt_at_any_line_leaves_the_main_thread_alive(programs: Programs) -> None:
+    # As long as it is not, calls wait in gevent, as at the end of the interpreter.
+    program = """
+import sys, threading
+from s3po.fs.threads import run_in_thread
+
+run_in_thread(int)
+interrupts, is_done = 0, False
+while not is_done:
+    lines = 0
+
+    def trace(frame, event, argument):
+        global lines
+        if event == "line":
+            lines += 1
+            if lines > interrupts:
+                raise KeyboardInterrupt
+        return trace
+
+    sys.settrace(trace)
+    try:
+        run_in_thread(int)
+        is_done = True
+    except KeyboardInterrupt:
+        interrupts += 1
+    finally:
+        sys.settrace(None)
+print(interrupts > 10, threading.main_thread().is_alive())
+print(run_in_thread(threading.get_ident) != threading.get_ident())
+"""
+    assert programs.run("unpatched", program).stdout.split() == ["True", "True", "True"]
 
 
 def test_calls_at_the_end_of_the_interpreter_are_made(programs: Programs) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -170,6 +171,47 @@ for _ in range(25):
         options,
         bucket,
     )
+
+
+@pytest.mark.parametrize("protocol", ["simplecache", "filecache", "blockcache"])
+def test_caches_of_fsspec(
+    options: dict[str, Any], fs: Any, bucket: str, protocol: str, tmp_path: Path
+) -> None:
+    fs.pipe({f"{bucket}/{name}": name.encode() for name in "ab"})
+    cache = fsspec.filesystem(
+        protocol, target_protocol="s3po", target_options=options, cache_storage=str(tmp_path)
+    )
+    for _ in range(2):
+        with cache.open(f"{bucket}/a") as file:
+            assert file.read() == b"a"
+    assert cache.cat([f"{bucket}/a", f"{bucket}/b"]) == {f"{bucket}/a": b"a", f"{bucket}/b": b"b"}
+    with fsspec.open(f"{protocol}::s3po://{bucket}/b", s3po=options) as file:
+        assert file.read() == b"b"
+
+
+def test_a_file_cache_notices_a_replaced_object(
+    options: dict[str, Any], fs: Any, bucket: str, tmp_path: Path
+) -> None:
+    cache = fsspec.filesystem(
+        "filecache",
+        target_protocol="s3po",
+        target_options=options,
+        cache_storage=str(tmp_path),
+        check_files=True,
+    )
+    for data in (b"old", b"new"):
+        fs.pipe_file(f"{bucket}/key", data)
+        with cache.open(f"{bucket}/key") as file:
+            assert file.read() == data
+
+
+def test_many_files_are_open_for_writing(options: dict[str, Any], fs: Any, bucket: str) -> None:
+    urls = [f"s3po://{bucket}/{number:03}" for number in range(100)]
+    with fsspec.open_files(urls, "wb", **options) as files:
+        for number, file in enumerate(files):
+            file.write(b"%d" % number)
+    assert fs.cat(f"{bucket}/*")[f"{bucket}/042"] == b"42"
+    assert len(fs.ls(bucket)) == 100
 
 
 def test_zarr(options: dict[str, Any], bucket: str) -> None:
