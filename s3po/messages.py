@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from s3po.log import is_secret
@@ -18,6 +19,8 @@ BytesLike = bytes | bytearray | memoryview
 MAX_BODY = 64 * 1024 * 1024
 
 Query = tuple[tuple[str, str | None], ...]
+
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Body(Protocol):
@@ -89,7 +92,7 @@ class Request:
         key: str | None = None,
         *,
         query: Query = (),
-        headers: dict[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         body: BytesLike | Body | None = None,
         parse: Callable[[Any], Any] | None = None,
         stream: bool = False,
@@ -104,7 +107,7 @@ class Request:
         #: Pairs, not yet percent-encoded; a value of None is a bare name (`?acl`).
         self.query = query
         #: Names in lower case.
-        self.headers = headers if headers is not None else {}
+        self.headers = headers if headers is not None else _NO_HEADERS
         self.body = body
         #: Makes the result of a 2xx answer. It runs inside the loop that retries: it raises
         #: MalformedResponse or S3Error where a 200 is no success.

@@ -17,8 +17,6 @@ from s3po.records import SECRET, record
 
 def unquote_etag(etag: str) -> str:
     """Strip an ETag of a header of its quotes, and a weak one of `W/`."""
-    if etag[:1] == '"' and etag[-1:] == '"' and len(etag) > 1:
-        return etag[1:-1]
     return etag.removeprefix("W/").strip('"')
 
 
@@ -282,32 +280,31 @@ class ListObjectsResult:
 
 
 class _HeadersResult:
-    """A response that is all in its headers, which are parsed when they are read."""
+    """A response that is all in its headers, which are parsed when they are read.
 
-    __slots__ = ("_headers",)
+    Attributes:
+        headers: All headers of the response by name in lower case.
+    """
+
+    __slots__ = ("headers",)
 
     def __init__(self, headers: Mapping[str, str]) -> None:
-        self._headers = headers
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """All headers of the response by name in lower case."""
-        return self._headers
+        self.headers = headers
 
     @property
     def etag(self) -> str:
         """ETag of the object, without quotes; empty where the store gives none."""
-        return unquote_etag(self._headers.get("etag", ""))
+        return unquote_etag(self.headers.get("etag", ""))
 
     @property
     def version_id(self) -> str | None:
         """Version of the object; None in a bucket without versioning."""
-        return self._headers.get("x-amz-version-id")
+        return self.headers.get("x-amz-version-id")
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        return self._headers == other._headers
+        return self.headers == other.headers
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -323,7 +320,7 @@ class HeadObjectResult(_HeadersResult):
     @property
     def size(self) -> int:
         """Length of the whole object in bytes; raises MalformedResponse if the response does not contain it."""
-        headers = self._headers
+        headers = self.headers
         content_range = headers.get("content-range")
         value = headers.get("content-length") if content_range is None else None
         if content_range is not None:
@@ -335,87 +332,87 @@ class HeadObjectResult(_HeadersResult):
     @property
     def last_modified(self) -> datetime | None:
         """Aware datetime of its creation; None if the response does not contain it."""
-        return parse_http_date(self._headers.get("last-modified", ""))
+        return parse_http_date(self.headers.get("last-modified", ""))
 
     @property
     def content_type(self) -> str | None:
         """Media type: "text/plain"."""
-        return self._headers.get("content-type")
+        return self.headers.get("content-type")
 
     @property
     def cache_control(self) -> str | None:
         """`Cache-Control` header."""
-        return self._headers.get("cache-control")
+        return self.headers.get("cache-control")
 
     @property
     def content_disposition(self) -> str | None:
         """`Content-Disposition` header."""
-        return self._headers.get("content-disposition")
+        return self.headers.get("content-disposition")
 
     @property
     def content_encoding(self) -> str | None:
         """`Content-Encoding` header."""
-        return self._headers.get("content-encoding")
+        return self.headers.get("content-encoding")
 
     @property
     def content_language(self) -> str | None:
         """`Content-Language` header."""
-        return self._headers.get("content-language")
+        return self.headers.get("content-language")
 
     @property
     def expires(self) -> datetime | None:
         """`Expires` header as an aware datetime; None if there is none, or it is no date (see `headers`)."""
-        return parse_http_date(self._headers.get("expires", ""))
+        return parse_http_date(self.headers.get("expires", ""))
 
     @property
     def storage_class(self) -> str:
         """Storage class: "STANDARD", which S3 leaves out of its answers, "GLACIER", ..."""
-        return self._headers.get("x-amz-storage-class") or "STANDARD"
+        return self.headers.get("x-amz-storage-class") or "STANDARD"
 
     @property
     def archive_status(self) -> str | None:
         """State of an archived object of Intelligent-Tiering: "ARCHIVE_ACCESS" or "DEEP_ARCHIVE_ACCESS"."""
-        return self._headers.get("x-amz-archive-status")
+        return self.headers.get("x-amz-archive-status")
 
     @property
     def restore(self) -> RestoreInfo | None:
         """State of the restored copy of an archived object; None where none was requested."""
-        return parse_restore(self._headers.get("x-amz-restore", ""))
+        return parse_restore(self.headers.get("x-amz-restore", ""))
 
     @property
     def replication_status(self) -> str | None:
         """State of its replication: "COMPLETED", "PENDING", "FAILED" or "REPLICA"."""
-        return self._headers.get("x-amz-replication-status")
+        return self.headers.get("x-amz-replication-status")
 
     @property
     def sse(self) -> str | None:
         """Encryption at rest: "AES256", "aws:kms" or "aws:kms:dsse"."""
-        return self._headers.get("x-amz-server-side-encryption")
+        return self.headers.get("x-amz-server-side-encryption")
 
     @property
     def sse_kms_key_id(self) -> str | None:
         """ARN of the KMS key that encrypts it."""
-        return self._headers.get("x-amz-server-side-encryption-aws-kms-key-id")
+        return self.headers.get("x-amz-server-side-encryption-aws-kms-key-id")
 
     @property
     def bucket_key_enabled(self) -> bool:
         """True if an S3 Bucket Key serves its encryption with KMS."""
-        return self._headers.get("x-amz-server-side-encryption-bucket-key-enabled") == "true"
+        return self.headers.get("x-amz-server-side-encryption-bucket-key-enabled") == "true"
 
     @property
     def expiration(self) -> str | None:
         """Expiration by a lifecycle rule, as S3 writes it: `expiry-date="...", rule-id="..."`."""
-        return self._headers.get("x-amz-expiration")
+        return self.headers.get("x-amz-expiration")
 
     @property
     def lock_mode(self) -> str | None:
         """Mode of Object Lock's retention: "GOVERNANCE" or "COMPLIANCE"."""
-        return self._headers.get("x-amz-object-lock-mode")
+        return self.headers.get("x-amz-object-lock-mode")
 
     @property
     def lock_until(self) -> datetime | None:
         """Aware datetime at which Object Lock's retention ends."""
-        text = self._headers.get("x-amz-object-lock-retain-until-date", "")
+        text = self.headers.get("x-amz-object-lock-retain-until-date", "")
         try:
             time = datetime.fromisoformat(text)
         except ValueError:
@@ -425,49 +422,49 @@ class HeadObjectResult(_HeadersResult):
     @property
     def legal_hold(self) -> bool:
         """True under a legal hold of Object Lock."""
-        return self._headers.get("x-amz-object-lock-legal-hold") == "ON"
+        return self.headers.get("x-amz-object-lock-legal-hold") == "ON"
 
     @property
     def checksums(self) -> dict[str, str]:
         """Checksums in base64 by algorithm in lower case; with the header `x-amz-checksum-mode: ENABLED`."""
         return {
             name[15:]: value
-            for name, value in self._headers.items()
+            for name, value in self.headers.items()
             if name.startswith("x-amz-checksum-") and name[15:] not in ("type", "mode", "algorithm")
         }
 
     @property
     def checksum_type(self) -> str | None:
         """Type of the checksums: "FULL_OBJECT" or "COMPOSITE"."""
-        return self._headers.get("x-amz-checksum-type")
+        return self.headers.get("x-amz-checksum-type")
 
     @property
     def parts_count(self) -> int | None:
         """Number of parts that it was uploaded in, where the request had a `part_number`."""
-        return _parse_count(self._headers.get("x-amz-mp-parts-count"))
+        return _parse_count(self.headers.get("x-amz-mp-parts-count"))
 
     @property
     def tags_count(self) -> int:
         """Number of its tags; 0 if the response does not contain it."""
-        return _parse_count(self._headers.get("x-amz-tagging-count")) or 0
+        return _parse_count(self.headers.get("x-amz-tagging-count")) or 0
 
     @property
     def missing_metadata(self) -> int:
         """Number of entries of user metadata that HTTP headers cannot carry, and that are not in `metadata`."""
-        return _parse_count(self._headers.get("x-amz-missing-meta")) or 0
+        return _parse_count(self.headers.get("x-amz-missing-meta")) or 0
 
     @property
     def website_redirect_location(self) -> str | None:
         """Target of a redirect of the bucket's website."""
-        return self._headers.get("x-amz-website-redirect-location")
+        return self.headers.get("x-amz-website-redirect-location")
 
     @property
     def metadata(self) -> dict[str, str]:
         """User metadata by name in lower case, without `x-amz-meta-`."""
-        return user_metadata(self._headers)
+        return user_metadata(self.headers)
 
     def __repr__(self) -> str:
-        headers = self._headers
+        headers = self.headers
         size = headers.get("content-range", headers.get("content-length", "?")).rpartition("/")[2]
         return f"{type(self).__name__}(size={size}, etag={self.etag!r})"
 
@@ -511,23 +508,23 @@ class GetObjectResult(HeadObjectResult):
     __slots__ = ("body",)
 
     def __init__(self, body: ObjectBody) -> None:
-        self._headers = body.lower_headers
+        self.headers = body.lower_headers
         self.body = body
 
     @property
     def size(self) -> int:
         """Length of the whole object in bytes; raises MalformedResponse if the response does not contain it."""
-        if self.length is not None and "content-range" not in self._headers:
+        if self.length is not None and "content-range" not in self.headers:
             return self.length
         return super().size
 
     @property
     def length(self) -> int | None:
         """Length of the body in bytes, less than `size` for a range; None if the response does not contain it."""
-        value = self._headers.get("content-length")
+        value = self.headers.get("content-length")
         if value is not None:
             return int(value)
-        content_range = self._headers.get("content-range")
+        content_range = self.headers.get("content-range")
         if content_range is not None:
             first, _, last = content_range[6:].partition("/")[0].partition("-")
             return int(last) - int(first) + 1
@@ -536,14 +533,27 @@ class GetObjectResult(HeadObjectResult):
     @property
     def start(self) -> int:
         """Offset in the object of the first byte of the body."""
-        content_range = self._headers.get("content-range")
+        content_range = self.headers.get("content-range")
         return 0 if content_range is None else int(content_range[6:].partition("-")[0])
 
 
 class PutObjectResult(_HeadersResult):
-    """Properties of an object that was stored."""
+    """Properties of an object that was stored.
 
-    __slots__ = ()
+    Attributes:
+        etag: ETag of the object, without quotes.
+        version_id: Version of the object; None in a bucket without versioning.
+    """
+
+    __slots__ = ("etag", "version_id")
+
+    etag: str
+    version_id: str | None
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self.headers = headers
+        self.etag = unquote_etag(headers.get("etag", ""))
+        self.version_id = headers.get("x-amz-version-id")
 
 
 @record

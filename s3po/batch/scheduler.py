@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from time import monotonic
+from types import MappingProxyType
 from typing import Any, Protocol
 from weakref import WeakSet
 
@@ -41,7 +42,7 @@ from s3po.transport.hubs import yield_to_loop
 _YIELD_INTERVAL = 0.005
 
 #: The arguments of a call that has finished.
-_NO_ARGUMENTS: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
+_NO_ARGUMENTS: tuple[tuple[Any, ...], Mapping[str, Any]] = ((), MappingProxyType({}))
 
 _getcurrent = gevent.getcurrent
 
@@ -74,6 +75,9 @@ class BatchConnection(Protocol):
 
 class Worker(gevent.Greenlet):  # type: ignore[misc]
     """A greenlet that runs one call after the other, on its own Connection."""
+
+    # Python reads them faster than attributes in the dict of a greenlet.
+    __slots__ = ("connection", "handle", "resume", "scheduler")
 
     def __init__(self, scheduler: Scheduler, handle: Handle[Any]) -> None:
         super().__init__()
@@ -121,7 +125,8 @@ class Worker(gevent.Greenlet):  # type: ignore[misc]
         in_callback = False
         try:
             try:
-                value = handle._method(self.connection)(*handle._args, **handle._kwargs)
+                find = handle._method
+                value = find(self.connection)(*handle._args, **handle._kwargs)
             except Exception as error:
                 handle._state = CALLING_BACK
                 failure = error
@@ -133,11 +138,12 @@ class Worker(gevent.Greenlet):  # type: ignore[misc]
                     handled = True
             else:
                 handle._state = CALLING_BACK
-                if handle._callback is not None:
+                callback = handle._callback
+                if callback is not None:
                     if in_forked_child(scheduler.generation):
                         suspend_copy()
                     in_callback = True
-                    handle._callback(value)
+                    callback(value)
         except Exception as error:
             failure, value = error, None
         except gevent.GreenletExit:

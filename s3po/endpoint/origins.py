@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from s3po.endpoint.aws import check_aws_region, host_of, partition_of
 from s3po.endpoint.names import fits_host, parse_arn
 from s3po.endpoint.settings import Settings
 from s3po.endpoint.urls import URL
 from s3po.errors import ConfigError
+from s3po.records import record
 
 #: A directory bucket, or an access point of one: `name--use1-az4--x-s3`
 #: (https://docs.aws.amazon.com/AmazonS3/latest/userguide/directory-bucket-naming-rules.html).
@@ -17,7 +17,8 @@ _EXPRESS = r".+--([a-z0-9]+(?:-[a-z0-9]+)+)--xa?-s3"
 EXPRESS_SUFFIXES = ("--x-s3", "--xa-s3")
 
 
-class Origin(NamedTuple):
+@record
+class Origin:
     """A host to connect to, and how requests to it are signed. One for each bucket and region."""
 
     scheme: str

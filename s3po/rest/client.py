@@ -232,7 +232,8 @@ class Client(
             MalformedResponse: The response is not one of S3.
         """
         policy = self._retry
-        started = policy.clock()
+        clock = policy.clock
+        started = clock()
         deadline = request.deadline
         if deadline is None and self.deadline is not None:
             deadline = request.deadline = self.deadline
@@ -513,13 +514,14 @@ class Client(
                     signer = learned.signers[origin.signing_scope] = Signer(
                         origin.signing_region, origin.signing_service
                     )
+                clock = self._clock
                 signer.sign(
                     request.method,
                     url,
                     headers,
                     credentials,
                     payload_hash=self._hash(body, origin.scheme) if body else _EMPTY_HASH,
-                    now=self._clock() + learned.skew,
+                    now=clock() + learned.skew,
                 )
             stats = self.stats
             stats.requests += 1
@@ -545,7 +547,7 @@ class Client(
                 response.stream = CountedStream(response.stream, request, stats, limiter)
                 held = False
             else:
-                stats.bytes_received += len(response.content)
+                stats.bytes_received += response.received
             if debug:
                 _log.debug("%s: %d", request.operation, response.status_code)
             return response

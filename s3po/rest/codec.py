@@ -642,7 +642,7 @@ def parse_list_objects_v1(response: Response, encoded: bool | None = None) -> Li
 
 
 def parse_put_object(response: Response) -> PutObjectResult:
-    if response.content:
+    if response.received:
         check_done(response)
     if "etag" not in response.lower_headers:
         raise MalformedResponse("a response without an ETag, which S3 does not send")

@@ -118,10 +118,11 @@ class ObjectOperations(Sender):
         return self._put_object(bucket, key, body, sent)
 
     def _put_object(
-        self, bucket: str, key: str, body: BytesLike | Body, sent: dict[str, str]
+        self, bucket: str, key: str, body: BytesLike | Body, sent: dict[str, str] | None
     ) -> PutObjectResult:
         """`put_object` with headers as they are, to which a checksum may be added."""
         if self.default_checksum is not None:
+            sent = {} if sent is None else sent
             add_checksum(sent, body, self.default_checksum)
         result: PutObjectResult = self.send(
             Request(

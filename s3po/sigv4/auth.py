@@ -121,7 +121,7 @@ class LeanAuth(SigV4Auth):  # type: ignore[misc]
         text: str = template % values
         # Mostly there are no blanks to normalize: each line is a word.
         words = text.split()
-        if len(words) != len(values) or "\n".join(words) != text:
+        if len(words) != len(values) or words != text.split("\n"):
             text = template % tuple([" ".join(value.split()) for value in values])
         return text
 
@@ -142,7 +142,8 @@ HeadersToSign = tuple[str, str, tuple[str, ...]]
 def headers_to_sign(headers: dict[str, str]) -> HeadersToSign:
     """Return the parts of a signature that depend on the headers."""
     names = _signed_names(tuple(headers))
-    return names.text, names.template, names.values_of(headers)
+    values_of = names.values_of
+    return names.text, names.template, values_of(headers)
 
 
 class _SignedNames:
@@ -196,8 +197,9 @@ class HeaderAuth(LeanAuth):
     def sign(self) -> None:
         """Add the headers that authenticate the request to its headers."""
         headers = self.headers
-        if self.hash_header:
-            headers[self.hash_header] = self.payload_hash
+        hash_header = self.hash_header
+        if hash_header:
+            headers[hash_header] = self.payload_hash
         headers["x-amz-date"] = self.context["timestamp"]
         token = self.credentials.token
         if token:

@@ -59,13 +59,15 @@ class Limiter:
 
     def try_acquire(self) -> bool:
         """Acquire a call without waiting. False when there is no capacity or others wait for it."""
+        calls = self.calls
         if (
             self._call_waiters
             or self._queue
-            or self.calls + max(self.requests, self.parts) >= self.size
+            or calls + self.requests >= self.size
+            or calls + self.parts >= self.size
         ):
             return False
-        self.calls += 1
+        self.calls = calls + 1
         return True
 
     def acquire(self) -> None:

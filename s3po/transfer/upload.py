@@ -109,13 +109,14 @@ def upload(
 ) -> UploadResult:
     """Store `data` as an object; see `Connection.upload`. `headers` are the result of `build_headers`."""
     threshold = client.config.multipart_threshold
-    if type(data) is str and encoding is None:
-        data = encode(data, None)
-    elif type(data) is not bytes and isinstance(data, os.PathLike):
-        # No descriptor has to be kept for the request, and checked before each use.
-        content = read_small_file(data)
-        if content is not None:
-            data = content
+    if type(data) is not bytes:
+        if type(data) is str and encoding is None:
+            data = encode(data, None)
+        elif isinstance(data, os.PathLike):
+            # No descriptor has to be kept for the request, and checked before each use.
+            content = read_small_file(data)
+            if content is not None:
+                data = content
     if (
         type(data) is bytes
         and (headers is None or is_plain(headers))
@@ -126,7 +127,9 @@ def upload(
     ):
         if part_size is not None:
             check_part_size(part_size)
-        result = client.put_object(bucket, key, data, headers=headers)
+        check_bucket(bucket)
+        check_key(key)
+        result = client._put_object(bucket, key, data, dict(headers) if headers else None)
         etag = result.etag
         if client.config.check_etags and md5_of(data) != etag:
             result = _check_put(client, bucket, key, data, headers, result)

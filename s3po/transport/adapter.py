@@ -100,7 +100,8 @@ class GeventAdapter(HTTPAdapter):
         body = request.body
         target = url if pool.forwards else url[end:]
         method: str = request.method  # type: ignore[assignment]
-        head, length = build_request(method, target, request.lower_headers, body, pool.proxy_lines)
+        headers = request._lower if request._shown is None else request.lower_headers
+        head, length = build_request(method, target, headers, body, pool.proxy_lines)
         if not isinstance(timeout, tuple):
             timeout = _timeouts(timeout, self._config)
         return pool.exchange(head, body, length, method, stream, timeout, request.max_body)

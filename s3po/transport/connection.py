@@ -101,6 +101,9 @@ class GeventHTTPConnection(HTTPConnection):
         """Connect to the origin, or to a proxy and through its tunnel; with TLS where it is due."""
         end = None if self.timeout is None else monotonic() + self.timeout
         self.sock = self._new_conn()
+        # Attributes of the instance, which Python reads faster than those of its class.
+        self._rest = b""
+        self._eof = False
         # For the tunnel and the handshakes.
         self.sock.deadline = end
         if self.proxy is not None and self.proxy.scheme == "https":
@@ -183,11 +186,10 @@ class GeventHTTPConnection(HTTPConnection):
     def send_bytes(self, data: Any) -> bool:
         """Send all of `data`. False if an error response was received before the end."""
         sock = self.sock
+        send_now = sock.send_now
         sent = 0
         try:
-            sent = sock.send_now(
-                data if len(data) <= _SEND_CHUNK else memoryview(data)[:_SEND_CHUNK]
-            )
+            sent = send_now(data if len(data) <= _SEND_CHUNK else memoryview(data)[:_SEND_CHUNK])
         except BlockingIOError:
             pass
         if sent < len(data) and not self._send_view(memoryview(data)[sent:]):
@@ -283,8 +285,9 @@ class GeventHTTPConnection(HTTPConnection):
         if not data and not self._eof:
             # The usual case: nothing has come yet, and all of the head comes at once.
             sock.wait(READ)
+            recv_now = sock.recv_bytes_now
             try:
-                data = sock.recv_bytes_now(_HEAD_CHUNK)
+                data = recv_now(_HEAD_CHUNK)
             except BlockingIOError:
                 # Part of a TLS record.
                 pass
@@ -401,13 +404,13 @@ def build_request(
     method: str, target: str, headers: dict[str, str], body: Any, extra: str = ""
 ) -> tuple[bytes, int]:
     """The head of a request, and the length of its body."""
-    if isinstance(body, Chunks):
+    length = request_length(method, body)
+    if length is None and isinstance(body, Chunks):
         headers = {name: value for name, value in headers.items() if name != "transfer-encoding"}
         head = http11.build_head(
             method, target, headers, None, extra + "transfer-encoding: chunked\r\n"
         )
         return head, 0
-    length = request_length(method, body)
     return http11.build_head(method, target, headers, length, extra), length or 0
 
 

@@ -54,8 +54,6 @@ class PreparedRequest(requests.PreparedRequest):
 
     _cookies: Any = None
     _body_position: Any = None
-    _shown: Any = None
-    _hooks: Any = None
 
     def __init__(
         self,
@@ -72,6 +70,8 @@ class PreparedRequest(requests.PreparedRequest):
         self.body: Any = body
         #: Bytes of the response's body that are read into memory; more is a MalformedResponse.
         self.max_body = max_body
+        self._shown: Any = None
+        self._hooks: Any = None
 
     @property
     def lower_headers(self) -> dict[str, str]:
@@ -199,6 +199,8 @@ class Response(requests.Response):
         #: The body on its connection; None once it is closed, and where all of it is in `content`.
         self.stream = stream
         self._content: Any = False if stream is not None else (content or b"")
+        #: Bytes of the body that came with the head.
+        self.received = 0 if stream is not None or content is None else len(content)
         self._content_consumed = stream is None
         #: Bytes of `content` that `read` has given.
         self._given = 0

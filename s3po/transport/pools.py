@@ -141,6 +141,7 @@ class GeventHTTPConnectionPool(HTTPConnectionPool):
         options = self.conn_kw.get("_socks_options")
         if options is not None:
             self.peer += f" by the SOCKS proxy {options['proxy_host']}:{options['proxy_port']}"
+        self.proxy_lines = ""
         if forwards:
             self.proxy_lines = SecretStr(
                 "".join(f"{name}: {value}\r\n" for name, value in self.proxy_headers.items())

@@ -834,12 +834,15 @@ def test_a_fork_amid_both_ways_leaves_them_to_the_parent(
 #: The parent goes on when the child has run what is registered for after a fork.
 FORKING = """
 import os
+forked = False
 def fork(count):
-    ready, begun = os.pipe()
+    global forked
+    if forked:
+        return
+    forked = True
     if not os.fork():
-        os.write(begun, b"1")
+        os.write(1, b"the child runs")
         signal.pause()
-    os.read(ready, 1)
 """
 
 
@@ -854,10 +857,14 @@ def test_a_child_does_not_hold_the_locks_of_a_parent_that_is_gone(
     mock.faults.add("UploadPart", part=2, action=Stall(60.0))
     group = subprocess.Popen(
         [sys.executable, "-c", script, mock.url, "upload_file", str(source), tmp_path / "state"],
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     try:
+        assert group.stdout is not None
+        assert os.read(group.stdout.fileno(), 100) == b"the child runs"
+        group.stdout.close()
         with gevent.Timeout(60):
             while mock.requests.count("UploadPart") < 2:
                 assert group.poll() is None
