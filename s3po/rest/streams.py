@@ -55,7 +55,7 @@ class CountedStream(RawBody):
 
     def __del__(self) -> None:
         # A body that was dropped, not closed, must not keep its place for ever.
-        if self._limiter is not None:
+        if getattr(self, "_limiter", None) is not None:
             self.close()
 
 

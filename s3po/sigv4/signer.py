@@ -77,6 +77,8 @@ class Signer:
         except BaseException as error:
             # Those of the steps, whose locals hold the token and the signature.
             error.__traceback__ = None
+            # botocore's, in clear text.
+            headers.pop("Authorization", None)
             raise
         raise _no_text()
 
@@ -115,6 +117,9 @@ class Signer:
             raise ConfigError("the query of a presigned URL must be UTF-8 text") from None
         except UnicodeEncodeError:
             raise _no_text() from None
+        except BaseException as error:
+            error.__traceback__ = None
+            raise
 
     def sign_policy(
         self,
@@ -145,6 +150,9 @@ class Signer:
             )
         except UnicodeEncodeError:
             raise _no_text() from None
+        except BaseException as error:
+            error.__traceback__ = None
+            raise
 
     def _load(self) -> type[HeaderAuth]:
         load_botocore()

@@ -66,6 +66,10 @@ def build_head(
         complaint = "the value of a header must be a str"
     except UnicodeEncodeError:
         complaint = "a header holds a lone surrogate, which has no bytes"
+    except BaseException:
+        # As a signal handler raises.
+        parts, values, text = [], [], ""
+        raise
     # A traceback with locals shows no signature.
     del parts, values, text
     raise ConfigError(complaint)

@@ -554,3 +554,53 @@ def test_all_secret_headers_are_left_out_of_the_mocks_log() -> None:
         assert is_secret(name)
         assert record.headers[name] == "..."
     assert not leaks(repr((record.headers, record.query)))
+
+
+class Injected(Exception):
+    pass
+
+
+# Also in the lines of `__del__`.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("name", ["upload", "download", "list", "presign"])
+def test_an_exception_at_any_line_shows_no_secret(tmp_path: Path, name: str) -> None:
+    """As of a signal handler: raised at each line of s3po that an operation executes, one after the other."""
+    conn = connect()
+    mocks = f"{PACKAGE}mock{os.sep}"
+    reached = 0
+    target = 0
+
+    def trace(frame: Any, event: str, _: object) -> Any:
+        nonlocal reached
+        file = frame.f_code.co_filename
+        if not file.startswith(PACKAGE) or file.startswith(mocks):
+            return None
+        if event == "line":
+            reached += 1
+            if reached == target:
+                raise Injected
+        return trace
+
+    found: set[str] = set()
+    before = sys.gettrace()
+    with conn, conn.mock(app=MockS3({"AKIDEXAMPLE": SECRET}, buckets=("bucket",))):
+        operation = {
+            **operations(conn, tmp_path),
+            "presign": lambda: conn.presign("GET", "bucket", "key"),
+        }[name]
+        conn.upload("bucket", "key", b"howdy")
+        operation()
+        for target in range(1, 2000):
+            reached = 0
+            sys.settrace(trace)
+            try:
+                operation()
+            except Exception as error:
+                sys.settrace(before)
+                found.update(leaks_of_traceback(error))
+            finally:
+                sys.settrace(before)
+            if reached < target:
+                break
+    assert 150 < target < 1999
+    assert sorted(found) == []
