@@ -15,7 +15,7 @@ import hmac
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from hashlib import sha256
+from hashlib import md5, sha256
 from operator import attrgetter, itemgetter
 from typing import Any
 from urllib.parse import parse_qs
@@ -74,6 +74,12 @@ def derive_key(secret_key: str, day: str, region: str, service: str) -> bytes:
     for part in (day, region, service, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
     return key
+
+
+# OpenSSL looks its algorithms up at their first use, without Python's lock: a fork amid that in another thread
+# would leave its locks closed in the child. Forks wait for imports. MD5s are compared with ETags.
+sha256(derive_key("", "", "", ""))
+md5(usedforsecurity=False)
 
 
 class SigningRequest:
