@@ -140,9 +140,10 @@ assert code == 1 and said == (
 assert names() == []
 for command in ["cp", "-r"], ["sync"]:
     code, said = run(*command, "s3://bucket", f"{full}/tree")
-    # The rest is done.
-    assert code == 1 and said.count("No space left on device") == said.count("\\n") == 1, said
-    assert os.listdir(f"{full}/tree") == ["small"]
+    lines = said.splitlines()
+    assert code == 1 and lines and all("No space left on device" in line for line in lines), said
+    # The rest is done, unless it came while the other one had all the space.
+    assert os.listdir(f"{full}/tree") == (["small"] if len(lines) == 1 else []), said
 """
 
 
