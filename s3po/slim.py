@@ -32,7 +32,7 @@ SOURCES = "C sources and headers"
 
 #: Suffixes of what a compiler reads and Python does not.
 _SOURCES = frozenset(
-    (".asm", ".c", ".cc", ".cpp", ".h", ".hh", ".hpp", ".obj", ".pxd", ".pxi", ".pyx")
+    (".asm", ".c", ".cc", ".cmd", ".cpp", ".h", ".hh", ".hpp", ".obj", ".pxd", ".pxi", ".pyx")
 )
 #: Where that is so. cffi, which gevent may bring along, reads its headers when it runs.
 _COMPILED = frozenset(("gevent", "greenlet", "zope-event", "zope-interface"))
