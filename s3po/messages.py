@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -53,6 +53,14 @@ class BodyStream(Protocol):
 
     def close(self) -> None:
         """Return the connection to its pool where the body was read to its end, else close it."""
+
+
+def chunks_of(data: BytesLike, size: int) -> Iterator[memoryview]:
+    """Views of the bytes of `data`, each of at most `size` bytes, and released before the next one."""
+    with memoryview(data) as view, view.cast("B") as flat:
+        for start in range(0, len(flat), size):
+            with flat[start : start + size] as chunk:
+                yield chunk
 
 
 class SignedHeaders(dict[str, str]):

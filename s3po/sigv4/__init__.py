@@ -14,7 +14,6 @@ __all__ = [
     "UNSIGNED_PAYLOAD",
     "Condition",
     "Signer",
-    "Update",
     "feed_hash",
     "hash_body",
     "payload_hash",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
-from s3po.messages import Body, BytesLike
+from s3po.messages import Body, BytesLike, chunks_of
 
 if TYPE_CHECKING:
     from s3po.transport.hashing import Feed, Update
@@ -83,15 +83,13 @@ def _by_turns(hasher: Hasher) -> Update:
 
     def update(data: BytesLike) -> None:
         nonlocal since_yield
-        with memoryview(data) as view, view.cast("B") as flat:
-            for start in range(0, len(flat), CHUNK):
-                if since_yield >= CHUNK:
-                    from s3po.transport.hubs import yield_to_loop
+        for chunk in chunks_of(data, CHUNK):
+            if since_yield >= CHUNK:
+                from s3po.transport.hubs import yield_to_loop
 
-                    yield_to_loop()
-                    since_yield = 0
-                with flat[start : start + CHUNK] as chunk:
-                    hasher.update(chunk)
-                    since_yield += len(chunk)
+                yield_to_loop()
+                since_yield = 0
+            hasher.update(chunk)
+            since_yield += len(chunk)
 
     return update

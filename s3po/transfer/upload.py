@@ -131,9 +131,7 @@ def upload(
         check_key(key)
         result = client._put_object(bucket, key, data, dict(headers) if headers else None)
         etag = result.etag
-        if client.config.check_etags and etag != (
-            _md5(data, usedforsecurity=False).hexdigest() if len(data) <= CHUNK else md5_of(data)
-        ):
+        if client.config.check_etags and md5_of(data) != etag:
             result = _check_put(client, bucket, key, data, headers, result)
             etag = result.etag
         return UploadResult(bucket, key, etag, len(data), result.version_id)
@@ -305,6 +303,8 @@ def _width(client: Client, parts: int) -> int:
 
 def md5_of(body: BytesLike | Body) -> str:
     """The MD5 in hexadecimal digits; a Body must be rewindable."""
+    if type(body) is bytes and len(body) <= CHUNK:
+        return _md5(body, usedforsecurity=False).hexdigest()
     if isinstance(body, FileBody) and body.md5:
         # Of the bytes that the headers of the request have a hash of.
         return body.md5

@@ -13,7 +13,7 @@ from gevent.lock import Semaphore
 from gevent.monkey import get_original
 
 from s3po.forks import fork_generation, in_forked_child, wait_in_process
-from s3po.messages import BytesLike
+from s3po.messages import BytesLike, chunks_of
 from s3po.transport.hubs import (
     allocate_lock,
     call_in_thread,
@@ -99,12 +99,10 @@ class _Job:
                 pass
 
     def _take(self, data: BytesLike) -> None:
-        with memoryview(data) as view, view.cast("B") as flat:
-            for start in range(0, len(flat), self._chunk):
-                if self._stopped:
-                    raise _Stopped
-                with flat[start : start + self._chunk] as piece:
-                    self._update(piece)
+        for chunk in chunks_of(data, self._chunk):
+            if self._stopped:
+                raise _Stopped
+            self._update(chunk)
 
     def stop(self) -> None:
         """Return when the thread no longer uses the body."""
