@@ -227,7 +227,8 @@ def excerpt(content: bytes) -> str:
 
 def can_carry(text: str) -> bool:
     """Return True if XML 1.0 can hold every character of `text`."""
-    return _illegal.search(text) is None
+    # All that is printable can be carried; to ask for that costs less than a search.
+    return text.isprintable() or _illegal.search(text) is None
 
 
 _REFERENCES = {
@@ -261,6 +262,8 @@ def escape(text: str) -> str:
 
 def is_plain(text: str) -> bool:
     """Return True if `text` needs no escaping."""
+    if text.isprintable():
+        return not ("&" in text or "<" in text or ">" in text or '"' in text)
     return _special.search(text) is None
 
 

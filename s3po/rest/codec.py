@@ -378,26 +378,34 @@ def parse_bucket_location(response: Response) -> str:
 # printable ASCII, no references, quoted ETags. Possessive, as backtracking is never useful.
 _W = "[ \\t\\r\\n]*+"
 _TEXT = "[ -%'-;=?-~]"
-_QUOTE = '(?:&quot;|&#34;|")'
+_QUOTES = ("&quot;", '"', "&#34;")
+_TAIL = "</Contents>"
 
 
 @cache
-def _entries() -> re.Pattern[str]:
+def _entries(quote: str, blank: str) -> re.Pattern[str]:
     # Made at the first listing: it takes longer than the rest of this module's import.
     return re.compile(
-        f"(<Contents>{_W}"
-        f"<Key>({_TEXT}++)</Key>{_W}"
-        "<LastModified>([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\\.[0-9]{3})?+Z)"
-        f"</LastModified>{_W}"
-        f"<ETag>{_QUOTE}([!#-%'-;=?-~]*+){_QUOTE}</ETag>{_W}"
-        f"((?:<ChecksumAlgorithm>[A-Z0-9]++</ChecksumAlgorithm>{_W})*+"
-        f"(?:<ChecksumType>[A-Z_]++</ChecksumType>{_W})?+)"
-        f"<Size>([0-9]{{1,18}}+)</Size>{_W}"
-        f"(?:<Owner>{_W}<ID>({_TEXT}*+)</ID>{_W}"
-        f"(?:<DisplayName>{_TEXT}*+</DisplayName>{_W})?+</Owner>{_W})?+"
-        f"<StorageClass>([A-Z_]++)</StorageClass>{_W}"
-        f"</Contents>{_W})"
+        f"(<Contents>{blank}"
+        f"<Key>({_TEXT}++)</Key>{blank}"
+        f"<LastModified>([0-9T:.-]++Z)</LastModified>{blank}"
+        f"<ETag>{quote}([!#-%'-;=?-~]*+){quote}</ETag>{blank}"
+        f"((?:<ChecksumAlgorithm>[A-Z0-9]++</ChecksumAlgorithm>{blank})*+"
+        f"(?:<ChecksumType>[A-Z_]++</ChecksumType>{blank})?+)"
+        f"<Size>([0-9]{{1,18}}+)</Size>{blank}"
+        f"(?:<Owner>{blank}<ID>({_TEXT}*+)</ID>{blank}"
+        f"(?:<DisplayName>{_TEXT}*+</DisplayName>{blank})?+</Owner>{blank})?+"
+        f"<StorageClass>([A-Z_]++)</StorageClass>{blank}"
+        f"{_TAIL}{blank})"
     )
+
+
+def _scan(page: str, start: int, stop: int) -> list[tuple[str, ...]]:
+    """The entries of a page, by the pattern that costs least for the way in which its first one is written."""
+    etag = page.find("<ETag>", start) + 6
+    quote = next((quote for quote in _QUOTES if page.startswith(quote, etag)), "")
+    blank = "" if page.startswith("<Contents><", start) else _W
+    return _entries(quote, blank).findall(page, start, stop)
 
 
 #: Replaces the entries in the rest of the page.
@@ -425,10 +433,10 @@ def parse_list_objects(
     """A page of a listing: by a strict scan where every byte of its entries matches, else in full."""
     content = response.content or b""
     start = content.find(b"<Contents>")
-    stop = content.rfind(b"</Contents>") + 11
+    stop = content.rfind(_TAIL.encode("ascii")) + len(_TAIL)
     if 0 <= start < stop and content.isascii():
-        text = content.decode("ascii")
-        rows = _entries().findall(text, start, stop)
+        text = str(content, "ascii")
+        rows = _scan(text, start, stop)
         if rows:
             whole, keys, times, etags, checksums, sizes, owners, classes = zip(*rows, strict=True)
             if sum(map(len, whole)) == stop - start:

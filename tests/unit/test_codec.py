@@ -193,7 +193,36 @@ def test_the_scan_is_what_reads_a_usual_page() -> None:
     assert hash(info) == hash(ObjectInfo("a+b c", 7, "abc", WHEN))
     with pytest.raises(AttributeError):
         info.key = "b"  # type: ignore[misc]
-    assert codec._entries().findall(page(usual, URL))
+
+
+@pytest.mark.parametrize("space", ["", "\n  "])
+@pytest.mark.parametrize("quote", ["&quot;", '"', "&#34;"])
+@pytest.mark.parametrize("time", [TIME, "2026-01-02T03:04:05Z", "20260102T030405.5Z"])
+def test_the_scan_reads_what_stores_write(
+    space: str, quote: str, time: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = entry().replace("&quot;", quote).replace(TIME, time).replace("><", f">{space}<")
+    content = page(written + written, URL)
+    due = codec.parse_list_objects_fully(answer(content), v2=True)
+    monkeypatch.setattr(codec, "parse_list_objects_fully", None)
+    assert codec.parse_list_objects(answer(content), v2=True) == due
+
+
+@pytest.mark.parametrize(
+    "time",
+    ["2026-01-02T03:04:05-05:00Z", "2026-13-01T00:00:00Z", "Z", "12:30Z", "-Z", "2026-01-02"],
+)
+def test_the_scan_leaves_an_odd_time_to_the_full_parser(time: str) -> None:
+    content = page(entry().replace(TIME, time), URL)
+    scanned = outcome(codec.parse_list_objects, content, True)
+    assert scanned == outcome(codec.parse_list_objects_fully, content, True)
+
+
+def test_the_scan_leaves_entries_that_are_written_in_two_ways_to_the_full_parser() -> None:
+    content = page(entry("a") + entry("b").replace("&quot;", '"'), URL)
+    listed = codec.parse_list_objects(answer(content), v2=True)
+    assert [info.key for info in listed.objects] == ["a", "b"]
+    assert len({info.etag for info in listed.objects}) == 1
 
 
 @settings(max_examples=150, derandomize=True)
