@@ -38,7 +38,7 @@ help:
 	@echo 'make bench-profile where the time of a small GET and PUT goes'
 	@echo 'make bench-batch   batches of 10 thousand to a million'
 	@echo 'make bench-mock    the mock beside moto'
-	@echo 'make bench-cli     the command line beside s5cmd, aws, s3cmd, rclone'
+	@echo 'make bench-cli     the command line beside s5cmd, aws, rclone, s3cmd, on nginx and the mock'
 	@echo 'make bench-cli_memory  its memory on ten thousand to a million objects'
 	@echo 'make dist          the sdist and the wheel in dist/, checked'
 	@echo 'make try-wheel     the wheel in an empty environment of each Python that is found'
