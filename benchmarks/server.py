@@ -275,8 +275,9 @@ class Server:
         self.source: Source | None = None
 
     def __enter__(self) -> Self:
-        # The object, its copy that a client is writing, what nginx has of a PUT, and room for the next of these.
-        needed = 4 * self._big + 256 * MiB
+        # The object, its copy that a client is writing, what nginx has of a PUT, and room for the next.
+        # And the listings of the tree, in four files.
+        needed = 4 * self._big + 1200 * self._tree + 256 * MiB
         self._directory = tempfile.TemporaryDirectory(
             prefix="s3po-bench-", dir=scratch_directory(needed)
         )
