@@ -11,6 +11,14 @@ What it answers, for any client:
     GET        ?list-type=2          a page of 1,000 keys, never truncated
     GET        ?location, HEAD bucket, DELETE
 
+and for command lines, where a tree is asked for:
+
+    GET, HEAD  /bucket/.../0000000   1 KiB, an object of the tree: each key that ends in seven digits
+    GET, HEAD  /bucket/parts-...     the large object, as after an upload to that key
+    GET        ?list-type=2, or not  pages of the tree for `prefix=tree/`, by `delimiter=/` those of
+                                     its folders; other prefixes are empty
+    GET, HEAD  /empty                a bucket without objects
+
 A `return` answers before nginx has read the request's body, which is not how a store behaves and makes
 clients see an early answer. So PUT and POST go through `proxy_pass` to a second server in the same nginx:
 nginx then reads all of the body first (into memory up to 1 MiB, into a file on tmpfs beyond that), and hands
@@ -44,7 +52,10 @@ GiB = 1024 * MiB
 
 BUCKET = "bucket"
 #: Parts of these sizes, and a PUT of the whole, are answered with the MD5 that the body has.
-PART_SIZES = (8 * MiB, 16 * MiB, 64 * MiB)
+PART_SIZES = (5 * MiB, 8 * MiB, 15 * MiB, 16 * MiB, 50 * MiB, 64 * MiB)
+#: When the tree was uploaded, and when its files had been written (rclone's metadata say that).
+MODIFIED = "2026-10-05T07:28:00.000Z"
+TREE_MTIME = 1_600_000_000
 
 _PLACES = ("/usr/sbin/nginx", "/usr/local/sbin/nginx", "/usr/local/bin/nginx")
 _NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
@@ -119,7 +130,9 @@ class Source:
                 file.write(block)
         with ThreadPoolExecutor() as pool:
             for found in pool.map(self._digest, {size, *PART_SIZES}):
-                self.digests.update(found)
+                for name, digest in found.items():
+                    if self.digests.setdefault(name, digest) != digest:
+                        raise ValueError(f"{size} bytes have two parts of number and length {name}")
         self.digests[0, size] = self.digests[1, size]
         self.etag = self.digests[0, size].hex()
         #: As S3's headers have it.
@@ -131,7 +144,7 @@ class Source:
             for number in range(1, -(-self.size // step) + 1):
                 digest = hashlib.md5(usedforsecurity=False)
                 length = 0
-                while length < step and (block := file.read(8 * MiB)):
+                while block := file.read(min(8 * MiB, step - length)):
                     digest.update(block)
                     length += len(block)
                 found[number, length] = digest.digest()
@@ -147,6 +160,35 @@ class Source:
         return f"{hashlib.md5(parts, usedforsecurity=False).hexdigest()}-{count}"
 
 
+def tree_key(number: int) -> str:
+    return f"tree/{number // 1000:03}/{number:07}"
+
+
+def tree_pages(count: int, *, encoding: bool) -> Iterator[tuple[str, str]]:
+    """Yield names and texts of the listings of a tree with a thousand objects in each folder.
+
+    The token and the marker of the next page are the last key of the one before.
+    """
+    etag = hashlib.md5(small_body(), usedforsecurity=False).hexdigest()
+    folders = []
+    for start in range(0, count, 1000):
+        keys = [tree_key(number) for number in range(start, min(start + 1000, count))]
+        folders.append(keys[0].rpartition("/")[0] + "/")
+        contents = "".join(
+            f"<Contents><Key>{key}</Key><LastModified>{MODIFIED}</LastModified>"
+            f"<ETag>&quot;{etag}&quot;</ETag><Size>1024</Size>"
+            "<StorageClass>STANDARD</StorageClass></Contents>"
+            for key in keys
+        )
+        more = keys[-1] if start + 1000 < count else ""
+        name = f"after-{start - 1:07}" if start else "first"
+        yield name, _page(contents, len(keys), encoding, more=more)
+        yield f"folder-{start // 1000:03}", _page(contents, len(keys), encoding)
+    prefixes = (f"<CommonPrefixes><Prefix>{each}</Prefix></CommonPrefixes>" for each in folders)
+    yield "folders", _page("".join(prefixes), len(folders), encoding)
+    yield "nothing", _page("", 0, encoding)
+
+
 def list_page(encoding: bool) -> str:
     """A page of 1,000 keys as S3 writes it, for a request with or without `encoding-type=url`."""
     entries = []
@@ -159,11 +201,21 @@ def list_page(encoding: bool) -> str:
             "<ChecksumAlgorithm>CRC64NVME</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType>"
             f"<Size>{1024 + number * 977}</Size><StorageClass>STANDARD</StorageClass></Contents>"
         )
+    return _page("".join(entries), 1000, encoding)
+
+
+def _page(entries: str, count: int, encoding: bool, *, more: str = "") -> str:
+    truncated = "<IsTruncated>false</IsTruncated>"
+    if more:
+        truncated = (
+            f"<IsTruncated>true</IsTruncated><NextMarker>{more}</NextMarker>"
+            f"<NextContinuationToken>{more}</NextContinuationToken>"
+        )
     return (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult {_NAMESPACE}><Name>{BUCKET}</Name>'
-        "<Prefix></Prefix><KeyCount>1000</KeyCount><MaxKeys>1000</MaxKeys>"
-        f"{'<EncodingType>url</EncodingType>' if encoding else ''}<IsTruncated>false</IsTruncated>"
-        f"{''.join(entries)}</ListBucketResult>"
+        f"<Prefix></Prefix><KeyCount>{count}</KeyCount><MaxKeys>1000</MaxKeys>"
+        f"{'<EncodingType>url</EncodingType>' if encoding else ''}{truncated}"
+        f"{entries}</ListBucketResult>"
     )
 
 
@@ -214,16 +266,18 @@ def make_certificates(directory: Path, name: str) -> None:
 class Server:
     """An nginx of our own, in a directory of its own. A context manager: it is there within."""
 
-    def __init__(self, *, big: int = 0) -> None:
-        """`big`: bytes of the large object; 0 for none."""
+    def __init__(self, *, big: int = 0, tree: int = 0) -> None:
+        """`big`: bytes of the large object; `tree`: objects of the tree; 0 for none."""
         self._nginx = find_nginx()
         self._big = big
+        self._tree = tree
         self._process: subprocess.Popen[bytes] | None = None
         self.source: Source | None = None
 
     def __enter__(self) -> Self:
-        # The object, its copy that a client is writing, what nginx has of a PUT, and room for the next of these.
-        needed = 4 * self._big + 256 * MiB
+        # The object, its copy that a client is writing, what nginx has of a PUT, and room for the next.
+        # And the listings of the tree, in four files.
+        needed = 4 * self._big + 1200 * self._tree + 256 * MiB
         self._directory = tempfile.TemporaryDirectory(
             prefix="s3po-bench-", dir=scratch_directory(needed)
         )
@@ -236,6 +290,11 @@ class Server:
             (self.directory / "page").write_text(list_page(encoding=False))
             (self.directory / "page-url").write_text(list_page(encoding=True))
             (self.directory / "deleted").write_text(deleted())
+            for encoding in (False, True):
+                pages = self.directory / ("tree-url" if encoding else "tree")
+                pages.mkdir()
+                for name, text in tree_pages(self._tree, encoding=encoding):
+                    (pages / name).write_text(text)
             self._start()
         except BaseException:
             self._stop()
@@ -371,12 +430,27 @@ class Server:
                 etag = self.source.multipart_etag(step)
                 yield f'        "parts-{step // MiB}" "{etag}";\n'
 
+    def _tree_routes(self) -> str:
+        if not self._tree:
+            return ""
+        return f"""
+        "~^(GET|HEAD) /{BUCKET}/.*/[0-9]{{7}}\\?" leaf;
+        "~^(GET|HEAD) /{BUCKET}/parts-[0-9]+\\?" big;
+        "~^HEAD /empty/?\\?" bucket;
+        "~^GET /({BUCKET}|empty)/?\\?(.*&)?location\\b" location;
+        "~^GET /({BUCKET}|empty)/?\\?" tree;"""
+
     def _configuration(self) -> str:
         here = self.directory
         # As root, the worker would otherwise become somebody who cannot read our directory.
         user = "user root;" if os.geteuid() == 0 else ""
         listing = "default_type application/xml; open_file_cache max=16; open_file_cache_valid 1h;"
         etag = self.source.etag if self.source is not None else ""
+        small = f"""add_header x-amz-server-side-encryption AES256;
+            add_header Accept-Ranges bytes;
+            add_header Last-Modified "Mon, 05 Oct 2026 07:28:00 GMT";
+            add_header ETag '"{hashlib.md5(small_body(), usedforsecurity=False).hexdigest()}"';
+            return 200 "{small_body().decode()}";"""
         return f"""
 {user}
 worker_processes 1;
@@ -408,7 +482,7 @@ http {{
     variables_hash_max_size 4096;
 
     map "$request_method $uri?$args" $route {{
-        default none;
+        default none;{self._tree_routes()}
         "~^(GET|HEAD) /{BUCKET}/small" small;
         "~^(GET|HEAD) /{BUCKET}/big-md5\\?" big-md5;
         "~^(GET|HEAD) /{BUCKET}/big\\?" big;
@@ -422,6 +496,14 @@ http {{
         "~^HEAD /{BUCKET}/?\\?" bucket;
         "~^DELETE " removed;
     }}
+    map $args $page {{
+        default nothing;
+        "~(^|&)prefix=tree(%2F|/)(?<folder>[0-9]{{3}})(%2F|/)(&|$)" folder-$folder;
+        "~^(?=.*delimiter=[^&]).*prefix=tree(%2F|/)(&|$)" folders;
+        "~^(?=.*prefix=tree(%2F|/)(&|$)).*(marker|token|after)=[^&]*(?<after>[0-9]{{7}})(&|$)" after-$after;
+        "~prefix=tree(%2F|/)(&|$)" first;
+    }}
+    map $args $encoding {{ "~encoding-type=url" -url; }}
     # Bodies that are sent in chunks of their own say their length elsewhere.
     map $http_x_amz_decoded_content_length $length {{
         "" $http_content_length;
@@ -471,11 +553,7 @@ http {{
         location = /-/small {{
             internal;
             {_IDS}
-            add_header x-amz-server-side-encryption AES256;
-            add_header Accept-Ranges bytes;
-            add_header Last-Modified "Mon, 05 Oct 2026 07:28:00 GMT";
-            add_header ETag '"{hashlib.md5(small_body(), usedforsecurity=False).hexdigest()}"';
-            return 200 "{small_body().decode()}";
+            {small}
         }}
         location = /-/big {{
             internal;
@@ -501,6 +579,13 @@ http {{
         }}
         location = /-/page {{ internal; {listing} alias {here}/page; }}
         location = /-/page-url {{ internal; {listing} alias {here}/page-url; }}
+        location = /-/tree {{ internal; {listing} alias {here}/tree$encoding/$page; }}
+        location = /-/leaf {{
+            internal;
+            {_IDS}
+            add_header x-amz-meta-mtime {TREE_MTIME};
+            {small}
+        }}
         location = /-/location {{
             internal;
             default_type application/xml;

@@ -29,7 +29,8 @@ def copy_source(request: Request) -> tuple[Bucket, Version, bool]:
             raise S3Failure("InvalidArgument", "Unsupported copy source parameter.")
         version_id = value
     try:
-        path = unquote_to_bytes(path.encode("latin-1")).decode("utf-8")
+        # As in a query, a plus that is not encoded is a space.
+        path = unquote_to_bytes(path.replace("+", " ").encode("latin-1")).decode("utf-8")
     except UnicodeDecodeError:
         raise S3Failure("InvalidArgument", ArgumentName="x-amz-copy-source") from None
     bucket_name, slash, key = path.removeprefix("/").partition("/")

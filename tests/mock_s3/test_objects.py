@@ -283,6 +283,18 @@ def test_copy(s3, bucket, refused):
     )
 
 
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [("a+b", b"space"), ("a%20b", b"space"), ("a b", b"space"), ("a%2Bb", b"plus")],
+)
+def test_a_plus_in_a_copy_source_is_a_space_unless_encoded(send, source, found):
+    assert send("PUT", "/bucket/a%20b", b"space").status == 200
+    assert send("PUT", "/bucket/a%2Bb", b"plus").status == 200
+    headers = {"x-amz-copy-source": f"/bucket/{source}"}
+    assert send("PUT", "/bucket/copy", headers=headers).status == 200
+    assert send("GET", "/bucket/copy").body == found
+
+
 def test_copy_conditions(s3, bucket, refused):
     etag = s3.put_object(Bucket=bucket, Key="key", Body=b"body")["ETag"]
     source = {"Bucket": bucket, "Key": "key"}
