@@ -268,6 +268,9 @@ def test_what_is_excluded_is_not_told(run: Run, store: Connection, tmp_path: Pat
         assert "fifo: not a regular file" in done.err
         assert "link" not in done.err
     assert [info.key for info in store.list("bucket")] == ["file"]
+    store.upload("bucket", "marker/", "1")
+    done = run("sync", "s3://bucket/", tmp_path, "--exclude", "marker/*")
+    assert (done.code, done.err) == (0, "")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
