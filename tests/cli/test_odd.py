@@ -320,3 +320,9 @@ def test_what_is_no_file_is_copied_alone_but_not_among_others(
     script = f"{sys.executable} -m s3po cp <(echo substituted) s3://bucket/x"
     assert subprocess.run(["bash", "-c", script], timeout=60, check=False).returncode == 0
     assert store.download("bucket", "x") == b"substituted\n"
+    for target in (">(cat >&2)", "/dev/stderr", "/dev/fd/2"):
+        script = f"{sys.executable} -m s3po cp s3://bucket/x {target} | cat"
+        written = subprocess.run(
+            ["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (written.stderr, written.stdout[:8]) == ("substituted\n", "download")

@@ -138,7 +138,8 @@ class _Copying:
             self.folder = TargetFolder(target)
         else:
             parent, self.name = os.path.split(target)
-            self.folder = TargetFolder(parent or ".")
+            # The links of /dev are the system's: `cp s3://... >(command)`, /dev/stderr.
+            self.folder = TargetFolder(parent or ".", links=target.startswith("/dev/"))
 
     def items(self, sources: list[str]) -> Iterator[_Item]:
         """Files and objects that are this process's."""
