@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import Field, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeGuard
 
 from s3po.errors import ConfigError
 from s3po.providers import provider_named
@@ -28,6 +28,8 @@ MAX_PARTS = 10_000
 #: 10,000 parts of 5 GiB: 48.8 TiB.
 MAX_OBJECT_SIZE = MAX_PARTS * MAX_PART_SIZE
 MAX_PUT_SIZE = 5 * GiB
+#: poll(2) counts milliseconds with 31 bits: 24.8 days.
+MAX_SECONDS = 2_000_000
 #: Keys are at most this many bytes of UTF-8
 #: (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html).
 MAX_KEY_BYTES = 1024
@@ -183,14 +185,16 @@ class Config(_Recorder):
             "resolve_timeout",
         ):
             value = getattr(self, name)
-            if not _is_number(value) or value < 0:
+            if not is_number(value) or value < 0:
                 raise ConfigError(f"{name} must be 0 or more seconds, not {value!r}")
-        if not _is_number(self.min_rate) or self.min_rate < 0:
+        if not is_number(self.min_rate) or self.min_rate < 0:
             raise ConfigError(f"min_rate must be 0 or more bytes a second, not {self.min_rate!r}")
         for name in ("connect_timeout", "read_timeout", "max_idle"):
             value = getattr(self, name)
-            if not _is_number(value) or value <= 0:
-                raise ConfigError(f"{name} must be more than 0 seconds, not {value!r}")
+            if not is_number(value) or not 0 < value <= MAX_SECONDS:
+                raise ConfigError(
+                    f"{name} must be more than 0 seconds, and at most {MAX_SECONDS:,}, not {value!r}"
+                )
         check_part_size(self.part_size)
         threshold = self.multipart_threshold
         if (
@@ -323,10 +327,14 @@ def _defaults() -> dict[str, Any]:
     }
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
+    """True for an int or float, except bool, that is finite as a float."""
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return False
-    return math.isfinite(value)
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def check_part_size(part_size: int) -> None:

@@ -178,6 +178,7 @@ class Scheduler:
         "_last_yield",
         "_number",
         "_queue",
+        "_stopped",
         "_waiters",
         "cancelled",
         "connection",
@@ -208,6 +209,8 @@ class Scheduler:
         self.stats = BatchStats()
         self.is_open = False
         self.cancelled = False
+        #: True if an exception was passed to the main greenlet.
+        self._stopped = False
         #: The number of calls that have not finished, those included whose callers wait for capacity.
         self.pending = 0
         #: Unhandled failures by the number of their call.
@@ -559,15 +562,20 @@ class Scheduler:
     def stop_program(self, worker: Worker, error: BaseException) -> None:
         """Cancel everything, and pass an exception that is the program's to the main greenlet.
 
-        KeyboardInterrupt is raised in whichever greenlet runs; SystemExit may come from a callback.
+        KeyboardInterrupt is raised in whichever greenlet runs; SystemExit may come from a callback, but only
+        the first one's is passed: a second would come when the program has caught that.
         """
         if not in_forked_child(self.generation):
             handle = worker.handle
+            again = self._stopped and handle is not None and handle._state == CALLING_BACK
+            self._stopped = True
             if handle is not None and handle._state < FINISHED:
                 self.finish_cancelled(handle)
             worker.handle = None
             self.limiter.release()
             self.cancel()
+            if again:
+                return
         self.hub.handle_system_error(type(error), error, error.__traceback__)
 
     def _current_worker(self) -> Worker | None:

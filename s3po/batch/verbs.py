@@ -63,9 +63,15 @@ class Verb:
         self.options = self.required | options.__optional_keys__ | {*explicit}
 
     def check(self, options: Mapping[str, Any]) -> None:
-        """Raise the TypeError that the method would raise, before there is a call; hide customer keys."""
+        """Raise the TypeError that the method would raise, before there is a call; hide customer keys.
+
+        Options are copied, so that the caller can change theirs before the call runs.
+        """
         hide_customer_keys(options)
-        for name in options:
+        own: Any = options
+        for name, value in options.items():
+            if type(value) is dict:
+                own[name] = value.copy()
             if name not in self.options:
                 close = _get_close_matches(name, self.options, 1)
                 hint = f". Did you mean {close[0]!r}?" if close else ""
@@ -274,7 +280,9 @@ class Verbs:
         errback: Errback | None = None,
         **options: Unpack[DeleteManyOptions],
     ) -> Handle[int]:
-        """Call `Connection.delete_many` in this batch, as one call; `keys` is read while it runs."""
+        """Call `Connection.delete_many` in this batch, as one call; an iterator is read while it runs."""
+        if type(keys) is list:
+            keys = keys.copy()
         return self._scheduler.submit(
             VERBS["delete_many"], bucket, None, (bucket, keys), options, callback, errback
         )
@@ -374,6 +382,8 @@ class Verbs:
         **options: Unpack[SetTagsOptions],
     ) -> Handle[None]:
         """Call `Connection.set_tags` in this batch."""
+        if type(tags) is dict:
+            tags = tags.copy()
         return self._scheduler.submit(
             VERBS["set_tags"], bucket, key, (bucket, key, tags), options, callback, errback
         )

@@ -50,6 +50,7 @@ processed in both cases.
 | a file that changes during its upload | the upload fails; error. A file of at most 256 KiB is read at once, and cannot change |
 | a copy within a bucket to a prefix below the source | objects below the target are not sources: skipped with a message |
 | a copy within a bucket to a prefix above the source | a source is not overwritten: error. `sync --delete` does not delete a source |
+| a pattern as a source | names at the target are relative to the last `/` before the first wildcard. In keys `*` includes `/`; in names of files it does not, and `**/` is any number of folders |
 | several sources with the same target | the second of them is not copied; error |
 | `mv`: a source that cannot be deleted | error; the object exists in both places |
 | temporary files of s3po (`.NAME.s3po-part`, `.s3po-....part`, `.NAME.s3po-upload`) | neither uploaded nor deleted |

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any, NoReturn
@@ -15,6 +16,8 @@ _SIZE = re.compile(r"(\d+)\s*([kmgt]?)(i?b)?", re.IGNORECASE)
 _AGE = re.compile(r"(\d+)([smhdw]?)")
 _BETWEEN_PAIRS = re.compile(r",(?=[\w!#$%&'*+.^`|~-]+=)|,(?==)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+#: Of timedelta: a billion days.
+_LONGEST = 86_400 * 999_999_999
 
 
 def parse_size(text: str) -> int:
@@ -22,7 +25,10 @@ def parse_size(text: str) -> int:
     found = _SIZE.fullmatch(text)
     if found is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 8MiB")
-    return int(found[1]) << (10 * " kmgt".index(found[2].lower() or " "))
+    size = int(found[1]) << (10 * " kmgt".index(found[2].lower() or " "))
+    if size > sys.maxsize:
+        raise argparse.ArgumentTypeError(f"{text!r} is too large")
+    return size
 
 
 def parse_age(text: str) -> int:
@@ -30,7 +36,10 @@ def parse_age(text: str) -> int:
     found = _AGE.fullmatch(text)
     if found is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 90s, 12h or 7d")
-    return int(found[1]) * _SECONDS[found[2]]
+    seconds = int(found[1]) * _SECONDS[found[2]]
+    if seconds > _LONGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is too long")
+    return seconds
 
 
 def _whole(text: str) -> int:
@@ -63,7 +72,7 @@ def _pairs(text: str) -> list[tuple[str, str]]:
 
         try:
             found = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise argparse.ArgumentTypeError(f"{text!r} is not JSON: {error}") from None
         if not all(isinstance(value, str) for value in found.values()):
             raise argparse.ArgumentTypeError(f"{text!r} has values that are no strings")
@@ -168,6 +177,9 @@ def parse(name: str, words: Sequence[str]) -> tuple[Command, argparse.Namespace]
         raise UsageError(f"{command.name}: unknown argument {rest[0]!r}{suggest(unknown, flags)}")
     for argument in command.arguments:
         value = getattr(known, argument.flags[0], None)
+        if value == "" or (isinstance(value, list) and "" in value):
+            # Mostly a variable of a shell that is not set.
+            raise UsageError(f"{command.name}: an argument is empty: {argument.placeholder}")
         if isinstance(value, str):
             setattr(known, argument.flags[0], value.removeprefix("\0"))
         elif isinstance(value, list):

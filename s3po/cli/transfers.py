@@ -22,6 +22,17 @@ if TYPE_CHECKING:
 _LARGE = 4 << 20
 #: User metadata that holds a file's time, in seconds; rclone's name.
 _MTIME = "mtime"
+#: Seconds that time_t has for sure.
+_MTIME_END = 1 << 62
+
+
+def _parse_mtime(text: str, default: float | None) -> float | None:
+    """The time in metadata, which any program may have written; `default` for what is no file's time."""
+    try:
+        time = float(text)
+    except ValueError:
+        return default
+    return time if abs(time) < _MTIME_END else default
 
 
 def read_options(given: argparse.Namespace) -> dict[str, Any]:
@@ -243,10 +254,7 @@ class Transfers:
                 metadata = connection.head(
                     source.bucket, source.key, headers=self._customer_headers
                 ).metadata
-                try:
-                    time = float(metadata.get(_MTIME, ""))
-                except ValueError:
-                    pass
+                time = _parse_mtime(metadata.get(_MTIME, ""), mtime)
             if time is not None:
                 os.utime(path, (time, time))
             if self.moving:

@@ -119,10 +119,12 @@ _SHORT = 63
 class TargetFolder:
     """The folder that downloads go to; nothing is written outside of it."""
 
-    def __init__(self, root: str, *, folds: bool | None = None, most: int = 10_000) -> None:
+    def __init__(
+        self, root: str, *, folds: bool | None = None, links: bool = False, most: int = 10_000
+    ) -> None:
         """`folds` is True where its file system takes names that differ in case for one; None tries it.
 
-        `most` folders are cached.
+        With `links` a file may be a symbolic link, which is followed. `most` folders are cached.
         """
         self.root = root
         #: The root with a slash at its end.
@@ -132,6 +134,7 @@ class TargetFolder:
         self._folders: dict[str, bool] = {}
         self._in_use: dict[str, str] = {}
         self._folds = folds
+        self._links = links
         self._most = most
 
     def path_of(self, key: str) -> str:
@@ -163,7 +166,7 @@ class TargetFolder:
         except OSError:
             pass
         else:
-            if stat.S_ISLNK(mode):
+            if stat.S_ISLNK(mode) and not self._links:
                 raise UnsafePath(f"{path} is a symbolic link")
             if stat.S_ISDIR(mode):
                 raise UnsafePath(f"{path} is a folder")

@@ -14,7 +14,14 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from s3po import log
-from s3po.config import MAX_PART_SIZE, MAX_PUT_SIZE, MIN_PART_SIZE, SETTINGS, Setting
+from s3po.config import (
+    MAX_PART_SIZE,
+    MAX_PUT_SIZE,
+    MAX_SECONDS,
+    MIN_PART_SIZE,
+    SETTINGS,
+    Setting,
+)
 from s3po.credentials.arguments import check_profile_name
 from s3po.credentials.shared import CONFIG, CREDENTIALS, File, locate, profile_of, read
 from s3po.errors import ConfigError
@@ -220,9 +227,11 @@ def _convert(setting: Setting, value: str, origin: str) -> Any:
             number = float(value)
         except ValueError:
             number = math.nan
-        if math.isfinite(number) and number > 0:
+        if 0 < number <= MAX_SECONDS:
             return number
-        raise ConfigError(f"{origin} must be a number of seconds, not {_shown(value)}")
+        raise ConfigError(
+            f"{origin} must be a number of seconds, at most {MAX_SECONDS:,}, not {_shown(value)}"
+        )
     if kind == "size":
         match = _size.fullmatch(value)
         if match is None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import base64
-import math
 import re
 from collections.abc import Collection, Container, ItemsView, Iterable, Mapping
 from typing import Any
 
 from s3po import checksums
-from s3po.config import MAX_PARTS, MAX_PUT_SIZE
+from s3po.config import MAX_PARTS, MAX_PUT_SIZE, is_number
 from s3po.errors import ConfigError, S3Error
 from s3po.messages import Body, BytesLike, Query
 from s3po.patterns import Pattern
@@ -97,7 +96,7 @@ def check_int(name: str, value: object, low: int, high: int) -> int:
 
 def check_seconds(name: str, value: object) -> float:
     """A number of seconds above 0."""
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < math.inf:
+    if not is_number(value) or value <= 0:
         raise ConfigError(f"{name} must be seconds, a number above 0, not {value!r}")
     return float(value)
 

@@ -37,7 +37,7 @@ from s3po.rest.objects import ANY_SIZE, ObjectOperations
 from s3po.rest.presign import METHODS, PresignOperations
 from s3po.rest.sender import Gate
 from s3po.rest.sessions import Sessions, is_own_request
-from s3po.rest.streams import CountedStream, rewind
+from s3po.rest.streams import CountedStream, is_late, rewind
 from s3po.rest.table import TableOperations
 from s3po.retry import Backoff, Retries, RetryPolicy, is_throttling, is_unreachable
 from s3po.sigv4 import UNSIGNED_PAYLOAD, Signer, payload_hash
@@ -406,7 +406,7 @@ class Client(
             deadline = request.deadline
             if deadline is not None:
                 now = policy.clock()
-                if now + delay >= deadline if delay is not None else _is_late(error, now, deadline):
+                if now + delay >= deadline if delay is not None else is_late(error, now, deadline):
                     self._give_up_late(request, attempts, started, error)
             if delay is None:
                 self._give_up(error, request, attempts, started, retries.reason)
@@ -544,7 +544,9 @@ class Client(
                 else self._timeout_until(request.deadline),
             )
             if response.stream is not None:
-                response.stream = CountedStream(response.stream, request, stats, limiter)
+                response.stream = CountedStream(
+                    response.stream, request, stats, limiter, self._retry.clock
+                )
                 held = False
             else:
                 stats.bytes_received += response.received
@@ -657,8 +659,3 @@ class _NoSession(Exception):
     def __init__(self, error: S3poError) -> None:
         super().__init__()
         self.error = error
-
-
-def _is_late(error: S3poError, now: float, deadline: float) -> bool:
-    """Return True if an attempt ended because the deadline had shortened its timeouts."""
-    return isinstance(error, TransportTimeout) and now >= deadline - 0.05

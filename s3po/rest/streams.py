@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from s3po.errors import TransportError
+from s3po.errors import DeadlineExceeded, S3poError, TransportError, TransportTimeout
 from s3po.messages import BodyStream, Request
 from s3po.rest.sender import Gate
 from s3po.stats import Stats
@@ -16,11 +17,17 @@ _BYTES = (bytes, bytearray, memoryview)
 class CountedStream(RawBody):
     """Body of a response whose bytes are counted as they are read, and whose slot is held until it closes."""
 
-    __slots__ = ("_limiter", "_request", "_stats", "_stream")
+    __slots__ = ("_clock", "_limiter", "_request", "_stats", "_stream")
 
     def __init__(
-        self, stream: BodyStream, request: Request, stats: Stats, limiter: Gate | None
+        self,
+        stream: BodyStream,
+        request: Request,
+        stats: Stats,
+        limiter: Gate | None,
+        clock: Callable[[], float],
     ) -> None:
+        self._clock = clock
         self._stream = stream
         self._request = request
         self._stats = stats
@@ -31,13 +38,25 @@ class CountedStream(RawBody):
         return self._stream.remaining
 
     def readinto(self, buffer: Any, /) -> int:
+        deadline = self._request.deadline
+        if deadline is not None and self._clock() >= deadline:
+            # A body that arrives continuously, or a few bytes at a time, would never reach a timeout.
+            self.close()
+            raise self._late()
         try:
             count = self._stream.readinto(buffer)
         except TransportError as error:
             self._place(error)
+            if deadline is not None and is_late(error, self._clock(), deadline):
+                raise self._late() from error
             raise
         self._stats.bytes_received += count
         return count
+
+    def _late(self) -> DeadlineExceeded:
+        late = DeadlineExceeded("the time that the call may take is over; the body had not ended")
+        self._place(late)
+        return late
 
     def _place(self, error: TransportError) -> None:
         request = self._request
@@ -57,6 +76,11 @@ class CountedStream(RawBody):
         # A body that was dropped, not closed, must not keep its place for ever.
         if getattr(self, "_limiter", None) is not None:
             self.close()
+
+
+def is_late(error: S3poError, now: float, deadline: float) -> bool:
+    """Return True if an attempt ended because the deadline had shortened its timeouts."""
+    return isinstance(error, TransportTimeout) and now >= deadline - 0.05
 
 
 def rewind(request: Request) -> str:

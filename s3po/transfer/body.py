@@ -326,12 +326,7 @@ class ResumableBody:
 
     def readinto(self, buffer: memoryview) -> int:
         """Read at least one byte into `buffer`; raises TransferError if the rest cannot be read."""
-        client = self._object.client
         while True:
-            if client.deadline is not None and client.now() >= client.deadline:
-                # A body that arrives continuously, or a few bytes at a time, would never reach a timeout.
-                self.close()
-                raise self._object.deadline_exceeded(self.position)
             response = self._response
             try:
                 if response is None:
@@ -341,6 +336,9 @@ class ResumableBody:
                 count = response.readinto(buffer if left >= len(buffer) else buffer[:left])
                 if not count:
                     raise IncompleteBody(f"the body ended {left} bytes early")
+            except DeadlineExceeded as error:
+                self.close()
+                raise self._object.deadline_exceeded(self.position) from error
             except TransportError as error:
                 self.close()
                 self._pause(error)

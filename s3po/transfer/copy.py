@@ -248,7 +248,8 @@ class _Copy:
 
     def _name_source(self, error: S3Error) -> None:
         # A 404 can refer to the source or to the target's bucket.
-        error.message = f"{error.message} (from s3://{self._source_bucket}/{self._source_key})"
+        place = f"(from s3://{self._source_bucket}/{self._source_key})"
+        error.message = f"{error.message} {place}".lstrip()
 
     def _head_source(self) -> HeadObjectResult:
         if self._head is None:

@@ -157,6 +157,28 @@ def timeout(_: s3po.Batch) -> None:
         gevent.sleep(30)
 
 
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_callbacks_that_end_the_program_end_it_once(
+    conn: s3po.Connection, until: Any, error: type[BaseException]
+) -> None:
+    """What the program does after it caught the first is not interrupted by the others."""
+    gate = Event()
+    waiting: list[object] = []
+
+    def callback(_: object) -> None:
+        waiting.append(None)
+        gate.wait()
+        raise error
+
+    with pytest.raises(error), conn.batch(4) as batch:  # noqa: PT012
+        for _ in range(4):
+            batch.exists("bucket", "key", callback=callback)
+        until(lambda: len(waiting) == 4)
+        gate.set()
+    for _ in range(5):
+        gevent.sleep(0)
+
+
 @pytest.mark.parametrize(
     ("stop", "raised"),
     [

@@ -151,3 +151,26 @@ help(batch.upload)
     whole = pydoc.render_doc(s3po.Batch, renderer=pydoc.plaintext)  # type: ignore[attr-defined]
     assert "Unpack" not in whole
     assert "source_key: 'str'" in whole
+
+
+def test_options_and_keys_may_change_after_the_call_was_made(conn: s3po.Connection) -> None:
+    metadata: dict[str, str] = {}
+    tags: dict[str, str] = {}
+    keys: list[Any] = []
+    for name in "ab":
+        conn.upload("bucket", f"old-{name}", b"")
+    with conn.batch(1) as batch:
+        for name in "ab":
+            metadata["name"] = tags["name"] = name
+            batch.upload("bucket", name, b"", metadata=metadata, tags=tags)
+        batch.wait()
+        for name in "ab":
+            tags["name"] = f"new-{name}"
+            batch.set_tags("bucket", name, tags)
+            keys.append(f"old-{name}")
+            batch.delete_many("bucket", keys)
+            keys.clear()
+    for name in "ab":
+        assert conn.head("bucket", name).metadata == {"name": name}
+        assert conn.tags("bucket", name) == {"name": f"new-{name}"}
+        assert not conn.exists("bucket", f"old-{name}")

@@ -106,6 +106,18 @@ def test_cp_within_the_store_and_wildcards(run: Run, store: Connection, tmp_path
     assert keys(store, "other")[-2:] == ["z/1.gz", "z/2.gz"]
 
 
+def test_wildcards_of_files_are_those_of_keys(run: Run, store: Connection, tmp_path: Path) -> None:
+    write(tmp_path, "1/a.gz", "2/a.gz", "2/s/b.gz", "[12]/c.gz")
+    assert run("cp", f"{tmp_path}/?/*.gz", "s3://bucket/").code == 0
+    assert keys(store) == ["1/a.gz", "2/a.gz"]
+    assert run("cp", f"{tmp_path}//[12]/*.gz", "s3://bucket/c/").code == 0
+    assert keys(store)[2:] == ["c/c.gz"]
+    assert run("mv", "-r", f"{tmp_path}/2/*", "s3://other/").code == 0
+    assert keys(store, "other") == ["a.gz", "s/b.gz"]
+    assert run("cp", "-r", f"{tmp_path}/*", "s3://other/all/", "--exclude", "1/*").code == 0
+    assert keys(store, "other")[1:-1] == ["all/[12]/c.gz"]
+
+
 def test_cp_conditions(run: Run, store: Connection, tmp_path: Path) -> None:
     write(tmp_path, "a", "longer")
     store.upload("bucket", "a", "z")

@@ -268,6 +268,9 @@ def test_what_is_excluded_is_not_told(run: Run, store: Connection, tmp_path: Pat
         assert "fifo: not a regular file" in done.err
         assert "link" not in done.err
     assert [info.key for info in store.list("bucket")] == ["file"]
+    store.upload("bucket", "marker/", "1")
+    done = run("sync", "s3://bucket/", tmp_path, "--exclude", "marker/*")
+    assert (done.code, done.err) == (0, "")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
@@ -317,3 +320,9 @@ def test_what_is_no_file_is_copied_alone_but_not_among_others(
     script = f"{sys.executable} -m s3po cp <(echo substituted) s3://bucket/x"
     assert subprocess.run(["bash", "-c", script], timeout=60, check=False).returncode == 0
     assert store.download("bucket", "x") == b"substituted\n"
+    for target in (">(cat >&2)", "/dev/stderr", "/dev/fd/2"):
+        script = f"{sys.executable} -m s3po cp s3://bucket/x {target} | cat"
+        written = subprocess.run(
+            ["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (written.stderr, written.stdout[:8]) == ("substituted\n", "download")

@@ -206,6 +206,19 @@ def test_times_are_kept(run: Run, store: Connection, tmp_path: Path, command: st
     assert (tmp_path / "out/a").stat().st_mtime == 1000.5
 
 
+@pytest.mark.parametrize("time", ["yesterday", "nan", "-inf", "1e300"])
+def test_a_time_that_is_none_is_not_restored(
+    run: Run, store: Connection, tmp_path: Path, time: str
+) -> None:
+    store.upload("bucket", "a", "1", metadata={"mtime": time})
+    assert run("sync", "--preserve-mtime", "s3://bucket", tmp_path).code == 0
+    modified = store.head("bucket", "a").last_modified
+    assert modified is not None
+    assert (tmp_path / "a").stat().st_mtime == modified.timestamp()
+    assert run("mv", "--preserve-mtime", "s3://bucket/a", tmp_path / "b").code == 0
+    assert not store.exists("bucket", "a")
+
+
 @per_transfer
 @covers(*TRANSFERS, options="--resume")
 def test_a_failed_transfer_goes_on_with_resume(
@@ -408,6 +421,8 @@ def test_options_of_ls(run: Run, store: Connection) -> None:
     assert [line.split()[-1] for line in run("ls", "--raw", "s3://bucket/a/c*").lines] == ["c*"]
     assert run("ls", "--raw", "s3://bucket/a/?").code == 1
     assert run("ls", "--versions", "s3://bucket/d").out.endswith("d latest\n")
+    assert run("ls", "--versions", "s3://bucket/a/?").out.endswith("a/b latest\n")
+    assert run("ls", "--versions", "--raw", "s3://bucket/a/?").code == 1
     assert run("ls", "--parallel", "0", "s3://bucket").code == 2
 
 

@@ -92,8 +92,15 @@ def test_help_is_a_word_too(run: Run) -> None:
         (["sync", "--max-delete", "1", ".", "s3://b"], "--max-delete needs --delete"),
         (["ls", "--endpoint-url", "nonsense"], "endpoint"),
         (["cat", "--range", "x", "s3://b/k"], "--range"),
+        (["cat", "--range", "\u00b2-3", "s3://b/k"], "--range"),
+        (["uploads", "abort", "--older-than", "99999999999d", "s3://b"], "too long"),
+        (["bench", "--size", "9" * 12 + "TiB", "s3://b"], "too large"),
+        (["cp", "--metadata", '{"a":' + "[" * 100_000, "a", "s3://b"], "not JSON"),
+        (["ls", "--read-timeout", "1e10", "s3://b"], "read_timeout"),
+        (["cp", "s3://bucket/key", ""], "an argument is empty"),
+        (["sync", "s3://bucket", ""], "an argument is empty"),
     ],
-    ids=lambda value: "-".join(value).replace("/", "") if isinstance(value, list) else "",
+    ids=lambda value: "-".join(value).replace("/", "")[:40] if isinstance(value, list) else "",
 )
 def test_wrong_command_lines(run: Run, words: list[str], hint: str) -> None:
     done = run(*words)

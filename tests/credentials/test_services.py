@@ -920,11 +920,12 @@ def test_the_instances_settings(instance: Any, asking: Any, home: Path, monkeypa
         monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", wrong)
         with pytest.raises(CredentialsError, match="AWS_EC2_METADATA_SERVICE_ENDPOINT is no URL"):
             module._base(Reader.of(None))
-    monkeypatch.setenv("AWS_METADATA_SERVICE_TIMEOUT", "soon")
     monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", instance.url)
-    assert "AWS_METADATA_SERVICE_TIMEOUT must be a number of seconds, not 'soon'" in refused(
-        asking.provider()
-    )
+    for wrong in ("soon", "1e10", "inf"):
+        monkeypatch.setenv("AWS_METADATA_SERVICE_TIMEOUT", wrong)
+        message = refused(asking.provider())
+        assert "AWS_METADATA_SERVICE_TIMEOUT must be a number of seconds" in message
+        assert repr(wrong) in message
 
 
 @pytest.mark.usefixtures("container")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import io
 import itertools
+import math
 import os
 import threading
 import time
@@ -132,7 +133,7 @@ def test_delete_many_names_all_that_were_not_deleted(patient: connection.Mock) -
     assert len(caught.value.failures) == 2
 
 
-@pytest.mark.parametrize("timeout", [0, -1, True, "5", float("nan"), float("inf"), b"1"])
+@pytest.mark.parametrize("timeout", [0, -1, True, "5", math.nan, math.inf, b"1", 10**400])
 @pytest.mark.parametrize("verb", CALLS)
 def test_bad_timeouts_are_told_before_anything_is_sent(
     patient: connection.Mock, verb: str, timeout: Any
@@ -307,3 +308,28 @@ def test_bytes_that_never_pause_are_left_when_the_time_is_over() -> None:
             conn.download(
                 "bucket", "key", timeout=0.3, progress=lambda _: time.sleep(0.1), range=(0, 9 * MiB)
             )
+
+
+READS: dict[str, Callable[..., Any]] = {
+    "download": CALLS["download"],
+    "of a range": lambda conn, **more: conn.download("bucket", "key", range=(1, None), **more),
+    "open": CALLS["open, rb"],
+    "the operation": lambda conn, timeout: (
+        conn.client.bind(deadline=time.monotonic() + timeout)
+        .get_object("bucket", "key")
+        .body.read()
+    ),
+}
+
+
+@pytest.mark.parametrize("verb", READS)
+def test_a_body_that_stops_is_left_when_the_time_is_over(verb: str) -> None:
+    """Also where no attempt is left by then."""
+    conn = connect(max_attempts=1)
+    with conn, conn.mock(serve=True) as mock:
+        conn.create_bucket("bucket")
+        conn.upload("bucket", "key", LARGE)
+        mock.faults.add("GetObject", action=Stall(at=MiB))
+        with pytest.raises(s3po.DeadlineExceeded):
+            READS[verb](conn, timeout=0.3)
+        mock.faults.assert_all_used()

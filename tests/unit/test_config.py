@@ -43,7 +43,7 @@ def test_a_config_is_a_value() -> None:
         {"on_retry": print},
         {"on_request": print},
         {"connect_timeout": 0.001},
-        {"read_timeout": 3600},
+        {"read_timeout": 2_000_000},
         {"part_size": 5 * MiB},
         {"part_size": 5 * GiB},
         {"multipart_threshold": 1},
@@ -80,8 +80,9 @@ def test_what_may_be_set(settings: dict[str, Any]) -> None:
         *(
             {name: value}
             for name in ("connect_timeout", "read_timeout", "max_idle")
-            for value in (0, -1, None, float("nan"), float("inf"), True, "5")
+            for value in (0, -1, None, float("nan"), float("inf"), True, "5", 2_000_001, 10**400)
         ),
+        {"min_rate": 10**400},
         *({"part_size": value} for value in (0, 5 * MiB - 1, 5 * GiB + 1, 8.0 * MiB, "8MiB", True)),
         *({"multipart_threshold": value} for value in (0, -1, 5 * GiB + 1, 1.5, None)),
         {"addressing_style": "host"},

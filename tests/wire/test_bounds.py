@@ -348,3 +348,31 @@ def test_bytes_that_never_pause_do_not_outlast_the_call():
         sock.settimeout(60.0, end=time.monotonic() + 60)
         sock.count(BYTES_PER_TURN + 1)
         sock.close()
+
+
+CHUNKED = b'HTTP/1.1 200 OK\r\netag: "x"\r\ntransfer-encoding: chunked\r\n\r\n'
+
+
+@pytest.mark.parametrize(
+    "play", [repeat(CHUNKED + b"ffffff\r\n", b"x" * 1000, 3600), repeat(CHUNKED, b"1\r\nx\r\n")]
+)
+@pytest.mark.parametrize("way", ["memory", "file", "open"])
+def test_the_time_of_a_call_holds_for_a_body_of_unknown_length(serve, play, way, tmp_path):
+    conn = s3po.Connection(
+        "access",
+        "secret",
+        region_name="us-east-1",
+        endpoint_url=f"http://127.0.0.1:{serve([play]).port}",
+        config=s3po.Config(max_attempts=1),
+    )
+    calls = {
+        "memory": lambda: conn.download("bucket", "key", timeout=0.3),
+        "file": lambda: conn.download_file("bucket", "key", tmp_path / "file", timeout=0.3),
+        "open": lambda: conn.open("bucket", "key", "rb", timeout=0.3).read(),
+    }
+    with conn, pytest.raises((s3po.DeadlineExceeded, s3po.TransferError)) as caught:
+        calls[way]()
+    assert isinstance(caught.value, s3po.DeadlineExceeded) or isinstance(
+        caught.value.__cause__, s3po.DeadlineExceeded
+    )
+    assert not list(tmp_path.iterdir())

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import Any
 
 from s3po.cli.context import Context
 from s3po.cli.errors import UsageError
 from s3po.cli.uri import parse_location
 
+_RANGE = re.compile("([0-9]+)-([0-9]*)|-[0-9]+")
+
 
 def run(context: Context, given: argparse.Namespace) -> int:
     locations = [parse_location(each, key=True) for each in given.targets]
     options: dict[str, Any] = {}
     if given.range:
-        first, dash, last = given.range.partition("-")
-        backwards = first.isdigit() and last.isdigit() and int(last) < int(first)
-        if not dash or not (first + last).isdigit() or backwards:
+        found = _RANGE.fullmatch(given.range)
+        if found is None or (found[1] and found[2] and int(found[2]) < int(found[1])):
             raise UsageError(f"--range {given.range}: it is FIRST-LAST, FIRST- or -LENGTH")
         options["headers"] = {"range": f"bytes={given.range}"}
     if given.version_id:

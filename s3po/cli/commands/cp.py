@@ -14,7 +14,14 @@ from s3po.cli.context import Context
 from s3po.cli.errors import UsageError
 from s3po.cli.remote import IN_SOURCE, Overlap, as_folder, iter_objects
 from s3po.cli.transfers import Transfers, read_customer_headers, read_options
-from s3po.cli.uri import Location, has_wildcard, is_s3, make_filter, parse_location
+from s3po.cli.uri import (
+    Location,
+    fixed_prefix,
+    has_wildcard,
+    is_s3,
+    make_filter,
+    parse_location,
+)
 from s3po.cli.walk import TargetFolder, is_left_out, walk
 from s3po.cli.workers import WorkShare, run_shares
 
@@ -131,7 +138,8 @@ class _Copying:
             self.folder = TargetFolder(target)
         else:
             parent, self.name = os.path.split(target)
-            self.folder = TargetFolder(parent or ".")
+            # The links of /dev are the system's: `cp s3://... >(command)`, /dev/stderr.
+            self.folder = TargetFolder(parent or ".", links=target.startswith("/dev/"))
 
     def items(self, sources: list[str]) -> Iterator[_Item]:
         """Files and objects that are this process's."""
@@ -279,31 +287,44 @@ class _Copying:
         if not self.given.raw and has_wildcard(source) and not os.path.lexists(source):
             import glob
 
-            names = sorted(glob.glob(source, recursive=True))
-            if not names and self.share.number == 0:
+            # Names are relative to the last slash before the first wildcard, as those of keys are.
+            base = os.path.dirname(fixed_prefix(source)) or "."
+            # Brackets are no wildcards, as in patterns of keys.
+            paths = sorted(glob.glob(source.replace("[", "[[]"), recursive=True))
+            if not paths and self.share.number == 0:
                 context.fail(context.command, source, "no such file")
-            for name in names:
-                if self.given.recursive or not os.path.isdir(name):
-                    yield from self._walk(name)
-            return
-        yield from self._walk(source)
+            for path in paths:
+                name = os.path.relpath(path, base)
+                if not os.path.isdir(path):
+                    yield from self._file(path, name)
+                elif self.given.recursive:
+                    yield from self._walk(path, "" if name == "." else name + "/")
+        elif os.path.isdir(source):
+            if self.given.recursive:
+                yield from self._walk(source, "")
+            elif self.share.number == 0:
+                context.fail(context.command, source, "it is a folder (-r copies all below it)")
+        else:
+            yield from self._file(source, os.path.basename(source))
 
-    def _walk(self, source: str) -> Iterator[_Item]:
-        """The files of one source; its key decides which process has it."""
-        context, share, included = self.context, self.share, self.included
-        if os.path.isdir(source):
-            if not self.given.recursive:
-                if share.number == 0:
-                    context.fail(context.command, source, "it is a folder (-r copies all below it)")
-                return
-            for key, path, size, mtime in walk(
-                source, follow=self.given.follow_symlinks, on_skip=self._skipped
-            ):
-                if share.has(key) and (included is None or included(key)):
-                    yield _Item(path, key, size, mtime)
-            return
-        name = os.path.basename(source)
-        if not share.has(name) or not (included is None or included(name)):
+    def _walk(self, source: str, prefix: str) -> Iterator[_Item]:
+        """The files below a folder; their keys decide which process has them."""
+        included = self.included
+
+        def skipped(path: str, why: str, key: str, failed: bool) -> None:
+            if self.share.number == 0 and not is_left_out(included, prefix + key):
+                self.context.fail("skipped", path, why, count=failed)
+
+        for key, path, size, mtime in walk(
+            source, follow=self.given.follow_symlinks, on_skip=skipped
+        ):
+            name = prefix + key
+            if self.share.has(name) and (included is None or included(name)):
+                yield _Item(path, name, size, mtime)
+
+    def _file(self, source: str, name: str) -> Iterator[_Item]:
+        context = self.context
+        if not self.share.has(name) or not (self.included is None or self.included(name)):
             return
         try:
             info = os.stat(source)
@@ -315,10 +336,6 @@ class _Copying:
             context.fail(context.command, source, "not a regular file")
             return
         yield _Item(source, self.name or name, info.st_size, info.st_mtime)
-
-    def _skipped(self, path: str, why: str, key: str, failed: bool) -> None:
-        if self.share.number == 0 and not is_left_out(self.included, key):
-            self.context.fail("skipped", path, why, count=failed)
 
     def _upload(self, item: _Item, path: str) -> None:
         assert self.remote is not None

@@ -32,7 +32,11 @@ def run(context: Context, given: argparse.Namespace) -> int:
     count = total = 0
     found = False
     if given.versions:
-        for version in connection.list_versions(location.bucket, location.key):
+        matches = compile_pattern(location.key) if pattern else None
+        prefix = fixed_prefix(location.key) if pattern else location.key
+        for version in connection.list_versions(location.bucket, prefix):
+            if matches is not None and not matches(version.key):
+                continue
             found = True
             count += 1
             total += version.size

@@ -54,6 +54,7 @@ class Side:
         if self.remote is not None:
             prefix = self.remote.key
             start = len(prefix)
+            included = make_filter(self.context.given.filters)
             for info in self.context.connection.list(self.remote.bucket, prefix):
                 key = info.key
                 # Directory markers are no files.
@@ -61,7 +62,9 @@ class Side:
                     time = info.last_modified
                     mtime = time.timestamp() if time is not None else 0.0
                     yield Entry(key[start:], info.size, mtime, info.etag, "")
-                elif info.size and share.number == 0:
+                elif (
+                    info.size and share.number == 0 and (included is None or included(key[start:]))
+                ):
                     self.context.fail(
                         "skipped",
                         f"s3://{self.remote.bucket}/{key}",
