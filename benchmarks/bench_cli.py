@@ -238,7 +238,12 @@ def measure(command: list[str], environment: dict[str, str]) -> tuple[float, flo
         process = subprocess.Popen(
             command, env=environment, stdout=subprocess.DEVNULL, stderr=errors
         )
-        _, status, usage = os.wait4(process.pid, 0)
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except KeyboardInterrupt:
+            process.kill()
+            process.wait()
+            raise
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             errors.seek(0)
