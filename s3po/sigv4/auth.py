@@ -147,29 +147,21 @@ HeadersToSign = tuple[str, str, tuple[str, ...]]
 
 def headers_to_sign(headers: dict[str, str]) -> HeadersToSign:
     """Return the parts of a signature that depend on the headers."""
-    names = _signed_names(tuple(headers))
-    values_of = names.values_of
-    return names.text, names.template, values_of(headers)
-
-
-class _SignedNames:
-    """The headers to sign of a request that has headers of certain names."""
-
-    __slots__ = ("template", "text", "values_of")
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        signed = sorted(set(names) - UNSIGNED_HEADERS)
-        self.text = ";".join(signed)
-        #: The canonical headers, but for their values.
-        self.template = "\n".join([name.replace("%", "%%") + ":%s" for name in signed])
-        if len(signed) > 1:
-            self.values_of: Callable[[dict[str, str]], tuple[str, ...]] = itemgetter(*signed)
-        else:
-            self.values_of = lambda headers: tuple([headers[name] for name in signed])
+    names, template, values_of = _signed_names(tuple(headers))
+    return names, template, values_of(headers)
 
 
 # Names are few; of metadata they may be data.
-_signed_names = lru_cache(maxsize=256)(_SignedNames)
+@lru_cache(maxsize=256)
+def _signed_names(
+    names: tuple[str, ...],
+) -> tuple[str, str, Callable[[dict[str, str]], tuple[str, ...]]]:
+    """`HeadersToSign` of a request that has headers of these names, and what takes the values from them."""
+    signed = sorted(set(names) - UNSIGNED_HEADERS)
+    template = "\n".join([name.replace("%", "%%") + ":%s" for name in signed])
+    if len(signed) > 1:
+        return ";".join(signed), template, itemgetter(*signed)
+    return ";".join(signed), template, lambda headers: tuple([headers[name] for name in signed])
 
 
 class HeaderAuth(LeanAuth):
@@ -267,10 +259,9 @@ class S3PostAuth(LeanAuth, S3SigV4PostAuth):  # type: ignore[misc]
         timestamp: str,
     ) -> dict[str, str]:
         """`fields`, the policy, and the fields by which S3 verifies it."""
-        request = SigningRequest("POST", {}, timestamp, self.key)
         ours = {
             "x-amz-algorithm": "AWS4-HMAC-SHA256",
-            "x-amz-credential": str(self.scope(request)),
+            "x-amz-credential": self.key.scope,
             "x-amz-date": timestamp,
         }
         if self.credentials.token:
@@ -280,4 +271,4 @@ class S3PostAuth(LeanAuth, S3SigV4PostAuth):  # type: ignore[misc]
             "conditions": [*conditions, *({name: value} for name, value in ours.items())],
         }
         text = base64.b64encode(json.dumps(policy).encode()).decode()
-        return {**fields, **ours, "policy": text, "x-amz-signature": self.signature(text, request)}
+        return {**fields, **ours, "policy": text, "x-amz-signature": self.signature(text, None)}
