@@ -278,12 +278,6 @@ class Response(requests.Response):
             self._content_consumed = True
             stream.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __repr__(self) -> str:
-        return f"<Response [{self.status_code}]>"
-
 
 def make_response(
     status: int, headers: dict[str, str], body: RawBody, stream: bool, max_body: int
@@ -333,20 +327,10 @@ class _ForeignBody(RawBody):
             int(length) if length.isdigit() and "transfer-encoding" not in headers else None
         )
 
-    def readinto(self, buffer: Any, /) -> int:
-        if not len(buffer) or self.remaining == 0:
-            return 0
+    def _fill(self, buffer: Any) -> int:
         data = self._read_raw(len(buffer))
-        count = len(data)
-        if self.remaining is not None:
-            self.remaining -= count
-            if self.remaining < 0 or not count:
-                self._response.close()
-                raise IncompleteBody("the length of the body differs from its Content-Length")
-        elif not count:
-            self.remaining = 0
-        buffer[:count] = data
-        return count
+        buffer[: len(data)] = data
+        return len(data)
 
     def _read_raw(self, size: int) -> bytes:
         raw: Any = self._response.raw

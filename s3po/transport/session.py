@@ -36,6 +36,8 @@ class S3Session(requests.Session):
     requests of s3po too.
     """
 
+    __attrs__ = [*requests.Session.__attrs__, "config", "adapter"]
+
     def __init__(self, config: Config | None = None) -> None:
         self.config = config if config is not None else Config()
         #: By origin.
@@ -50,14 +52,9 @@ class S3Session(requests.Session):
         self.mount("https://", self.adapter)
         self.mount("http://", self.adapter)
 
-    def __getstate__(self) -> dict[str, Any]:
-        state: Any = super().__getstate__()
-        return {**state, "config": self.config, "adapter": self.adapter}
-
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._found = {}
-        for name, value in state.items():
-            setattr(self, name, value)
+        super().__setstate__(state)  # type: ignore[misc]
 
     @overload
     def send(self, request: PreparedRequest, **kwargs: Any) -> Response: ...
@@ -215,13 +212,11 @@ class S3Session(requests.Session):
 
 def _spellings(url: str) -> list[str]:
     """A URL in lower case, with the default port and without, where it has that."""
-    end = url.find("/", 8)
-    origin = (url if end < 0 else url[:end]).lower()
-    rest = "" if end < 0 else url[end:].lower()
-    scheme = origin.partition(":")[0]
+    scheme, _, rest = url.lower().partition("://")
+    authority, slash, path = rest.partition("/")
     port = ":443" if scheme == "https" else ":80"
-    if origin.endswith(port):
-        return [origin + rest, origin.removesuffix(port) + rest]
-    if ":" in origin[len(scheme) + 3 :].rpartition("]")[2]:
-        return [origin + rest]
-    return [origin + rest, origin + port + rest]
+    bare = authority.removesuffix(port)
+    # An IPv6 address has colons before its bracket.
+    has_other_port = ":" in bare.rpartition("]")[2]
+    found = [authority] if has_other_port else [bare, bare + port]
+    return [f"{scheme}://{each}{slash}{path}" for each in found]
