@@ -301,7 +301,10 @@ def make_response(
 def adopt(response: requests.Response, method: str, stream: bool, max_body: int) -> Response:
     """Convert a foreign response (of another adapter, a fake, a hook) to a `Response`, its body raw."""
     if type(response) is Response:
-        return response
+        if response.stream is None or (stream and response.status_code < 300):
+            return response
+        raw: Any = response.stream
+        return make_response(response.status_code, response.lower_headers, raw, False, max_body)
     headers = {name.lower(): str(value) for name, value in response.headers.items()}
     status = response.status_code
     if method == "HEAD" or status in (204, 304):
@@ -328,17 +331,12 @@ class _ForeignBody(RawBody):
         )
 
     def _fill(self, buffer: Any) -> int:
-        data = self._read_raw(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def _read_raw(self, size: int) -> bytes:
         raw: Any = self._response.raw
         try:
             try:
-                return raw.read(size, decode_content=False)  # type: ignore[no-any-return]
+                data: bytes = raw.read(len(buffer), decode_content=False)
             except TypeError:
-                return raw.read(size)  # type: ignore[no-any-return]
+                data = raw.read(len(buffer))
         except (TransportError, MemoryError):
             raise
         except Exception as error:
@@ -346,11 +344,11 @@ class _ForeignBody(RawBody):
             if isinstance(error, (ReadTimeoutError, TimeoutError)):
                 raise TransportTimeout("waiting for the body timed out") from None
             failure = IncompleteBody(f"{type(error).__name__} within the body")
-            if isinstance(error, (HTTPError, OSError)):
-                raise failure from None
             # A bug and not a network failure: keep its traceback.
-            failure.permanent = True
-            raise failure from error
+            failure.permanent = not isinstance(error, (HTTPError, OSError))
+            raise failure from (error if failure.permanent else None)
+        buffer[: len(data)] = data
+        return len(data)
 
     def close(self) -> None:
         self._response.close()

@@ -14,7 +14,7 @@ from s3po.config import Config
 from s3po.errors import ConfigError
 from s3po.transport.adapter import GeventAdapter, call_foreign, request_settings
 from s3po.transport.connection import build_request
-from s3po.transport.messages import PreparedRequest, Response, adopt, make_response
+from s3po.transport.messages import PreparedRequest, Response, adopt
 from s3po.transport.settings import proxies_for, verify_of
 from s3po.transport.wsgi import WSGIAdapter
 
@@ -114,13 +114,7 @@ class S3Session(requests.Session):
                 response.url = request.url or ""
             dispatch: Any = dispatch_hook
             response = dispatch("response", hooks, response, **settings)
-        made = adopt(response, request.method or "", stream, request.max_body)
-        body: Any = made.stream
-        if body is not None and not (stream and made.status_code < 300):
-            made = make_response(
-                made.status_code, made.lower_headers, body, False, request.max_body
-            )
-        return made
+        return adopt(response, request.method or "", stream, request.max_body)
 
     # Adapters
 
