@@ -107,7 +107,10 @@ Release = Callable[[Any, bool], object]
 
 
 class ConnectionBody(RawBody):
-    """A body that is still on its connection, which is released at the end."""
+    """A body that is still on its connection, which is released at the end.
+
+    Its length is known, or it lasts until the connection is closed.
+    """
 
     def __init__(
         self, release: Release, connection: Any, keep: bool, rest: bytes, size: int | None
@@ -119,6 +122,9 @@ class ConnectionBody(RawBody):
         self._rest = rest
         self.remaining = size
         connection.sock.watch_rate(True)
+
+    def _fill(self, buffer: Any) -> int:
+        return self._take(buffer, may_end=self.remaining is None)
 
     def _take(self, buffer: memoryview, may_end: bool = False) -> int:
         """Fill some of `buffer`; 0 where the peer closes the connection, if it `may_end` there."""
@@ -166,13 +172,6 @@ class ConnectionBody(RawBody):
 
     def __del__(self) -> None:
         self.close()
-
-
-class PlainBody(ConnectionBody):
-    """A body of known length, or one that lasts until the connection is closed."""
-
-    def _fill(self, buffer: Any) -> int:
-        return self._take(buffer, may_end=self.remaining is None)
 
 
 class ChunkedBody(ConnectionBody):
@@ -233,12 +232,12 @@ def open_body(
         release(connection, keep and size == len(rest))
         return rest[:size]
     if size is None:
-        return PlainBody(release, connection, False, rest, None)
+        return ConnectionBody(release, connection, False, rest, None)
     if size < 0:
         # Both framings together are used for response smuggling: the connection is not reused.
         keep = keep and "content-length" not in headers
         return ChunkedBody(release, connection, keep, rest, None)
-    return PlainBody(release, connection, keep, rest, size)
+    return ConnectionBody(release, connection, keep, rest, size)
 
 
 # Request bodies

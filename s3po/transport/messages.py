@@ -171,8 +171,8 @@ def complete(
 class Response(requests.Response):
     """A response whose body is raw: nothing decodes it.
 
-    The body is `content` (bytes), or still on its connection in `stream`; `read`, `readinto` and
-    `iter_chunks` know the difference.
+    The body is `content` (bytes), or still on its connection in `stream`; `raw`, `read`, `readinto` and
+    `iter_chunks` are for either.
     """
 
     history: Any = ()
@@ -182,7 +182,9 @@ class Response(requests.Response):
     request: Any = None
     connection: Any = None
     _next: Any = None
+    elapsed = datetime.timedelta(0)
     _shown: Any = None
+    _in_memory: Any = None
     #: What the operation made of it.
     result: Any = None
 
@@ -202,8 +204,6 @@ class Response(requests.Response):
         #: Bytes of the body that came with the head.
         self.received = 0 if stream is not None or content is None else len(content)
         self._content_consumed = stream is None
-        #: Bytes of `content` that `read` has given.
-        self._given = 0
 
     # What requests has
 
@@ -221,7 +221,11 @@ class Response(requests.Response):
     @property
     def raw(self) -> Any:
         """The body as a file, as urllib3 gives it, but never decoded."""
-        return self.stream if self.stream is not None else BytesBody(self._content or b"")
+        if self.stream is not None:
+            return self.stream
+        if self._in_memory is None:
+            self._in_memory = BytesBody(self._content or b"")
+        return self._in_memory
 
     @raw.setter
     def raw(self, value: Any) -> None:
@@ -241,31 +245,15 @@ class Response(requests.Response):
     def cookies(self) -> Any:  # type: ignore[override]
         return RequestsCookieJar()
 
-    @cached_property
-    def elapsed(self) -> Any:  # type: ignore[override]
-        return datetime.timedelta(0)
-
     # What s3po reads by
 
     def read(self, size: int = -1, /) -> bytes:
         """The next at most `size` bytes, all of the rest when negative; empty at the end."""
-        if self.stream is not None:
-            return self.stream.read(size)
-        content: bytes = self._content or b""
-        start = self._given
-        if size is None or size < 0 or size >= len(content) - start:
-            self._given = len(content)
-            return content[start:] if start else content
-        self._given = start + size
-        return content[start : self._given]
+        return self.raw.read(size)  # type: ignore[no-any-return]
 
     def readinto(self, buffer: memoryview, /) -> int:
         """Fill `buffer` as far as one read goes; 0 at the end."""
-        if self.stream is not None:
-            return self.stream.readinto(buffer)
-        chunk = self.read(len(buffer))
-        buffer[: len(chunk)] = chunk
-        return len(chunk)
+        return self.raw.readinto(buffer)  # type: ignore[no-any-return]
 
     def iter_chunks(self, size: int = _READ_CHUNK) -> Iterator[bytes]:
         while chunk := self.read(size):
@@ -320,8 +308,6 @@ def adopt(response: requests.Response, method: str, stream: bool, max_body: int)
 
 class _ForeignBody(RawBody):
     """The body of any requests Response, raw, its length held to."""
-
-    __slots__ = ("_response", "remaining")
 
     def __init__(self, response: requests.Response, headers: dict[str, str]) -> None:
         self._response = response
