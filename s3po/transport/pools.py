@@ -157,27 +157,20 @@ class GeventHTTPConnectionPool(HTTPConnectionPool):
             connection.exchanges = exchanges + 1
             size = body_length(method, status, headers)
             received = open_body(self.release, connection, size, headers, keep, rest)
-        except BodyFailed as failed:
-            connection.close()
-            raise failed.error from None
-        except OSError as error:
-            message = None
-            if isinstance(error, TimeoutError) and not isinstance(error, TransportError):
+        except BaseException as error:
+            # GreenletExit, gevent.Timeout, KeyboardInterrupt too: amid the exchange, at an unknown place.
+            message = f"the connection to {self.peer} broke: {reason(error)}"
+            if isinstance(error, TimeoutError):
                 awaited = "the response" if complete else "the body to be taken"
                 message = connection.timeout_message(awaited, error)
             connection.close()
-            if isinstance(error, TransportError):
+            if isinstance(error, BodyFailed):
+                raise error.error from None
+            if isinstance(error, TransportError) or not isinstance(error, OSError):
                 raise
-            if message is not None:
+            if isinstance(error, TimeoutError):
                 raise TransportTimeout(message) from error
-            raise ConnectionFailed(
-                f"the connection to {self.peer} broke: {reason(error)}",
-                stale=bool(exchanges) and not answered,
-            ) from error
-        except BaseException:
-            # GreenletExit, gevent.Timeout, KeyboardInterrupt: amid the exchange, at an unknown place.
-            connection.close()
-            raise
+            raise ConnectionFailed(message, stale=bool(exchanges) and not answered) from error
         if status == 407 and self.proxy is not None:
             if isinstance(received, RawBody):
                 received.close()
