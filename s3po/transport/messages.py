@@ -113,12 +113,6 @@ class PreparedRequest(requests.PreparedRequest):
     def hooks(self, value: Any) -> None:
         self._hooks = value
 
-    @property
-    def path_url(self) -> str:
-        """Path and query, unchanged from the URL."""
-        url = self.url or ""
-        return url[url.find("/", 8) :]
-
     def copy(self) -> PreparedRequest:
         made = PreparedRequest(
             self.method or "", self.url or "", dict(self.lower_headers), self.body, self.max_body

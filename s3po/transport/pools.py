@@ -90,22 +90,23 @@ class GeventHTTPConnectionPool(HTTPConnectionPool):
         """Complete a new pool of urllib3's manager."""
         self.max_idle = config.max_idle
         self.min_rate = config.min_rate
-        self.idle = cast(IdleConnections, self.pool)
         self.forwards = forwards
         literal = f"[{self.host}]" if ":" in self.host else self.host
-        self.peer = f"{literal}:{self.port}"
+        peer = f"{literal}:{self.port}"
         if self.proxy is not None:
             proxy = f"the proxy {self.proxy.host}:{self.proxy.port}"
             # One pool for all to which a proxy forwards.
-            self.peer = proxy if forwards else f"{self.peer} by {proxy}"
+            peer = proxy if forwards else f"{peer} by {proxy}"
         options = self.conn_kw.get("_socks_options")
         if options is not None:
-            self.peer += f" by the SOCKS proxy {options['proxy_host']}:{options['proxy_port']}"
-        self.proxy_lines = ""
+            peer += f" by the SOCKS proxy {options['proxy_host']}:{options['proxy_port']}"
+        self.peer = peer
         if forwards:
             self.proxy_lines = SecretStr(
                 "".join(f"{name}: {value}\r\n" for name, value in self.proxy_headers.items())
             )
+        # The last: another thread that finds the pool asks for it.
+        self.idle = cast(IdleConnections, self.pool)
         _pools.add(self)
 
     def exchange(

@@ -162,9 +162,9 @@ class S3Session(requests.Session):
         if type(request) is not PreparedRequest:
             return send(request, stream=stream, **kwargs)  # type: ignore[no-any-return]
         response = call_foreign(send, request, {"stream": True, **kwargs}, self)
-        if type(response) is Response and response.stream is None:
+        if type(response) is Response:
             # From the `send` of this session: the hooks have been called.
-            return response
+            return adopt(response, request.method or "", stream, request.max_body)
         return self._finish(request, response, {"stream": stream, **kwargs})
 
     def _find_adapter(self, url: str) -> BaseAdapter:
