@@ -286,7 +286,8 @@ class GeventHTTPConnection(HTTPConnection):
             else:
                 if not data:
                     self._eof = True
-        for _ in range(http11.MAX_INTERIM_RESPONSES + 1):
+        interim = 0
+        while interim <= http11.MAX_INTERIM_RESPONSES:
             end = data.find(b"\r\n\r\n")
             if end < 0:
                 data, end = self._receive_rest(data)
@@ -296,6 +297,7 @@ class GeventHTTPConnection(HTTPConnection):
             data = data[end + 4 :]
             if status == 101:
                 raise MalformedResponse("101 was not asked for", status=status)
+            interim += 1
         raise MalformedResponse(
             f"more than {http11.MAX_INTERIM_RESPONSES} informational responses came before the final one",
             status=status,

@@ -43,16 +43,17 @@ _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 _RETURN_INTERVAL = 0.01
 
 
-class IdleConnections(deque[Any]):
+class IdleConnections:
     """urllib3's pool queue: last in, first out, never full, and never blocking."""
 
     def __init__(self, maxsize: int = 0) -> None:
         del maxsize
-        super().__init__()
+        #: Used by `GeventHTTPConnectionPool` itself: a subclass of deque would be slower.
+        self.idle: deque[Any] = deque()
 
     def get(self, *_: Any, **__: Any) -> Any:
         try:
-            return self.pop()
+            return self.idle.pop()
         except IndexError:
             raise queue.Empty from None
 
@@ -60,9 +61,10 @@ class IdleConnections(deque[Any]):
         # urllib3 fills a new queue with None, which is not needed here.
         if item is not None:
             item.idle_since = monotonic()
-            self.append(item)
+            self.idle.append(item)
 
-    qsize = deque.__len__
+    def qsize(self) -> int:
+        return len(self.idle)
 
 
 #: Of every adapter: file descriptors are the process's.
@@ -76,7 +78,7 @@ class GeventHTTPConnectionPool(HTTPConnectionPool):
     QueueCls = cast(Any, IdleConnections)
 
     #: Idle connections, the one used last at the end.
-    idle: IdleConnections
+    idle: deque[Any]
     max_idle: float
     min_rate: float
     #: Where the pool leads, for messages.
@@ -106,7 +108,7 @@ class GeventHTTPConnectionPool(HTTPConnectionPool):
                 "".join(f"{name}: {value}\r\n" for name, value in self.proxy_headers.items())
             )
         # The last: another thread that finds the pool asks for it.
-        self.idle = cast(IdleConnections, self.pool)
+        self.idle = cast(IdleConnections, self.pool).idle
         _pools.add(self)
 
     def exchange(
@@ -157,7 +159,13 @@ class GeventHTTPConnectionPool(HTTPConnectionPool):
                     )
             connection.exchanges = exchanges + 1
             size = body_length(method, status, headers)
-            received = open_body(self.release, connection, size, headers, keep, rest)
+            received: bytes | RawBody
+            if size == len(rest):
+                # The usual case, without another call.
+                self.release(connection, keep)
+                received = rest
+            else:
+                received = open_body(self.release, connection, size, headers, keep, rest)
         except BaseException as error:
             # GreenletExit, gevent.Timeout, KeyboardInterrupt too: amid the exchange, at an unknown place.
             message = f"the connection to {self.peer} broke: {reason(error)}"
@@ -297,9 +305,9 @@ def _close_idle() -> bool:
     """Close what is idle; True if there was anything."""
     idle = [pool.idle for pool in list(_pools) if pool.idle]
     for each in idle:
-        with suppress(queue.Empty):
+        with suppress(IndexError):
             while True:
-                each.get().close()
+                each.pop().close()
     return bool(idle)
 
 
