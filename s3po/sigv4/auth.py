@@ -83,8 +83,8 @@ md5(usedforsecurity=False)
 class LeanAuth(SigV4Auth):  # type: ignore[misc]
     """Signs headers given as a dict, with a key that was derived before.
 
-    Where it signs a request, it has the attributes of `botocore.awsrequest.AWSRequest` too, so that one object is
-    made and not two.
+    Where it signs a request, it has the attributes of `botocore.awsrequest.AWSRequest` too, so that
+    one object is made and not two.
 
     botocore derives the key for each signature, copies the headers into an `email.message.Message` in
     two of its steps, searches that one for each name, and sorts the names in four places: nine tenths
@@ -137,7 +137,7 @@ def headers_to_sign(headers: dict[str, str]) -> HeadersToSign:
 def _signed_names(
     names: tuple[str, ...],
 ) -> tuple[str, str, Callable[[dict[str, str]], tuple[str, ...]]]:
-    """`HeadersToSign` of a request that has headers of these names, and what takes the values from them."""
+    """`HeadersToSign` for headers of these names, and a function that takes their values."""
     signed = sorted(set(names) - UNSIGNED_HEADERS)
     template = "\n".join([name.replace("%", "%%") + ":%s" for name in signed])
     if len(signed) > 1:

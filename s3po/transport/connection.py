@@ -299,12 +299,13 @@ class GeventHTTPConnection(HTTPConnection):
                 raise MalformedResponse("101 was not asked for", status=status)
             interim += 1
         raise MalformedResponse(
-            f"more than {http11.MAX_INTERIM_RESPONSES} informational responses came before the final one",
+            f"more than {http11.MAX_INTERIM_RESPONSES} informational responses came "
+            "before the final one",
             status=status,
         )
 
     def _receive_rest(self, data: bytes) -> tuple[bytes, int]:
-        """Receive after `data`, until there is a whole head; returns all, and where the head ends."""
+        """Receive after `data`, until there is a whole head; returns all, and its end."""
         base = self.base_socket
         deadline = base.deadline
         buffer = bytearray(16 * 1024)

@@ -165,8 +165,8 @@ def complete(
 class Response(requests.Response):
     """A response whose body is raw: nothing decodes it.
 
-    The body is `content` (bytes), or still on its connection in `stream`; `raw`, `read`, `readinto` and
-    `iter_chunks` are for either.
+    The body is `content` (bytes), or still on its connection in `stream`; `raw`, `read`, `readinto`
+    and `iter_chunks` are for either.
     """
 
     history: Any = ()

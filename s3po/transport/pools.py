@@ -167,7 +167,7 @@ class GeventHTTPConnectionPool(HTTPConnectionPool):
             else:
                 received = open_body(self.release, connection, size, headers, keep, rest)
         except BaseException as error:
-            # GreenletExit, gevent.Timeout, KeyboardInterrupt too: amid the exchange, at an unknown place.
+            # Of GreenletExit, gevent.Timeout, KeyboardInterrupt the place is unknown.
             message = f"the connection to {self.peer} broke: {reason(error)}"
             if isinstance(error, TimeoutError):
                 awaited = "the response" if complete else "the body to be taken"

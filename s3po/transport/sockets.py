@@ -283,16 +283,16 @@ def open_sockets() -> list[Socket]:
 
 
 def _after_fork_in_child() -> None:
-    # A socket whose peer is closed takes the place of each of the parent's: a copied greenlet that waits for it
-    # wakes up, and a pool drops it. Were it closed, libev would abort the process.
+    # A socket whose peer is closed takes the place of each of the parent's: a copied greenlet that
+    # waits for it wakes up, and a pool drops it. Were it closed, libev would abort the process.
     dead, peer = _socket.socketpair()
     peer.close()
     for each in open_sockets():
         os.dup2(dead.fileno(), each.fileno(), inheritable=False)
     dead.close()
     _sockets.clear()
-    # gevent does so only if os.fork is patched; a second call has no effect. Without it parent and child
-    # would share one epoll set.
+    # gevent does so only if os.fork is patched; a second call has no effect. Without it parent and
+    # child would share one epoll set.
     reinit()
 
 
