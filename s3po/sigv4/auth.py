@@ -58,10 +58,8 @@ class SigningKey:
     def __init__(self, credentials: Credentials, day: str, region: str, service: str) -> None:
         self.credentials = credentials
         self.day = day
-        auth = SigV4Auth(credentials, service, region)
-        request = SigningRequest("", {}, day, self)
-        self.credential_scope = str(auth.credential_scope(request))
-        self.scope = str(auth.scope(request))
+        self.credential_scope = f"{day}/{region}/{service}/aws4_request"
+        self.scope = f"{credentials.access_key}/{self.credential_scope}"
         # An HMAC (RFC 2104) as two hashes that have begun: copies of them cost less than one of hmac's.
         key = derive_key(credentials.secret_key, day, region, service).ljust(64, b"\0")
         self.inner = sha256(bytes(byte ^ 0x36 for byte in key))
@@ -82,28 +80,11 @@ sha256(derive_key("", "", "", ""))
 md5(usedforsecurity=False)
 
 
-class SigningRequest:
-    """The attributes of `botocore.awsrequest.AWSRequest` that signing uses."""
-
-    url = ""
-    params: Mapping[str, list[str]] = {}
-    data = None
-
-    def __init__(
-        self, method: str, headers: dict[str, str], timestamp: str, key: SigningKey
-    ) -> None:
-        self.method = method
-        #: Names in lower case. (AWSRequest keeps them in an `email.message.Message`.)
-        self.headers = headers
-        #: All of them, also the content type of forms, which botocore drops from presigned URLs.
-        self.to_sign = headers_to_sign(headers)
-        self.key = key
-        #: botocore hands the timestamp from step to step in here.
-        self.context = {"timestamp": timestamp}
-
-
 class LeanAuth(SigV4Auth):  # type: ignore[misc]
     """Signs headers given as a dict, with a key that was derived before.
+
+    Where it signs a request, it has the attributes of `botocore.awsrequest.AWSRequest` too, so that
+    one object is made and not two.
 
     botocore derives the key for each signature, copies the headers into an `email.message.Message` in
     two of its steps, searches that one for each name, and sorts the names in four places: nine tenths
@@ -147,33 +128,25 @@ HeadersToSign = tuple[str, str, tuple[str, ...]]
 
 def headers_to_sign(headers: dict[str, str]) -> HeadersToSign:
     """Return the parts of a signature that depend on the headers."""
-    names = _signed_names(tuple(headers))
-    values_of = names.values_of
-    return names.text, names.template, values_of(headers)
-
-
-class _SignedNames:
-    """The headers to sign of a request that has headers of certain names."""
-
-    __slots__ = ("template", "text", "values_of")
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        signed = sorted(set(names) - UNSIGNED_HEADERS)
-        self.text = ";".join(signed)
-        #: The canonical headers, but for their values.
-        self.template = "\n".join([name.replace("%", "%%") + ":%s" for name in signed])
-        if len(signed) > 1:
-            self.values_of: Callable[[dict[str, str]], tuple[str, ...]] = itemgetter(*signed)
-        else:
-            self.values_of = lambda headers: tuple([headers[name] for name in signed])
+    names, template, values_of = _signed_names(tuple(headers))
+    return names, template, values_of(headers)
 
 
 # Names are few; of metadata they may be data.
-_signed_names = lru_cache(maxsize=256)(_SignedNames)
+@lru_cache(maxsize=256)
+def _signed_names(
+    names: tuple[str, ...],
+) -> tuple[str, str, Callable[[dict[str, str]], tuple[str, ...]]]:
+    """`HeadersToSign` for headers of these names, and a function that takes their values."""
+    signed = sorted(set(names) - UNSIGNED_HEADERS)
+    template = "\n".join([name.replace("%", "%%") + ":%s" for name in signed])
+    if len(signed) > 1:
+        return ";".join(signed), template, itemgetter(*signed)
+    return ";".join(signed), template, lambda headers: tuple([headers[name] for name in signed])
 
 
 class HeaderAuth(LeanAuth):
-    """Signs one request in its `authorization` header: botocore's signer, and its request as well."""
+    """Signs one request in its `authorization` header."""
 
     url = ""
     #: The header that the hash of the body is sent in; empty for none.
@@ -234,26 +207,31 @@ class S3HeaderAuth(HeaderAuth, S3SigV4Auth):  # type: ignore[misc]
 
 
 class S3QueryAuth(LeanAuth, S3SigV4QueryAuth):  # type: ignore[misc]
-    """Signer in the query of a URL (presigning)."""
+    """Signs one request in the query of its URL (presigning)."""
+
+    data = None
 
     def presign(
         self, method: str, url: str, headers: Mapping[str, str], expires: int, timestamp: str
     ) -> str:
         """The URL with its signature, which binds `headers`."""
         self._expires = expires
-        url, _, query = url.partition("?")
-        request = SigningRequest(method, dict(headers), timestamp, self.key)
-        request.url = url
+        self.method = method
+        self.headers = dict(headers)
+        # All of them, also the content type of forms, which botocore drops.
+        self.to_sign = headers_to_sign(self.headers)
+        self.context = {"timestamp": timestamp}
+        self.url, _, query = url.partition("?")
         # Lists: of a name that repeats in a URL, botocore keeps one value only.
-        request.params = parse_qs(query, keep_blank_values=True, errors="strict")
-        self._modify_request_before_signing(request)
-        text = self.string_to_sign(request, self.canonical_request(request))
-        self._inject_signature_to_request(request, self.signature(text, request))
-        return request.url
+        self.params = parse_qs(query, keep_blank_values=True, errors="strict")
+        self._modify_request_before_signing(self)
+        text = self.string_to_sign(self, self.canonical_request(self))
+        self._inject_signature_to_request(self, self.signature(text, self))
+        return self.url
 
-    def payload(self, request: SigningRequest) -> str:
+    def payload(self, request: Any) -> str:
         # botocore finds this header in its case-insensitive headers only.
-        return request.headers.get("x-amz-content-sha256") or str(super().payload(request))
+        return self.headers.get("x-amz-content-sha256") or str(super().payload(request))
 
 
 class S3PostAuth(LeanAuth, S3SigV4PostAuth):  # type: ignore[misc]
@@ -267,10 +245,9 @@ class S3PostAuth(LeanAuth, S3SigV4PostAuth):  # type: ignore[misc]
         timestamp: str,
     ) -> dict[str, str]:
         """`fields`, the policy, and the fields by which S3 verifies it."""
-        request = SigningRequest("POST", {}, timestamp, self.key)
         ours = {
             "x-amz-algorithm": "AWS4-HMAC-SHA256",
-            "x-amz-credential": str(self.scope(request)),
+            "x-amz-credential": self.key.scope,
             "x-amz-date": timestamp,
         }
         if self.credentials.token:
@@ -280,4 +257,4 @@ class S3PostAuth(LeanAuth, S3SigV4PostAuth):  # type: ignore[misc]
             "conditions": [*conditions, *({name: value} for name, value in ours.items())],
         }
         text = base64.b64encode(json.dumps(policy).encode()).decode()
-        return {**fields, **ours, "policy": text, "x-amz-signature": self.signature(text, request)}
+        return {**fields, **ours, "policy": text, "x-amz-signature": self.signature(text, None)}

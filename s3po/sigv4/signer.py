@@ -7,14 +7,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from s3po.errors import ConfigError
 from s3po.models import Credentials
 from s3po.postponed import postpone
 
 if TYPE_CHECKING:
-    from s3po.sigv4.auth import HeaderAuth, SigningKey
+    from s3po.sigv4.auth import HeaderAuth, LeanAuth, SigningKey
 
 #: One condition of a POST policy: `{"acl": "private"}`, `["starts-with", "$key", "photos/"]`,
 #: `["content-length-range", 1, 1024]`.
@@ -101,25 +101,11 @@ class Signer:
         load_botocore()
         from s3po.sigv4.auth import UNSIGNED_HEADERS, S3QueryAuth
 
-        self._check_service()
         unsigned = sorted(UNSIGNED_HEADERS.intersection(headers))
         if unsigned:
             raise ConfigError(f"a presigned URL cannot bind the header {unsigned[0]}")
-        timestamp = _format(int(now))
-        try:
-            key = self._signing_key(credentials, timestamp)
-            # An empty token would become an empty parameter.
-            credentials = replace(credentials, token=credentials.token or None)
-            return S3QueryAuth(credentials, self._service, self.region, key).presign(
-                method, url, headers, expires, timestamp
-            )
-        except UnicodeDecodeError:
-            raise ConfigError("the query of a presigned URL must be UTF-8 text") from None
-        except UnicodeEncodeError:
-            raise _no_text() from None
-        except BaseException as error:
-            error.__traceback__ = None
-            raise
+        arguments = (method, url, headers, expires)
+        return str(self._call(S3QueryAuth, "presign", credentials, int(now), *arguments))
 
     def sign_policy(
         self,
@@ -139,15 +125,34 @@ class Signer:
         load_botocore()
         from s3po.sigv4.auth import S3PostAuth
 
-        self._check_service()
         second = int(now)
-        timestamp = _format(second)
         expiration = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second + expires))
+        arguments = (conditions, fields or {}, expiration)
+        signed: dict[str, str] = self._call(
+            S3PostAuth, "sign_policy", credentials, second, *arguments
+        )
+        return signed
+
+    def _call(
+        self,
+        kind: type[LeanAuth],
+        method: str,
+        credentials: Credentials,
+        second: int,
+        *arguments: object,
+    ) -> Any:
+        """Call a method of one of botocore's signers. Tracebacks of its errors show no secret."""
+        if self._service not in _S3_SERVICES:
+            raise ConfigError(f"URLs and forms are signed for S3 only, not for {self._service}")
+        timestamp = _format(second)
         try:
             key = self._signing_key(credentials, timestamp)
-            return S3PostAuth(credentials, self._service, self.region, key).sign_policy(
-                conditions, fields or {}, expiration, timestamp
-            )
+            # An empty token would become an empty parameter.
+            credentials = replace(credentials, token=credentials.token or None)
+            signer = kind(credentials, self._service, self.region, key)
+            return getattr(signer, method)(*arguments, timestamp)
+        except UnicodeDecodeError:
+            raise ConfigError("the query of a presigned URL must be UTF-8 text") from None
         except UnicodeEncodeError:
             raise _no_text() from None
         except BaseException as error:
@@ -173,10 +178,6 @@ class Signer:
 
             key = self._key = SigningKey(credentials, timestamp[:8], self.region, self._service)
         return key
-
-    def _check_service(self) -> None:
-        if self._service not in _S3_SERVICES:
-            raise ConfigError(f"URLs and forms are signed for S3 only, not for {self._service}")
 
 
 def load_botocore() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
@@ -36,7 +37,7 @@ from s3po.errors import (
 from s3po.transport.connection import build_request
 from s3po.transport.managers import make_manager
 from s3po.transport.messages import PreparedRequest, complete, to_lean
-from s3po.transport.pools import MAX_POOLS, Connections, GeventHTTPConnectionPool
+from s3po.transport.pools import MAX_POOLS, GeventHTTPConnectionPool
 from s3po.transport.settings import parse_origin, proxies_for, proxy_for, verify_of
 from s3po.transport.tls import TLSContext, build_context
 
@@ -54,7 +55,6 @@ class GeventAdapter(HTTPAdapter):
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._connections = Connections(config.max_idle, config.min_rate)
         #: By origin, for the Config's settings.
         self._pools: dict[str, GeventHTTPConnectionPool] = {}
         self._managers: dict[tuple[Any, ...], Any] = {}
@@ -65,11 +65,8 @@ class GeventAdapter(HTTPAdapter):
         # A copy begins without connections.
         return type(self), (self._config,)
 
-    def init_poolmanager(
-        self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any
-    ) -> None:
+    def init_poolmanager(self, *_: Any, **__: Any) -> None:
         """requests' hook: the manager of pools that lead straight to their origins."""
-        del connections, maxsize, block, pool_kwargs
         self.poolmanager = self._manager(None, (True, None))
 
     def send(
@@ -174,8 +171,8 @@ class GeventAdapter(HTTPAdapter):
         pool: Any = self._manager(proxy, tls).connection_from_host(
             host, port, scheme, pool_kwargs=settings
         )
-        if not hasattr(pool, "connections"):
-            pool.set_up(self._connections, forwards)
+        if not hasattr(pool, "idle"):
+            pool.set_up(config, forwards)
         return pool  # type: ignore[no-any-return]
 
     def _manager(self, proxy: str | None, tls: tuple[Any, Any]) -> Any:
@@ -202,10 +199,11 @@ class GeventAdapter(HTTPAdapter):
 
     def close(self) -> None:
         """Close what is idle; what is in use is closed when it comes back. It can be used again."""
-        for pool in list(self._connections.pools):
-            pool.close()
         self._pools = {}
         for manager in self._managers.values():
+            for key in manager.pools.keys():  # noqa: SIM118 - urllib3's pools are not iterable
+                with suppress(KeyError):
+                    manager.pools[key].close()
             manager.clear()
 
 

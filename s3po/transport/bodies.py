@@ -14,7 +14,6 @@ from typing import Any, cast
 from urllib3.util.request import body_to_chunks
 
 from s3po.errors import IncompleteBody, MalformedResponse, TransportTimeout
-from s3po.messages import Body, BytesLike
 from s3po.transport import http11
 from s3po.transport.http11 import reason
 
@@ -60,26 +59,22 @@ class RawBody:
     def close(self) -> None:
         raise NotImplementedError
 
-    def read(
-        self, size: int | None = -1, decode_content: bool | None = None, cache_content: bool = False
-    ) -> bytes:
+    def read(self, size: int | None = -1, *_: Any, **__: Any) -> bytes:
         """At most `size` bytes (fewer only at the end), or all of the rest."""
-        del decode_content, cache_content
         left = sys.maxsize if size is None or size < 0 else size
         parts = []
-        while left:
+        free: Any = b""
+        while left and not free and self.remaining != 0:
             rest = left if self.remaining is None else self.remaining
-            view = memoryview(bytearray(min(left, rest, _READ_CHUNK)))
-            count = self.readinto(view)
-            if not count:
-                break
-            parts.append(view[:count])
-            left -= count
+            part = free = memoryview(bytearray(min(left, rest, _READ_CHUNK)))
+            while count := self.readinto(free):
+                free = free[count:]
+            parts.append(part[: len(part) - len(free)])
+            left -= len(parts[-1])
         return b"".join(parts)
 
-    def stream(self, amt: int = 65536, decode_content: bool | None = None) -> Iterator[bytes]:
+    def stream(self, amt: int = 65536, *_: Any, **__: Any) -> Iterator[bytes]:
         """The body in pieces of `amt` bytes."""
-        del decode_content
         while chunk := self.read(amt):
             yield chunk
 
@@ -112,7 +107,10 @@ Release = Callable[[Any, bool], object]
 
 
 class ConnectionBody(RawBody):
-    """A body that is still on its connection, which is released at the end."""
+    """A body that is still on its connection, which is released at the end.
+
+    Its length is known, or it lasts until the connection is closed.
+    """
 
     def __init__(
         self, release: Release, connection: Any, keep: bool, rest: bytes, size: int | None
@@ -124,6 +122,9 @@ class ConnectionBody(RawBody):
         self._rest = rest
         self.remaining = size
         connection.sock.watch_rate(True)
+
+    def _fill(self, buffer: Any) -> int:
+        return self._take(buffer, may_end=self.remaining is None)
 
     def _take(self, buffer: memoryview, may_end: bool = False) -> int:
         """Fill some of `buffer`; 0 where the peer closes the connection, if it `may_end` there."""
@@ -171,13 +172,6 @@ class ConnectionBody(RawBody):
 
     def __del__(self) -> None:
         self.close()
-
-
-class PlainBody(ConnectionBody):
-    """A body of known length, or one that lasts until the connection is closed."""
-
-    def _fill(self, buffer: Any) -> int:
-        return self._take(buffer, may_end=self.remaining is None)
 
 
 class ChunkedBody(ConnectionBody):
@@ -231,35 +225,30 @@ def open_body(
     headers: dict[str, str],
     keep: bool,
     rest: bytes,
-) -> RawBody:
+) -> bytes | RawBody:
     """The body after a head with the `body_length` `size`; `rest` was received with the head."""
+    if size is not None and 0 <= size <= len(rest):
+        # More bytes than that belong to no response of ours.
+        release(connection, keep and size == len(rest))
+        return rest[:size]
     if size is None:
-        return PlainBody(release, connection, False, rest, None)
+        return ConnectionBody(release, connection, False, rest, None)
     if size < 0:
         # Both framings together are used for response smuggling: the connection is not reused.
         keep = keep and "content-length" not in headers
         return ChunkedBody(release, connection, keep, rest, None)
-    if size <= len(rest):
-        # More bytes than that belong to no response of ours.
-        release(connection, keep and size == len(rest))
-        return BytesBody(rest[:size])
-    return PlainBody(release, connection, keep, rest, size)
+    return ConnectionBody(release, connection, keep, rest, size)
 
 
 # Request bodies
 
 
 class SizedFile:
-    """A file of known length as a `Body`, for other requests than those of s3po."""
-
-    rewindable = False
+    """A file of known length that is sent as a `Body` is, for other requests than those of s3po."""
 
     def __init__(self, file: Any, length: int) -> None:
         self.length = length
         self._file = file
-
-    def rewind(self) -> None:
-        raise OSError("the body cannot be read again")
 
     def read(self, size: int, /) -> bytes:
         data = self._file.read(size)
@@ -290,7 +279,7 @@ def request_length(method: str, body: Any) -> int | None:
     return length
 
 
-def to_body(body: Any, length: str | None) -> BytesLike | Body | Chunks | None:
+def to_body(body: Any, length: str | None) -> Any:
     """Convert a body of requests or urllib3 for `send_request`.
 
     `length` is the request's content-length, where it has one.
@@ -300,7 +289,7 @@ def to_body(body: Any, length: str | None) -> BytesLike | Body | Chunks | None:
     if isinstance(body, str):
         return body.encode()
     if isinstance(getattr(body, "length", None), int) and hasattr(body, "rewindable"):
-        return cast(Body, body)
+        return body
     if hasattr(body, "read") and length is not None and length.isdigit():
         return SizedFile(body, int(length))
     return Chunks(body)

@@ -29,7 +29,7 @@ from s3po.errors import (
 from s3po.log import SecretBytes
 from s3po.messages import Body, BytesLike
 from s3po.transport import http11
-from s3po.transport.bodies import Chunks, open_body, request_length, to_body
+from s3po.transport.bodies import BytesBody, Chunks, open_body, request_length, to_body
 from s3po.transport.http11 import reason
 from s3po.transport.sockets import READ, WRITE, Socket, TooSlow, connect
 from s3po.transport.tls import TLSSocket
@@ -129,12 +129,6 @@ class GeventHTTPConnection(HTTPConnection):
                 f"the proxy {self.host}:{self.port} refused a tunnel to "
                 f"{self._tunnel_host}:{self._tunnel_port}: {status} {responses.get(status, '')}"
             )
-
-    def close(self) -> None:
-        self._rest = b""
-        self._eof = False
-        # urllib3's own.
-        super().close()
 
     @property
     def base_socket(self) -> Any:
@@ -293,11 +287,10 @@ class GeventHTTPConnection(HTTPConnection):
                 if not data:
                     self._eof = True
         interim = 0
-        while True:
+        while interim <= http11.MAX_INTERIM_RESPONSES:
             end = data.find(b"\r\n\r\n")
             if end < 0:
-                data = self._receive_rest(data)
-                continue
+                data, end = self._receive_rest(data)
             status, headers, keep = http11.parse_head(http11.decode(data[:end]))
             if status > 199:
                 return status, headers, keep, data[end + 4 :]
@@ -305,21 +298,27 @@ class GeventHTTPConnection(HTTPConnection):
             if status == 101:
                 raise MalformedResponse("101 was not asked for", status=status)
             interim += 1
-            if interim > http11.MAX_INTERIM_RESPONSES:
-                raise MalformedResponse(
-                    f"more than {http11.MAX_INTERIM_RESPONSES} informational responses came "
-                    "before the final one",
-                    status=status,
-                )
+        raise MalformedResponse(
+            f"more than {http11.MAX_INTERIM_RESPONSES} informational responses came "
+            "before the final one",
+            status=status,
+        )
 
-    def _receive_rest(self, data: bytes) -> bytes:
-        """Receive after `data`, until there is a whole head."""
+    def _receive_rest(self, data: bytes) -> tuple[bytes, int]:
+        """Receive after `data`, until there is a whole head; returns all, and its end."""
         base = self.base_socket
         deadline = base.deadline
         buffer = bytearray(16 * 1024)
         try:
-            while (end := data.find(b"\r\n\r\n")) < 0:
-                _check_beginning(data)
+            while (end := data.find(b"\r\n\r\n", 0, http11.MAX_HEAD + 4)) < 0:
+                if len(data) > http11.MAX_HEAD:
+                    raise MalformedResponse(f"the response's head exceeds {http11.MAX_HEAD} bytes")
+                if not data[:5] == b"HTTP/"[: len(data)]:
+                    raise MalformedResponse(
+                        f"the response is not HTTP: it begins with {data[:40]!r}"
+                    )
+                if b"\n\n" in data:
+                    raise MalformedResponse("the response's head has a stray line break")
                 if data and base.deadline is None and base.timeout is not None:
                     # A head comes in one piece, or nearly: all of it has the time of one wait.
                     base.deadline = monotonic() + base.timeout
@@ -333,9 +332,7 @@ class GeventHTTPConnection(HTTPConnection):
                 data += bytes(memoryview(buffer)[:count])
         finally:
             base.deadline = deadline
-        if end > http11.MAX_HEAD:
-            raise _oversized()
-        return data
+        return data, end
 
     # urllib3's API, for its `urlopen`
 
@@ -385,6 +382,8 @@ class GeventHTTPConnection(HTTPConnection):
         size = http11.body_length(options["request_method"], status, headers)
         # urllib3 itself gives the connection back to its pool.
         body = open_body(_close_unless_kept, self, size, headers, keep, rest)
+        if isinstance(body, bytes):
+            body = BytesBody(body)
         # What is read has no chunks.
         headers.pop("transfer-encoding", None)
         return HTTPResponse(
@@ -404,11 +403,7 @@ def build_request(
     """The head of a request, and the length of its body."""
     length = request_length(method, body)
     if length is None and isinstance(body, Chunks):
-        headers = {name: value for name, value in headers.items() if name != "transfer-encoding"}
-        head = http11.build_head(
-            method, target, headers, None, extra + "transfer-encoding: chunked\r\n"
-        )
-        return head, 0
+        extra += "transfer-encoding: chunked\r\n"
     return http11.build_head(method, target, headers, length, extra), length or 0
 
 
@@ -450,17 +445,3 @@ def body_pieces(
 def _close_unless_kept(connection: GeventHTTPConnection, keep: bool) -> None:
     if not keep:
         connection.close()
-
-
-def _oversized() -> MalformedResponse:
-    return MalformedResponse(f"the response's head exceeds {http11.MAX_HEAD} bytes")
-
-
-def _check_beginning(data: bytes) -> None:
-    """Raise MalformedResponse when this cannot become a head."""
-    if len(data) > http11.MAX_HEAD:
-        raise _oversized()
-    if not data[:5] == b"HTTP/"[: len(data)]:
-        raise MalformedResponse(f"the response is not HTTP: it begins with {data[:40]!r}")
-    if b"\n\n" in data:
-        raise MalformedResponse("the response's head has a stray line break")

@@ -60,16 +60,11 @@ def _slots(generation: int) -> Semaphore:
     """Semaphore of the threads that hash for this thread's hub: as many as there are processors."""
     made, slots = getattr(_threads, "slots", (-1, None))
     if slots is None or made != generation:
-        slots = Semaphore(min(_processors(), _MOST_THREADS))
+        affinity = getattr(os, "sched_getaffinity", None)
+        processors = len(affinity(0)) if affinity is not None else os.cpu_count()
+        slots = Semaphore(min(processors or 1, _MOST_THREADS))
         _threads.slots = generation, slots
     return slots
-
-
-def _processors() -> int:
-    """Number of the processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0)) or 1
-    return os.cpu_count() or 1
 
 
 class _Stopped(Exception):

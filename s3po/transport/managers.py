@@ -30,7 +30,10 @@ def make_manager(proxy: str | None, context: Any) -> PoolManager:
         manager = PoolManager(**sizes)
     else:
         scheme = _check_proxy(proxy)
-        user, password = _login(proxy)
+        # Decoded, which not every urllib3 does.
+        parts = urlsplit(proxy)
+        user = SecretStr(unquote(parts.username or ""))
+        password = SecretStr(unquote(parts.password or ""))
         if scheme.startswith("socks"):
             try:
                 from s3po.transport.socks import make_socks_manager
@@ -64,9 +67,3 @@ def _check_proxy(proxy: str) -> str:
             f"not with {scheme!a}"
         )
     return str(scheme)
-
-
-def _login(proxy: str) -> tuple[str, str]:
-    """User and password of the URL of a proxy, decoded, which not every urllib3 does; empty where it has none."""
-    parts = urlsplit(proxy)
-    return SecretStr(unquote(parts.username or "")), SecretStr(unquote(parts.password or ""))

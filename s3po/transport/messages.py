@@ -113,12 +113,6 @@ class PreparedRequest(requests.PreparedRequest):
     def hooks(self, value: Any) -> None:
         self._hooks = value
 
-    @property
-    def path_url(self) -> str:
-        """Path and query, unchanged from the URL."""
-        url = self.url or ""
-        return url[url.find("/", 8) :]
-
     def copy(self) -> PreparedRequest:
         made = PreparedRequest(
             self.method or "", self.url or "", dict(self.lower_headers), self.body, self.max_body
@@ -171,8 +165,8 @@ def complete(
 class Response(requests.Response):
     """A response whose body is raw: nothing decodes it.
 
-    The body is `content` (bytes), or still on its connection in `stream`; `read`, `readinto` and
-    `iter_chunks` know the difference.
+    The body is `content` (bytes), or still on its connection in `stream`; `raw`, `read`, `readinto`
+    and `iter_chunks` are for either.
     """
 
     history: Any = ()
@@ -182,7 +176,9 @@ class Response(requests.Response):
     request: Any = None
     connection: Any = None
     _next: Any = None
+    elapsed = datetime.timedelta(0)
     _shown: Any = None
+    _in_memory: Any = None
     #: What the operation made of it.
     result: Any = None
 
@@ -202,8 +198,6 @@ class Response(requests.Response):
         #: Bytes of the body that came with the head.
         self.received = 0 if stream is not None or content is None else len(content)
         self._content_consumed = stream is None
-        #: Bytes of `content` that `read` has given.
-        self._given = 0
 
     # What requests has
 
@@ -221,7 +215,11 @@ class Response(requests.Response):
     @property
     def raw(self) -> Any:
         """The body as a file, as urllib3 gives it, but never decoded."""
-        return self.stream if self.stream is not None else BytesBody(self._content or b"")
+        if self.stream is not None:
+            return self.stream
+        if self._in_memory is None:
+            self._in_memory = BytesBody(self._content or b"")
+        return self._in_memory
 
     @raw.setter
     def raw(self, value: Any) -> None:
@@ -241,31 +239,15 @@ class Response(requests.Response):
     def cookies(self) -> Any:  # type: ignore[override]
         return RequestsCookieJar()
 
-    @cached_property
-    def elapsed(self) -> Any:  # type: ignore[override]
-        return datetime.timedelta(0)
-
     # What s3po reads by
 
     def read(self, size: int = -1, /) -> bytes:
         """The next at most `size` bytes, all of the rest when negative; empty at the end."""
-        if self.stream is not None:
-            return self.stream.read(size)
-        content: bytes = self._content or b""
-        start = self._given
-        if size is None or size < 0 or size >= len(content) - start:
-            self._given = len(content)
-            return content[start:] if start else content
-        self._given = start + size
-        return content[start : self._given]
+        return self.raw.read(size)  # type: ignore[no-any-return]
 
     def readinto(self, buffer: memoryview, /) -> int:
         """Fill `buffer` as far as one read goes; 0 at the end."""
-        if self.stream is not None:
-            return self.stream.readinto(buffer)
-        chunk = self.read(len(buffer))
-        buffer[: len(chunk)] = chunk
-        return len(chunk)
+        return self.raw.readinto(buffer)  # type: ignore[no-any-return]
 
     def iter_chunks(self, size: int = _READ_CHUNK) -> Iterator[bytes]:
         while chunk := self.read(size):
@@ -277,12 +259,6 @@ class Response(requests.Response):
         if stream is not None:
             self._content_consumed = True
             stream.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __repr__(self) -> str:
-        return f"<Response [{self.status_code}]>"
 
 
 def make_response(
@@ -307,7 +283,10 @@ def make_response(
 def adopt(response: requests.Response, method: str, stream: bool, max_body: int) -> Response:
     """Convert a foreign response (of another adapter, a fake, a hook) to a `Response`, its body raw."""
     if type(response) is Response:
-        return response
+        if response.stream is None or (stream and response.status_code < 300):
+            return response
+        raw: Any = response.stream
+        return make_response(response.status_code, response.lower_headers, raw, False, max_body)
     headers = {name.lower(): str(value) for name, value in response.headers.items()}
     status = response.status_code
     if method == "HEAD" or status in (204, 304):
@@ -324,8 +303,6 @@ def adopt(response: requests.Response, method: str, stream: bool, max_body: int)
 class _ForeignBody(RawBody):
     """The body of any requests Response, raw, its length held to."""
 
-    __slots__ = ("_response", "remaining")
-
     def __init__(self, response: requests.Response, headers: dict[str, str]) -> None:
         self._response = response
         length = headers.get("content-length", "")
@@ -333,28 +310,13 @@ class _ForeignBody(RawBody):
             int(length) if length.isdigit() and "transfer-encoding" not in headers else None
         )
 
-    def readinto(self, buffer: Any, /) -> int:
-        if not len(buffer) or self.remaining == 0:
-            return 0
-        data = self._read_raw(len(buffer))
-        count = len(data)
-        if self.remaining is not None:
-            self.remaining -= count
-            if self.remaining < 0 or not count:
-                self._response.close()
-                raise IncompleteBody("the length of the body differs from its Content-Length")
-        elif not count:
-            self.remaining = 0
-        buffer[:count] = data
-        return count
-
-    def _read_raw(self, size: int) -> bytes:
+    def _fill(self, buffer: Any) -> int:
         raw: Any = self._response.raw
         try:
             try:
-                return raw.read(size, decode_content=False)  # type: ignore[no-any-return]
+                data: bytes = raw.read(len(buffer), decode_content=False)
             except TypeError:
-                return raw.read(size)  # type: ignore[no-any-return]
+                data = raw.read(len(buffer))
         except (TransportError, MemoryError):
             raise
         except Exception as error:
@@ -362,11 +324,11 @@ class _ForeignBody(RawBody):
             if isinstance(error, (ReadTimeoutError, TimeoutError)):
                 raise TransportTimeout("waiting for the body timed out") from None
             failure = IncompleteBody(f"{type(error).__name__} within the body")
-            if isinstance(error, (HTTPError, OSError)):
-                raise failure from None
             # A bug and not a network failure: keep its traceback.
-            failure.permanent = True
-            raise failure from error
+            failure.permanent = not isinstance(error, (HTTPError, OSError))
+            raise failure from (error if failure.permanent else None)
+        buffer[: len(data)] = data
+        return len(data)
 
     def close(self) -> None:
         self._response.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import queue
 
 # Imported here because imports fail when no file can be opened.
@@ -12,13 +11,14 @@ import socket as _socket
 import ssl
 import weakref
 from collections import deque
+from contextlib import suppress
 from time import monotonic
 from typing import Any, cast
 
-from gevent.hub import reinit
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3 import exceptions as urllib3_errors
 
+from s3po.config import Config
 from s3po.errors import (
     CertificateError,
     ConnectionFailed,
@@ -32,6 +32,7 @@ from s3po.transport.connection import BodyFailed, GeventHTTPConnection, GeventHT
 from s3po.transport.http11 import body_length, reason
 from s3po.transport.hubs import sleep
 from s3po.transport.messages import CallTimeouts, Response, make_response
+from s3po.transport.sockets import open_sockets
 
 #: Each bucket can be a separate origin.
 MAX_POOLS = 64
@@ -47,17 +48,16 @@ class IdleConnections:
 
     def __init__(self, maxsize: int = 0) -> None:
         del maxsize
+        #: Used by `GeventHTTPConnectionPool` itself: a subclass of deque would be slower.
         self.idle: deque[Any] = deque()
 
-    def get(self, block: bool = False, timeout: float | None = None) -> Any:
-        del block, timeout
+    def get(self, *_: Any, **__: Any) -> Any:
         try:
             return self.idle.pop()
         except IndexError:
             raise queue.Empty from None
 
-    def put(self, item: Any, block: bool = False) -> None:
-        del block
+    def put(self, item: Any, *_: Any, **__: Any) -> None:
         # urllib3 fills a new queue with None, which is not needed here.
         if item is not None:
             item.idle_since = monotonic()
@@ -67,48 +67,8 @@ class IdleConnections:
         return len(self.idle)
 
 
-#: Of every adapter.
-_all_connections: weakref.WeakSet[Connections] = weakref.WeakSet()
-
-
-class Connections:
-    """All connections of an adapter, for forks, and for when file descriptors run out."""
-
-    def __init__(self, max_idle: float, min_rate: float) -> None:
-        self.max_idle = max_idle
-        self.min_rate = min_rate
-        self._open: weakref.WeakSet[Any] = weakref.WeakSet()
-        self.pools: weakref.WeakSet[GeventHTTPConnectionPool] = weakref.WeakSet()
-        _all_connections.add(self)
-
-    def add(self, connection: Any) -> None:
-        self._open.add(connection)
-
-    def any_in_use(self) -> bool:
-        idle = {id(each) for pool in list(self.pools) for each in list(pool.idle)}
-        return any(each.sock is not None and id(each) not in idle for each in list(self._open))
-
-    def close_idle(self) -> bool:
-        """Close what is idle; True if there was anything."""
-        found = False
-        for pool in list(self.pools):
-            while pool.idle:
-                try:
-                    pool.idle.pop().close()
-                except IndexError:
-                    break
-                found = True
-        return found
-
-    def after_fork(self, dead: int) -> None:
-        """In a forked child: release the sockets of the parent. The peer of the socket `dead` is closed."""
-        for pool in list(self.pools):
-            pool.idle.clear()
-        for connection in list(self._open):
-            base = connection.base_socket
-            if base is not None:
-                base.replace_descriptor(dead)
-        self._open = weakref.WeakSet()
+#: Of every adapter: file descriptors are the process's.
+_pools: weakref.WeakSet[GeventHTTPConnectionPool] = weakref.WeakSet()
 
 
 class GeventHTTPConnectionPool(HTTPConnectionPool):
@@ -119,7 +79,8 @@ class GeventHTTPConnectionPool(HTTPConnectionPool):
 
     #: Idle connections, the one used last at the end.
     idle: deque[Any]
-    connections: Connections
+    max_idle: float
+    min_rate: float
     #: Where the pool leads, for messages.
     peer: str
     #: True where a proxy forwards the requests: their targets are whole URLs.
@@ -127,26 +88,28 @@ class GeventHTTPConnectionPool(HTTPConnectionPool):
     #: Header lines of each request, for a proxy that forwards.
     proxy_lines = ""
 
-    def set_up(self, connections: Connections, forwards: bool) -> None:
-        """Bind a new pool to its adapter's connections."""
-        self.connections = connections
-        self.idle = cast(IdleConnections, self.pool).idle
+    def set_up(self, config: Config, forwards: bool) -> None:
+        """Complete a new pool of urllib3's manager."""
+        self.max_idle = config.max_idle
+        self.min_rate = config.min_rate
         self.forwards = forwards
         literal = f"[{self.host}]" if ":" in self.host else self.host
-        self.peer = f"{literal}:{self.port}"
+        peer = f"{literal}:{self.port}"
         if self.proxy is not None:
             proxy = f"the proxy {self.proxy.host}:{self.proxy.port}"
             # One pool for all to which a proxy forwards.
-            self.peer = proxy if forwards else f"{self.peer} by {proxy}"
+            peer = proxy if forwards else f"{peer} by {proxy}"
         options = self.conn_kw.get("_socks_options")
         if options is not None:
-            self.peer += f" by the SOCKS proxy {options['proxy_host']}:{options['proxy_port']}"
-        self.proxy_lines = ""
+            peer += f" by the SOCKS proxy {options['proxy_host']}:{options['proxy_port']}"
+        self.peer = peer
         if forwards:
             self.proxy_lines = SecretStr(
                 "".join(f"{name}: {value}\r\n" for name, value in self.proxy_headers.items())
             )
-        connections.pools.add(self)
+        # The last: another thread that finds the pool asks for it.
+        self.idle = cast(IdleConnections, self.pool).idle
+        _pools.add(self)
 
     def exchange(
         self,
@@ -196,41 +159,35 @@ class GeventHTTPConnectionPool(HTTPConnectionPool):
                     )
             connection.exchanges = exchanges + 1
             size = body_length(method, status, headers)
-            if size is not None and 0 <= size <= len(rest):
-                # More bytes than that belong to no response of ours.
-                self.release(connection, keep and size == len(rest))
-                received: RawBody | None = None
+            received: bytes | RawBody
+            if size == len(rest):
+                # The usual case, without another call.
+                self.release(connection, keep)
+                received = rest
             else:
                 received = open_body(self.release, connection, size, headers, keep, rest)
-        except BodyFailed as failed:
-            connection.close()
-            raise failed.error from None
-        except OSError as error:
-            message = None
-            if isinstance(error, TimeoutError) and not isinstance(error, TransportError):
+        except BaseException as error:
+            # Of GreenletExit, gevent.Timeout, KeyboardInterrupt the place is unknown.
+            message = f"the connection to {self.peer} broke: {reason(error)}"
+            if isinstance(error, TimeoutError):
                 awaited = "the response" if complete else "the body to be taken"
                 message = connection.timeout_message(awaited, error)
             connection.close()
-            if isinstance(error, TransportError):
+            if isinstance(error, BodyFailed):
+                raise error.error from None
+            if isinstance(error, TransportError) or not isinstance(error, OSError):
                 raise
-            if message is not None:
+            if isinstance(error, TimeoutError):
                 raise TransportTimeout(message) from error
-            raise ConnectionFailed(
-                f"the connection to {self.peer} broke: {reason(error)}",
-                stale=bool(exchanges) and not answered,
-            ) from error
-        except BaseException:
-            # GreenletExit, gevent.Timeout, KeyboardInterrupt: amid the exchange, at an unknown place.
-            connection.close()
-            raise
+            raise ConnectionFailed(message, stale=bool(exchanges) and not answered) from error
         if status == 407 and self.proxy is not None:
-            if received is not None:
+            if isinstance(received, RawBody):
                 received.close()
             raise ProxyError(
                 f"the proxy {self.proxy.host}:{self.proxy.port} asks for a user and a password (407)"
             )
-        if received is None:
-            return Response(status, headers, rest if size == len(rest) else rest[:size])
+        if isinstance(received, bytes):
+            return Response(status, headers, received)
         return make_response(status, headers, received, stream, max_body)
 
     # Connections
@@ -238,7 +195,7 @@ class GeventHTTPConnectionPool(HTTPConnectionPool):
     def _pop_idle(self) -> Any:
         """The idle connection that was used last and is alive; None if there is none."""
         idle = self.idle
-        max_idle = self.connections.max_idle
+        max_idle = self.max_idle
         while idle:
             try:
                 connection = idle.pop()
@@ -269,13 +226,12 @@ class GeventHTTPConnectionPool(HTTPConnectionPool):
                         f"{descriptor_limit()} files (ulimit -n)",
                         request_sent=False,
                     ) from error
-            if not self.connections.close_idle():
+            if not _close_idle():
                 sleep(_RETURN_INTERVAL)
-            in_use = self.connections.any_in_use()
+            in_use = _any_in_use()
 
     def _connect(self, connect_timeout: float | None) -> Any:
         connection: Any = self._new_conn()
-        self.connections.add(connection)
         connection.timeout = connect_timeout
         connection.peer = self.peer
         try:
@@ -293,7 +249,7 @@ class GeventHTTPConnectionPool(HTTPConnectionPool):
             if isinstance(cause, (urllib3_errors.HTTPError, OSError)):
                 raise self._connect_failure(cause, connect_timeout) from cause
             raise
-        connection.base_socket.min_rate = self.connections.min_rate
+        connection.base_socket.min_rate = self.min_rate
         return connection
 
     def _connect_failure(
@@ -329,7 +285,7 @@ class GeventHTTPConnectionPool(HTTPConnectionPool):
         connection.idle_since = now = monotonic()
         idle.append(connection)
         try:
-            if now - idle[0].idle_since > self.connections.max_idle:
+            if now - idle[0].idle_since > self.max_idle:
                 idle.popleft().close()
         except IndexError:
             # Another thread took it.
@@ -343,6 +299,21 @@ class GeventHTTPSConnectionPool(GeventHTTPConnectionPool, HTTPSConnectionPool):
 
 
 POOL_CLASSES = {"http": GeventHTTPConnectionPool, "https": GeventHTTPSConnectionPool}
+
+
+def _close_idle() -> bool:
+    """Close what is idle; True if there was anything."""
+    idle = [pool.idle for pool in list(_pools) if pool.idle]
+    for each in idle:
+        with suppress(IndexError):
+            while True:
+                each.pop().close()
+    return bool(idle)
+
+
+def _any_in_use() -> bool:
+    idle = {each.base_socket for pool in list(_pools) for each in list(pool.idle)}
+    return not idle.issuperset(open_sockets())
 
 
 def _lacks_descriptors(error: ConnectionFailed) -> bool:
@@ -361,17 +332,3 @@ def descriptor_limit() -> int:
     """Maximum number of open files of the process; 0 if unknown or unlimited."""
     limit: int = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return max(0, limit)
-
-
-def _after_fork_in_child() -> None:
-    one, other = _socket.socketpair()
-    other.close()
-    for connections in list(_all_connections):
-        connections.after_fork(one.fileno())
-    one.close()
-    # gevent does so only if os.fork is patched; a second call has no effect. Without it parent and child
-    # would share one epoll set.
-    reinit()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)

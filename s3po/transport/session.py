@@ -14,7 +14,7 @@ from s3po.config import Config
 from s3po.errors import ConfigError
 from s3po.transport.adapter import GeventAdapter, call_foreign, request_settings
 from s3po.transport.connection import build_request
-from s3po.transport.messages import PreparedRequest, Response, adopt, make_response
+from s3po.transport.messages import PreparedRequest, Response, adopt
 from s3po.transport.settings import proxies_for, verify_of
 from s3po.transport.wsgi import WSGIAdapter
 
@@ -36,6 +36,8 @@ class S3Session(requests.Session):
     requests of s3po too.
     """
 
+    __attrs__ = [*requests.Session.__attrs__, "config", "adapter"]
+
     def __init__(self, config: Config | None = None) -> None:
         self.config = config if config is not None else Config()
         #: By origin.
@@ -50,14 +52,9 @@ class S3Session(requests.Session):
         self.mount("https://", self.adapter)
         self.mount("http://", self.adapter)
 
-    def __getstate__(self) -> dict[str, Any]:
-        state: Any = super().__getstate__()
-        return {**state, "config": self.config, "adapter": self.adapter}
-
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._found = {}
-        for name, value in state.items():
-            setattr(self, name, value)
+        super().__setstate__(state)  # type: ignore[misc]
 
     @overload
     def send(self, request: PreparedRequest, **kwargs: Any) -> Response: ...
@@ -117,13 +114,7 @@ class S3Session(requests.Session):
                 response.url = request.url or ""
             dispatch: Any = dispatch_hook
             response = dispatch("response", hooks, response, **settings)
-        made = adopt(response, request.method or "", stream, request.max_body)
-        body: Any = made.stream
-        if body is not None and not (stream and made.status_code < 300):
-            made = make_response(
-                made.status_code, made.lower_headers, body, False, request.max_body
-            )
-        return made
+        return adopt(response, request.method or "", stream, request.max_body)
 
     # Adapters
 
@@ -171,9 +162,9 @@ class S3Session(requests.Session):
         if type(request) is not PreparedRequest:
             return send(request, stream=stream, **kwargs)  # type: ignore[no-any-return]
         response = call_foreign(send, request, {"stream": True, **kwargs}, self)
-        if type(response) is Response and response.stream is None:
+        if type(response) is Response:
             # From the `send` of this session: the hooks have been called.
-            return response
+            return adopt(response, request.method or "", stream, request.max_body)
         return self._finish(request, response, {"stream": stream, **kwargs})
 
     def _find_adapter(self, url: str) -> BaseAdapter:
@@ -215,13 +206,11 @@ class S3Session(requests.Session):
 
 def _spellings(url: str) -> list[str]:
     """A URL in lower case, with the default port and without, where it has that."""
-    end = url.find("/", 8)
-    origin = (url if end < 0 else url[:end]).lower()
-    rest = "" if end < 0 else url[end:].lower()
-    scheme = origin.partition(":")[0]
+    scheme, _, rest = url.lower().partition("://")
+    authority, slash, path = rest.partition("/")
     port = ":443" if scheme == "https" else ":80"
-    if origin.endswith(port):
-        return [origin + rest, origin.removesuffix(port) + rest]
-    if ":" in origin[len(scheme) + 3 :].rpartition("]")[2]:
-        return [origin + rest]
-    return [origin + rest, origin + port + rest]
+    bare = authority.removesuffix(port)
+    # An IPv6 address has colons before its bracket.
+    has_other_port = ":" in bare.rpartition("]")[2]
+    found = [authority] if has_other_port else [bare, bare + port]
+    return [f"{scheme}://{each}{slash}{path}" for each in found]

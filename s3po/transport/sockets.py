@@ -14,6 +14,7 @@ import select
 import socket as _socket
 import sys
 import termios
+import weakref
 
 # C's own, also where gevent has patched `queue`.
 from _queue import Empty, SimpleQueue
@@ -26,6 +27,7 @@ from typing import Any
 import gevent
 import gevent.select
 import gevent.socket
+from gevent.hub import reinit
 from gevent.monkey import get_original
 from gevent.util import wrap_errors
 
@@ -60,6 +62,10 @@ class TooSlow(TimeoutError):
     """A body trickles."""
 
 
+#: By `id`. (While other threads add to it, this can be listed, and a WeakSet not.)
+_sockets: weakref.WeakValueDictionary[int, Socket] = weakref.WeakValueDictionary()
+
+
 class Socket:
     """A connected socket: `recv_now` and `send_now` raise BlockingIOError where `wait` would wait.
 
@@ -91,6 +97,7 @@ class Socket:
         self._timer: Any = None
         self._timer_seconds = -1.0
         self._poll: Any = None
+        _sockets[id(self)] = self
 
     # Waiting
 
@@ -265,17 +272,31 @@ class Socket:
         self._poll = None
         self.native.close()
 
-    def replace_descriptor(self, other: int) -> None:
-        """In a forked child: put the socket `other` in the place of the parent's.
-
-        A copied greenlet that waits for it wakes up. Were it closed, libev would abort the process.
-        """
-        number = self.native.fileno()
-        if number >= 0:
-            os.dup2(other, number, inheritable=False)
-
     def __del__(self) -> None:
         self.native.close()
+
+
+def open_sockets() -> list[Socket]:
+    """The sockets that this process has open."""
+    found = [each() for each in _sockets.valuerefs()]
+    return [each for each in found if each is not None and each.fileno() >= 0]
+
+
+def _after_fork_in_child() -> None:
+    # A socket whose peer is closed takes the place of each of the parent's: a copied greenlet that
+    # waits for it wakes up, and a pool drops it. Were it closed, libev would abort the process.
+    dead, peer = _socket.socketpair()
+    peer.close()
+    for each in open_sockets():
+        os.dup2(dead.fileno(), each.fileno(), inheritable=False)
+    dead.close()
+    _sockets.clear()
+    # gevent does so only if os.fork is patched; a second call has no effect. Without it parent and
+    # child would share one epoll set.
+    reinit()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def _send_queue(native: Any) -> tuple[int, float]:

@@ -40,8 +40,8 @@ from s3po.sigv4.auth import (
     UNSIGNED_HEADERS,
     S3HeaderAuth,
     S3PostAuth,
+    S3QueryAuth,
     SigningKey,
-    SigningRequest,
     derive_key,
 )
 
@@ -724,8 +724,9 @@ def test_secrets_are_in_no_repr() -> None:
     key = SigningKey(HIDDEN, "20130524", "us-east-1", "s3")
     headers = {"x-amz-security-token": "hush"}
     auth = S3HeaderAuth("GET", "https://a/b", headers, HIDDEN, EMPTY, "20130524T000000Z", key)
-    request = SigningRequest("GET", headers, "20130524T000000Z", key)
-    assert "hush" not in f"{auth!r} {request!r} {key!r}"
+    query = S3QueryAuth(HIDDEN, "s3", "us-east-1", key)
+    query.presign("GET", "https://a/b", headers, 60, "20130524T000000Z")
+    assert "hush" not in f"{auth!r} {query!r} {key!r}"
     assert SECRET not in repr(EXAMPLE)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import gzip
 import io
 import pickle
@@ -337,6 +338,18 @@ def test_a_hook_that_reads_leaves_a_large_download_whole(mocked):
     conn.session.hooks["response"].append(lambda response, **_: sizes.append(len(response.content)))
     assert conn.download("bucket", "key") == data
     assert sum(sizes) >= len(data)
+
+
+@pytest.mark.parametrize("size", [5, 1_000_000], ids=["small", "large"])
+def test_a_hook_of_an_instrumented_session_sees_a_response_once(serve, size):
+    head = b"HTTP/1.1 200 OK\r\netag: x\r\ncontent-length: %d\r\n\r\n" % size
+    server = serve([head + bytes(size)])
+    seen = []
+    with connect(url_of(server)) as conn:
+        conn.session.send = functools.partial(conn.session.send)
+        conn.session.hooks["response"].append(lambda response, **_: seen.append(response.url))
+        assert conn.download("bucket", "key") == bytes(size)
+    assert seen == [f"{url_of(server)}/bucket/key"]
 
 
 def test_a_hook_may_answer_instead(serve):
