@@ -116,6 +116,11 @@ def test_wildcards_of_files_are_those_of_keys(run: Run, store: Connection, tmp_p
     assert keys(store, "other") == ["a.gz", "s/b.gz"]
     assert run("cp", "-r", f"{tmp_path}/*", "s3://other/all/", "--exclude", "1/*").code == 0
     assert keys(store, "other")[1:-1] == ["all/[12]/c.gz"]
+    # What is below a folder that matches, too, is one source.
+    done = run("cp", "-r", f"{tmp_path}/**", f"{tmp_path}/1/../1/*", "s3://bucket/d/")
+    assert done.code == 0
+    assert keys(store)[3:] == ["d/1/a.gz", "d/[12]/c.gz", "d/a.gz"]
+    assert run("cp", f"{tmp_path}/1/a.gz", f"{tmp_path}/1/a.gz", "s3://bucket/e/").code == 0
 
 
 def test_cp_conditions(run: Run, store: Connection, tmp_path: Path) -> None:
