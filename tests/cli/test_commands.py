@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from s3po import Connection
+from s3po import Connection, MockS3
 from tests.cli.conftest import Run
 
 
@@ -244,6 +244,19 @@ def test_rm(run: Run, store: Connection) -> None:
     assert keys(store) == ["t/2.keep"]
     assert run("rm", "s3://bucket").code == 2
     assert keys(store) == ["t/2.keep"]
+
+
+def test_objects_of_one_bucket_are_deleted_by_one_request(
+    run: Run, store: Connection, app: MockS3
+) -> None:
+    for bucket in ("bucket", "other"):
+        for key in ("a", "b", "c/d"):
+            store.upload(bucket, key, "1")
+    names = ["bucket/a", "bucket/b", "bucket/c/*", "other/a", "other/c/*"]
+    done = run("rm", *[f"s3://{name}" for name in names])
+    assert done.lines == [f"delete: s3://{name.replace('*', 'd')}" for name in names]
+    assert (keys(store), keys(store, "other")) == ([], ["b"])
+    assert app.requests.count("DeleteObjects") == 2
 
 
 def test_cat_and_pipe(
