@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from s3po import Connection
+from s3po import Connection, MockS3
 from tests.cli.conftest import Run
 
 
@@ -116,6 +116,11 @@ def test_wildcards_of_files_are_those_of_keys(run: Run, store: Connection, tmp_p
     assert keys(store, "other") == ["a.gz", "s/b.gz"]
     assert run("cp", "-r", f"{tmp_path}/*", "s3://other/all/", "--exclude", "1/*").code == 0
     assert keys(store, "other")[1:-1] == ["all/[12]/c.gz"]
+    # What is below a folder that matches, too, is one source.
+    done = run("cp", "-r", f"{tmp_path}/**", f"{tmp_path}/1/../1/*", "s3://bucket/d/")
+    assert done.code == 0
+    assert keys(store)[3:] == ["d/1/a.gz", "d/[12]/c.gz", "d/a.gz"]
+    assert run("cp", f"{tmp_path}/1/a.gz", f"{tmp_path}/1/a.gz", "s3://bucket/e/").code == 0
 
 
 def test_cp_conditions(run: Run, store: Connection, tmp_path: Path) -> None:
@@ -239,6 +244,19 @@ def test_rm(run: Run, store: Connection) -> None:
     assert keys(store) == ["t/2.keep"]
     assert run("rm", "s3://bucket").code == 2
     assert keys(store) == ["t/2.keep"]
+
+
+def test_objects_of_one_bucket_are_deleted_by_one_request(
+    run: Run, store: Connection, app: MockS3
+) -> None:
+    for bucket in ("bucket", "other"):
+        for key in ("a", "b", "c/d"):
+            store.upload(bucket, key, "1")
+    names = ["bucket/a", "bucket/b", "bucket/c/*", "other/a", "other/c/*"]
+    done = run("rm", *[f"s3://{name}" for name in names])
+    assert done.lines == [f"delete: s3://{name.replace('*', 'd')}" for name in names]
+    assert (keys(store), keys(store, "other")) == ([], ["b"])
+    assert app.requests.count("DeleteObjects") == 2
 
 
 def test_cat_and_pipe(

@@ -150,14 +150,15 @@ class _Copying:
         if len(sources) == 1 and (is_s3(sources[0]) or not has_wildcard(sources[0])):
             yield from found
             return
-        # Hashes: the names may be many.
-        seen: set[int] = set()
+        # Hashes of names and their sources: the names may be many.
+        seen: dict[int, int] = {}
         for item in found:
             before = len(seen)
-            seen.add(hash(item.name))
+            source = hash(item.source)
+            first = seen.setdefault(hash(item.name), source)
             if len(seen) > before:
                 yield item
-            else:
+            elif first != source:
                 self.context.fail(
                     self.context.command,
                     str(item.source),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, groupby, islice
 
 from s3po.cli.context import Context
 from s3po.cli.errors import UsageError
@@ -28,10 +28,9 @@ def run(context: Context, given: argparse.Namespace) -> int:
         context.start_progress()
 
     def work(share: WorkShare) -> None:
-        for location in locations:
-            delete_objects(
-                context, location.bucket, _keys(context, given, location, share), dry=given.dry_run
-            )
+        for bucket, group in groupby(locations, lambda each: each.bucket):
+            keys = chain.from_iterable(_keys(context, given, each, share) for each in group)
+            delete_objects(context, bucket, keys, dry=given.dry_run)
 
     run_shares(context, given.workers, work)
     return 0
