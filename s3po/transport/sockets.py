@@ -211,6 +211,8 @@ class Socket:
             is_late = queued >= before or self._left() <= 0
             if limit is None or is_late or acknowledged >= limit:
                 raise TimeoutError("timed out")
+            if queued and before - queued < self.min_rate * limit:
+                raise TimeoutError("timed out")
             before = queued
             try:
                 self.wait(events, limit if queued else limit - acknowledged)

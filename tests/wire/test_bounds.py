@@ -248,6 +248,22 @@ def test_a_body_that_goes_slower_than_the_least_rate_is_a_timeout(
         send()
 
 
+def test_a_body_that_leaves_the_kernel_too_slowly_is_a_timeout(serve, make_session, request_to):
+    """It takes much longer until there is space for more, and the rate would be looked at."""
+
+    def play(peer):
+        peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        while True:
+            peer.sock.recv(4000)
+            time.sleep(0.1)
+
+    session = make_session(min_rate=1_000_000.0, read_timeout=3.0)
+    before = time.monotonic()
+    with pytest.raises(TransportTimeout):
+        session.send(request_to(serve([play]), "PUT", body=bytes(MANY)))
+    assert time.monotonic() - before < 15
+
+
 def test_waits_do_not_add_up(serve, make_session, request_to):
     def play(peer):
         peer.read_request()
