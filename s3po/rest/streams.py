@@ -37,6 +37,10 @@ class CountedStream(RawBody):
     def remaining(self) -> int | None:  # type: ignore[override]
         return self._stream.remaining
 
+    @property
+    def on_socket(self) -> bool:  # type: ignore[override]
+        return self._stream.on_socket
+
     def readinto(self, buffer: Any, /) -> int:
         deadline = self._request.deadline
         if deadline is not None and self._clock() >= deadline:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from s3po.config import KiB, MiB
 from s3po.errors import (
@@ -324,7 +325,7 @@ class ResumableBody:
         """True if the current response has more bytes."""
         return self._response is not None
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readinto(self, buffer: Any) -> int:
         """Read at least one byte into `buffer`; raises TransferError if the rest cannot be read."""
         while True:
             response = self._response

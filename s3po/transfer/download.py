@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from s3po.endpoint import check_bucket, check_key
@@ -16,6 +17,7 @@ from s3po.rest.checks import items_of
 from s3po.sigv4 import feed_hash, hash_body
 from s3po.transfer.body import PinnedObject, Range, ResumableBody, get_first
 from s3po.transfer.files import FilePlace
+from s3po.transfer.pipes import PipeBuffer
 from s3po.transfer.sink import CHUNK, MemorySink, Sink, open_path, open_sink
 from s3po.transfer.source import Progress, check_encoding
 from s3po.transfer.tasks import TaskGroup, stay_in_process
@@ -247,6 +249,7 @@ class Download:
         "_back",
         "_front",
         "_generation",
+        "_on_socket",
         "_progress",
         "_sink",
         "_source",
@@ -260,6 +263,8 @@ class Download:
         self._progress = progress
         self._step = source.client.config.part_size
         self._generation = fork_generation()
+        #: True if the first response comes from a socket without TLS; the others probably do, too.
+        self._on_socket = False
         # Parts from `front` to `back` (exclusive) are not yet taken.
         self._front = 0
         self._back = 0
@@ -271,6 +276,7 @@ class Download:
         source = self._source
         config = source.client.config
         response = found.body
+        self._on_socket = response.stream is not None and response.stream.on_socket
         verifier = None
         try:
             if source.size is None:
@@ -300,7 +306,8 @@ class Download:
                     if length:
                         body = source.body_of(found)
                         try:
-                            self._fetch(body, source.start, source.stop, self._buffer(), hasher)
+                            with self._buffer(hashed=hasher is not None) as buffer:
+                                self._fetch(body, source.start, source.stop, buffer, hasher)
                         finally:
                             body.close()
         finally:
@@ -318,6 +325,7 @@ class Download:
         """
         source = self._source
         self._step = step
+        self._on_socket = found.body.stream is not None and found.body.stream.on_socket
         concurrency = min(source.client.config.max_concurrency, len(missing))
         first = missing.popleft()
         start = first * step
@@ -327,7 +335,8 @@ class Download:
                 for _ in range(concurrency - 1):
                     group.start(self._read_missing, missing)
                 try:
-                    self._fetch_part(first, body, self._buffer())
+                    with self._buffer() as buffer:
+                        self._fetch_part(first, body, buffer)
                 finally:
                     body.close()
                 self._read_missing(missing)
@@ -340,15 +349,15 @@ class Download:
         return source.stop
 
     def _read_missing(self, missing: deque[int]) -> None:
-        buffer = self._buffer()
-        while missing:
-            number = missing.popleft()
-            start = number * self._step
-            body = ResumableBody(self._source, None, start, start)
-            try:
-                self._fetch_part(number, body, buffer)
-            finally:
-                body.close()
+        with self._buffer() as buffer:
+            while missing:
+                number = missing.popleft()
+                start = number * self._step
+                body = ResumableBody(self._source, None, start, start)
+                try:
+                    self._fetch_part(number, body, buffer)
+                finally:
+                    body.close()
 
     def _find_verifier(self, found: GetObjectResult) -> Verifier | None:
         source = self._source
@@ -391,11 +400,11 @@ class Download:
                 group.start(self._read_from_back)
             body = source.body_of(found)
             try:
-                buffer = self._buffer()
-                while self._front < self._back:
-                    number = self._front
-                    self._front += 1
-                    self._fetch_part(number, body, buffer)
+                with self._buffer(hashed=self._verifier is not None) as buffer:
+                    while self._front < self._back:
+                        number = self._front
+                        self._front += 1
+                        self._fetch_part(number, body, buffer)
             finally:
                 # The others wait for this response's place if a batch limits the requests in flight.
                 body.close()
@@ -405,17 +414,19 @@ class Download:
         return self._hash_written(verifier)
 
     def _read_from_back(self) -> None:
-        buffer = self._buffer()
-        while self._front < self._back and not self._source.ranges_ignored:
-            self._back -= 1
-            start = self._source.start + self._back * self._step
-            body = ResumableBody(self._source, None, start, start)
-            try:
-                self._fetch_part(self._back, body, buffer)
-            finally:
-                body.close()
+        with self._buffer(hashed=self._verifier is not None) as buffer:
+            while self._front < self._back and not self._source.ranges_ignored:
+                self._back -= 1
+                start = self._source.start + self._back * self._step
+                body = ResumableBody(self._source, None, start, start)
+                try:
+                    self._fetch_part(self._back, body, buffer)
+                finally:
+                    body.close()
 
-    def _fetch_part(self, number: int, body: ResumableBody, buffer: memoryview | None) -> None:
+    def _fetch_part(
+        self, number: int, body: ResumableBody, buffer: memoryview | PipeBuffer | None
+    ) -> None:
         """Download one part, with a separate hash if the verifier uses it."""
         start = self._source.start + number * self._step
         stop = min(start + self._step, self._source.stop)
@@ -426,19 +437,31 @@ class Download:
             verifier.add_part(start, stop - start, hasher)
         self._sink.part_done(number)
 
-    def _buffer(self) -> memoryview | None:
-        """Receive buffer, for a sink without memory."""
-        if self._sink.view(0, 1) is not None:
-            return None
+    @contextmanager
+    def _buffer(self, *, hashed: bool = False) -> Iterator[memoryview | PipeBuffer | None]:
+        """Receive buffer, for a sink without memory; `hashed`: its bytes are looked at."""
+        sink = self._sink
+        if sink.view(0, 1) is not None:
+            yield None
+            return
         length = self._source.stop - self._source.start
-        return memoryview(bytearray(min(CHUNK, length)))
+        pipe = None
+        if self._on_socket and sink.parallel and length > CHUNK and not hashed:
+            pipe = PipeBuffer.open()
+        if pipe is None:
+            yield memoryview(bytearray(min(CHUNK, length)))
+            return
+        try:
+            yield pipe
+        finally:
+            pipe.close()
 
     def _fetch(
         self,
         body: ResumableBody,
         start: int,
         stop: int,
-        buffer: memoryview | None,
+        buffer: memoryview | PipeBuffer | None,
         hasher: Any,
     ) -> None:
         """Fetch bytes `start` to `stop` of the object into the sink."""
@@ -450,6 +473,7 @@ class Download:
         body.stop = stop
         position = since = start
         while position < stop:
+            chunk: Any
             if target is not None:
                 chunk = target[position - start :]
             else:

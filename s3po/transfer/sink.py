@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from s3po.config import MiB
 from s3po.errors import ConfigError, TransferError
 from s3po.forks import fork_generation, in_forked_child
+from s3po.transfer.pipes import PipeBuffer
 from s3po.transfer.source import check_encoding, is_text, real_file
 from s3po.transport.hubs import BYTES_PER_TURN, yield_to_loop
 
@@ -60,7 +61,7 @@ class Sink:
         """Write the next bytes in order."""
         raise NotImplementedError
 
-    def write_at(self, offset: int, chunk: memoryview) -> None:
+    def write_at(self, offset: int, chunk: memoryview | PipeBuffer) -> None:
         """Write bytes that belong `offset` bytes after the start."""
         raise NotImplementedError
 
@@ -174,12 +175,8 @@ class FileSink(Sink):
         self.write_at(self._written, memoryview(chunk))
         self._written += len(chunk)
 
-    def write_at(self, offset: int, chunk: memoryview) -> None:
-        offset += self._start
-        while chunk:
-            count = os.pwrite(self._fd, chunk, offset)
-            offset += count
-            chunk = chunk[count:]
+    def write_at(self, offset: int, chunk: memoryview | PipeBuffer) -> None:
+        _write(self._fd, self._start + offset, chunk)
 
     def can_read_back(self) -> bool:
         if self._readable or self._reading_fd >= 0:
@@ -202,6 +199,17 @@ class FileSink(Sink):
         fd, self._reading_fd = self._reading_fd, -1
         if fd >= 0:
             os.close(fd)
+
+
+def _write(fd: int, offset: int, chunk: memoryview | PipeBuffer) -> None:
+    """Write all of a chunk to a place in a file."""
+    if isinstance(chunk, PipeBuffer):
+        chunk.write_to(fd, offset)
+        return
+    while chunk:
+        count = os.pwrite(fd, chunk, offset)
+        offset += count
+        chunk = chunk[count:]
 
 
 def _open_for_reading(fd: int) -> int:
@@ -307,12 +315,9 @@ class PathSink(Sink):
         self.write_at(self._written, memoryview(chunk))
         self._written += len(chunk)
 
-    def write_at(self, offset: int, chunk: memoryview) -> None:
+    def write_at(self, offset: int, chunk: memoryview | PipeBuffer) -> None:
         try:
-            while chunk:
-                count = os.pwrite(self._fd, chunk, offset)
-                offset += count
-                chunk = chunk[count:]
+            _write(self._fd, offset, chunk)
         except OSError as error:
             raise self._named(error) from None
 

@@ -16,6 +16,7 @@ from urllib3.util.request import body_to_chunks
 from s3po.errors import IncompleteBody, MalformedResponse, TransportTimeout
 from s3po.transport import http11
 from s3po.transport.http11 import reason
+from s3po.transport.sockets import Socket
 
 _READ_CHUNK = 1024 * 1024
 #: Bytes of a file that goes out in chunks.
@@ -27,9 +28,11 @@ class RawBody:
 
     Attributes:
         remaining: Bytes left; None for as many as come.
+        on_socket: True if it comes from a socket without TLS, of which splice(2) can take it.
     """
 
     remaining: int | None
+    on_socket = False
 
     def _fill(self, buffer: Any) -> int:
         """Fill some of `buffer`, which is not longer than what remains; 0 where nothing more comes."""
@@ -95,7 +98,9 @@ class BytesBody(RawBody):
         self.remaining: int | None = len(data)
 
     def _fill(self, buffer: Any) -> int:
-        return self._file.readinto(buffer)
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
     def close(self) -> None:
         self._file.close()
@@ -122,6 +127,10 @@ class ConnectionBody(RawBody):
         self._rest = rest
         self.remaining = size
         connection.sock.watch_rate(True)
+
+    @property
+    def on_socket(self) -> bool:  # type: ignore[override]
+        return self._connection is not None and type(self._connection.sock) is Socket
 
     def _fill(self, buffer: Any) -> int:
         return self._take(buffer, may_end=self.remaining is None)

@@ -259,11 +259,15 @@ class GeventHTTPConnection(HTTPConnection):
     # Receiving
 
     def receive_into(self, buffer: Any) -> int:
-        """Fill some of `buffer`, waiting for it; 0 at the peer's end."""
+        """Fill some of `buffer`, waiting for it; 0 at the peer's end.
+
+        A buffer that is no memory has a method `receive_from`, which takes the socket.
+        """
         sock = self.sock
+        receive_from = getattr(buffer, "receive_from", None)
         while True:
             try:
-                count: int = sock.recv_now(buffer)
+                count: int = sock.recv_now(buffer) if receive_from is None else receive_from(sock)
             except BlockingIOError:
                 sock.wait(READ)
             else:

@@ -20,6 +20,7 @@ import s3po
 from s3po.errors import ConfigError, IntegrityError, TransferError
 from s3po.mock import CorruptBody, CutBody, Error, Trickle, WrongETag
 from tests.support.data import noise
+from tests.support.disk import fill_disk
 from tests.support.ids import describe
 
 MiB = 1024 * 1024
@@ -210,11 +211,8 @@ def test_a_path_that_cannot_be_written(conn: s3po.Connection, mock: Any, tmp_pat
 def test_a_full_disk_leaves_nothing(
     conn: s3po.Connection, tmp_path: Path, data: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def pwrite(*_: object) -> int:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     with monkeypatch.context() as patch:
-        patch.setattr(os, "pwrite", pwrite)
+        fill_disk(patch)
         with pytest.raises(OSError, match=r"No space left on device.*file") as caught:
             conn.download_file("bucket", "key", tmp_path / "file")
     assert caught.value.errno == errno.ENOSPC

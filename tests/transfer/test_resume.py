@@ -21,6 +21,7 @@ import s3po
 from s3po import connection
 from s3po.mock import CorruptBody, CutBody, Error, LostAnswer, Reset, Stall
 from tests.support.data import noise
+from tests.support.disk import fill_disk
 from tests.transfer.conftest import connect
 
 MiB = 1024 * 1024
@@ -709,15 +710,8 @@ def test_a_full_disk_keeps_the_parts_that_are_there(
     mock: connection.Mock, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conn = mock.connection
-    pwrite = os.pwrite
-
-    def fill(fd: int, data: Any, offset: int) -> int:
-        if 2 * PART <= offset < len(DATA):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return pwrite(fd, data, offset)
-
     with monkeypatch.context() as patch:
-        patch.setattr(os, "pwrite", fill)
+        fill_disk(patch, 2 * PART, len(DATA))
         with pytest.raises(OSError, match="No space left") as caught:
             conn.download_file("bucket", "key", target, resume=True)
     assert caught.value.filename == str(target)
