@@ -233,6 +233,8 @@ class Bench:
             path = str(server.source.path)
         elif work.job == "get_file":
             path = str(server.directory / "target")
+        if work.job in ("get_file", "put_file"):
+            server.touch_memory()
         before = server.deletes()
         found: Mapping[str, float | str]
         if entry.client in PROGRAMS:

@@ -263,6 +263,20 @@ def make_certificates(directory: Path, name: str) -> None:
         )
 
 
+def touch_memory(directory: Path, size: int) -> None:
+    """Have so much memory backed; `directory` is in memory.
+
+    A virtual machine gets its memory from the host when it touches it first, which costs whoever is
+    first several times what the work itself does. What is free for some time may go back to the host.
+    """
+    path = directory / "touched"
+    block = bytes(8 * MiB)
+    with open(path, "wb") as file:
+        for _ in range(size // len(block)):
+            file.write(block)
+    path.unlink()
+
+
 class Server:
     """An nginx of our own, in a directory of its own. A context manager: it is there within."""
 
@@ -382,17 +396,8 @@ class Server:
         return str(self.directory / "server-ca.pem")
 
     def touch_memory(self) -> None:
-        """Have as much memory backed as one client and this server use at a time.
-
-        A virtual machine gets its memory from the host when it touches it first, which costs whoever is
-        first several times what the work itself does.
-        """
-        path = self.directory / "touched"
-        block = bytes(8 * MiB)
-        with open(path, "wb") as file:
-            for _ in range(3 * self._big // len(block)):
-                file.write(block)
-        path.unlink()
+        """Have as much memory backed as one client and this server use at a time."""
+        touch_memory(self.directory, 3 * self._big)
 
     def errors(self) -> str:
         try:
