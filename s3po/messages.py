@@ -45,10 +45,6 @@ class BodyStream(Protocol):
     def remaining(self) -> int | None:
         """Number of bytes left, or None without a Content-Length."""
 
-    @property
-    def on_socket(self) -> bool:
-        """True if it comes from a socket without TLS, of which splice(2) can take it."""
-
     def read(self, size: int | None = -1) -> bytes:
         """At most `size` bytes (fewer only at the end), or all of the rest."""
 

@@ -39,7 +39,7 @@ class CountedStream(RawBody):
 
     @property
     def on_socket(self) -> bool:  # type: ignore[override]
-        return self._stream.on_socket
+        return bool(getattr(self._stream, "on_socket", False))
 
     def readinto(self, buffer: Any, /) -> int:
         deadline = self._request.deadline

@@ -242,6 +242,11 @@ def _check_part(wanted: Range | None, part_number: int | None) -> None:
         raise ConfigError("range and part_number cannot both be given")
 
 
+def _is_on_socket(body: ObjectBody) -> bool:
+    """Return True if splice can take the body; a stream that wraps the transport's need not tell."""
+    return bool(getattr(body.stream, "on_socket", False))
+
+
 class Download:
     """Transfer of one object into a sink."""
 
@@ -276,7 +281,7 @@ class Download:
         source = self._source
         config = source.client.config
         response = found.body
-        self._on_socket = response.stream is not None and response.stream.on_socket
+        self._on_socket = _is_on_socket(response)
         verifier = None
         try:
             if source.size is None:
@@ -325,7 +330,7 @@ class Download:
         """
         source = self._source
         self._step = step
-        self._on_socket = found.body.stream is not None and found.body.stream.on_socket
+        self._on_socket = _is_on_socket(found.body)
         concurrency = min(source.client.config.max_concurrency, len(missing))
         first = missing.popleft()
         start = first * step
