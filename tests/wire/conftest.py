@@ -65,9 +65,12 @@ class Peer:
     def send(self, data: bytes) -> None:
         self.sock.sendall(data)
 
-    def close(self) -> None:
+    def shut_down(self) -> None:
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self.shut_down()
         self.sock.close()
 
     def reset(self) -> None:
@@ -137,7 +140,11 @@ class Server:
             self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
         for peer in self.peers:
-            peer.close()
+            if self.context is None:
+                peer.close()
+            else:
+                # Its thread closes it: OpenSSL would write to whatever gets the descriptor next.
+                peer.shut_down()
 
 
 @pytest.fixture
