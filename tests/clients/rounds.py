@@ -43,9 +43,11 @@ class World:
         }
         self.environment.pop("PYTHONPATH", None)
 
-    def run(self, *command: str | Path, fails: bool = False) -> str:
+    def run(self, *command: str | Path, fails: bool = False, given: str | None = None) -> str:
+        """The standard output of a command, whose standard input is `given`."""
         done = subprocess.run(
             [str(each) for each in command],
+            input=given,
             env=self.environment,
             cwd=self.home,
             capture_output=True,
@@ -277,15 +279,7 @@ def test_rclone(world_with_acls: World) -> None:
     assert world.mock.requests.count("UploadPartCopy") >= 2
     url = rclone("link", "s3:clone/tree/plain.txt").strip()
     assert urllib.request.urlopen(url).read() == (world.home / "tree/plain.txt").read_bytes()
-    piped = subprocess.run(
-        ["rclone", "--config", config, "rcat", "s3:clone/piped"],
-        env=world.environment,
-        input=b"from a pipe",
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    assert piped.returncode == 0, piped.stderr
+    world.run("rclone", "--config", config, "rcat", "s3:clone/piped", given="from a pipe")
     assert rclone("cat", "s3:clone/piped") == "from a pipe"
     rclone("delete", "s3:clone")
     rclone("rmdir", "s3:clone")
@@ -294,8 +288,9 @@ def test_rclone(world_with_acls: World) -> None:
 
 
 def test_s5cmd(world: World) -> None:
-    def s5cmd(*arguments: str | Path, fails: bool = False) -> str:
-        return world.run("s5cmd", "--endpoint-url", world.server.url, *arguments, fails=fails)
+    def s5cmd(*arguments: str | Path, fails: bool = False, given: str | None = None) -> str:
+        command = ("s5cmd", "--endpoint-url", world.server.url)
+        return world.run(*command, *arguments, fails=fails, given=given)
 
     s5cmd("mb", "s3://five")
     assert "s3://five" in s5cmd("ls")
@@ -326,15 +321,7 @@ def test_s5cmd(world: World) -> None:
     assert world.stored("five")["big3"] == sha256(big)
     url = s5cmd("presign", "s3://five/tree/plain.txt").strip()
     assert urllib.request.urlopen(url).read() == (world.home / "tree/plain.txt").read_bytes()
-    piped = subprocess.run(
-        ["s5cmd", "--endpoint-url", world.server.url, "pipe", "s3://five/piped"],
-        env=world.environment,
-        input=b"from a pipe",
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    assert piped.returncode == 0, piped.stderr
+    s5cmd("pipe", "s3://five/piped", given="from a pipe")
     assert s5cmd("cat", "s3://five/piped") == "from a pipe"
     (world.home / "again/plain.txt").unlink()
     s5cmd("sync", "--delete", f"{world.home}/again/", "s3://five/tree/")
