@@ -16,6 +16,17 @@ _MOST = 20_000
 _TURN = 50
 
 
+def start_ahead(items: Iterable[T], count: int) -> Iterator[T]:
+    """Yield `items`, of which `count` more are made before each is yielded: they can be requests under way."""
+    waiting: deque[T] = deque()
+    for item in items:
+        waiting.append(item)
+        if len(waiting) > count:
+            yield waiting.popleft()
+    while waiting:
+        yield waiting.popleft()
+
+
 def read_ahead(context: Context, items: Iterable[T], size: Callable[[T], int]) -> Iterator[T]:
     """Yield `items`; if progress is shown, a greenlet reads them ahead and reports each to the context."""
     if not context.shows_progress:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+import gevent.event
 import pytest
 
 from s3po import Connection, MockS3
@@ -323,6 +326,80 @@ def test_restore(run: Run, store: Connection) -> None:
     done = run("restore", "s3://bucket/b", "s3://bucket/none")
     assert done.code == 1
     assert len(done.err.splitlines()) == 2
+
+
+class GatheringMock(MockS3):
+    """A mock that answers requests of a method when a number of them have come."""
+
+    def __init__(self, method: str, count: int) -> None:
+        super().__init__(buckets=["bucket"])
+        self._method = method
+        self._left = count
+        self._complete: gevent.event.Event | None = None
+        #: False when they have not come in ten seconds.
+        self.gathered = True
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] == self._method:
+            self._complete = self._complete or gevent.event.Event()
+            self._left -= 1
+            if self._left <= 0:
+                self._complete.set()
+            self.gathered = self.gathered and self._complete.wait(10)
+        return super().__call__(environ, start_response)
+
+
+@pytest.mark.parametrize(
+    ("words", "method"),
+    [
+        (["cp"], "HEAD"),
+        (["mv"], "HEAD"),
+        (["cp", "--if-size-differ"], "HEAD"),
+        (["restore"], "POST"),
+    ],
+    ids=lambda value: "_".join(value) if isinstance(value, list) else value,
+)
+def test_requests_of_several_named_objects_are_in_flight_together(
+    run: Run, tmp_path: Path, words: list[str], method: str
+) -> None:
+    app = GatheringMock(method, 20)
+    names = [f"s3://bucket/{number}" for number in range(20)]
+    targets = [] if words == ["restore"] else [f"{tmp_path}/down/"]
+    with app.serve() as server, Connection(endpoint_url=server.url) as connection:
+        for number in range(20):
+            storage_class = "GLACIER" if words == ["restore"] else None
+            connection.upload("bucket", str(number), str(number), storage_class=storage_class)
+        done = run(*words, "--endpoint-url", server.url, *names, *targets)
+    assert app.gathered
+    assert (done.code, done.err, len(done.lines)) == (0, "", 20)
+    if targets:
+        paths = sorted(tmp_path.joinpath("down").iterdir(), key=lambda path: int(path.name))
+        assert [path.read_text() for path in paths] == [str(number) for number in range(20)]
+
+
+def test_failures_of_named_objects_are_in_the_order_of_the_arguments(
+    run: Run, store: Connection, tmp_path: Path
+) -> None:
+    store.upload("bucket", "there", "1")
+    names = [f"none-{number}" for number in range(10)]
+    words = [f"s3://bucket/{name}" for name in [*names, "there"]]
+    for command in (["cp", *words, f"{tmp_path}/"], ["restore", *words]):
+        done = run(*command)
+        assert done.code == 1
+        found = [line.split()[2].rpartition("/")[2].strip(":") for line in done.err.splitlines()]
+        assert found[:10] == names
+    assert (tmp_path / "there").read_text() == "1"
+
+
+def test_an_object_that_is_not_there_leaves_its_name_to_the_next_source(
+    run: Run, store: Connection, tmp_path: Path
+) -> None:
+    store.upload("bucket", "2/x", "2")
+    store.upload("bucket", "3/x", "3")
+    sources = [f"s3://bucket/{number}/x" for number in (1, 2, 3)]
+    done = run("cp", *sources, f"{tmp_path}/")
+    assert (done.code, len(done.err.splitlines())) == (1, 2)
+    assert (tmp_path / "x").read_text() == "2"
 
 
 def test_uploads(run: Run, store: Connection) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from s3po.cli.ahead import read_ahead
+from s3po.cli.ahead import read_ahead, start_ahead
 from s3po.cli.context import Context
 from s3po.cli.errors import UsageError
 from s3po.cli.remote import IN_SOURCE, Overlap, as_folder, iter_objects
@@ -26,6 +26,7 @@ from s3po.cli.walk import TargetFolder, is_left_out, walk
 from s3po.cli.workers import WorkShare, run_shares
 
 if TYPE_CHECKING:
+    from s3po.batch import Handle
     from s3po.models import HeadObjectResult, ObjectInfo
 
 
@@ -144,8 +145,7 @@ class _Copying:
     def items(self, sources: list[str]) -> Iterator[_Item]:
         """Files and objects that are this process's."""
         found = chain.from_iterable(
-            self._objects(parse_location(each)) if is_s3(each) else self._files(each)
-            for each in sources
+            start_ahead(map(self._items_of, sources), self.given.concurrency)
         )
         if len(sources) == 1 and (is_s3(sources[0]) or not has_wildcard(sources[0])):
             yield from found
@@ -173,53 +173,63 @@ class _Copying:
         else:
             self._copy(item, item.source, self.remote)
 
-    def _objects(self, source: Location) -> Iterator[_Item]:
-        raw = self.given.raw
-        if self.given.recursive or (not raw and has_wildcard(source.key)):
-            prefix, objects = iter_objects(
-                self.context.connection, source, raw=raw, folder=self.given.recursive
-            )
-            start = len(prefix)
-            found = False
-            overlap = Overlap(self.context, Location(source.bucket, prefix), self.remote)
-            for info in objects:
-                found = True
-                key = info.key
-                name = key[start:]
-                # A directory marker is no file; copied within the store it is an object as any other.
-                if self.remote is None and key.endswith("/") and not info.size:
-                    continue
-                if overlap.is_target(key):
-                    if self.share.number == 0 and (self.included is None or self.included(name)):
-                        overlap.report()
-                    continue
-                # By its name at the target, which sources may have in common.
-                if not self.share.has(name):
-                    continue
-                if self.included is not None and not self.included(name):
-                    continue
-                if self.remote is not None and overlap.is_source(self.remote.key + name):
-                    self.context.fail(
-                        self.context.command, f"s3://{source.bucket}/{key}", IN_SOURCE
-                    )
-                    continue
-                yield _Item(Location(source.bucket, key), name, info.size, _time_of(info))
-            if not found and self.share.number == 0:
-                self.context.fail(self.context.command, str(source), "no such object")
-            return
-        name = source.key.rpartition("/")[2]
-        if not self.share.has(name):
-            return
-        if self.included is not None and not self.included(name):
-            return
+    def _items_of(self, source: str) -> Iterator[_Item]:
+        """The items of one source; a request for the properties of a single object is under way."""
+        if not is_s3(source):
+            return self._files(source)
+        location = parse_location(source)
+        if self.given.recursive or (not self.given.raw and has_wildcard(location.key)):
+            return self._objects(location)
+        name = location.key.rpartition("/")[2]
+        if not self.share.has(name) or not (self.included is None or self.included(name)):
+            return iter(())
+        properties = self.transfers.batch.head(*location, headers=self.customer_headers)
+        return self._object(location, self.name or name, properties)
+
+    def _object(
+        self, source: Location, name: str, properties: Handle[HeadObjectResult]
+    ) -> Iterator[_Item]:
+        from s3po.errors import Cancelled
+
         try:
-            properties = self.context.connection.head(
-                source.bucket, source.key, headers=self.customer_headers
-            )
+            found = properties.get()
+        except Cancelled:
+            raise
         except Exception as error:
             self.context.fail_by(self.context.command, str(source), error)
-            return
-        yield _Item(source, self.name or name, properties.size, _time_of(properties))
+        else:
+            yield _Item(source, name, found.size, _time_of(found))
+
+    def _objects(self, source: Location) -> Iterator[_Item]:
+        """The objects of a pattern or prefix."""
+        prefix, objects = iter_objects(
+            self.context.connection, source, raw=self.given.raw, folder=self.given.recursive
+        )
+        start = len(prefix)
+        found = False
+        overlap = Overlap(self.context, Location(source.bucket, prefix), self.remote)
+        for info in objects:
+            found = True
+            key = info.key
+            name = key[start:]
+            # A directory marker is no file; copied within the store it is an object as any other.
+            if self.remote is None and key.endswith("/") and not info.size:
+                continue
+            if overlap.is_target(key):
+                if self.share.number == 0 and (self.included is None or self.included(name)):
+                    overlap.report()
+                continue
+            # By its name at the target, which sources may have in common.
+            if not self.share.has(name):
+                continue
+            if self.included is not None and not self.included(name):
+                continue
+            if self.remote is not None and overlap.is_source(self.remote.key + name):
+                self.context.fail(self.context.command, f"s3://{source.bucket}/{key}", IN_SOURCE)
+                continue
+            yield _Item(Location(source.bucket, key), name, info.size, _time_of(info))
+        if not found and self.share.number == 0:
+            self.context.fail(self.context.command, str(source), "no such object")
 
     def _copy(self, item: _Item, source: Location, remote: Location) -> None:
         target = Location(remote.bucket, remote.key + item.name)
