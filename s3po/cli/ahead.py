@@ -17,7 +17,7 @@ _TURN = 50
 
 
 def start_ahead(items: Iterable[T], count: int) -> Iterator[T]:
-    """Yield `items`, of which `count` more are made before each is yielded: they can be requests under way."""
+    """Yield `items`; each is made `count` ahead of its turn, as it can be a request in flight."""
     waiting: deque[T] = deque()
     for item in items:
         waiting.append(item)

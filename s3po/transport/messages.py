@@ -54,6 +54,8 @@ class PreparedRequest(requests.PreparedRequest):
 
     _cookies: Any = None
     _body_position: Any = None
+    #: True while foreign code sends it, with whose response the session's hooks are called later.
+    hooks_later = False
 
     def __init__(
         self,
@@ -118,6 +120,7 @@ class PreparedRequest(requests.PreparedRequest):
             self.method or "", self.url or "", dict(self.lower_headers), self.body, self.max_body
         )
         made.hooks = {event: list(hooks) for event, hooks in self.hooks.items()}
+        made.hooks_later = self.hooks_later
         return made
 
     def __repr__(self) -> str:

@@ -95,7 +95,7 @@ class S3Session(requests.Session):
         if traced:
             # The body stays on its connection: s3po reads it.
             kept = {**settings, "stream": True}
-            response = call_foreign(super().send, request, kept, adapter)
+            response = _call_before_hooks(super().send, request, kept, adapter)
         elif not own:
             # Built for its checks only: what cannot be sent is refused here as it is on the wire.
             build_request(request.method or "", "/", request.lower_headers, request.body)
@@ -107,7 +107,8 @@ class S3Session(requests.Session):
     ) -> Response:
         """Call the hooks with a response, and convert it to one of s3po."""
         stream: bool = settings["stream"]
-        hooks = {"response": [*self.hooks["response"], *request.hooks["response"]]}
+        of_session = [] if request.hooks_later else self.hooks["response"]
+        hooks = {"response": [*of_session, *request.hooks["response"]]}
         if hooks["response"]:
             if response.request is None:
                 response.request = request
@@ -161,11 +162,11 @@ class S3Session(requests.Session):
         """Send by a replaced (instrumented) `send` of this session."""
         if type(request) is not PreparedRequest:
             return send(request, stream=stream, **kwargs)  # type: ignore[no-any-return]
-        response = call_foreign(send, request, {"stream": True, **kwargs}, self)
-        if type(response) is Response:
-            # From the `send` of this session: the hooks have been called.
-            return adopt(response, request.method or "", stream, request.max_body)
-        return self._finish(request, response, {"stream": stream, **kwargs})
+        response = _call_before_hooks(send, request, {"stream": True, **kwargs}, self)
+        given = (kwargs.get(name) for name in ("timeout", "verify", "cert", "proxies"))
+        return self._finish(
+            request, response, request_settings(self.config, request, stream, *given)
+        )
 
     def _find_adapter(self, url: str) -> BaseAdapter:
         # Taken first: what is mounted from now on belongs into another.
@@ -202,6 +203,18 @@ class S3Session(requests.Session):
 
     def get_redirect_target(self, resp: Any) -> None:
         """Never: a redirect would carry a signature that is not for its target."""
+
+
+def _call_before_hooks(
+    send: Any, request: PreparedRequest, kwargs: dict[str, Any], culprit: object
+) -> requests.Response:
+    """Call the `send` of foreign code, which may call hooks, with a request that has none."""
+    hooks, later = request._hooks, request.hooks_later
+    request._hooks, request.hooks_later = None, True
+    try:
+        return call_foreign(send, request, kwargs, culprit)
+    finally:
+        request._hooks, request.hooks_later = hooks, later
 
 
 def _spellings(url: str) -> list[str]:

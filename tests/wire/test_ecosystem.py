@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import gzip
@@ -10,6 +11,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from typing import Any
 
 import gevent
 import pytest
@@ -25,6 +27,8 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 
 import s3po
 from s3po.errors import ConfigError, ConnectionFailed, TransportError, TransportTimeout
+from s3po.transport.messages import PreparedRequest, Response
+from s3po.transport.wsgi import WSGIAdapter
 
 STORE = "http://store.example.com"
 LISTING = """<?xml version="1.0" encoding="UTF-8"?>
@@ -371,6 +375,151 @@ def test_hooks_of_one_request_are_not_anothers(serve):
         conn.session.get(f"{url_of(server)}/1", hooks=hook)
         conn.session.get(f"{url_of(server)}/2")
     assert seen == [f"{url_of(server)}/1"]
+
+
+class Scripted(BaseAdapter):
+    """An adapter of somebody else."""
+
+    def send(self, request, *_, **__):
+        return answer_for(request)
+
+    def close(self):
+        pass
+
+
+def answer_for(request):
+    made = requests.Response()
+    made.status_code = 200
+    made.request = request
+    made.url = request.url
+    made._content = b"ok"
+    return made
+
+
+def wrap(send):
+    """An instrumented `send`, as of traces that keep the name."""
+
+    @functools.wraps(send)
+    def call(*args, **settings):
+        return send(*args, **settings)
+
+    return call
+
+
+def wrap_without_name(send):
+    return lambda *args, **settings: send(*args, **settings)
+
+
+def send_copies(send):
+    """An instrumented `send` that changes no request of others."""
+    return lambda *args, **settings: send(*args[:-1], args[-1].copy(), **settings)
+
+
+def answer_anew(send):
+    """A `send` that makes another response of the one that it gets."""
+
+    def call(*args, **settings):
+        send(*args, **settings).close()
+        return answer_for(args[-1])
+
+    return call
+
+
+def answer_instead(_):
+    return lambda *args, **_: answer_for(args[-1])
+
+
+WRAPPERS = [wrap, wrap_without_name, send_copies, answer_anew, answer_instead]
+
+
+def replace_sends(session, patch, wrapper):
+    """Replace the `send` of all sessions, and then of one too."""
+    patch.setattr(requests.Session, "send", wrapper(requests.Session.send))
+    session.send = wrapper(session.send)
+
+
+#: How a session comes to send otherwise.
+CHANGES: dict[str, Any] = {
+    "plain": lambda *_: None,
+    "an adapter of others": lambda session, _: session.mount("http://", Scripted()),
+    "a subclass of requests' adapter": lambda session, _: session.mount("http://", Through()),
+    "requests' send of one session": lambda session, _: setattr(
+        session, "send", functools.partial(requests.Session.send, session)
+    ),
+    "its adapter's send": lambda session, _: setattr(session, "send", session.adapter.send),
+    "a response of its own": lambda session, _: setattr(
+        session, "send", lambda *_, **__: Response(200, {}, b"ok")
+    ),
+}
+for each in WRAPPERS:
+    CHANGES |= {
+        f"all sessions, {each.__name__}": lambda _, patch, each=each: patch.setattr(
+            requests.Session, "send", each(requests.Session.send)
+        ),
+        f"one session, {each.__name__}": lambda session, _, each=each: setattr(
+            session, "send", each(session.send)
+        ),
+        f"both, {each.__name__}": functools.partial(replace_sends, wrapper=each),
+        f"all adapters, {each.__name__}": lambda _, patch, each=each: patch.setattr(
+            HTTPAdapter, "send", each(HTTPAdapter.send)
+        ),
+    }
+
+
+@pytest.mark.parametrize("whose", ["session's", "request's", "both"])
+@pytest.mark.parametrize("where", ["socket", "in process", "requests-mock"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_each_hook_is_called_once_however_a_session_is_instrumented(
+    serve, make_session, monkeypatch, change, where, whose
+):
+    session = make_session()
+    url = url_of(serve([OK]))
+    if where == "in process":
+        session.mount("http://", WSGIAdapter(wsgi_ok))
+    request = PreparedRequest("GET", f"{url}/key", {"host": url[7:]})
+    calls = []
+    expected = []
+    if whose != "request's":
+        session.hooks["response"].append(lambda *_, **settings: calls.append(("session", settings)))
+        expected.append("session")
+    if whose != "session's":
+        request.hooks["response"].append(lambda *_, **settings: calls.append(("request", settings)))
+        expected.append("request")
+    kept = {event: list(hooks) for event, hooks in request.hooks.items()}
+    with contextlib.ExitStack() as stack:
+        if where == "requests-mock":
+            mocker = requests_mock.Mocker(session=session)
+            mocker.get(f"{url}/key", content=b"ok")
+            stack.enter_context(mocker)
+        CHANGES[change](session, monkeypatch)
+        response = session.send(request)
+        monkeypatch.undo()
+    assert (type(response), response.status_code, response.content) == (Response, 200, b"ok")
+    assert [whose for whose, _ in calls] == expected
+    for _, settings in calls:
+        assert set(settings) == {"stream", "timeout", "verify", "cert", "proxies"}
+        assert settings["stream"] is False
+    assert request.hooks == kept
+
+
+def wsgi_ok(_, start_response):
+    start_response("200 OK", [("content-length", "2")])
+    return [b"ok"]
+
+
+def test_a_hook_that_an_instrumented_send_adds_is_called_once(serve, make_session):
+    seen = []
+    session = make_session()
+    plain = session.send
+
+    def send(request, **settings):
+        request.register_hook("response", lambda response, **_: seen.append(response.status_code))
+        return plain(request, **settings)
+
+    session.send = send
+    url = url_of(serve([OK]))
+    assert session.send(PreparedRequest("GET", url + "/", {"host": url[7:]})).content == b"ok"
+    assert seen == [200]
 
 
 # Adapters
