@@ -52,7 +52,9 @@ def open_part_file(path: str) -> PartFileSink | None:
         remove_folders(folders)
         if isinstance(error, NoLocks):
             raise
-        raise OSError(error.errno, error.strerror, path) from None
+        # What is in the way is named, otherwise what the caller knows.
+        culprit = temporary if os.path.lexists(temporary) else path
+        raise OSError(error.errno, error.strerror, culprit) from None
     return None if fd is None else PartFileSink(path, target, temporary, fd, folders)
 
 

@@ -46,7 +46,7 @@ def open_locked(path: str, mode: int) -> int | None:
         try:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
-                raise PermissionError(errno.EPERM, "the file is not one of this user's", path)
+                raise PermissionError(errno.EPERM, "not a regular file of this user", path)
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # A caller that had the lock before may have removed or renamed what was opened here.
             if os.path.samestat(status, os.stat(path, follow_symlinks=False)):

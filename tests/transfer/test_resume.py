@@ -960,6 +960,33 @@ def test_a_symbolic_link_in_the_place_of_the_part_file_is_not_followed(
     assert victim.read_bytes() == b"precious"
 
 
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [(Path.mkdir, "Is a directory"), (os.mkfifo, "not a regular file of this user")],
+    ids=["directory", "FIFO"],
+)
+def test_an_error_names_what_is_in_the_place_of_the_part_file(
+    mock: connection.Mock, target: Path, make: Callable[[Path], object], message: str
+) -> None:
+    target.parent.mkdir()
+    make(part_file(target))
+    with pytest.raises(OSError, match=message) as caught:
+        mock.connection.download_file("bucket", "key", target, resume=True)
+    assert caught.value.filename == str(part_file(target))
+    assert list(target.parent.iterdir()) == [part_file(target)]
+
+
+def test_an_error_without_a_part_file_names_the_target(
+    mock: connection.Mock, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target.parent.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", fail_with(errno.ENOSPC))
+        with pytest.raises(OSError, match="No space left") as caught:
+            mock.connection.download_file("bucket", "key", target, resume=True)
+    assert caught.value.filename == str(target)
+
+
 def test_the_if_match_of_the_caller_holds(mock: connection.Mock, target: Path) -> None:
     fail_download(mock, target)
     with pytest.raises(s3po.PreconditionFailed):
