@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from urllib.parse import unquote_to_bytes
 
 from s3po import checksums
 from s3po.mock import access, checksum_types, conditions, encryption
@@ -11,7 +10,7 @@ from s3po.mock.access import check_object
 from s3po.mock.answers import Answer, S3Failure, xml_answer
 from s3po.mock.dates import iso_time
 from s3po.mock.document import element, page
-from s3po.mock.request import Request
+from s3po.mock.request import Request, decode_source
 from s3po.mock.restores import is_archived
 from s3po.mock.service import MAX_PUT
 from s3po.mock.store import Bucket, Version
@@ -28,11 +27,7 @@ def copy_source(request: Request) -> tuple[Bucket, Version, bool]:
         if name != "versionId":
             raise S3Failure("InvalidArgument", "Unsupported copy source parameter.")
         version_id = value
-    try:
-        # As in a query, a plus that is not encoded is a space.
-        path = unquote_to_bytes(path.replace("+", " ").encode("latin-1")).decode("utf-8")
-    except UnicodeDecodeError:
-        raise S3Failure("InvalidArgument", ArgumentName="x-amz-copy-source") from None
+    path = decode_source(path, "x-amz-copy-source")
     bucket_name, slash, key = path.removeprefix("/").partition("/")
     if not bucket_name or not slash or not key:
         raise S3Failure(

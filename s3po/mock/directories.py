@@ -7,14 +7,13 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/directory-buckets-overview
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote
 
 from s3po.mock import access, conditions
 from s3po.mock.accounts import account_number
 from s3po.mock.answers import Answer, S3Failure, xml_answer
 from s3po.mock.dates import iso_time
 from s3po.mock.document import Node, element, page
-from s3po.mock.request import Request
+from s3po.mock.request import Request, decode_source
 
 SUFFIX = "--x-s3"
 _NAME = re.compile(
@@ -109,7 +108,8 @@ def rename_object(request: Request) -> Answer:
         raise S3Failure("InvalidRequest", "RenameObject is an operation of directory buckets alone")
     key = request.key
     assert key is not None
-    source_key = unquote(request.headers.get("x-amz-rename-source", ""), errors="strict")
+    header = request.headers.get("x-amz-rename-source", "")
+    source_key = decode_source(header, "x-amz-rename-source")
     prefix = f"/{bucket.name}/"
     if source_key.startswith(prefix):
         source_key = source_key[len(prefix) :]

@@ -42,6 +42,14 @@ def split_query(raw: str) -> list[tuple[str, str]]:
     return pairs
 
 
+def decode_source(text: str, header: str) -> str:
+    """The path in a header that names an object, decoded; a plus that is not encoded is a space."""
+    try:
+        return unquote_to_bytes(text.replace("+", " ").encode("latin-1")).decode("utf-8")
+    except UnicodeDecodeError:
+        raise S3Failure("InvalidArgument", ArgumentName=header) from None
+
+
 #: Parameters of signatures, which are not headers.
 _AUTHENTICATION = frozenset(
     (

@@ -121,6 +121,38 @@ def test_objects_are_renamed(client: Any, mock: Any) -> None:
         client.rename_object(Bucket="plain", Key="b", RenameSource="a")
 
 
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("a+b", b"space"),
+        ("a%20b", b"space"),
+        ("a%2Bb", b"plus"),
+        ("%C3%A9", b"accent"),
+        ("\u00e9", b"accent"),
+    ],
+)
+def test_the_source_of_a_rename_is_read_as_that_of_a_copy(
+    open_mock: MockS3, send: Any, source: str, found: bytes
+) -> None:
+    open_mock.create_bucket(BUCKET)
+    for name, body in (("a%20b", b"space"), ("a%2Bb", b"plus"), ("%C3%A9", b"accent")):
+        assert send("PUT", f"/{BUCKET}/{name}", body).status == 200
+    # As WSGI has it: bytes as Latin-1.
+    text = source.encode().decode("latin-1")
+    copy = {"x-amz-copy-source": f"{BUCKET}/{text}"}
+    assert send("PUT", f"/{BUCKET}/copy", headers=copy).status == 200
+    assert send("GET", f"/{BUCKET}/copy").body == found
+    rename = {"x-amz-rename-source": text}
+    assert send("PUT", f"/{BUCKET}/new?renameObject", headers=rename).status == 200
+    assert send("GET", f"/{BUCKET}/new").body == found
+
+
+def test_a_source_of_a_rename_that_is_no_text_is_refused(open_mock: MockS3, send: Any) -> None:
+    open_mock.create_bucket(BUCKET)
+    answer = send("PUT", f"/{BUCKET}/new?renameObject", headers={"x-amz-rename-source": "%FF"})
+    assert (answer.status, b"<Code>InvalidArgument</Code>" in answer.body) == (400, True)
+
+
 # Archives
 
 
