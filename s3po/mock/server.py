@@ -44,15 +44,27 @@ def make_server(
     return server
 
 
-def _start_thread(function: Callable[[], None]) -> None:
-    """Start a native thread, also where gevent has patched threads into greenlets."""
+def _start_thread(function: Callable[[], None], done: Any) -> None:
+    """Start a native thread, also where gevent has patched threads into greenlets.
+
+    The lock `done` is released at its end, when the thread no longer refers to `function`.
+    """
     monkey = sys.modules.get("gevent.monkey")
     if monkey is not None:
-        monkey.get_original("_thread", "start_new_thread")(function, ())
+        start = monkey.get_original("_thread", "start_new_thread")
     else:
         import _thread
 
-        _thread.start_new_thread(function, ())
+        start = _thread.start_new_thread
+    start(_call_last, ([function], done))
+
+
+def _call_last(functions: list[Callable[[], None]], done: Any) -> None:
+    try:
+        # Nothing but the call refers to it.
+        functions.pop()()
+    finally:
+        done.release()
 
 
 class ServerThread:
@@ -79,9 +91,10 @@ class ServerThread:
         # Imported by the caller's thread: a first import in the new one could wait for the caller's.
         import gevent.pywsgi  # noqa: F401
 
-        _start_thread(self._run)
+        _start_thread(self._run, self._done)
         self._ready.acquire()
         if self._error is not None:
+            self._done.acquire()
             raise self._error
         atexit.register(self.stop)
 
@@ -108,7 +121,6 @@ class ServerThread:
             hub.destroy(destroy_loop=True)
             # It is left suspended, and would hold this frame, and with it the application, for ever.
             hub.throw(gevent.GreenletExit)
-            self._done.release()
 
     def _serve(self, hub: Any) -> None:
         """Answer until `stop`; an error of the beginning is for the thread that waits for that."""

@@ -47,6 +47,38 @@ def test_port_taken():
         MockS3().serve(port=server.port)
 
 
+@pytest.fixture
+def slow_server():
+    """Threads of servers take their time to return from each function, as on a busy machine."""
+
+    def trace(frame, event, _):
+        if event == "return" and frame.f_globals["__name__"] == "s3po.mock.server":
+            time.sleep(0.02)
+        if event == "call":
+            # Functions that had begun before the trace did.
+            outer = frame.f_back
+            while outer is not None:
+                outer.f_trace = trace
+                outer = outer.f_back
+        return trace
+
+    before = threading.gettrace()
+    threading.settrace(trace)
+    yield
+    threading.settrace(before)
+
+
+@pytest.mark.usefixtures("slow_server")
+def test_a_server_that_cannot_start_leaves_nothing_behind():
+    with MockS3().serve() as server:
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            with pytest.raises(OSError, match="in use"):
+                MockS3().serve(port=server.port)
+            assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.usefixtures("slow_server")
 def test_a_server_that_has_stopped_leaves_nothing_behind():
     def serve() -> weakref.ref[MockS3]:
         app = MockS3(buckets=["bucket"])
