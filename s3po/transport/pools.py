@@ -67,8 +67,8 @@ class IdleConnections:
         return len(self.idle)
 
 
-#: Of every adapter: file descriptors are the process's.
-_pools: weakref.WeakSet[GeventHTTPConnectionPool] = weakref.WeakSet()
+#: Of every adapter: file descriptors are the process's. By `id`, as `_sockets` is.
+_pools: weakref.WeakValueDictionary[int, GeventHTTPConnectionPool] = weakref.WeakValueDictionary()
 
 
 class GeventHTTPConnectionPool(HTTPConnectionPool):
@@ -109,7 +109,7 @@ class GeventHTTPConnectionPool(HTTPConnectionPool):
             )
         # The last: another thread that finds the pool asks for it.
         self.idle = cast(IdleConnections, self.pool).idle
-        _pools.add(self)
+        _pools[id(self)] = self
 
     def exchange(
         self,
@@ -301,9 +301,14 @@ class GeventHTTPSConnectionPool(GeventHTTPConnectionPool, HTTPSConnectionPool):
 POOL_CLASSES = {"http": GeventHTTPConnectionPool, "https": GeventHTTPSConnectionPool}
 
 
+def _open_pools() -> list[GeventHTTPConnectionPool]:
+    """The pools that this process has."""
+    return [pool for each in _pools.valuerefs() if (pool := each()) is not None]
+
+
 def _close_idle() -> bool:
     """Close what is idle; True if there was anything."""
-    idle = [pool.idle for pool in list(_pools) if pool.idle]
+    idle = [pool.idle for pool in _open_pools() if pool.idle]
     for each in idle:
         with suppress(IndexError):
             while True:
@@ -312,7 +317,7 @@ def _close_idle() -> bool:
 
 
 def _any_in_use() -> bool:
-    idle = {each.base_socket for pool in list(_pools) for each in list(pool.idle)}
+    idle = {each.base_socket for pool in _open_pools() for each in list(pool.idle)}
     return not idle.issuperset(open_sockets())
 
 

@@ -63,6 +63,23 @@ else:
             opened.append(os.open("/dev/null", os.O_RDONLY))
     except OSError:
         pass
+    if sys.argv[2] == "origins":
+        sys.setswitchinterval(1e-6)
+        others = [s3po.Connection("access", "secret") for _ in range(8)]
+        failures = []
+        def ask(other):
+            for port in range(1, 61):
+                try:
+                    other.session.get(f"http://127.0.0.1:{port}/")
+                except Exception as error:
+                    if "no more than 30 files" not in str(error):
+                        failures.append(error)
+        threads = [threading.Thread(target=ask, args=(other,)) for other in others]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not failures, failures
     try:
         conn.upload("bucket", "key", b"hello")
     except s3po.ConnectionFailed as error:
@@ -72,8 +89,13 @@ else:
 
 @pytest.mark.parametrize(
     ("kind", "expected"),
-    [("few", "all"), ("files", "all"), ("none", "no more than 30 files")],
-    ids=["few", "files", "none"],
+    [
+        ("few", "all"),
+        ("files", "all"),
+        ("none", "no more than 30 files"),
+        ("origins", "no more than 30 files"),
+    ],
+    ids=["few", "files", "none", "origins"],
 )
 def test_few_descriptors_suffice_and_none_is_told_of(kind, expected, programs: Programs):
     resource = pytest.importorskip("resource")
