@@ -121,13 +121,15 @@ def open_writer(
         default_checksum=client.default_checksum,
         progress=progress,
     )
-    writer = BinaryWriter(upload, part_size=part_size, mode=mode[0] + "b")
     if mode.endswith("b"):
-        return writer
+        return BinaryWriter(upload, part_size=part_size, mode=mode)
     encoding = encoding or "utf-8"
+    writer: BinaryWriter
     if codecs.lookup(encoding).name in ("utf-16", "utf-32"):
-        # TextIOWrapper leaves out the byte order mark where it cannot seek.
-        writer.write("".encode(encoding))
+        writer = _MarkedWriter(upload, part_size=part_size, mode=mode[0] + "b")
+        writer.mark = "".encode(encoding)
+    else:
+        writer = BinaryWriter(upload, part_size=part_size, mode=mode[0] + "b")
     text = TextWriter(cast(Any, writer), encoding=encoding, errors=errors, newline=newline)
     text.mode = mode
     return text
@@ -523,6 +525,20 @@ class BinaryWriter(io.BufferedIOBase):
                 source=self,
             )
         abort_unclosed(self.abort)
+
+
+class _MarkedWriter(BinaryWriter):
+    """Writer of encoded text that begins with a byte order mark.
+
+    TextIOWrapper leaves that out where it cannot seek.
+    """
+
+    mark = b""
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        if not self._written:
+            super().write(self.mark)
+        return super().write(data)
 
 
 def abort_unclosed(abort: Callable[[], object]) -> None:

@@ -11,6 +11,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
@@ -189,6 +190,21 @@ def test_text(conn: s3po.Connection) -> None:
     assert conn.download("bucket", "key", encoding="utf-16") == "höwdy,1\nx,2\n"
     with conn.open("bucket", "key", encoding="utf-16") as reader:
         assert list(csv.reader(reader)) == [["höwdy", "1"], ["x", "2"]]
+
+
+@pytest.mark.parametrize("texts", [[], [""], ["a"], ["a", "", "b"]], ids=repr)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "UTF-32", "utf-16-be"])
+def test_text_is_stored_as_a_file_has_it(
+    conn: s3po.Connection, tmp_path: Path, encoding: str, texts: list[str]
+) -> None:
+    with (
+        conn.open("bucket", "key", "w", encoding=encoding) as writer,
+        open(tmp_path / "file", "w", encoding=encoding) as file,
+    ):
+        for text in texts:
+            writer.write(text)
+            file.write(text)
+    assert conn.download("bucket", "key") == (tmp_path / "file").read_bytes()
 
 
 def test_reading_here_and_there(conn: s3po.Connection, mock: Any) -> None:
