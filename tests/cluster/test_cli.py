@@ -71,6 +71,22 @@ def test_work_within_a_store_is_done_by_the_cluster(
     assert keys(store, "other") == []
 
 
+def test_named_objects_are_copied_by_the_cluster(
+    cluster: Any, store: s3po.Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"{number:03}" for number in range(100)]
+    for name in names:
+        store.upload("bucket", name, name)
+    sources = [f"s3://bucket/{name}" for name in ["none", *names]]
+    option = ["--cluster", cluster.scheduler_address]
+    assert main(["cp", *option, *sources, "s3://other/a/"]) == 1
+    done = capsys.readouterr()
+    assert (len(done.out.splitlines()), done.err.count("cp s3://bucket/none")) == (100, 1)
+    assert main(["mv", "--no-progress", *option, *sources[1:], "s3://other/b/"]) == 0
+    assert keys(store, "other") == [f"{folder}/{name}" for folder in "ab" for name in names]
+    assert keys(store, "bucket") == []
+
+
 @pytest.mark.usefixtures("store")
 def test_a_scheduler_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["cp", "-r", "--cluster", "tcp://127.0.0.1:1", "s3://bucket", "s3://other"]
