@@ -18,6 +18,8 @@ _T = TypeVar("_T")
 
 #: With a limit of open files above this none are reserved.
 _FEW = 256
+#: Seconds for which that limit is not read again.
+_LIMIT_AGE = 1.0
 #: Seconds to wait for a descriptor while other transfers have files, and while none has; interval of the
 #: checks.
 _PATIENCE = 60.0
@@ -26,6 +28,8 @@ _INTERVAL = 0.01
 
 #: Transfers with an open file, by fork generation. Sets, as threads may add to them concurrently.
 _held: dict[int, set[int]] = {}
+#: When the limit was read, of `monotonic`, and the limit if it is low, else 0.
+_low_limit: tuple[float, int] = (-_LIMIT_AGE, 0)
 
 
 class FilePlace:
@@ -44,12 +48,12 @@ class FilePlace:
 
     def open(self, function: Callable[[], _T]) -> _T:
         """Open by `function`, once there is a descriptor; raises OSError if there is none within a minute."""
-        limit = descriptor_limit()
         begun = monotonic()
+        limit = _read_low_limit(begun)
         while True:
             others = bool(self._others)
             late = monotonic() - begun > (_PATIENCE if others else _SHORT_PATIENCE)
-            if late or not others or not 0 < limit <= _FEW or not _has_few_descriptors_left(limit):
+            if late or not others or not limit or not _has_few_descriptors_left(limit):
                 try:
                     opened = function()
                 except OSError as error:
@@ -66,6 +70,18 @@ class FilePlace:
     def close(self) -> None:
         """Release the reservation."""
         self._others.discard(id(self))
+
+
+def _read_low_limit(now: float) -> int:
+    """The limit of open files where it is low, else 0."""
+    global _low_limit
+    read, limit = _low_limit
+    if now - read > _LIMIT_AGE:
+        limit = descriptor_limit()
+        if limit > _FEW:
+            limit = 0
+        _low_limit = now, limit
+    return limit
 
 
 def _has_few_descriptors_left(limit: int) -> bool:
