@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from s3po.endpoint import check_bucket
@@ -18,7 +19,14 @@ from s3po.transfer.tasks import TaskGroup
 def iter_uploads(
     client: Client, bucket: str, *, prefix: str = "", headers: Mapping[str, str] | None = None
 ) -> Iterator[MultipartUploadInfo]:
-    """The uploads whose keys begin with `prefix`, page by page."""
+    """The uploads whose keys begin with `prefix`."""
+    for page in _iter_pages(client, bucket, prefix, headers):
+        yield from page
+
+
+def _iter_pages(
+    client: Client, bucket: str, prefix: str, headers: Mapping[str, str] | None
+) -> Iterator[list[MultipartUploadInfo]]:
     key_marker = id_marker = None
     while True:
         page = client.list_multipart_uploads(
@@ -28,10 +36,8 @@ def iter_uploads(
             upload_id_marker=id_marker,
             headers=headers,
         )
-        for upload in page.uploads:
-            # Some stores know no prefix here.
-            if upload.key.startswith(prefix):
-                yield upload
+        # Some stores know no prefix here.
+        yield [upload for upload in page.uploads if upload.key.startswith(prefix)]
         last = key_marker, id_marker
         key_marker, id_marker = page.next_key_marker, page.next_upload_id_marker
         if not page.is_truncated:
@@ -50,15 +56,16 @@ def list_uploads(
 ) -> Iterator[OpenUpload]:
     """Open uploads with what they hold; see `Connection.list_uploads`."""
     check_bucket(bucket)
-    for upload in iter_uploads(client, bucket, prefix=prefix, headers=headers):
-        try:
-            size, parts = _measure(client, bucket, upload, headers)
-        except NoSuchUpload:
-            # It was completed or aborted meanwhile.
-            continue
-        yield OpenUpload(
-            upload.key, upload.upload_id, upload.initiated, _age(client, upload), size, parts
-        )
+    step = client.config.max_concurrency
+    for page in _iter_pages(client, bucket, prefix, headers):
+        for start in range(0, len(page), step):
+            uploads = page[start : start + step]
+            for upload, found in zip(
+                uploads, _measure_all(client, bucket, uploads, headers), strict=True
+            ):
+                if found is not None:
+                    age = _age(client, upload)
+                    yield OpenUpload(upload.key, upload.upload_id, upload.initiated, age, *found)
 
 
 def abort_uploads(
@@ -100,6 +107,28 @@ def _age(client: Client, upload: MultipartUploadInfo) -> timedelta | None:
     if upload.initiated is None:
         return None
     return datetime.fromtimestamp(client.time(), UTC) - upload.initiated
+
+
+def _measure_all(
+    client: Client,
+    bucket: str,
+    uploads: list[MultipartUploadInfo],
+    headers: Mapping[str, str] | None,
+) -> list[tuple[int, int] | None]:
+    """`_measure` of each, in parallel; None for one that was completed or aborted meanwhile."""
+    found: list[tuple[int, int] | None] = [None] * len(uploads)
+
+    def measure(number: int) -> None:
+        with suppress(NoSuchUpload):
+            found[number] = _measure(client, bucket, uploads[number], headers)
+
+    if len(uploads) == 1:
+        measure(0)
+        return found
+    with TaskGroup(len(uploads)) as group:
+        for number in range(len(uploads)):
+            group.start(measure, number)
+    return found
 
 
 def _measure(

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from gevent.event import Event
 
 import s3po
 from s3po import connection
@@ -55,6 +56,30 @@ def test_many_pages_of_uploads_and_of_parts(
     assert [(each.size, each.parts) for each in conn.list_uploads("bucket")] == [(20, 5)] * 5
     assert conn.abort_uploads("bucket") == 5
     assert list(conn.list_uploads("bucket")) == []
+
+
+def test_their_parts_are_listed_in_parallel(
+    conn: s3po.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in "abc":
+        begin(conn, key, key.encode() * 3)
+    arrived: set[str] = set()
+    all_are_there = Event()
+    whole: Callable[..., Any] = s3po.Client.list_parts
+
+    def list_parts(client: s3po.Client, bucket: str, key: str, *args: Any, **more: Any) -> Any:
+        arrived.add(key)
+        if len(arrived) == 3:
+            all_are_there.set()
+        assert all_are_there.wait(10)
+        return whole(client, bucket, key, *args, **more)
+
+    monkeypatch.setattr(s3po.Client, "list_parts", list_parts)
+    assert [(each.key, each.size) for each in conn.list_uploads("bucket")] == [
+        ("a", 3),
+        ("b", 3),
+        ("c", 3),
+    ]
 
 
 def test_those_that_are_old_enough_are_aborted(conn: s3po.Connection) -> None:
