@@ -254,6 +254,9 @@ def test_two_dashes_end_the_options(
     assert run("cat", "--", "s3://bucket/plain").code == 0
     assert run("uploads", "--", "ls", "s3://bucket").code == 0
     assert "'-dash'" in run("cp", "-dash", "s3://bucket/").err
+    # Messages name words as they were given.
+    assert run("ls", "--", "s3://bucket", "--raw").err == "s3po: ls: unknown argument '--raw'\n"
+    assert "invalid choice: '-x'" in run("completion", "--", "-x").err
 
 
 def test_what_is_excluded_is_not_told(run: Run, store: Connection, tmp_path: Path) -> None:

@@ -82,11 +82,12 @@ def _stream(context: Context, given: argparse.Namespace, sources: list[str], tar
         options = read_options(given)
         customer = {k: v for k, v in options.items() if k == "sse_customer_key"}
         out = context.output()
-        context.connection.download(*location, out, **customer)
+        context.count(context.connection.download(*location, out, **customer).size)
         out.flush()
         return 0
     location = parse_location(target, key=True)
-    context.connection.upload(*location, context.input(), **read_options(given))
+    options = read_options(given)
+    context.count(context.connection.upload(*location, context.input(), **options).size)
     context.result(f"upload: - to {location}", operation="upload", source="-", target=str(location))
     return 0
 
