@@ -314,7 +314,9 @@ class _Copying:
         included = self.included
 
         def skipped(path: str, why: str, key: str, failed: bool) -> None:
-            if self.share.number == 0 and not is_left_out(included, prefix + key):
+            name = prefix + key
+            # Another process may have moved the file, if it is that one's.
+            if self.share.has(name) and not is_left_out(included, name):
                 self.context.fail("skipped", path, why, count=failed)
 
         for key, path, size, mtime in walk(
