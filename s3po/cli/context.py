@@ -94,6 +94,9 @@ class Context:
         self._others: dict[int, dict[str, int]] = {}
         self._parent = parent
         self._line = line
+        self._told_unverified = False
+        #: Hints by the names of missing buckets.
+        self._hints: dict[str, str] = {} if parent is None else parent._hints
         #: Of `run`.
         self.lines_under_way = 0
         #: Other processes that work for this.
@@ -138,7 +141,7 @@ class Context:
             settings["verify"] = given.ca_bundle
         if given.no_verify_ssl:
             settings["verify"] = False
-            self.warn("certificates are not verified (--no-verify-ssl)")
+            self._warn_unverified()
         if given.proxy:
             settings["proxies"] = {"http": given.proxy, "https": given.proxy}
         if given.retries is not None:
@@ -204,6 +207,13 @@ class Context:
             raise UsageError("--workers is for this machine, --cluster for others")
         if find_spec("distributed") is None:
             raise UsageError("--cluster needs dask.distributed: pip install s3po[dask]")
+
+    def _warn_unverified(self) -> None:
+        """Warn once in a process, whatever connections the lines of `run` make."""
+        first = self if self._parent is None else self._parent
+        if not first._told_unverified:
+            first._told_unverified = True
+            self.warn("certificates are not verified (--no-verify-ssl)")
 
     def _start_logging(self) -> None:
         given = self.given
@@ -333,10 +343,17 @@ class Context:
             return ""
         from s3po.cli.parser import suggest
 
-        try:
-            return suggest(error.bucket, [each.name for each in self.connection.list_buckets()])
-        except S3poError:
-            return ""
+        hints, bucket = self._hints, error.bucket
+        if bucket not in hints:
+            # The buckets are listed once, also if many fail at once.
+            hints[bucket] = ""
+            try:
+                hints[bucket] = suggest(
+                    bucket, [each.name for each in self.connection.list_buckets()]
+                )
+            except S3poError:
+                pass
+        return hints[bucket]
 
     def _error_line(self, text: str) -> None:
         self.clear_progress()

@@ -329,3 +329,19 @@ def test_what_is_no_file_is_copied_alone_but_not_among_others(
             ["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False
         )
         assert (written.stderr, written.stdout[:8]) == ("substituted\n", "download")
+
+
+def test_buckets_are_listed_once_for_the_hints_of_many_failures(
+    run: Run, app: MockS3, tmp_path: Path
+) -> None:
+    for number in range(30):
+        (tmp_path / str(number)).write_text("1")
+    done = run("cp", "-r", tmp_path, "s3://buckett/", "-c", "2")
+    assert done.code == 1
+    assert len(done.err.splitlines()) == 30
+    assert "did you mean bucket?" in done.err
+    assert app.requests.count("ListBuckets") == 1
+    lines = tmp_path / "lines"
+    lines.write_text("ls s3://buckett\n" * 10)
+    assert run("run", lines).err.count("NoSuchBucket") == 10
+    assert app.requests.count("ListBuckets") == 2

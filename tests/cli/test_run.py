@@ -165,3 +165,13 @@ def test_a_command_after_global_options_is_recognized(
     done = run("run", lines)
     assert done.lines.count("x" * 3_000_000) == 6
     assert len(done.lines) == 9
+
+
+def test_one_warning_for_all_connections_without_verification(run: Run, tmp_path: Path) -> None:
+    lines = tmp_path / "lines"
+    lines.write_text("".join(f"ls s3://bucket --region us-east-{each}\n" for each in range(1, 4)))
+    assert run("run", "--no-verify-ssl", lines).err.count("not verified") == 1
+    lines.write_text(
+        "".join(f"ls s3://bucket --region us-east-{each} --no-verify-ssl\n" for each in range(1, 4))
+    )
+    assert run("run", lines).err.count("not verified") == 1
