@@ -235,10 +235,14 @@ class Context:
 
     # Input and output
 
-    def input(self) -> BinaryIO:
-        """Bytes of stdin. Raises OSError where it was closed: that is not an empty file."""
+    def check_input(self) -> None:
+        """Raise OSError if stdin was closed: that is not an empty file."""
         if "stdin" in CLOSED:
             raise OSError(errno.EBADF, "stdin is closed")
+
+    def input(self) -> BinaryIO:
+        """Bytes of stdin. Raises OSError if it was closed."""
+        self.check_input()
         buffered = sys.stdin.buffer
         # It has not been read, and a thread that waits in it would hold its lock.
         return getattr(buffered, "raw", buffered)

@@ -55,7 +55,7 @@ processed in both cases.
 | several sources with the same target | the second of them is not copied; error |
 | `mv`: a source that cannot be deleted | error; the object exists in both places |
 | temporary files of s3po (`.NAME.s3po-part`, `.s3po-....part`, `.NAME.s3po-upload`) | neither uploaded nor deleted |
-| stdin or stdout is closed | `cat`, `cp ... -`, `pipe`, `cp - ...`: error; other commands run without output |
+| stdin or stdout is closed | `cat`, `cp ... -`, `pipe`, `cp - ...`, `run`: error; other commands run without output |
 
 Memory is bounded by the largest single folder, not by the tree or the bucket.
 

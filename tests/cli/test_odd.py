@@ -50,8 +50,9 @@ def test_what_would_be_lost_in_a_closed_stream_is_an_error(
     for words in (["cat", "s3://bucket/a"], ["cp", "s3://bucket/a", "-"]):
         done = start(*words, preexec_fn=close(1))
         assert (done.returncode, "stdout is closed" in done.stderr) == (1, True)
-    done = start("pipe", "s3://bucket/b", preexec_fn=close(0))
-    assert (done.returncode, "stdin is closed" in done.stderr) == (1, True)
+    for words in (["pipe", "s3://bucket/b"], ["run"], ["run", "-", "--workers", "2"]):
+        done = start(*words, preexec_fn=close(0))
+        assert (done.returncode, "stdin is closed" in done.stderr) == (1, True)
     assert not store.exists("bucket", "b")
     # Transfers are done, and no socket or file takes the number of a stream.
     done = start("cp", tmp_path / "f", "s3://bucket/f", preexec_fn=close(0, 1, 2))

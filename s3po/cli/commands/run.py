@@ -30,7 +30,9 @@ def run(context: Context, given: argparse.Namespace) -> int:
     context.connection  # noqa: B018
     context.start_progress()
     file: IO[str] = sys.stdin
-    if given.file not in (None, "-"):
+    if given.file in (None, "-"):
+        context.check_input()
+    else:
         file = open(given.file, encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
     try:
         lines = Lines(file)
