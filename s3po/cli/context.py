@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 #: Seconds between two updates of a bar, and two lines where stderr is no terminal.
 _BAR_SECONDS = 0.1
 _LINE_SECONDS = 10.0
+#: Columns of a line of progress at most, and those that leave no space for a bar.
+_WIDEST, _NARROW = 300, 40
+#: Of a terminal, for tqdm: enough for one bar.
+_ROWS = 24
 
 #: Requests at once of all lines of a `run`, and of each at least.
 _LINES_REQUESTS = 200
@@ -90,6 +94,9 @@ class Context:
         self._others: dict[int, dict[str, int]] = {}
         self._parent = parent
         self._line = line
+        self._told_unverified = False
+        #: Hints by the names of missing buckets.
+        self._hints: dict[str, str] = {} if parent is None else parent._hints
         #: Of `run`.
         self.lines_under_way = 0
         #: Other processes that work for this.
@@ -134,7 +141,7 @@ class Context:
             settings["verify"] = given.ca_bundle
         if given.no_verify_ssl:
             settings["verify"] = False
-            self.warn("certificates are not verified (--no-verify-ssl)")
+            self._warn_unverified()
         if given.proxy:
             settings["proxies"] = {"http": given.proxy, "https": given.proxy}
         if given.retries is not None:
@@ -201,6 +208,13 @@ class Context:
         if find_spec("distributed") is None:
             raise UsageError("--cluster needs dask.distributed: pip install s3po[dask]")
 
+    def _warn_unverified(self) -> None:
+        """Warn once in a process, whatever connections the lines of `run` make."""
+        first = self if self._parent is None else self._parent
+        if not first._told_unverified:
+            first._told_unverified = True
+            self.warn("certificates are not verified (--no-verify-ssl)")
+
     def _start_logging(self) -> None:
         given = self.given
         level = given.log_level or ("debug" if given.debug else "info" if given.verbose else None)
@@ -221,10 +235,14 @@ class Context:
 
     # Input and output
 
-    def input(self) -> BinaryIO:
-        """Bytes of stdin. Raises OSError where it was closed: that is not an empty file."""
+    def check_input(self) -> None:
+        """Raise OSError if stdin was closed: that is not an empty file."""
         if "stdin" in CLOSED:
             raise OSError(errno.EBADF, "stdin is closed")
+
+    def input(self) -> BinaryIO:
+        """Bytes of stdin. Raises OSError if it was closed."""
+        self.check_input()
         buffered = sys.stdin.buffer
         # It has not been read, and a thread that waits in it would hold its lock.
         return getattr(buffered, "raw", buffered)
@@ -254,6 +272,7 @@ class Context:
         """
         if not text.isprintable():
             text = _CONTROL.sub(_escape, text)
+        self.clear_for_output()
         try:
             sys.stdout.write(text + "\n")
         except UnicodeEncodeError:
@@ -265,6 +284,7 @@ class Context:
         text = "\n".join(texts)
         # The common case, in which lines need not be checked one by one.
         if text.count("\n") + 1 == len(texts) and text.replace("\n", "").isprintable():
+            self.clear_for_output()
             try:
                 sys.stdout.write(text + "\n")
             except UnicodeEncodeError:
@@ -327,10 +347,17 @@ class Context:
             return ""
         from s3po.cli.parser import suggest
 
-        try:
-            return suggest(error.bucket, [each.name for each in self.connection.list_buckets()])
-        except S3poError:
-            return ""
+        hints, bucket = self._hints, error.bucket
+        if bucket not in hints:
+            # The buckets are listed once, also if many fail at once.
+            hints[bucket] = ""
+            try:
+                hints[bucket] = suggest(
+                    bucket, [each.name for each in self.connection.list_buckets()]
+                )
+            except S3poError:
+                pass
+        return hints[bucket]
 
     def _error_line(self, text: str) -> None:
         self.clear_progress()
@@ -385,6 +412,14 @@ class Context:
         """Take the bar away before another line."""
         if self._progress is not None:
             self._progress.clear()
+
+    def clear_for_output(self) -> None:
+        """Take the bar away before a line on stdout, if that is the same terminal."""
+        progress = self._progress
+        if progress is None and self._parent is not None:
+            progress = self._parent._progress
+        if progress is not None and progress.shares_stdout:
+            progress.clear()
 
     def become_member(self, reporter: Reporter) -> None:
         """Become the context of a worker process, which sends its counts to the first process."""
@@ -485,6 +520,7 @@ class Progress:
         self._clock = clock
         self._began = self._last = clock()
         self._terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self.shares_stdout = self._terminal and sys.stdout.isatty()
         self._shown = False
         #: tqdm's, made when there is something to show.
         self._bar: Any = None
@@ -498,21 +534,20 @@ class Progress:
         if not self._terminal:
             write_error(f"s3po: {text}\n")
             return
-        if self._bar is None:
-            self._bar = _make_bar()
-        if self._bar:
+        width = _terminal_width()
+        if self._bar is None and width > _NARROW:
+            self._bar = _make_bar(width)
+        self._shown = True
+        if self._bar and width > _NARROW:
+            self._bar.ncols = width
             self._bar.n = part
             self._bar.set_postfix_str(text)
-            return
-        width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
-        write_error(f"\r\x1b[K{text[: width - 1]}")
-        self._shown = True
+        else:
+            write_error(f"\r\x1b[K{text[:width]}")
 
     def clear(self) -> None:
         """Take the bar away before another line."""
-        if self._bar:
-            self._bar.clear()
-        elif self._shown:
+        if self._shown:
             write_error("\r\x1b[K")
             self._shown = False
 
@@ -522,7 +557,17 @@ class Progress:
         self.clear()
 
 
-def _make_bar() -> Any:
+def _terminal_width() -> int:
+    """Columns of stderr's terminal that a line may have, without the last one, at which some break lines."""
+    try:
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+    except OSError:
+        columns = 0
+    # A serial console has none.
+    return min((columns or 80) - 1, _WIDEST)
+
+
+def _make_bar(width: int) -> Any:
     """tqdm's bar, whose parts of one are all it counts; False where there is no tqdm."""
     try:
         from tqdm import tqdm
@@ -530,7 +575,7 @@ def _make_bar() -> Any:
         return False
     tqdm.monitor_interval = 0
     layout = "{percentage:3.0f}%|{bar}| {postfix}"
-    return tqdm(total=1, file=sys.stderr, leave=False, bar_format=layout)
+    return tqdm(total=1, file=sys.stderr, leave=False, bar_format=layout, ncols=width, nrows=_ROWS)
 
 
 def format_progress(counts: dict[str, int], seconds: float) -> tuple[str, float]:

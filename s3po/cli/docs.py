@@ -38,6 +38,7 @@ processed in both cases.
 | files and objects that were skipped in the source | neither they nor anything below them are deleted in the target |
 | a key with an empty, `.` or `..` component, a NUL, or a component of more than 255 bytes | not downloaded; error |
 | a symbolic link in the target folder, or as its component | neither followed nor replaced; error |
+| a file in place of a folder, or a folder in place of a file | error. `sync --delete` deletes the files that are in the way, and the next one downloads; folders without files are replaced |
 | the keys `a` and `a/b` | the second of them is not downloaded; error |
 | two keys with the same name on a case-insensitive file system | the second of them is not downloaded; error |
 | a directory marker (an empty object whose key ends with `/`) | skipped; `cp` and `mv` within the store copy it |
@@ -54,7 +55,7 @@ processed in both cases.
 | several sources with the same target | the second of them is not copied; error |
 | `mv`: a source that cannot be deleted | error; the object exists in both places |
 | temporary files of s3po (`.NAME.s3po-part`, `.s3po-....part`, `.NAME.s3po-upload`) | neither uploaded nor deleted |
-| stdin or stdout is closed | `cat`, `cp ... -`, `pipe`, `cp - ...`: error; other commands run without output |
+| stdin or stdout is closed | `cat`, `cp ... -`, `pipe`, `cp - ...`, `run`: error; other commands run without output |
 
 Memory is bounded by the largest single folder, not by the tree or the bucket.
 

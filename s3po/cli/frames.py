@@ -38,6 +38,9 @@ class FrameStream(io.RawIOBase):
 class Reporter:
     """Progress of a worker process: counts are sent to the first process."""
 
+    #: The first process writes to stdout.
+    shares_stdout = False
+
     def __init__(self, fd: int, clock: Callable[[], float] = monotonic) -> None:
         self._fd = fd
         self._clock = clock

@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from s3po.cli.start import Start
     from s3po.connection import Connection
 
+_VERSION = f"s3po {s3po.__version__}\n"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (default: `sys.argv`). Returns the exit code: 0, 1, 2, 130 or 143."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words in (["--version"], ["-V"]):
         try:
-            sys.stdout.write(f"s3po {s3po.__version__}\n")
+            sys.stdout.write(_VERSION)
             sys.stdout.flush()
         except AttributeError:
             # It is closed.
@@ -37,8 +39,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _discard_stdout()
             return 1
         return 0
+    try:
+        return _main(words, is_program=arguments is None)
+    except KeyboardInterrupt:
+        # Before the signals were taken over.
+        return 130
+
+
+def _main(words: list[str], *, is_program: bool) -> int:
     start = None
-    if arguments is None:
+    if is_program:
         from s3po.cli.start import Start
 
         start = Start()
@@ -96,6 +106,9 @@ def run(
     if name == "help":
         name, rest = split_command([*rest, "--help"])
     if name is None:
+        if {"-V", "--version"}.intersection(rest):
+            sys.stdout.write(_VERSION)
+            return 0
         asked = bool({"-h", "--help"}.intersection(rest))
         (sys.stdout if asked else sys.stderr).write(format_overview(s3po.__version__))
         return 0 if asked else 2

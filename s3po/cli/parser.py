@@ -98,9 +98,13 @@ _TYPES: dict[str, Callable[[str], Any]] = {
 }
 
 
+#: Begins a word after a "--" that looks like an option; no argument can hold it.
+_MARK = "\0"
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message)
+        raise UsageError(message.replace(repr(_MARK)[1:-1], "").replace(_MARK, ""))
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
@@ -168,22 +172,23 @@ def parse(name: str, words: Sequence[str]) -> tuple[Command, argparse.Namespace]
     words, after = _split_options(words)
     if "-h" in words or "--help" in words:
         return command, argparse.Namespace(help=True)
-    # argparse forgets a "--" among intermixed words: what comes after it is marked by what no argument can hold.
-    marked = ["\0" + word if word[:1] == "-" and word != "-" else word for word in after]
+    # argparse forgets a "--" among intermixed words: what comes after it is marked.
+    marked = [_MARK + word if word[:1] == "-" and word != "-" else word for word in after]
     known, rest = _parser_of(name).parse_known_intermixed_args([*words, *marked])
     if rest:
         flags = [flag for each in (*GLOBAL_OPTIONS, *command.options) for flag in each.flags]
-        unknown = rest[0].partition("=")[0]
-        raise UsageError(f"{command.name}: unknown argument {rest[0]!r}{suggest(unknown, flags)}")
+        unknown = rest[0].removeprefix(_MARK)
+        hint = "" if unknown != rest[0] else suggest(unknown.partition("=")[0], flags)
+        raise UsageError(f"{command.name}: unknown argument {unknown!r}{hint}")
     for argument in command.arguments:
         value = getattr(known, argument.flags[0], None)
         if value == "" or (isinstance(value, list) and "" in value):
             # Mostly a variable of a shell that is not set.
             raise UsageError(f"{command.name}: an argument is empty: {argument.placeholder}")
         if isinstance(value, str):
-            setattr(known, argument.flags[0], value.removeprefix("\0"))
+            setattr(known, argument.flags[0], value.removeprefix(_MARK))
         elif isinstance(value, list):
-            value[:] = [each.removeprefix("\0") for each in value]
+            value[:] = [each.removeprefix(_MARK) for each in value]
     return command, known
 
 
@@ -225,7 +230,12 @@ def _format_option(option: Option) -> str:
 def format_overview(version: str) -> str:
     lines = [f"s3po {version}: an S3 client", "", "  s3po COMMAND [OPTION]... [ARGUMENT]...", ""]
     lines += [f"  {each.name:<12}{each.summary}" for each in COMMANDS.values()]
-    lines += ["", "`s3po COMMAND --help` shows options and examples.", "", "Global options:"]
+    lines += [
+        "",
+        "`s3po COMMAND --help` shows options and examples, `s3po --version` the version.",
+        "",
+        "Global options:",
+    ]
     lines += map(_format_option, GLOBAL_OPTIONS)
     lines += [
         "",

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _LARGE = 4 << 20
 #: User metadata that holds a file's time, in seconds; rclone's name.
 _MTIME = "mtime"
+#: Options of uploads that are no headers.
+_NO_HEADERS = {"part_size", "checksum"}
 #: Seconds that time_t has for sure.
 _MTIME_END = 1 << 62
 
@@ -36,9 +38,10 @@ def _parse_mtime(text: str, default: float | None) -> float | None:
 
 
 def read_options(given: argparse.Namespace) -> dict[str, Any]:
-    """Keyword arguments of uploads. Raises UsageError for a key file or size that cannot be right."""
+    """Keyword arguments of uploads. Raises UsageError for what cannot be right of any file."""
     from s3po.config import check_part_size
     from s3po.errors import ConfigError
+    from s3po.transfer.headers import build_headers
 
     if given.part_size is not None:
         try:
@@ -58,7 +61,12 @@ def read_options(given: argparse.Namespace) -> dict[str, Any]:
             raise UsageError(f"--sse-c-key: {error.strerror}: {given.sse_c_key}") from None
         if len(options["sse_customer_key"]) != 32:
             raise UsageError(f"--sse-c-key: {given.sse_c_key} does not have 32 bytes")
-    return {name: value for name, value in options.items() if value is not None}
+    options = {name: value for name, value in options.items() if value is not None}
+    try:
+        build_headers(**{name: options[name] for name in options.keys() - _NO_HEADERS})
+    except ConfigError as error:
+        raise UsageError(str(error)) from None
+    return options
 
 
 def read_customer_headers(given: argparse.Namespace) -> dict[str, str] | None:

@@ -120,11 +120,18 @@ class TargetFolder:
     """The folder that downloads go to; nothing is written outside of it."""
 
     def __init__(
-        self, root: str, *, folds: bool | None = None, links: bool = False, most: int = 10_000
+        self,
+        root: str,
+        *,
+        folds: bool | None = None,
+        links: bool = False,
+        replaces_empty: bool = False,
+        most: int = 10_000,
     ) -> None:
         """`folds` is True where its file system takes names that differ in case for one; None tries it.
 
-        With `links` a file may be a symbolic link, which is followed. `most` folders are cached.
+        With `links` a file may be a symbolic link, which is followed. With `replaces_empty` folders without
+        files give way to a file of their name. `most` folders are cached.
         """
         self.root = root
         #: The root with a slash at its end.
@@ -135,6 +142,7 @@ class TargetFolder:
         self._in_use: dict[str, str] = {}
         self._folds = folds
         self._links = links
+        self._replaces_empty = replaces_empty
         self._most = most
 
     def path_of(self, key: str) -> str:
@@ -168,7 +176,9 @@ class TargetFolder:
         else:
             if stat.S_ISLNK(mode) and not self._links:
                 raise UnsafePath(f"{path} is a symbolic link")
-            if stat.S_ISDIR(mode):
+            if stat.S_ISDIR(mode) and not (
+                self._replaces_empty and key + "/" not in self._folders and _remove_empty(path)
+            ):
                 raise UnsafePath(f"{path} is a folder")
         if self._folds:
             self._check_case(os.path.dirname(path), os.path.basename(path))
@@ -222,6 +232,18 @@ def _make_folder(path: str) -> bool:
             raise UnsafePath(f"{path} is a symbolic link") from None
         if not os.path.isdir(path):
             raise UnsafePath(f"{path} is a file, and no folder") from None
+        return False
+    return True
+
+
+def _remove_empty(folder: str) -> bool:
+    """Remove a folder in which there are only folders. Returns False where there is anything else."""
+    if any(files for _, _, files in os.walk(folder)):
+        return False
+    try:
+        for path, _, _ in os.walk(folder, topdown=False):
+            os.rmdir(path)
+    except OSError:
         return False
     return True
 

@@ -13,14 +13,14 @@ import selectors
 import signal
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 from zlib import crc32
 
 from s3po.cli.errors import UsageError, write_error
 from s3po.cli.frames import HEAD, FrameStream, Reporter, send_frame, wait_readable, write_all
-from s3po.cli.signals import Interrupts
+from s3po.cli.signals import CODES, Interrupts
 
 if TYPE_CHECKING:
     from s3po.cli.context import Context
@@ -113,11 +113,17 @@ class _WorkerPool:
     def _start(self, share: WorkShare, body: Callable[[WorkShare, Callable[[], Any]], Any]) -> None:
         reader, writer = os.pipe()
         task_reader, task_writer = os.pipe()
-        process = os.fork()
-        if process == 0:
-            for fd in (reader, task_writer, *self._descriptors()):
-                os.close(fd)
-            _run_member(self._context, share, writer, task_reader, body)
+        # A signal would be lost in functions that are called at a fork, or come to the other process
+        # before it can end in order.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, CODES)
+        try:
+            process = os.fork()
+            if process == 0:
+                for fd in (reader, task_writer, *self._descriptors()):
+                    os.close(fd)
+                _run_member(self._context, share, writer, task_reader, body, before)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(writer)
         os.close(task_reader)
         member = _Member(share.number, process, reader, task_writer)
@@ -186,6 +192,7 @@ class _WorkerPool:
         if not data:
             return
         if kind == b"O":
+            self._context.clear_for_output()
             sys.stdout.flush()
             sys.stdout.buffer.write(data)
             sys.stdout.flush()
@@ -264,12 +271,17 @@ def _run_member(
     writer: int,
     task_reader: int,
     body: Callable[[WorkShare, Callable[[], Any]], Any],
+    signals: Iterable[int],
 ) -> NoReturn:
-    """All that one of the other processes does. It does not return to what was forked."""
+    """All that one of the other processes does. It does not return to what was forked.
+
+    `signals` are those that were blocked before the fork.
+    """
     code = 1
     interrupts = Interrupts(seconds=_GRACE * 0.8, patient=True)
     try:
         interrupts.install()
+        signal.pthread_sigmask(signal.SIG_SETMASK, signals)
         sys.stdout = io.TextIOWrapper(
             io.BufferedWriter(FrameStream(writer, b"O"), 1 << 14), "utf-8", "surrogateescape"
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -551,6 +553,61 @@ def test_a_dry_run_of_rm_says_so(run: Run, store: Connection) -> None:
     assert json.loads(done.out) == {
         "operation": "delete", "target": "s3://bucket/a", "dry_run": True,
     }  # fmt: skip
+
+
+def test_filters_hold_for_an_object_that_rm_names(run: Run, store: Connection) -> None:
+    """As for `aws s3 rm`, relative to the last slash."""
+    for key in ("kept", "d/kept", "d/gone"):
+        store.upload("bucket", key, "1")
+    done = run("rm", "s3://bucket/kept", "s3://bucket/d/kept", "--exclude", "*")
+    assert done == (0, "", "")
+    words = ["s3://bucket/d/kept", "s3://bucket/d/gone", "--exclude", "*", "--include", "g*"]
+    assert run("rm", *words).lines == ["delete: s3://bucket/d/gone"]
+    assert [info.key for info in store.list("bucket")] == ["d/kept", "kept"]
+
+
+def test_cat_goes_on_after_an_object_that_is_missing(run: Run, store: Connection) -> None:
+    store.upload("bucket", "a", "1")
+    for extra in ([], ["--range", "0-0"]):
+        done = run("cat", "s3://bucket/a", "s3://bucket/none", "s3://bucket/a", *extra)
+        assert (done.code, done.out) == (1, "11")
+        assert done.err.startswith("s3po: cat s3://bucket/none: ")
+
+
+def test_counts_have_what_was_streamed(run: Run, store: Connection) -> None:
+    store.upload("bucket", "a", "12345")
+    for words, counts in [
+        (["cat", "s3://bucket/a", "s3://bucket/a"], "2 objects, 10 bytes"),
+        (["cat", "--range", "1-2", "s3://bucket/a"], "1 objects, 2 bytes"),
+        (["cp", "s3://bucket/a", "-"], "1 objects, 5 bytes"),
+    ]:
+        assert f"s3po: {counts}, " in run(*words, "--stat").err
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("words", [["pipe"], ["cp", "-"]], ids=" ".join)
+def test_counts_have_what_came_from_stdin(words: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "s3po", *words, "s3://bucket/new", "--stat"],
+        input=b"123", capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert b"s3po: 1 objects, 3 bytes, " in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["--metadata", "a b=c"], ["--metadata", "a=é"], ["--cache-control", "a\nb"]]
+)
+@pytest.mark.parametrize("command", [["cp", "-r"], ["mv", "-r"], ["sync"]], ids=" ".join)
+def test_what_no_file_can_have_is_a_usage_error(
+    run: Run, app: MockS3, tmp_path: Path, command: list[str], words: list[str]
+) -> None:
+    for name in "ab":
+        (tmp_path / name).write_text("1")
+    done = run(*command, tmp_path, "s3://bucket/", *words)
+    assert done.code == 2
+    assert len(done.err.splitlines()) == 1
+    assert not app.requests
 
 
 def test_a_pattern_of_rm_whose_objects_are_all_excluded_is_no_failure(

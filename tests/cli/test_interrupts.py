@@ -160,3 +160,46 @@ def test_what_is_ignored_stays_so(app: MockS3, tree: Path) -> None:
     finally:
         signal.signal(signal.SIGINT, before)
     assert code == 143
+
+
+def _run_program(text: str, *words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", text, *map(str, words)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_an_interrupt_during_the_imports_is_quiet() -> None:
+    done = _run_program(
+        """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "s3po.cli.start":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+from s3po.cli.main import main
+sys.exit(main())
+""",
+        "ls",
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.usefixtures("store")
+def test_an_interrupt_during_a_fork_is_not_lost(tree: Path) -> None:
+    """Exceptions of functions that are called at a fork are printed and ignored."""
+    done = _run_program(
+        """
+import os, signal, sys
+os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGINT))
+from s3po.cli.main import main
+sys.exit(main())
+""",
+        "cp", "-r", tree, "s3://bucket/", "--workers", "2",
+    )  # fmt: skip
+    assert done.returncode == 130
+    assert done.stderr.startswith("s3po: interrupted: ")
+    assert len(done.stderr.splitlines()) == 1

@@ -50,8 +50,9 @@ def test_what_would_be_lost_in_a_closed_stream_is_an_error(
     for words in (["cat", "s3://bucket/a"], ["cp", "s3://bucket/a", "-"]):
         done = start(*words, preexec_fn=close(1))
         assert (done.returncode, "stdout is closed" in done.stderr) == (1, True)
-    done = start("pipe", "s3://bucket/b", preexec_fn=close(0))
-    assert (done.returncode, "stdin is closed" in done.stderr) == (1, True)
+    for words in (["pipe", "s3://bucket/b"], ["run"], ["run", "-", "--workers", "2"]):
+        done = start(*words, preexec_fn=close(0))
+        assert (done.returncode, "stdin is closed" in done.stderr) == (1, True)
     assert not store.exists("bucket", "b")
     # Transfers are done, and no socket or file takes the number of a stream.
     done = start("cp", tmp_path / "f", "s3://bucket/f", preexec_fn=close(0, 1, 2))
@@ -254,6 +255,9 @@ def test_two_dashes_end_the_options(
     assert run("cat", "--", "s3://bucket/plain").code == 0
     assert run("uploads", "--", "ls", "s3://bucket").code == 0
     assert "'-dash'" in run("cp", "-dash", "s3://bucket/").err
+    # Messages name words as they were given.
+    assert run("ls", "--", "s3://bucket", "--raw").err == "s3po: ls: unknown argument '--raw'\n"
+    assert "invalid choice: '-x'" in run("completion", "--", "-x").err
 
 
 def test_what_is_excluded_is_not_told(run: Run, store: Connection, tmp_path: Path) -> None:
@@ -326,3 +330,19 @@ def test_what_is_no_file_is_copied_alone_but_not_among_others(
             ["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False
         )
         assert (written.stderr, written.stdout[:8]) == ("substituted\n", "download")
+
+
+def test_buckets_are_listed_once_for_the_hints_of_many_failures(
+    run: Run, app: MockS3, tmp_path: Path
+) -> None:
+    for number in range(30):
+        (tmp_path / str(number)).write_text("1")
+    done = run("cp", "-r", tmp_path, "s3://buckett/", "-c", "2")
+    assert done.code == 1
+    assert len(done.err.splitlines()) == 30
+    assert "did you mean bucket?" in done.err
+    assert app.requests.count("ListBuckets") == 1
+    lines = tmp_path / "lines"
+    lines.write_text("ls s3://buckett\n" * 10)
+    assert run("run", lines).err.count("NoSuchBucket") == 10
+    assert app.requests.count("ListBuckets") == 2

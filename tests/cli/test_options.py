@@ -348,6 +348,21 @@ def test_a_stored_checksum(
     assert "md5" not in str(list(app.requests)[-1].headers)
 
 
+def test_files_that_another_worker_has_moved_are_not_missing(
+    store: Connection, tmp_path: Path
+) -> None:
+    # So many that one worker deletes some before the other has come to them.
+    names = [f"f{each:04}" for each in range(1000)]
+    write(tmp_path, *names)
+    done = subprocess.run(
+        [sys.executable, "-m", "s3po", "mv", "-r", tmp_path, "s3://bucket/", "--workers", "2", "-q"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert keys(store) == names
+    assert files(tmp_path) == []
+
+
 @pytest.mark.parametrize("command", ["cp", "mv", "sync", "rm"])
 @covers("cp", "mv", "sync", "rm", options="--workers")
 def test_workers_do_all_once(store: Connection, tmp_path: Path, command: str) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -66,6 +67,11 @@ def test_each_command_has_help_with_two_examples(
     out = capsys.readouterr().out
     for example, _ in COMMANDS[name].examples:
         assert example in out
+
+
+def test_version_has_precedence_over_other_options(run: Run) -> None:
+    assert run("--json", "--version") == run("--version")
+    assert run("-V", "--debug") == run("--version")
 
 
 def test_help_is_a_word_too(run: Run) -> None:
@@ -212,11 +218,82 @@ def test_completion(run: Run, store: Connection) -> None:
     store.upload("bucket", "dir/key", "1")
     for shell in ("bash", "zsh", "fish"):
         assert "__complete" in run("completion", shell).out
-    assert run("__complete", "sy").out == "sync \n"
+    assert run("__complete", "sy").out == "sync\n"
     assert "--delete\n" in run("__complete", "sync", "--de").out
     assert run("__complete", "ls", "s3://buc").out == "s3://bucket/\n"
     assert run("__complete", "ls", "s3://bucket/d").out == "s3://bucket/dir/\n"
     assert run("__complete", "uploads", "a").out == "abort\n"
+
+
+#: A program that prints the completions of its first argument, the line to complete.
+SHELLS = {
+    "bash": """
+COMP_LINE="$1" COMP_POINT=${#1} COMP_WORDBREAKS=$' \\t\\n:'
+_s3po
+printf '%s|\\n' "${COMPREPLY[@]}"
+""",
+    "zsh": """
+compdef() { }
+compadd() { print -rl -- "${@:4}" }
+_files() { }
+words=("${(@z)1}")
+[[ "$1" == *' ' ]] && words+=('')
+CURRENT=$#words
+_s3po
+""",
+    "fish": "complete -C $argv[1]",
+}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_completion_in_a_shell(store: Connection, tmp_path: Path, shell: str) -> None:
+    program = shutil.which(shell)
+    if program is None:
+        pytest.skip(f"there is no {shell}")
+    for key in ("dir/a b", "dir/star*"):
+        store.upload("bucket", key, "1")
+    (tmp_path / "s3po").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m s3po "$@"\n')
+    (tmp_path / "s3po").chmod(0o755)
+    script = subprocess.run(
+        [*PROGRAM, "completion", shell], capture_output=True, text=True, timeout=60, check=True
+    ).stdout
+    if shell == "zsh":
+        script = f"compdef() {{ }}\n{script}"
+
+    def complete(line: str) -> list[str]:
+        words = [program, *(["--private"] if shell == "fish" else ["-f"] if shell == "zsh" else [])]
+        # What would read a terminal, bash's `complete` among it, is not needed.
+        text = f"{script}\n{SHELLS[shell]}"
+        done = subprocess.run(
+            [*words, "-c", text, *([] if shell == "fish" else ["s3po"]), line],
+            capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path,
+            env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)},
+        )  # fmt: skip
+        assert done.stderr == ""
+        return [each for each in done.stdout.splitlines() if each]
+
+    if shell == "bash":
+        # Words without a slash end with a space, and begin after the colon where they have one.
+        assert complete("s3po syn") == ["sync |"]
+        assert complete("s3po ls s3://buc") == ["//bucket/|"]
+        assert complete("s3po ls s3://bucket/d") == ["//bucket/dir/|"]
+        assert complete("s3po cat s3://bucket/dir/") == [
+            "//bucket/dir/a\\ b|",
+            "//bucket/dir/star\\*|",
+        ]
+        assert complete("s3po cat s3://bucket/dir/a\\ ") == ["//bucket/dir/a\\ b|"]
+        assert complete("s3po cat 's3://bucket/dir/a") == ["s3://bucket/dir/a b|"]
+        assert complete("s3po completion ") == ["bash |", "zsh |", "fish |"]
+    else:
+        assert complete("s3po syn") == ["sync"]
+        assert complete("s3po ls s3://buc") == ["s3://bucket/"]
+        assert complete("s3po ls s3://bucket/d") == ["s3://bucket/dir/"]
+        assert complete("s3po cat s3://bucket/dir/") == [
+            "s3://bucket/dir/a b",
+            "s3://bucket/dir/star*",
+        ]
+        assert complete("s3po cat 's3://bucket/dir/a") == ["s3://bucket/dir/a b"]
+        assert sorted(complete("s3po completion ")) == ["bash", "fish", "zsh"]
 
 
 def test_the_console_script_is_named() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import pty
+import re
 import subprocess
 import sys
 import termios
@@ -15,9 +16,10 @@ from typing import Any
 
 import pytest
 
-from s3po import Connection
+from s3po import Connection, MockS3
 from s3po.cli.ahead import read_ahead
 from s3po.cli.context import Context, format_progress
+from s3po.mock import faults
 
 PROGRAM = [sys.executable, "-m", "s3po"]
 
@@ -127,12 +129,17 @@ def test_a_listing_that_fails_is_an_error_after_what_it_gave(
     assert not context.all_known
 
 
-def show(words: list[Any], **environment: str) -> SimpleNamespace:
-    """What the program shows with stderr as a terminal."""
+def show(
+    words: list[Any], *, both: bool = False, columns: int = 100, **environment: str
+) -> SimpleNamespace:
+    """What the program shows with stderr as a terminal; with `both`, stdout is the same one."""
     ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, 100))
+    termios.tcsetwinsize(theirs, (24 if columns else 0, columns))
     with subprocess.Popen(
-        [*PROGRAM, *words], stdout=subprocess.PIPE, stderr=theirs, env={**os.environ, **environment}
+        [*PROGRAM, *words],
+        stdout=theirs if both else subprocess.PIPE,
+        stderr=theirs,
+        env={**os.environ, **environment},
     ) as process:
         os.close(theirs)
         shown = b""
@@ -170,3 +177,62 @@ def test_there_is_no_bar_on_a_dumb_terminal_nor_when_it_is_not_wanted(
     assert show(words, TERM="dumb").shown == b""
     assert show([*words, "--no-progress"]).shown == b""
     assert store.head("bucket", "big").size == 30 << 20
+
+
+@pytest.fixture
+def without_tqdm(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder for PYTHONPATH."""
+    folder = tmp_path_factory.mktemp("path")
+    (folder / "tqdm.py").write_text("raise ImportError")
+    return str(folder)
+
+
+def rows(shown: bytes) -> list[str]:
+    """The rows of a terminal that is wide enough."""
+    found: list[str] = []
+    for line in shown.decode().split("\n"):
+        row = ""
+        for text in line.split("\r"):
+            start, erases, rest = text.partition("\x1b[K")
+            if erases:
+                assert not start
+                row = rest
+            else:
+                row = text + row[len(text) :]
+        found.append(row.rstrip())
+    return found
+
+
+@pytest.mark.parametrize("plain", [True, False], ids=["plain", "tqdm"])
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("columns", [0, 20, 100])
+def test_results_are_not_written_behind_a_bar_on_the_same_terminal(
+    store: Connection,
+    app: MockS3,
+    tmp_path: Path,
+    without_tqdm: str,
+    columns: int,
+    workers: str,
+    plain: bool,
+) -> None:
+    del store
+    app.faults.add("PutObject", action=faults.Stall(0.05), rate=1.0)
+    for number in range(40):
+        (tmp_path / str(number)).write_text("x")
+    environment = {"PYTHONPATH": without_tqdm} if plain else {}
+    done = show(
+        ["cp", "-r", tmp_path, "s3://bucket/", "-c", "4", "--workers", workers],
+        both=True,
+        columns=columns,
+        **environment,
+    )
+    assert done.code == 0
+    assert "objects" in done.shown.decode()
+    *lines, last = rows(done.shown)
+    assert sorted(lines) == sorted(
+        f"upload: {tmp_path}/{number} to s3://bucket/{number}" for number in range(40)
+    )
+    assert last == ""
+    width = (columns or 80) - 1
+    for part in re.split(r"[\r\n]|\x1b\[K", done.shown.decode()):
+        assert len(part) <= width or part.startswith("upload: ")

@@ -121,3 +121,57 @@ def test_counts_are_those_of_all_lines(run: Run, store: Connection, tmp_path: Pa
     assert "120 objects" in done.err
     assert "120 requests" in done.err
     assert len(list(store.list("bucket"))) == 120
+
+
+def test_global_options_of_run_hold_for_lines_that_end_theirs_or_have_their_own(
+    run: Run, store: Connection, tmp_path: Path
+) -> None:
+    store.upload("bucket", "-x", "1")
+    lines = tmp_path / "lines"
+    url = store.client.endpoint.url
+    lines.write_text(
+        f"rm --endpoint-url {url} -- s3://bucket/-x\n"
+        f"--endpoint-url {url} ls s3://other/ --region us-east-1\n"
+    )
+    store.upload("other", "there", "1")
+    done = run("run", "--json", "--retries", "0", "--endpoint-url", "http://127.0.0.1:1", lines)
+    assert (done.code, done.err) == (0, "")
+    results: list[dict[str, Any]] = [json.loads(each) for each in done.lines]
+    assert sorted(each.get("target") or each["key"] for each in results) == [
+        "s3://bucket/-x", "there",
+    ]  # fmt: skip
+    assert not store.exists("bucket", "-x")
+
+
+def test_a_command_after_global_options_is_recognized(
+    run: Run, store: Connection, tmp_path: Path
+) -> None:
+    lines = tmp_path / "lines"
+    lines.write_text(f"--debug run {lines}\n--json mock --port 0\n--json\n--json --version\n")
+    done = run("run", lines)
+    assert done.code == 1
+    assert done.lines == [run("--version").out.strip()]
+    assert [each.partition(": ")[2] for each in done.err.splitlines()] == [
+        "run line 1: run cannot be used in run",
+        "run line 2: mock cannot be used in run",
+        "run line 3: there is no command, only options",
+    ]
+    # It writes bytes, which other lines would break.
+    store.upload("bucket", "big", b"x" * 3_000_000 + b"\n")
+    lines.write_text(
+        "--no-progress cat s3://bucket/big\ncp s3://bucket/big /dev/stdout\nls s3://bucket/big\n"
+        * 3
+    )
+    done = run("run", lines)
+    assert done.lines.count("x" * 3_000_000) == 6
+    assert len(done.lines) == 9
+
+
+def test_one_warning_for_all_connections_without_verification(run: Run, tmp_path: Path) -> None:
+    lines = tmp_path / "lines"
+    lines.write_text("".join(f"ls s3://bucket --region us-east-{each}\n" for each in range(1, 4)))
+    assert run("run", "--no-verify-ssl", lines).err.count("not verified") == 1
+    lines.write_text(
+        "".join(f"ls s3://bucket --region us-east-{each} --no-verify-ssl\n" for each in range(1, 4))
+    )
+    assert run("run", lines).err.count("not verified") == 1

@@ -177,6 +177,34 @@ def test_markers_and_a_beside_a_slash_b(run: Run, store: Connection, tmp_path: P
     assert "c" in read(tmp_path)
 
 
+def test_a_second_sync_with_delete_exchanges_files_and_folders(
+    run: Run, store: Connection, tmp_path: Path
+) -> None:
+    for key in ("a", "b/x"):
+        store.upload("bucket", key, "1")
+    (tmp_path / "a" / "empty").mkdir(parents=True)
+    (tmp_path / "a" / "file").write_text("2")
+    (tmp_path / "b").write_text("2")
+    assert run("sync", "s3://bucket", tmp_path).code == 1
+    assert sorted(read(tmp_path)) == ["a/file", "b"]
+    first = run("sync", "s3://bucket", tmp_path, "--delete")
+    assert (first.code, len(first.err.splitlines())) == (1, 2)
+    assert run("sync", "s3://bucket", tmp_path, "--delete").code == 0
+    assert sorted(read(tmp_path)) == ["a", "b/x"]
+    assert run("sync", "s3://bucket", tmp_path, "--delete") == (0, "", "")
+
+
+def test_without_delete_an_empty_folder_stays(run: Run, store: Connection, tmp_path: Path) -> None:
+    store.upload("bucket", "a", "1")
+    (tmp_path / "a").mkdir()
+    for words in (["sync", "s3://bucket"], ["cp", "-r", "s3://bucket"]):
+        done = run(*words, tmp_path)
+        assert (done.code, done.err) == (
+            1,
+            f"s3po: download s3://bucket/a: {tmp_path}/a is a folder\n",
+        )
+
+
 def test_filters_hold_for_deletions(run: Run, store: Connection, tmp_path: Path) -> None:
     for key in ("a.keep", "b"):
         store.upload("bucket", key, "1")

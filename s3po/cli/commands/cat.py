@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import Any
+from typing import Any, BinaryIO
 
 from s3po.cli.context import Context
 from s3po.cli.errors import UsageError
-from s3po.cli.uri import parse_location
+from s3po.cli.uri import Location, parse_location
+from s3po.errors import S3poError
 
 _RANGE = re.compile("([0-9]+)-([0-9]*)|-[0-9]+")
 
@@ -25,14 +26,27 @@ def run(context: Context, given: argparse.Namespace) -> int:
         options["version_id"] = given.version_id
     out = context.output()
     for location in locations:
-        if given.range:
-            answer = context.connection.conn.get_object(*location, **options)
-            try:
-                while block := answer.body.read(1 << 20):
-                    out.write(block)
-            finally:
-                answer.body.close()
+        try:
+            if given.range:
+                size = _write_range(context, location, out, options)
+            else:
+                size = context.connection.download(*location, out, **options).size
+        except S3poError as error:
+            context.fail_by("cat", str(location), error)
         else:
-            context.connection.download(*location, out, **options)
+            context.count(size)
     out.flush()
     return 0
+
+
+def _write_range(
+    context: Context, location: Location, out: BinaryIO, options: dict[str, Any]
+) -> int:
+    size = 0
+    answer = context.connection.conn.get_object(*location, **options)
+    try:
+        while block := answer.body.read(1 << 20):
+            size += out.write(block)
+    finally:
+        answer.body.close()
+    return size

@@ -10,33 +10,60 @@ from s3po.cli.context import Context
 from s3po.cli.table import COMMANDS, GLOBAL_OPTIONS
 from s3po.cli.uri import is_s3
 
+#: A space follows words without a slash; buckets and prefixes may go on. Names are quoted for the shell.
 _SCRIPTS = {
     "bash": """\
 _s3po() {
-    local IFS=$'\\n' line="${COMP_LINE:0:COMP_POINT}" word words
-    read -ra words <<< "${line// /$'\\n'}"
-    IFS=' ' read -ra words <<< "$line"
-    [[ "$line" == *' ' ]] && words+=('')
+    local line="${COMP_LINE:0:COMP_POINT}" IFS=$' \\t\\n' word words each found quote=''
+    read -a words <<< "$line"
+    [[ "$line" == *' ' && "$line" != *'\\ ' ]] && words+=('')
     word="${words[-1]}"
-    COMPREPLY=($(s3po __complete "${words[@]:1}" 2>/dev/null))
-    # Bash takes the colon of s3:// for the end of a word.
-    if [[ "$word" == *:* ]]; then
-        COMPREPLY=("${COMPREPLY[@]#"${word%"${word##*:}"}"}")
+    if [[ "$word" == [\\"\\']* ]]; then
+        quote="${word:0:1}" word="${word:1}" words[-1]="${words[-1]:1}"
     fi
+    mapfile -t found < <(s3po __complete "${words[@]:1}" 2>/dev/null)
+    COMPREPLY=()
+    for each in "${found[@]}"; do
+        if [[ "$each" != */* ]]; then
+            COMPREPLY+=("$each ")
+        elif [[ -n "$quote" ]]; then
+            COMPREPLY+=("$each")
+        else
+            # Bash takes the colon of s3:// for the end of a word.
+            [[ "$COMP_WORDBREAKS" == *:* ]] && each="${each#"${word%"${word##*:}"}"}"
+            COMPREPLY+=("$(printf %q "$each")")
+        fi
+    done
 }
 complete -o nospace -o default -F _s3po s3po
 """,
     "zsh": """\
 #compdef s3po
 _s3po() {
-    local -a found
-    found=("${(@f)$(s3po __complete "${words[@]:1:$((CURRENT - 1))}" 2>/dev/null)}")
-    if [[ -n "$found" ]]; then compadd -S '' -a found; else _files; fi
+    local -a found before
+    local word="${(Q)words[CURRENT]#[\\"\\']}"
+    before=("${(@Q)words[2,CURRENT-1]}")
+    found=("${(@f)$(s3po __complete "${before[@]}" "$word" 2>/dev/null)}")
+    if [[ -n "$found" ]]; then
+        compadd -S ' ' -- ${found:#*/*}
+        compadd -S '' -- ${(M)found:#*/*}
+    else
+        _files
+    fi
 }
 compdef _s3po s3po
 """,
     "fish": """\
-complete -c s3po -a '(s3po __complete (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null)'
+function __s3po
+    set -l word (string trim -l -c '"\\'' -- (commandline -ct) | string unescape)
+    set -l found (s3po __complete (commandline -opc)[2..-1] "$word" 2>/dev/null)
+    if set -q found[1]
+        printf '%s\\n' $found
+    else
+        __fish_complete_path "$word"
+    end
+end
+complete -c s3po -f -a '(__s3po)'
 """,
 }
 
@@ -62,7 +89,7 @@ def complete(words: list[str]) -> int:
         options = GLOBAL_OPTIONS if name is None else (*GLOBAL_OPTIONS, *COMMANDS[name].options)
         found = [flag for each in options for flag in each.flags]
     elif name is None:
-        found = [f"{each} " for each in COMMANDS]
+        found = list(COMMANDS)
     elif is_s3(word):
         try:
             found = _locations(word, _settings(before))

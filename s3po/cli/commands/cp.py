@@ -83,11 +83,12 @@ def _stream(context: Context, given: argparse.Namespace, sources: list[str], tar
         options = read_options(given)
         customer = {k: v for k, v in options.items() if k == "sse_customer_key"}
         out = context.output()
-        context.connection.download(*location, out, **customer)
+        context.count(context.connection.download(*location, out, **customer).size)
         out.flush()
         return 0
     location = parse_location(target, key=True)
-    context.connection.upload(*location, context.input(), **read_options(given))
+    options = read_options(given)
+    context.count(context.connection.upload(*location, context.input(), **options).size)
     context.result(f"upload: - to {location}", operation="upload", source="-", target=str(location))
     return 0
 
@@ -323,7 +324,9 @@ class _Copying:
         included = self.included
 
         def skipped(path: str, why: str, key: str, failed: bool) -> None:
-            if self.share.number == 0 and not is_left_out(included, prefix + key):
+            name = prefix + key
+            # Another process may have moved the file, if it is that one's.
+            if self.share.has(name) and not is_left_out(included, name):
                 self.context.fail("skipped", path, why, count=failed)
 
         for key, path, size, mtime in walk(

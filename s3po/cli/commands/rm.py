@@ -40,11 +40,12 @@ def _keys(
     context: Context, given: argparse.Namespace, location: Location, share: WorkShare
 ) -> Iterator[str]:
     """The keys of one target that this process is to delete."""
+    included = make_filter(given.filters)
     if not (given.recursive or (not given.raw and has_wildcard(location.key))):
-        if share.has(location.key):
+        name = location.key.rpartition("/")[2]
+        if share.has(location.key) and (included is None or included(name)):
             yield location.key
         return
-    included = make_filter(given.filters)
     prefix, objects = iter_objects(
         context.connection, location, raw=given.raw, folder=given.recursive
     )

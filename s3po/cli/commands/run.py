@@ -11,10 +11,16 @@ from typing import IO, TYPE_CHECKING
 from s3po.cli.context import Context
 from s3po.cli.errors import UsageError
 from s3po.cli.lines import Lines
+from s3po.cli.parser import split_command
 from s3po.cli.workers import run_tasks
 
 if TYPE_CHECKING:
     from s3po.connection import Connection
+
+#: Arguments that stand for stdin and stdout.
+_STREAMS = frozenset({"-", "/dev/stdin", "/dev/stdout"})
+#: Words that need no command.
+_HELP = frozenset({"-h", "--help", "-V", "--version"})
 
 
 def run(context: Context, given: argparse.Namespace) -> int:
@@ -24,7 +30,9 @@ def run(context: Context, given: argparse.Namespace) -> int:
     context.connection  # noqa: B018
     context.start_progress()
     file: IO[str] = sys.stdin
-    if given.file not in (None, "-"):
+    if given.file in (None, "-"):
+        context.check_input()
+    else:
         file = open(given.file, encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
     try:
         lines = Lines(file)
@@ -80,7 +88,11 @@ class _Performer:
                 if not words:
                     continue
                 # What reads stdin or writes bytes to stdout has these for itself.
-                alone = self._most == 1 or words[0] in ("cat", "pipe") or "-" in words
+                alone = (
+                    self._most == 1
+                    or split_command(words)[0] in ("cat", "pipe")
+                    or not _STREAMS.isdisjoint(words)
+                )
                 if alone:
                     pool.join()
                     self._perform(number, words)
@@ -99,8 +111,11 @@ class _Performer:
         """The words of a line; none if it is empty, or wrong (an error is printed)."""
         try:
             words = shlex.split(line, comments=True)
-            if words and words[0] in ("run", "mock"):
-                raise UsageError(f"{words[0]} cannot be used in run")
+            name = split_command(words)[0]
+            if name in ("run", "mock"):
+                raise UsageError(f"{name} cannot be used in run")
+            if words and name is None and _HELP.isdisjoint(words):
+                raise UsageError("there is no command, only options")
         except (UsageError, ValueError) as error:
             self._context.fail_line(number, str(error))
             return []
@@ -112,7 +127,8 @@ class _Performer:
         context = self._context
         context.lines_under_way += 1
         try:
-            code = run_words([*words, *self._inherited], self._connections, context, line=number)
+            # The line's own options come later, and have precedence.
+            code = run_words([*self._inherited, *words], self._connections, context, line=number)
             if code == 130:
                 raise KeyboardInterrupt
             if code:

@@ -169,7 +169,7 @@ class _Syncing:
         self.target = target
         #: Keys to delete, a JSON string a line: there may be more than memory holds.
         self.superfluous = superfluous
-        self.folder = TargetFolder(target.text)
+        self.folder = TargetFolder(target.text, replaces_empty=self.given.delete)
 
     def transfer(self, share: WorkShare) -> list[str]:
         """Transfer the files of this share. Returns the prefixes whose content in the source is unknown."""
