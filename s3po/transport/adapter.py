@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from contextlib import suppress
 from functools import partial
 from typing import Any, cast
@@ -263,21 +264,53 @@ _FOREIGN_ERRORS = (
     urllib3.exceptions.HTTPError,
     OSError,
 )
+_MAX_CAUSES = 100
 
 
 def _translate(error: Exception, adapter: Any) -> Exception:
     """Convert an exception of another adapter to one of s3po."""
     # The message of such an error may hold the URL, and the URL a signature.
     what = f"{type(error).__name__} from {type(adapter).__name__}"
-    if isinstance(error, ConnectTimeout):
-        return TransportTimeout(f"connecting timed out: {what}", request_sent=False)
-    if isinstance(error, (requests.exceptions.Timeout, TimeoutError)):
-        return TransportTimeout(f"waiting for the response timed out: {what}")
-    if isinstance(error, requests.exceptions.RequestException) and isinstance(error, ValueError):
-        return ConfigError(what)
     if not isinstance(error, _FOREIGN_ERRORS):
         return TransportError(what, permanent=True)
-    return ConnectionFailed(what)
+    causes = _causes(error)
+
+    def has(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(each, kinds) for each in causes)
+
+    # An earlier attempt of an adapter that retries may have been sent.
+    retries = getattr(getattr(adapter, "max_retries", None), "total", 0)
+    refused = has(urllib3.exceptions.NewConnectionError)
+    # The one is a subclass of the other.
+    if has(ConnectTimeout, urllib3.exceptions.ConnectTimeoutError) and not refused:
+        return TransportTimeout(f"connecting timed out: {what}", request_sent=bool(retries))
+    if not refused and has(
+        requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError
+    ):
+        return TransportTimeout(f"waiting for the response timed out: {what}")
+    if isinstance(error, ValueError) and isinstance(error, _FOREIGN_ERRORS[:2]):
+        return ConfigError(what)
+    if has(ssl.SSLCertVerificationError) and not retries:
+        return CertificateError(f"the certificate is not trusted: {what}")
+    if has(RequestsProxyError, urllib3.exceptions.ProxyError) and not retries:
+        # http.client's error for a tunnel that the proxy refuses.
+        asks = any(type(each) is OSError and ": 407 " in str(each) for each in causes)
+        return ProxyError(
+            f"the proxy asks for a user and a password (407): {what}" if asks else what
+        )
+    return ConnectionFailed(what, request_sent=bool(retries) or not refused)
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """The exception, and those that requests and urllib3 wrapped in it."""
+    found: list[BaseException] = []
+    wrapped: list[object] = [error]
+    while wrapped and len(found) < _MAX_CAUSES:
+        each = wrapped.pop()
+        if isinstance(each, BaseException) and each not in found:
+            found.append(each)
+            wrapped += [*each.args, getattr(each, "reason", None), each.__cause__]
+    return found
 
 
 def call_foreign(
@@ -292,9 +325,14 @@ def call_foreign(
         # The traceback of a bug is kept, that of a failed request is not.
         cause = None if isinstance(error, _FOREIGN_ERRORS) else error
         raise _translate(error, culprit) from cause
+    check_response(response, type(culprit).__name__)
+    return response  # type: ignore[no-any-return]
+
+
+def check_response(response: object, culprit: str) -> None:
+    """Raise TransportError for what foreign code returned in place of a response."""
     if not isinstance(response, requests.Response) or type(response.status_code) is not int:
         raise TransportError(
-            f"{type(culprit).__name__} gave {type(response).__name__}, which is not a complete response",
+            f"{culprit} gave {type(response).__name__}, which is not a complete response",
             permanent=True,
         )
-    return response
