@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from requests.auth import AuthBase
@@ -108,6 +108,18 @@ class S3Auth(AuthBase):
 
     def __repr__(self) -> str:
         return "<S3Auth>"
+
+    # A copied session signs by the credentials of the same connection.
+    def __copy__(self) -> S3Auth:
+        return self
+
+    def __deepcopy__(self, memo: object) -> S3Auth:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "an S3Auth cannot be pickled; pickle its Connection, and use the copy's `auth`"
+        )
 
 
 def region_of_host(host: str) -> str | None:

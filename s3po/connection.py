@@ -2375,8 +2375,12 @@ class Connection:
         self.close()
 
     def __repr__(self) -> str:
+        client: Client | None = getattr(self, "client", None)
+        if client is None:
+            # In the traceback of a constructor that failed.
+            return f"<{type(self).__name__} without settings>"
         mocked = " mocked" if self._mocks else ""
-        return f"<{type(self).__name__} {self.client.endpoint!r}{mocked}>"
+        return f"<{type(self).__name__} {client.endpoint!r}{mocked}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _remake, (type(self), self._arguments)

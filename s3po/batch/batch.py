@@ -221,4 +221,7 @@ class Batch(Verbs):
         self._scheduler.cancel()
 
     def __repr__(self) -> str:
-        return f"<Batch of {self.poolsize}, {self.stats!r}>"
+        if not hasattr(self, "_scheduler"):
+            # In the traceback of a constructor that failed.
+            return f"<{type(self).__name__} without settings>"
+        return f"<{type(self).__name__} of {self.poolsize}, {self.stats!r}>"

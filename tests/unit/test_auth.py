@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import calendar
+import copy
 import hashlib
 import io
+import pickle
 import subprocess
 import sys
 import threading
@@ -535,3 +537,15 @@ def test_hashing_makes_no_hub() -> None:
         cwd=Path(__file__).parents[2],
     )
     assert done.stdout == "done\n", done.stderr
+
+
+def test_a_copied_session_signs_as_the_original() -> None:
+    session = requests.Session()
+    session.auth = s3po.Connection("access", "secret").auth
+    for copied in (copy.copy(session.auth), copy.deepcopy(session.auth)):
+        assert copied is session.auth
+
+
+def test_pickling_an_auth_says_what_to_pickle() -> None:
+    with pytest.raises(TypeError, match="pickle its Connection"):
+        pickle.dumps(s3po.Connection("access", "secret").auth)
