@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from contextlib import suppress
 from functools import partial
+from types import ModuleType
 from typing import Any, cast
 
 import requests
@@ -42,8 +43,23 @@ from s3po.transport.pools import MAX_POOLS, GeventHTTPConnectionPool
 from s3po.transport.settings import parse_origin, proxies_for, proxy_for, verify_of
 from s3po.transport.tls import TLSContext, build_context
 
-#: As in requests: programs that replace it (to mock requests) then affect s3po too.
-_HTTP_ADAPTER_SEND = HTTPAdapter.send
+#: As requests defines it. Programs that replace it (to mock requests) affect s3po, too.
+_http_adapter_send: Any = None
+
+
+def is_defined_in(function: object, module: ModuleType) -> bool:
+    """True for a function of a module, False for what another has replaced it by."""
+    return getattr(function, "__globals__", None) is vars(module)
+
+
+def _is_send_replaced() -> bool:
+    """True if a program has replaced `HTTPAdapter.send`, possibly before this module was loaded."""
+    global _http_adapter_send
+    send = HTTPAdapter.send
+    if not is_defined_in(send, requests.adapters):
+        return True
+    _http_adapter_send = send
+    return False
 
 
 class GeventAdapter(HTTPAdapter):
@@ -84,7 +100,9 @@ class GeventAdapter(HTTPAdapter):
         For None there are the settings of the Config or the environment. Raises exceptions of s3po for
         requests of s3po, and those of requests for other requests.
         """
-        if type(request) is not PreparedRequest or HTTPAdapter.send is not _HTTP_ADAPTER_SEND:
+        if type(request) is not PreparedRequest or (
+            HTTPAdapter.send is not _http_adapter_send and _is_send_replaced()
+        ):
             return self._send_foreign(request, stream, timeout, verify, cert, proxies)
         url: str = request.url  # type: ignore[assignment]
         end = url.find("/", 8)
@@ -109,7 +127,7 @@ class GeventAdapter(HTTPAdapter):
     ) -> requests.Response:
         """Send a request that requests itself prepared, or by a replaced `HTTPAdapter.send`."""
         is_lean = type(request) is PreparedRequest
-        if HTTPAdapter.send is not _HTTP_ADAPTER_SEND:
+        if HTTPAdapter.send is not _http_adapter_send and _is_send_replaced():
             named = request_settings(self._config, request, stream, *settings)
             send = partial(HTTPAdapter.send, self)
             return call_foreign(send, request, named, self) if is_lean else send(request, **named)

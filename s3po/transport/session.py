@@ -14,17 +14,31 @@ from requests.hooks import dispatch_hook
 
 from s3po.config import Config
 from s3po.errors import ConfigError
-from s3po.transport.adapter import GeventAdapter, call_foreign, check_response, request_settings
+from s3po.transport.adapter import (
+    GeventAdapter,
+    call_foreign,
+    check_response,
+    is_defined_in,
+    request_settings,
+)
 from s3po.transport.connection import build_request
 from s3po.transport.messages import PreparedRequest, Response, adopt, complete
 from s3po.transport.settings import proxies_for, verify_of
 from s3po.transport.wsgi import WSGIAdapter
 
-#: As in requests: programs that replace it (to trace or mock requests) then affect s3po too, also those
-#: that did so before this module was loaded.
-_SESSION_SEND: Any = requests.Session.send
-while hasattr(_SESSION_SEND, "__wrapped__"):
-    _SESSION_SEND = _SESSION_SEND.__wrapped__
+#: As requests defines it. Programs that replace it (to trace or mock requests) affect s3po, too.
+_session_send: Any = None
+
+
+def _is_send_replaced() -> bool:
+    """True if a program has replaced `requests.Session.send`, possibly before this module was loaded."""
+    global _session_send
+    send = requests.Session.send
+    if not is_defined_in(send, requests.sessions):
+        return True
+    _session_send = send
+    return False
+
 
 #: They take a lean request as it is.
 _OWN_ADAPTERS = frozenset({GeventAdapter, WSGIAdapter})
@@ -87,7 +101,7 @@ class S3Session(requests.Session):
         adapter: Any = self._found.get(url[: url.find("/", 8)])
         if adapter is None:
             adapter = self._find_adapter(url)
-        traced = requests.Session.send is not _SESSION_SEND
+        traced = requests.Session.send is not _session_send and _is_send_replaced()
         own = type(adapter) in _OWN_ADAPTERS and not traced
         if own and request._hooks is None and not self.hooks["response"]:
             response = adapter.send(request, stream, timeout, verify, cert, proxies)

@@ -266,6 +266,50 @@ def test_opentelemetry_may_come_before_s3po():
     assert (done.stdout.strip(), done.returncode) == ("1", 0), done.stderr
 
 
+REQUESTS_MOCK_FIRST = """
+import requests_mock, s3po
+with requests_mock.Mocker() as faked:
+    faked.get("http://store.example.com/bucket/key", text="fake", headers={"ETag": "x"})
+    conn = s3po.Connection("key", "secret", endpoint_url="http://store.example.com")
+    print(conn.download("bucket", "key"))
+"""
+RESPONSES_FIRST = """
+import responses, s3po
+with responses.RequestsMock() as faked:
+    faked.get("http://store.example.com/bucket/key", body="fake", headers={"ETag": "x"})
+    conn = s3po.Connection("key", "secret", endpoint_url="http://store.example.com")
+    print(conn.download("bucket", "key"))
+"""
+PATCHED_FIRST = """
+import requests, s3po
+from unittest.mock import patch
+fake = requests.Response()
+fake.status_code, fake._content, fake.headers["ETag"] = 200, b"fake", "x"
+with patch("requests.Session.send", return_value=fake):
+    conn = s3po.Connection("key", "secret", endpoint_url="http://store.example.com")
+    print(conn.download("bucket", "key"))
+"""
+THEN_REAL = """
+from s3po.mock import MockS3
+with MockS3({"key": "secret"}, buckets=["bucket"]).serve() as server:
+    conn = s3po.Connection("key", "secret", endpoint_url=server.url, region_name="us-east-1")
+    conn.upload("bucket", "key", b"real")
+    print(conn.download("bucket", "key"))
+"""
+
+
+@pytest.mark.parametrize("program", [REQUESTS_MOCK_FIRST, RESPONSES_FIRST, PATCHED_FIRST])
+def test_a_fake_may_come_before_s3po_is_loaded(program):
+    done = subprocess.run(
+        [sys.executable, "-c", program + THEN_REAL],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.stdout.split(), done.returncode) == (["b'fake'", "b'real'"], 0), done.stderr
+
+
 def test_opentelemetry_sees_each_request_to_the_mock_once(mocked, spans):
     conn = mocked.connection
     conn.upload("bucket", "key", b"hello")
