@@ -2340,9 +2340,9 @@ class Connection:
 
         `session.mount(prefix, adapter)` mounts a requests adapter for the URLs that begin with `prefix`
         (the default port may be omitted); `session.hooks["response"]` takes functions that are called
-        with each response before s3po parses it; `session.get(url)` and similar methods send an unsigned
-        request (see `auth`) with the same connection pool, without redirects, cookies or netrc; the body
-        is not decoded. Adapters receive signed requests: a header that an adapter adds is sent, but not
+        with each response before s3po parses it, and may read `response.content`; `session.get(url)` and
+        similar methods send an unsigned request (see `auth`) with the same connection pool, without
+        redirects, cookies or netrc; the body is not decoded. Adapters receive signed requests: a header that an adapter adds is sent, but not
         signed. `close()` does not close mounted adapters.
 
         While a mock is active, it is the session of the mock.

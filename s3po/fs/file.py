@@ -125,7 +125,7 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
             if details is not None and self._told:
                 self._take(details.info)
             else:
-                self._look()
+                self._read_details()
             if size is None:
                 size = self.details["size"]
         super().__init__(
@@ -143,7 +143,7 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
         if mode != "rb":
             self._open_writer(mode, dict(write_options or {}))
 
-    def _look(self) -> None:
+    def _read_details(self) -> None:
         self._told = False
         self._take(self.fs.head_file(self.path, version_id=self.version_id))
 
@@ -204,7 +204,7 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
         except PreconditionFailed as error:
             if self._told and not self._relative:
                 # It was replaced before this was opened, after `isfile` had looked at it.
-                self._look()
+                self._read_details()
                 raise _Replaced from error
             raise OSError(
                 errno.EBUSY, "the object was replaced while it was read", self.path
