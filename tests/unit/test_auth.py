@@ -7,6 +7,7 @@ import copy
 import hashlib
 import io
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ from urllib.parse import quote
 
 import pytest
 import requests
+import responses
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
@@ -236,6 +238,27 @@ def test_cookies_forms_and_redirects_do_no_harm(url: str, session: requests.Sess
     session.cookies["a"] = "b"
     check(session.put(f"{url}/bucket/key", json={"a": 1}))
     assert check(session.get(f"{url}/bucket/key")).json() == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("target", "sent"),
+    [
+        ("/other", True),
+        ("//store.test/other", True),
+        ("http://other.test/", False),
+        ("http://store.test:8000/other", False),
+        ("https://store.test/other", False),
+    ],
+)
+def test_the_token_follows_no_redirect_to_another_origin(target: str, sent: bool) -> None:
+    auth = make_auth(Credentials("key", "secret", "the-token"))
+    with responses.RequestsMock() as faked:
+        faked.get("http://store.test/key", status=307, headers={"Location": target})
+        faked.get(re.compile(".*other"), body="ok")
+        assert requests.get("http://store.test/key", auth=auth).ok
+        headers = faked.calls[-1].request.headers
+        assert len(faked.calls) == 2
+    assert ("X-Amz-Security-Token" in headers) is sent
 
 
 def test_ipv6_hosts(session: requests.Session) -> None:
