@@ -6,8 +6,8 @@ import re
 import time
 from collections.abc import Callable
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote_to_bytes, urlsplit
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import quote, unquote_to_bytes, urljoin, urlsplit
 
 from requests.auth import AuthBase
 
@@ -16,7 +16,7 @@ from s3po.models import Credentials
 from s3po.sigv4 import UNSIGNED_PAYLOAD, Signer, hash_body, payload_hash
 
 if TYPE_CHECKING:
-    from requests.models import PreparedRequest
+    from requests.models import PreparedRequest, Response
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -104,10 +104,37 @@ class S3Auth(AuthBase):
             value = headers.get(name.lower())
             if value is not None:
                 r.headers[name] = value
+        if credentials.token:
+            r.register_hook("response", _remove_token)  # type: ignore[no-untyped-call]
         return r
 
     def __repr__(self) -> str:
         return "<S3Auth>"
+
+    # A copied session signs by the credentials of the same connection.
+    def __copy__(self) -> S3Auth:
+        return self
+
+    def __deepcopy__(self, memo: object) -> S3Auth:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "an S3Auth cannot be pickled; pickle its Connection, and use the copy's `auth`"
+        )
+
+
+def _remove_token(response: Response, **_: object) -> None:
+    """Remove the session token from a request that is redirected to another origin.
+
+    requests removes the Authorization header alone.
+    """
+    if not response.is_redirect:
+        return
+    sent = urlsplit(response.url)
+    target = urlsplit(urljoin(response.url, response.headers["location"]))
+    if (target.scheme, target.netloc) != (sent.scheme, sent.netloc):
+        response.request.headers.pop("X-Amz-Security-Token", None)
 
 
 def region_of_host(host: str) -> str | None:

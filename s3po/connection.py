@@ -2340,9 +2340,9 @@ class Connection:
 
         `session.mount(prefix, adapter)` mounts a requests adapter for the URLs that begin with `prefix`
         (the default port may be omitted); `session.hooks["response"]` takes functions that are called
-        with each response before s3po parses it; `session.get(url)` and similar methods send an unsigned
-        request (see `auth`) with the same connection pool, without redirects, cookies or netrc; the body
-        is not decoded. Adapters receive signed requests: a header that an adapter adds is sent, but not
+        with each response before s3po parses it, and may read `response.content`; `session.get(url)` and
+        similar methods send an unsigned request (see `auth`) with the same connection pool, without
+        redirects, cookies or netrc; the body is not decoded. Adapters receive signed requests: a header that an adapter adds is sent, but not
         signed. `close()` does not close mounted adapters.
 
         While a mock is active, it is the session of the mock.
@@ -2375,8 +2375,12 @@ class Connection:
         self.close()
 
     def __repr__(self) -> str:
+        client: Client | None = getattr(self, "client", None)
+        if client is None:
+            # In the traceback of a constructor that failed.
+            return f"<{type(self).__name__} without settings>"
         mocked = " mocked" if self._mocks else ""
-        return f"<{type(self).__name__} {self.client.endpoint!r}{mocked}>"
+        return f"<{type(self).__name__} {client.endpoint!r}{mocked}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _remake, (type(self), self._arguments)

@@ -296,7 +296,7 @@ class NoSuchKey(NotFound):
 
 
 class NoSuchBucket(NotFound):
-    """There is no bucket of that name."""
+    """The bucket does not exist."""
 
 
 class NoSuchUpload(NotFound):

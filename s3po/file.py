@@ -518,13 +518,8 @@ class BinaryWriter(io.BufferedIOBase):
         if getattr(self, "_ended", True):
             return
         if not self._upload.forked:
-            warnings.warn(
-                f"the writer of {self.name} was never closed: the object is not stored",
-                ResourceWarning,
-                stacklevel=2,
-                source=self,
-            )
-        abort_unclosed(self.abort)
+            warn_unclosed(self.name, self, self._begun)
+        abort_unclosed(self, self.abort)
 
 
 class _MarkedWriter(BinaryWriter):
@@ -541,8 +536,22 @@ class _MarkedWriter(BinaryWriter):
         return super().write(data)
 
 
-def abort_unclosed(abort: Callable[[], object]) -> None:
-    """Abort what a finalizer found open; in a greenlet if the collector runs in the hub, which cannot wait."""
+def warn_unclosed(name: object, writer: object, begun: bool) -> None:
+    """Warn of a writer that a finalizer found open; call it from there."""
+    message = f"the writer of {name} was never closed: the object is not stored"
+    if begun and sys.is_finalizing():
+        message += ", and its multipart upload stays open, as the interpreter has ended"
+    warnings.warn(message, ResourceWarning, stacklevel=3, source=writer)
+
+
+def abort_unclosed(writer: BinaryWriter, abort: Callable[[], object]) -> None:
+    """Abort what a finalizer found open; in a greenlet if the collector runs in the hub, which cannot wait.
+
+    Nothing once the interpreter has ended, where no greenlet can run.
+    """
+    if sys.is_finalizing():
+        writer._ended = True
+        return
     if gevent.getcurrent() is get_hub_if_exists():
         gevent.spawn(abort)
     else:

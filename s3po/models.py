@@ -366,7 +366,7 @@ class HeadObjectResult(_HeadersResult):
 
     @property
     def storage_class(self) -> str:
-        """Storage class: "STANDARD", which S3 leaves out of its answers, "GLACIER", ..."""
+        """Storage class: "STANDARD", which S3 omits in responses, "GLACIER", ..."""
         return self.headers.get("x-amz-storage-class") or "STANDARD"
 
     @property

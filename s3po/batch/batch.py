@@ -25,7 +25,7 @@ _STOP_SECONDS = 1.0
 
 
 class Batch(Verbs):
-    """Many calls at once, at most `poolsize` requests of them in flight; `Connection.batch` makes one.
+    """Parallel calls with at most `poolsize` requests in flight; made by `Connection.batch`.
 
     ```python
     with conn.batch(50) as batch:
@@ -36,18 +36,18 @@ class Batch(Verbs):
     The verbs are those of Connection: upload, upload_file, download, download_file, head, exists,
     delete, delete_many, delete_prefix, undelete, copy, move, rename, tags, set_tags, create_bucket,
     delete_bucket, head_bucket; `call` calls any method of `conn.conn`. Each waits while the pool is
-    full, and returns a `Handle`; one that raises has made no call. `callback` gets the result, `errback`
-    the exception, in the greenlet of the call and never before the verb has returned. A callback that
-    raises makes its call fail. Callbacks may make further calls, which wait in a queue while the pool is
-    full.
+    full, and returns a `Handle`; a verb that raises has not made a call. `callback` is called with the
+    result, `errback` with the exception, in the greenlet of the call and never before the verb has
+    returned. If a callback raises, its call fails. Callbacks may make further calls, which wait in a
+    queue while the pool is full.
 
-    Leaving the `with` block waits for all calls. Then it raises the failures that were not handled (by an
-    `errback`, or by reading the handle's exception) in one `BatchError`. When an exception leaves the
-    block, running calls are finished first; KeyboardInterrupt, GreenletExit and `cancel()` stop everything
-    within a second.
+    At its end the `with` block waits for all calls, and raises the failures that were not handled (by an
+    `errback`, or by reading the exception of the handle) in one `BatchError`. If the block is left by an
+    exception, running calls are finished first; KeyboardInterrupt, GreenletExit and `cancel()` stop all
+    calls within a second.
 
-    Calls run while the program waits in the batch, elsewhere in s3po, or in gevent. The data that a call is
-    given, a buffer or an open file, belongs to it until its handle is ready.
+    Calls run while the program waits in the batch, elsewhere in s3po, or in gevent. Buffers and open
+    files that are passed to a call must not be used or changed until its handle is ready.
 
     A batch belongs to the native thread that enters it, and can be entered again after it was left. In
     the child of a fork it does nothing: its block ends without waiting or raising, and its verbs raise
@@ -57,8 +57,8 @@ class Batch(Verbs):
         connection: Connection whose methods are called.
         poolsize: Number of requests in flight at most, 1 to 10,000.
         raise_errors: True (the default) raises a BatchError at the end of the block where calls failed and
-            their failure was not handled; False leaves them to `failures`.
-        collect: True keeps the results of all calls for `results()`; else handles alone keep them.
+            their failures were not handled. With False the failures are only in `failures`.
+        collect: True keeps the results of all calls for `results()`.
         progress: Callable that gets `stats` whenever a call has finished; True shows a bar where stderr is
             a terminal; a text file gets the bar in any case.
 
@@ -221,4 +221,7 @@ class Batch(Verbs):
         self._scheduler.cancel()
 
     def __repr__(self) -> str:
-        return f"<Batch of {self.poolsize}, {self.stats!r}>"
+        if not hasattr(self, "_scheduler"):
+            # In the traceback of a constructor that failed.
+            return f"<{type(self).__name__} without settings>"
+        return f"<{type(self).__name__} of {self.poolsize}, {self.stats!r}>"

@@ -367,7 +367,7 @@ class Context:
 
     @property
     def failures(self) -> int:
-        """Those of other processes, too."""
+        """Number of failures, those of the other processes included."""
         return self._failures + sum(each["failures"] for each in self._others.values())
 
     def add_failure(self) -> None:

@@ -57,7 +57,7 @@ class Reporter:
         send_frame(self._fd, b"C", json.dumps(counts()).encode())
 
     def clear(self) -> None:
-        """There is nothing to take away."""
+        """Do nothing: the first process has the display."""
 
     def close(self, counts: Callable[[], dict[str, int]]) -> None:
         self.report(counts)

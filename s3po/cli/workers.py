@@ -220,7 +220,7 @@ class _WorkerPool:
 
 
 class _Member:
-    """One of the other processes."""
+    """Worker process, as the first process sees it."""
 
     def __init__(self, number: int, process: int, reader: int, task_writer: int) -> None:
         self.number = number

@@ -237,9 +237,6 @@ class ClusterBatch(Batch):
             for name, only in places
         ]
 
-    def __repr__(self) -> str:
-        return f"<ClusterBatch of {self.poolsize}, {self.stats!r}>"
-
 
 class _MapPrefix:
     """A function for `map` that lists a prefix."""

@@ -43,6 +43,9 @@ def run_process(command: str, source: str, *, timeout: float = TIMEOUT) -> Crede
         status, out, err = in_thread(lambda: _run(arguments, timeout))
     except subprocess.TimeoutExpired:
         raise CredentialsError(f"{what} took longer than {timeout:g} s") from None
+    except RuntimeError as error:
+        # Patched by gevent, it forks, which Python refuses while the interpreter ends.
+        raise CredentialsError(f"{what} cannot be run: {error}") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise CredentialsError(f"{what} cannot be run: {reason}") from None

@@ -133,6 +133,9 @@ class Endpoint:
         return url.text
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_settings"):
+            # In the traceback of a constructor that failed.
+            return "<Endpoint without settings>"
         return f"<Endpoint {self.url} {self.region}>"
 
     def resolve(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import sys
-import warnings
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from fsspec.spec import AbstractBufferedFile
 
 from s3po.config import MIN_PART_SIZE
 from s3po.errors import PreconditionFailed
-from s3po.file import abort_unclosed, error_of_wrapper
+from s3po.file import abort_unclosed, error_of_wrapper, warn_unclosed
 from s3po.fs.threads import in_thread, run_in_thread
 
 if TYPE_CHECKING:
@@ -126,7 +125,7 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
             if details is not None and self._told:
                 self._take(details.info)
             else:
-                self._look()
+                self._read_details()
             if size is None:
                 size = self.details["size"]
         super().__init__(
@@ -144,7 +143,7 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
         if mode != "rb":
             self._open_writer(mode, dict(write_options or {}))
 
-    def _look(self) -> None:
+    def _read_details(self) -> None:
         self._told = False
         self._take(self.fs.head_file(self.path, version_id=self.version_id))
 
@@ -205,7 +204,7 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
         except PreconditionFailed as error:
             if self._told and not self._relative:
                 # It was replaced before this was opened, after `isfile` had looked at it.
-                self._look()
+                self._read_details()
                 raise _Replaced from error
             raise OSError(
                 errno.EBUSY, "the object was replaced while it was read", self.path
@@ -346,13 +345,8 @@ class S3File(AbstractBufferedFile):  # type: ignore[misc]
         if writer is None:
             return
         if not self.closed:
-            warnings.warn(
-                f"the writer of {self.path} was never closed: the object is not stored",
-                ResourceWarning,
-                stacklevel=2,
-                source=self,
-            )
-        abort_unclosed(self.discard)
+            warn_unclosed(self.path, self, writer._begun)
+        abort_unclosed(writer, self.discard)
 
     @property
     def metadata(self) -> dict[str, str]:

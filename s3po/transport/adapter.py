@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ssl
 from contextlib import suppress
 from functools import partial
+from types import ModuleType
 from typing import Any, cast
 
 import requests
@@ -41,8 +43,23 @@ from s3po.transport.pools import MAX_POOLS, GeventHTTPConnectionPool
 from s3po.transport.settings import parse_origin, proxies_for, proxy_for, verify_of
 from s3po.transport.tls import TLSContext, build_context
 
-#: As in requests: programs that replace it (to mock requests) then affect s3po too.
-_HTTP_ADAPTER_SEND = HTTPAdapter.send
+#: As requests defines it. Programs that replace it (to mock requests) affect s3po, too.
+_http_adapter_send: Any = None
+
+
+def is_defined_in(function: object, module: ModuleType) -> bool:
+    """True for a function of a module, False for what another has replaced it by."""
+    return getattr(function, "__globals__", None) is vars(module)
+
+
+def _is_send_replaced() -> bool:
+    """True if a program has replaced `HTTPAdapter.send`, possibly before this module was loaded."""
+    global _http_adapter_send
+    send = HTTPAdapter.send
+    if not is_defined_in(send, requests.adapters):
+        return True
+    _http_adapter_send = send
+    return False
 
 
 class GeventAdapter(HTTPAdapter):
@@ -83,7 +100,9 @@ class GeventAdapter(HTTPAdapter):
         For None there are the settings of the Config or the environment. Raises exceptions of s3po for
         requests of s3po, and those of requests for other requests.
         """
-        if type(request) is not PreparedRequest or HTTPAdapter.send is not _HTTP_ADAPTER_SEND:
+        if type(request) is not PreparedRequest or (
+            HTTPAdapter.send is not _http_adapter_send and _is_send_replaced()
+        ):
             return self._send_foreign(request, stream, timeout, verify, cert, proxies)
         url: str = request.url  # type: ignore[assignment]
         end = url.find("/", 8)
@@ -108,7 +127,7 @@ class GeventAdapter(HTTPAdapter):
     ) -> requests.Response:
         """Send a request that requests itself prepared, or by a replaced `HTTPAdapter.send`."""
         is_lean = type(request) is PreparedRequest
-        if HTTPAdapter.send is not _HTTP_ADAPTER_SEND:
+        if HTTPAdapter.send is not _http_adapter_send and _is_send_replaced():
             named = request_settings(self._config, request, stream, *settings)
             send = partial(HTTPAdapter.send, self)
             return call_foreign(send, request, named, self) if is_lean else send(request, **named)
@@ -263,21 +282,53 @@ _FOREIGN_ERRORS = (
     urllib3.exceptions.HTTPError,
     OSError,
 )
+_MAX_CAUSES = 100
 
 
 def _translate(error: Exception, adapter: Any) -> Exception:
     """Convert an exception of another adapter to one of s3po."""
     # The message of such an error may hold the URL, and the URL a signature.
     what = f"{type(error).__name__} from {type(adapter).__name__}"
-    if isinstance(error, ConnectTimeout):
-        return TransportTimeout(f"connecting timed out: {what}", request_sent=False)
-    if isinstance(error, (requests.exceptions.Timeout, TimeoutError)):
-        return TransportTimeout(f"waiting for the response timed out: {what}")
-    if isinstance(error, requests.exceptions.RequestException) and isinstance(error, ValueError):
-        return ConfigError(what)
     if not isinstance(error, _FOREIGN_ERRORS):
         return TransportError(what, permanent=True)
-    return ConnectionFailed(what)
+    causes = _causes(error)
+
+    def has(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(each, kinds) for each in causes)
+
+    # An earlier attempt of an adapter that retries may have been sent.
+    retries = getattr(getattr(adapter, "max_retries", None), "total", 0)
+    refused = has(urllib3.exceptions.NewConnectionError)
+    # The one is a subclass of the other.
+    if has(ConnectTimeout, urllib3.exceptions.ConnectTimeoutError) and not refused:
+        return TransportTimeout(f"connecting timed out: {what}", request_sent=bool(retries))
+    if not refused and has(
+        requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError
+    ):
+        return TransportTimeout(f"waiting for the response timed out: {what}")
+    if isinstance(error, ValueError) and isinstance(error, _FOREIGN_ERRORS[:2]):
+        return ConfigError(what)
+    if has(ssl.SSLCertVerificationError) and not retries:
+        return CertificateError(f"the certificate is not trusted: {what}")
+    if has(RequestsProxyError, urllib3.exceptions.ProxyError) and not retries:
+        # http.client's error for a tunnel that the proxy refuses.
+        asks = any(type(each) is OSError and ": 407 " in str(each) for each in causes)
+        return ProxyError(
+            f"the proxy asks for a user and a password (407): {what}" if asks else what
+        )
+    return ConnectionFailed(what, request_sent=bool(retries) or not refused)
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """The exception, and those that requests and urllib3 wrapped in it."""
+    found: list[BaseException] = []
+    wrapped: list[object] = [error]
+    while wrapped and len(found) < _MAX_CAUSES:
+        each = wrapped.pop()
+        if isinstance(each, BaseException) and each not in found:
+            found.append(each)
+            wrapped += [*each.args, getattr(each, "reason", None), each.__cause__]
+    return found
 
 
 def call_foreign(
@@ -292,9 +343,14 @@ def call_foreign(
         # The traceback of a bug is kept, that of a failed request is not.
         cause = None if isinstance(error, _FOREIGN_ERRORS) else error
         raise _translate(error, culprit) from cause
+    check_response(response, type(culprit).__name__)
+    return response  # type: ignore[no-any-return]
+
+
+def check_response(response: object, culprit: str) -> None:
+    """Raise TransportError for what foreign code returned in place of a response."""
     if not isinstance(response, requests.Response) or type(response.status_code) is not int:
         raise TransportError(
-            f"{type(culprit).__name__} gave {type(response).__name__}, which is not a complete response",
+            f"{culprit} gave {type(response).__name__}, which is not a complete response",
             permanent=True,
         )
-    return response

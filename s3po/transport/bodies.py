@@ -33,6 +33,7 @@ class RawBody:
 
     remaining: int | None
     on_socket = False
+    _position = 0
 
     def _fill(self, buffer: Any) -> int:
         """Fill some of `buffer`, which is not longer than what remains; 0 where nothing more comes."""
@@ -44,6 +45,7 @@ class RawBody:
         if left == 0 or not len(buffer):
             return 0
         count = self._fill(buffer if left is None or len(buffer) <= left else buffer[:left])
+        self._position += count
         if left is not None:
             if not count:
                 self.close()
@@ -84,6 +86,10 @@ class RawBody:
     def release_conn(self) -> None:
         """Return the connection to its pool, as urllib3's method of this name does."""
         self.close()
+
+    def tell(self) -> int:
+        """Bytes that were read, as urllib3's method of this name does."""
+        return self._position
 
     @property
     def closed(self) -> bool:

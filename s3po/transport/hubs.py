@@ -121,6 +121,9 @@ def can_start_threads() -> bool:
     if is_module_patched("threading"):
         # gevent's threads may create a hub on access.
         keep_hub()
+    # Python 3.12 still has a live main thread while it waits for those of concurrent.futures.
+    if getattr(threading, "_SHUTTING_DOWN", False):
+        return False
     main: Any = threading.main_thread()
     # Up to Python 3.12, an interrupt within `is_alive` can mark a thread that runs as stopped, for ever.
     stopped: bool | None = getattr(main, "_is_stopped", None)
@@ -131,8 +134,10 @@ def call_in_thread(pool: Any, function: Callable[..., _T], *arguments: Any) -> _
     """Return the result of a call in a native thread of gevent's pool, or raise its error here alone.
 
     gevent would print the error, too, with its traceback; also that of a call whose greenlet was killed
-    meanwhile, and closed the file that it is about.
+    meanwhile, and closed the file that it is about. Where no thread can start, the call is here.
     """
+    if not can_start_threads():
+        return function(*arguments)
     result = pool.apply(wrap_errors(BaseException, function), arguments)
     if isinstance(result, BaseException):
         try:

@@ -16,6 +16,7 @@ import requests
 from requests.cookies import RequestsCookieJar
 from requests.hooks import default_hooks
 from requests.structures import CaseInsensitiveDict
+from urllib3 import HTTPResponse
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from s3po.errors import IncompleteBody, MalformedResponse, TransportError, TransportTimeout
@@ -286,9 +287,16 @@ def make_response(
 def adopt(response: requests.Response, method: str, stream: bool, max_body: int) -> Response:
     """Convert a foreign response (of another adapter, a fake, a hook) to a `Response`, its body raw."""
     if type(response) is Response:
-        if response.stream is None or (stream and response.status_code < 300):
-            return response
         raw: Any = response.stream
+        if raw is None:
+            if response._content is False:
+                raise _consumed("closed")
+            # A hook may have read this file, too.
+            response._in_memory = None
+            return response
+        _check_unread(raw)
+        if stream and response.status_code < 300:
+            return response
         return make_response(response.status_code, response.lower_headers, raw, False, max_body)
     headers = {name.lower(): str(value) for name, value in response.headers.items()}
     status = response.status_code
@@ -299,8 +307,26 @@ def adopt(response: requests.Response, method: str, stream: bool, max_body: int)
         # Read already, or of an adapter that makes a Response without anything raw.
         body: RawBody = BytesBody(response.content or b"")
     else:
+        _check_unread(response.raw)
         body = _ForeignBody(response, headers)
     return make_response(status, headers, body, stream, max_body)
+
+
+def _check_unread(raw: Any) -> None:
+    """Raise TransportError for a body of which s3po would get the rest only."""
+    if isinstance(raw, (RawBody, HTTPResponse)) and raw.tell():
+        raise _consumed("read in part")
+    # Of chunks urllib3 counts nothing, and the end of a closed body is no error.
+    if isinstance(raw, HTTPResponse) and raw.chunked and raw.closed:
+        raise _consumed("closed")
+
+
+def _consumed(how: str) -> TransportError:
+    return TransportError(
+        f"the body was {how} by a response hook or an adapter, before s3po read it (`response.content` reads "
+        "all of it, and keeps it)",
+        permanent=True,
+    )
 
 
 class _ForeignBody(RawBody):

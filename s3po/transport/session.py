@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
+from time import monotonic
 from typing import Any, cast, overload
 
 import requests
@@ -12,17 +14,31 @@ from requests.hooks import dispatch_hook
 
 from s3po.config import Config
 from s3po.errors import ConfigError
-from s3po.transport.adapter import GeventAdapter, call_foreign, request_settings
+from s3po.transport.adapter import (
+    GeventAdapter,
+    call_foreign,
+    check_response,
+    is_defined_in,
+    request_settings,
+)
 from s3po.transport.connection import build_request
-from s3po.transport.messages import PreparedRequest, Response, adopt
+from s3po.transport.messages import PreparedRequest, Response, adopt, complete
 from s3po.transport.settings import proxies_for, verify_of
 from s3po.transport.wsgi import WSGIAdapter
 
-#: As in requests: programs that replace it (to trace or mock requests) then affect s3po too, also those
-#: that did so before this module was loaded.
-_SESSION_SEND: Any = requests.Session.send
-while hasattr(_SESSION_SEND, "__wrapped__"):
-    _SESSION_SEND = _SESSION_SEND.__wrapped__
+#: As requests defines it. Programs that replace it (to trace or mock requests) affect s3po, too.
+_session_send: Any = None
+
+
+def _is_send_replaced() -> bool:
+    """True if a program has replaced `requests.Session.send`, possibly before this module was loaded."""
+    global _session_send
+    send = requests.Session.send
+    if not is_defined_in(send, requests.sessions):
+        return True
+    _session_send = send
+    return False
+
 
 #: They take a lean request as it is.
 _OWN_ADAPTERS = frozenset({GeventAdapter, WSGIAdapter})
@@ -85,21 +101,30 @@ class S3Session(requests.Session):
         adapter: Any = self._found.get(url[: url.find("/", 8)])
         if adapter is None:
             adapter = self._find_adapter(url)
-        traced = requests.Session.send is not _SESSION_SEND
+        traced = requests.Session.send is not _session_send and _is_send_replaced()
         own = type(adapter) in _OWN_ADAPTERS and not traced
+        if own and request._hooks is None and not self.hooks["response"]:
+            response = adapter.send(request, stream, timeout, verify, cert, proxies)
+            if type(response) is Response:
+                return response
+            return adopt(response, request.method or "", stream, request.max_body)
+        settings = request_settings(self.config, request, stream, timeout, verify, cert, proxies)
+        started = monotonic()
         if own:
             response = adapter.send(request, stream, timeout, verify, cert, proxies)
-            if request._hooks is None and not self.hooks["response"] and type(response) is Response:
-                return response
-        settings = request_settings(self.config, request, stream, timeout, verify, cert, proxies)
-        if traced:
+            elapsed = monotonic() - started
+            if type(response) is Response:
+                complete(response, request, adapter)
+            response.elapsed = timedelta(seconds=elapsed)
+        elif traced:
             # The body stays on its connection: s3po reads it.
             kept = {**settings, "stream": True}
             response = _call_before_hooks(super().send, request, kept, adapter)
-        elif not own:
+        else:
             # Built for its checks only: what cannot be sent is refused here as it is on the wire.
             build_request(request.method or "", "/", request.lower_headers, request.body)
             response = call_foreign(adapter.send, request, settings, adapter)
+            response.elapsed = timedelta(seconds=monotonic() - started)
         return self._finish(request, response, settings)
 
     def _finish(
@@ -107,14 +132,15 @@ class S3Session(requests.Session):
     ) -> Response:
         """Call the hooks with a response, and convert it to one of s3po."""
         stream: bool = settings["stream"]
-        of_session = [] if request.hooks_later else self.hooks["response"]
-        hooks = {"response": [*of_session, *request.hooks["response"]]}
-        if hooks["response"]:
+        of_session = [] if request.hooks_later else _functions(self.hooks)
+        hooks = [*of_session, *_functions(request.hooks)]
+        if hooks:
             if response.request is None:
                 response.request = request
                 response.url = request.url or ""
             dispatch: Any = dispatch_hook
-            response = dispatch("response", hooks, response, **settings)
+            response = dispatch("response", {"response": hooks}, response, **settings)
+            check_response(response, "a response hook")
         return adopt(response, request.method or "", stream, request.max_body)
 
     # Adapters
@@ -149,8 +175,11 @@ class S3Session(requests.Session):
         raise ConfigError(f"no adapter is mounted for {url.partition('?')[0]!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name == "hooks":
+            # As to requests, one function may be given in place of a list, and none at all.
+            value = {"response": [], **(value or {})}
         # requests-mock replaces both for one session.
-        if name == "get_adapter":
+        elif name == "get_adapter":
             self._found = {}
         elif name == "send" and getattr(value, "__func__", None) is not S3Session.send:
             value = partial(self._send_replaced, value)
@@ -215,6 +244,12 @@ def _call_before_hooks(
         return call_foreign(send, request, kwargs, culprit)
     finally:
         request._hooks, request.hooks_later = hooks, later
+
+
+def _functions(hooks: dict[str, Any]) -> list[Any]:
+    """The response hooks, of which requests takes a list or one function."""
+    found = hooks.get("response") or []
+    return [found] if callable(found) else [*found]
 
 
 def _spellings(url: str) -> list[str]:

@@ -103,7 +103,7 @@ class WSGIAdapter(BaseAdapter):
         return status, headers, body
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: the adapter has no connections."""
 
 
 def _lower_headers(fields: list[tuple[str, str]]) -> dict[str, str]:

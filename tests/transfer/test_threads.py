@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -126,6 +128,7 @@ def test_an_archive_is_written_in_one_thread_and_read_in_others(
 
 PROGRAM = """
 import atexit, os, sys, tempfile, threading, time, s3po
+from concurrent.futures import ThreadPoolExecutor
 mode, url = sys.argv[1:]
 config = s3po.Config(part_size=5 << 20, multipart_threshold=5 << 20)
 conn = s3po.Connection("k", "s", endpoint_url=url, region_name="us-east-1", config=config)
@@ -145,12 +148,15 @@ def last():
         print(file.tell())
 if mode == "atexit":
     atexit.register(last)
+elif mode == "executor":
+    futures = [ThreadPoolExecutor(1).submit(lambda: (time.sleep(0.3), last()))]
+    atexit.register(lambda: futures[0].result())
 else:
     threading.Thread(target=lambda: (time.sleep(0.3), last())).start()
 """
 
 
-@pytest.mark.parametrize("mode", ["atexit", "thread"])
+@pytest.mark.parametrize("mode", ["atexit", "thread", "executor"])
 def test_transfers_work_while_the_interpreter_ends(mode: str, programs: Programs) -> None:
     mock = MockS3({"k": "s"}, buckets=["bkt"])
     with mock.serve() as server:
@@ -160,3 +166,32 @@ def test_transfers_work_while_the_interpreter_ends(mode: str, programs: Programs
         with conn:
             assert conn.head("bkt", mode).size == 11_000_000
             assert conn.download("bkt", f"{mode}-pipe") == b"piped"
+
+
+UNCLOSED = """
+import sys, s3po
+text, size, url = sys.argv[1:]
+config = s3po.Config(part_size=5 << 20, multipart_threshold=5 << 20)
+conn = s3po.Connection("k", "s", endpoint_url=url, region_name="us-east-1", config=config)
+writer = conn.open("bkt", "key", "w" if text == "w" else "wb")
+writer.write(("x" if text == "w" else b"x") * int(size))
+"""
+
+
+@pytest.mark.parametrize("mode", ["w", "wb"])
+@pytest.mark.parametrize("size", [10, 11_000_000])
+def test_a_writer_that_is_open_when_the_interpreter_has_ended_is_told_of_and_nothing_else(
+    mode: str, size: int
+) -> None:
+    with MockS3({"k": "s"}, buckets=["bkt"]).serve() as server:
+        done = subprocess.run(
+            [sys.executable, "-W", "always", "-c", UNCLOSED, mode, str(size), server.url],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+    [line] = [line for line in done.stderr.splitlines() if "ResourceWarning" in line]
+    assert "the writer of s3://bkt/key was never closed: the object is not stored" in line
+    assert "Traceback" not in done.stderr
+    assert ("its multipart upload stays open" in line) is (size > 10)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import calendar
+import copy
 import hashlib
 import io
+import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -16,6 +19,7 @@ from urllib.parse import quote
 
 import pytest
 import requests
+import responses
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
@@ -234,6 +238,27 @@ def test_cookies_forms_and_redirects_do_no_harm(url: str, session: requests.Sess
     session.cookies["a"] = "b"
     check(session.put(f"{url}/bucket/key", json={"a": 1}))
     assert check(session.get(f"{url}/bucket/key")).json() == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("target", "sent"),
+    [
+        ("/other", True),
+        ("//store.test/other", True),
+        ("http://other.test/", False),
+        ("http://store.test:8000/other", False),
+        ("https://store.test/other", False),
+    ],
+)
+def test_the_token_follows_no_redirect_to_another_origin(target: str, sent: bool) -> None:
+    auth = make_auth(Credentials("key", "secret", "the-token"))
+    with responses.RequestsMock() as faked:
+        faked.get("http://store.test/key", status=307, headers={"Location": target})
+        faked.get(re.compile(".*other"), body="ok")
+        assert requests.get("http://store.test/key", auth=auth).ok
+        headers = faked.calls[-1].request.headers
+        assert len(faked.calls) == 2
+    assert ("X-Amz-Security-Token" in headers) is sent
 
 
 def test_ipv6_hosts(session: requests.Session) -> None:
@@ -535,3 +560,15 @@ def test_hashing_makes_no_hub() -> None:
         cwd=Path(__file__).parents[2],
     )
     assert done.stdout == "done\n", done.stderr
+
+
+def test_a_copied_session_signs_as_the_original() -> None:
+    session = requests.Session()
+    session.auth = s3po.Connection("access", "secret").auth
+    for copied in (copy.copy(session.auth), copy.deepcopy(session.auth)):
+        assert copied is session.auth
+
+
+def test_pickling_an_auth_says_what_to_pickle() -> None:
+    with pytest.raises(TypeError, match="pickle its Connection"):
+        pickle.dumps(s3po.Connection("access", "secret").auth)

@@ -6,13 +6,17 @@ import os
 import pickle
 import threading
 import urllib.request
+from traceback import TracebackException
 from typing import Any
 
 import pytest
 
 import s3po
 from s3po import Connection
+from s3po.cluster import ClusterBatch
 from s3po.errors import ConfigError
+from s3po.fs import S3FileSystem
+from s3po.mock import MockS3
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +26,23 @@ def nothing_around(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: Any) -> No
     absent = str(tmp_path_factory.getbasetemp() / "absent")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", absent)
     monkeypatch.setenv("AWS_CONFIG_FILE", absent)
+
+
+@pytest.mark.parametrize(
+    "construct",
+    [
+        lambda: Connection(endpoint_url="no URL"),
+        lambda: s3po.Batch(Connection("access", "secret"), 0),
+        lambda: ClusterBatch(Connection("access", "secret"), None, 0),
+        lambda: S3FileSystem(endpoint_url="no URL"),
+        lambda: MockS3(buckets=["no name"]),
+    ],
+)
+def test_a_failed_constructor_has_a_traceback_with_locals(construct: Any) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        construct()
+    traceback = TracebackException.from_exception(caught.value, capture_locals=True)
+    assert "self = <" in "".join(traceback.format())
 
 
 def test_the_low_level_client() -> None:

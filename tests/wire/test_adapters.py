@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
+
 import pytest
 import requests
+import urllib3
 from requests.adapters import BaseAdapter, HTTPAdapter
 
 from s3po.errors import (
+    CertificateError,
     ConfigError,
     ConnectionFailed,
     IncompleteBody,
+    ProxyError,
     TransportError,
     TransportTimeout,
 )
@@ -147,7 +153,12 @@ def test_an_answer_without_a_socket(make_session, request_to):
         (requests.exceptions.ReadTimeout("secret"), TransportTimeout),
         (requests.exceptions.ConnectionError("secret"), ConnectionFailed),
         (requests.exceptions.SSLError("secret"), ConnectionFailed),
+        (requests.exceptions.ProxyError("secret"), ProxyError),
         (requests.exceptions.InvalidURL("secret"), ConfigError),
+        (urllib3.exceptions.ReadTimeoutError(None, "secret", "secret"), TransportTimeout),  # type: ignore[arg-type]
+        (urllib3.exceptions.ProtocolError("secret"), ConnectionFailed),
+        (urllib3.exceptions.LocationParseError("secret"), ConfigError),
+        (ssl.SSLCertVerificationError("secret"), CertificateError),
         (OSError("secret"), ConnectionFailed),
         (TransportTimeout("ours"), TransportTimeout),
     ],
@@ -159,6 +170,44 @@ def test_what_an_adapter_raises(session, request_to, raised, expected):
     assert "secret" not in str(caught.value)
     if isinstance(raised, requests.exceptions.ConnectTimeout):
         assert not caught.value.request_sent
+
+
+@pytest.fixture
+def closed_port():
+    """A port that is bound and does not listen."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("retries", "sent", "permanent"), [(0, False, True), (1, True, False)], ids=["once", "retrying"]
+)
+def test_failures_of_requests_own_adapter_are_those_of_ours(
+    serve, authority, session, request_to, closed_port, retries, sent, permanent
+):
+    """An adapter that retries may have sent the request before it failed."""
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(max_retries=retries))
+    with pytest.raises(ConnectionFailed) as caught:
+        session.send(request_to(closed_port))
+    assert caught.value.request_sent is sent
+
+    with pytest.raises(ConnectionFailed) as caught:
+        session.send(request_to(80), proxies={"http": f"http://127.0.0.1:{closed_port}"})
+    assert isinstance(caught.value, ProxyError) is (not sent)
+
+    proxy = serve(*[[b"HTTP/1.1 407 Asks\r\ncontent-length: 0\r\n\r\n"]] * 2)
+    with pytest.raises(ConnectionFailed) as caught:
+        session.send(
+            request_to(443, scheme="https"), proxies={"https": f"http://127.0.0.1:{proxy.port}"}
+        )
+    assert caught.value.permanent is permanent
+
+    server = serve(*[[b""]] * 2, context=authority.context())
+    with pytest.raises(ConnectionFailed) as caught:
+        session.send(request_to(server.port, scheme="https"), verify=True)
+    assert isinstance(caught.value, CertificateError) is permanent
 
 
 @pytest.mark.parametrize(

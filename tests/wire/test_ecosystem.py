@@ -38,6 +38,10 @@ LISTING = """<?xml version="1.0" encoding="UTF-8"?>
 NO_SUCH_KEY = "<Error><Code>NoSuchKey</Code><Message>none</Message></Error>"
 ETAG = {"ETag": '"x"'}
 OK = b'HTTP/1.1 200 OK\r\netag: "x"\r\ncontent-length: 2\r\n\r\nok'
+NOT_FOUND = b"HTTP/1.1 404 Not Found\r\ncontent-length: %d\r\n\r\n%s" % (
+    len(NO_SUCH_KEY),
+    NO_SUCH_KEY.encode(),
+)
 
 
 def connect(url=STORE, **settings):
@@ -266,6 +270,50 @@ def test_opentelemetry_may_come_before_s3po():
     assert (done.stdout.strip(), done.returncode) == ("1", 0), done.stderr
 
 
+REQUESTS_MOCK_FIRST = """
+import requests_mock, s3po
+with requests_mock.Mocker() as faked:
+    faked.get("http://store.example.com/bucket/key", text="fake", headers={"ETag": "x"})
+    conn = s3po.Connection("key", "secret", endpoint_url="http://store.example.com")
+    print(conn.download("bucket", "key"))
+"""
+RESPONSES_FIRST = """
+import responses, s3po
+with responses.RequestsMock() as faked:
+    faked.get("http://store.example.com/bucket/key", body="fake", headers={"ETag": "x"})
+    conn = s3po.Connection("key", "secret", endpoint_url="http://store.example.com")
+    print(conn.download("bucket", "key"))
+"""
+PATCHED_FIRST = """
+import requests, s3po
+from unittest.mock import patch
+fake = requests.Response()
+fake.status_code, fake._content, fake.headers["ETag"] = 200, b"fake", "x"
+with patch("requests.Session.send", return_value=fake):
+    conn = s3po.Connection("key", "secret", endpoint_url="http://store.example.com")
+    print(conn.download("bucket", "key"))
+"""
+THEN_REAL = """
+from s3po.mock import MockS3
+with MockS3({"key": "secret"}, buckets=["bucket"]).serve() as server:
+    conn = s3po.Connection("key", "secret", endpoint_url=server.url, region_name="us-east-1")
+    conn.upload("bucket", "key", b"real")
+    print(conn.download("bucket", "key"))
+"""
+
+
+@pytest.mark.parametrize("program", [REQUESTS_MOCK_FIRST, RESPONSES_FIRST, PATCHED_FIRST])
+def test_a_fake_may_come_before_s3po_is_loaded(program):
+    done = subprocess.run(
+        [sys.executable, "-c", program + THEN_REAL],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.stdout.split(), done.returncode) == (["b'fake'", "b'real'"], 0), done.stderr
+
+
 def test_opentelemetry_sees_each_request_to_the_mock_once(mocked, spans):
     conn = mocked.connection
     conn.upload("bucket", "key", b"hello")
@@ -365,6 +413,109 @@ def test_a_hook_may_answer_instead(serve):
     with connect(url_of(server)) as conn:
         conn.session.hooks["response"].append(lambda _, **__: other)
         assert conn.download("bucket", "key") == b"other"
+
+
+def test_hooks_see_all_that_requests_has_in_a_response(serve):
+    server = serve([NOT_FOUND])
+    seen = []
+    with connect(url_of(server)) as conn:
+        conn.session.hooks["response"].append(lambda response, **_: seen.append(response))
+        with pytest.raises(s3po.NoSuchKey):
+            conn.download("bucket", "key")
+    [response] = seen
+    assert response.reason == "Not Found"
+    assert response.elapsed.total_seconds() > 0
+    assert response.request.method == "GET"
+    with pytest.raises(requests.HTTPError, match="404 Client Error: Not Found for url"):
+        response.raise_for_status()
+
+
+@pytest.mark.parametrize(
+    "hooks",
+    [lambda seen: {"response": seen}, lambda seen: {"response": [seen]}],
+    ids=["one", "list"],
+)
+def test_hooks_may_be_assigned_as_in_requests(serve, hooks):
+    server = serve([OK] * 4)
+    seen = []
+    hooks = hooks(lambda response, **_: seen.append(response.status_code))
+    with connect(url_of(server)) as conn:
+        conn.session.hooks = hooks
+        conn.download("bucket", "key")
+        conn.session.hooks["response"] = hooks["response"]
+        conn.download("bucket", "key")
+        for none in ({}, None):
+            conn.session.hooks = none
+            conn.download("bucket", "key")
+    assert seen == [200, 200]
+
+
+def test_a_hook_that_gives_no_response_is_told(serve):
+    server = serve([OK])
+    with connect(url_of(server)) as conn:
+        conn.session.hooks["response"].append(lambda response, **_: response.content)
+        with pytest.raises(TransportError, match="response hook gave bytes") as caught:
+            conn.download("bucket", "key")
+    assert caught.value.permanent
+
+
+def close_body(response):
+    response.close()
+
+
+def read_some(response):
+    assert len(response.raw.read(10)) == 10
+
+
+def iterate(response):
+    next(response.iter_content(10))
+
+
+def read_raw(response):
+    while response.raw.read(65536):
+        pass
+
+
+@pytest.mark.parametrize("consume", [close_body, read_some, iterate, read_raw])
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+@pytest.mark.parametrize("adapter", ["ours", "theirs"])
+def test_a_body_that_a_hook_has_taken_some_of_is_not_stored_as_a_whole(
+    serve, tmp_path, consume, framing, adapter
+):
+    data = bytes(300_000)
+    if framing == "length":
+        body = b"content-length: %d\r\n\r\n" % len(data) + data
+    else:
+        body = b"transfer-encoding: chunked\r\n\r\n%x\r\n" % len(data) + data + b"\r\n0\r\n\r\n"
+    server = serve([b'HTTP/1.1 200 OK\r\netag: "x-2"\r\n' + body])
+    target = tmp_path / "target"
+    with connect(url_of(server)) as conn:
+        if adapter == "theirs":
+            conn.session.mount("http://", HTTPAdapter())
+
+        def hook(response, **_):
+            if response.status_code == 200:
+                consume(response)
+
+        conn.session.hooks["response"].append(hook)
+        for download in (
+            lambda: conn.download("bucket", "key"),
+            lambda: conn.download_file("bucket", "key", target),
+            lambda: conn.open("bucket", "key", "rb").read(),
+        ):
+            with pytest.raises(s3po.S3poError):
+                download()
+    assert not target.exists()
+
+
+def test_a_hook_may_read_a_body_that_is_in_memory_as_a_file(serve):
+    server = serve([OK] * 2)
+    with connect(url_of(server)) as conn:
+        conn.session.hooks["response"].append(lambda response, **_: response.raw.read(1) and None)
+        assert conn.download("bucket", "key") == b"ok"
+        file = io.BytesIO()
+        conn.download("bucket", "key", file)
+    assert file.getvalue() == b"ok"
 
 
 def test_hooks_of_one_request_are_not_anothers(serve):
