@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -210,6 +211,16 @@ def test_bytes_that_were_received_and_not_written_are_not_written_later(
         pipe[:6].write_to(file.fileno(), 3)
         assert (tmp_path / "file").read_bytes() == b"\0\0\0second"
     pipe.close()
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+def test_a_pipe_that_an_interrupt_left_open_is_closed_when_it_is_collected() -> None:
+    before = descriptors()
+    pipe = PipeBuffer.open()
+    assert descriptors() == before + 2
+    del pipe
+    gc.collect()
+    assert descriptors() == before
 
 
 def test_failures_leave_nothing(mock: connection.Mock, splices: Splices, tmp_path: Path) -> None:
