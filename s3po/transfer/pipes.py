@@ -64,7 +64,9 @@ class PipeBuffer:
         pipe.clear()
         if isinstance(sock, Socket):
             try:
-                pipe.held = os.splice(sock.fileno(), pipe.writer, self._size)
+                # Many small packets fill the pipe before `_size` bytes, and Linux before 4.9 would wait for a reader.
+                flags = os.SPLICE_F_NONBLOCK
+                pipe.held = os.splice(sock.fileno(), pipe.writer, self._size, flags=flags)
                 return pipe.held
             except OSError as error:
                 if error.errno not in _UNSUPPORTED:
