@@ -46,11 +46,7 @@ def open_display(progress: Callable[[BatchStats], object] | TextIO | bool | None
         return None
     if progress is True:
         file = sys.stderr
-        try:
-            shown = file is not None and file.isatty()
-        except ValueError:  # closed
-            shown = False
-        if not shown:
+        if not _is_terminal(file):
             return None
     elif callable(progress):
         return CallableDisplay(progress)
@@ -61,6 +57,14 @@ def open_display(progress: Callable[[BatchStats], object] | TextIO | bool | None
     except ImportError:
         return LineDisplay(file)
     return BarDisplay(tqdm, file)
+
+
+def _is_terminal(file: TextIO | None) -> bool:
+    """Return False also for a file that is closed, and for an object that has only `write`, as tqdm takes them."""
+    try:
+        return file is not None and file.isatty()
+    except (AttributeError, ValueError):
+        return False
 
 
 class CallableDisplay:
@@ -104,7 +108,7 @@ class LineDisplay:
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
-        self._terminal = file.isatty()
+        self._terminal = _is_terminal(file)
         self._seconds = _TERMINAL_SECONDS if self._terminal else _FILE_SECONDS
         self._next = time.monotonic() + self._seconds
         self._width = 0
@@ -122,12 +126,16 @@ class LineDisplay:
         """Do nothing."""
 
     def _write(self, stats: BatchStats, end: str) -> None:
+        if getattr(self._file, "closed", False):
+            return
         ended = stats.done + stats.failed + stats.cancelled
         text = f"{ended:,} calls, {_details(stats)}, {ended / max(stats.seconds, 1e-9):,.0f}/s"
         line = text.ljust(self._width) if self._terminal else text
         self._width = len(text)
         self._file.write(("\r" if self._terminal else "") + line + end)
-        self._file.flush()
+        flush = getattr(self._file, "flush", None)
+        if flush is not None:
+            flush()
 
 
 def _details(stats: BatchStats) -> str:

@@ -325,34 +325,50 @@ class ResumableBody:
         """True if the current response has more bytes."""
         return self._response is not None
 
+    @property
+    def on_socket(self) -> bool:
+        """True if splice can take the current response; a stream that wraps the transport's need not tell."""
+        return bool(getattr(getattr(self._response, "stream", None), "on_socket", False))
+
+    def open(self) -> None:
+        """Wait for a response that has the next byte; raises TransferError if there is none."""
+        while self._response is None:
+            try:
+                self._request()
+            except BaseException as error:
+                self._recover(error)
+
     def readinto(self, buffer: Any) -> int:
         """Read at least one byte into `buffer`; raises TransferError if the rest cannot be read."""
         while True:
-            response = self._response
             try:
-                if response is None:
-                    response, self._until = self._object.open(self.position, self.stop)
-                    self._response = response
+                response = self._response or self._request()
                 left = self._until - self.position
                 count = response.readinto(buffer if left >= len(buffer) else buffer[:left])
                 if not count:
                     raise IncompleteBody(f"the body ended {left} bytes early")
-            except DeadlineExceeded as error:
-                self.close()
-                raise self._object.deadline_exceeded(self.position) from error
-            except TransportError as error:
-                self.close()
-                self._pause(error)
+            except BaseException as error:
+                self._recover(error)
                 continue
-            except BaseException:
-                self.close()
-                raise
             self.position += count
             if self._backoff.count and self.position - self._broke_at >= _PROGRESS:
                 self._backoff.reset()
             if self.position == self._until:
                 self.close()
             return count
+
+    def _request(self) -> ObjectBody:
+        self._response, self._until = self._object.open(self.position, self.stop)
+        return self._response
+
+    def _recover(self, error: BaseException) -> None:
+        """Wait before the rest is requested; raises what has failed if a retry is useless."""
+        self.close()
+        if isinstance(error, DeadlineExceeded):
+            raise self._object.deadline_exceeded(self.position) from error
+        if not isinstance(error, TransportError):
+            raise error
+        self._pause(error)
 
     def _pause(self, error: TransportError) -> None:
         """Wait before the rest is requested; raises TransferError if a retry is useless."""

@@ -242,11 +242,6 @@ def _check_part(wanted: Range | None, part_number: int | None) -> None:
         raise ConfigError("range and part_number cannot both be given")
 
 
-def _is_on_socket(body: ObjectBody) -> bool:
-    """Return True if splice can take the body; a stream that wraps the transport's need not tell."""
-    return bool(getattr(body.stream, "on_socket", False))
-
-
 class Download:
     """Transfer of one object into a sink."""
 
@@ -254,7 +249,6 @@ class Download:
         "_back",
         "_front",
         "_generation",
-        "_on_socket",
         "_progress",
         "_sink",
         "_source",
@@ -268,8 +262,6 @@ class Download:
         self._progress = progress
         self._step = source.client.config.part_size
         self._generation = fork_generation()
-        #: True if the first response comes from a socket without TLS; the others probably do, too.
-        self._on_socket = False
         # Parts from `front` to `back` (exclusive) are not yet taken.
         self._front = 0
         self._back = 0
@@ -281,7 +273,6 @@ class Download:
         source = self._source
         config = source.client.config
         response = found.body
-        self._on_socket = _is_on_socket(response)
         verifier = None
         try:
             if source.size is None:
@@ -311,8 +302,7 @@ class Download:
                     if length:
                         body = source.body_of(found)
                         try:
-                            with self._buffer(hashed=hasher is not None) as buffer:
-                                self._fetch(body, source.start, source.stop, buffer, hasher)
+                            self._fetch(body, source.start, source.stop, hasher)
                         finally:
                             body.close()
         finally:
@@ -330,7 +320,6 @@ class Download:
         """
         source = self._source
         self._step = step
-        self._on_socket = _is_on_socket(found.body)
         concurrency = min(source.client.config.max_concurrency, len(missing))
         first = missing.popleft()
         start = first * step
@@ -340,8 +329,7 @@ class Download:
                 for _ in range(concurrency - 1):
                     group.start(self._read_missing, missing)
                 try:
-                    with self._buffer() as buffer:
-                        self._fetch_part(first, body, buffer)
+                    self._fetch_part(first, body)
                 finally:
                     body.close()
                 self._read_missing(missing)
@@ -354,15 +342,14 @@ class Download:
         return source.stop
 
     def _read_missing(self, missing: deque[int]) -> None:
-        with self._buffer() as buffer:
-            while missing:
-                number = missing.popleft()
-                start = number * self._step
-                body = ResumableBody(self._source, None, start, start)
-                try:
-                    self._fetch_part(number, body, buffer)
-                finally:
-                    body.close()
+        while missing:
+            number = missing.popleft()
+            start = number * self._step
+            body = ResumableBody(self._source, None, start, start)
+            try:
+                self._fetch_part(number, body)
+            finally:
+                body.close()
 
     def _find_verifier(self, found: GetObjectResult) -> Verifier | None:
         source = self._source
@@ -405,11 +392,10 @@ class Download:
                 group.start(self._read_from_back)
             body = source.body_of(found)
             try:
-                with self._buffer(hashed=self._verifier is not None) as buffer:
-                    while self._front < self._back:
-                        number = self._front
-                        self._front += 1
-                        self._fetch_part(number, body, buffer)
+                while self._front < self._back:
+                    number = self._front
+                    self._front += 1
+                    self._fetch_part(number, body)
             finally:
                 # The others wait for this response's place if a batch limits the requests in flight.
                 body.close()
@@ -419,63 +405,73 @@ class Download:
         return self._hash_written(verifier)
 
     def _read_from_back(self) -> None:
-        with self._buffer(hashed=self._verifier is not None) as buffer:
-            while self._front < self._back and not self._source.ranges_ignored:
-                self._back -= 1
-                start = self._source.start + self._back * self._step
-                body = ResumableBody(self._source, None, start, start)
-                try:
-                    self._fetch_part(self._back, body, buffer)
-                finally:
-                    body.close()
+        while self._front < self._back and not self._source.ranges_ignored:
+            self._back -= 1
+            start = self._source.start + self._back * self._step
+            body = ResumableBody(self._source, None, start, start)
+            try:
+                self._fetch_part(self._back, body)
+            finally:
+                body.close()
 
-    def _fetch_part(
-        self, number: int, body: ResumableBody, buffer: memoryview | PipeBuffer | None
-    ) -> None:
+    def _fetch_part(self, number: int, body: ResumableBody) -> None:
         """Download one part, with a separate hash if the verifier uses it."""
         start = self._source.start + number * self._step
         stop = min(start + self._step, self._source.stop)
         verifier = self._verifier
         hasher = None if verifier is None else verifier.new(start)
-        self._fetch(body, start, stop, buffer, hasher)
+        self._fetch(body, start, stop, hasher)
         if verifier is not None:
             verifier.add_part(start, stop - start, hasher)
         self._sink.part_done(number)
 
     @contextmanager
-    def _buffer(self, *, hashed: bool = False) -> Iterator[memoryview | PipeBuffer | None]:
-        """Receive buffer, for a sink without memory; `hashed`: its bytes are looked at."""
-        sink = self._sink
-        if sink.view(0, 1) is not None:
-            yield None
-            return
-        length = self._source.stop - self._source.start
+    def _buffer(
+        self, body: ResumableBody, size: int, hasher: Any
+    ) -> Iterator[memoryview | PipeBuffer]:
+        """Buffer to receive `size` bytes of an open body, for a sink without memory."""
         pipe = None
-        if self._on_socket and sink.parallel and length > CHUNK and not hashed:
+        if body.on_socket and self._sink.parallel and size > CHUNK and hasher is None:
             pipe = PipeBuffer.open()
         if pipe is None:
-            yield memoryview(bytearray(min(CHUNK, length)))
+            yield memoryview(bytearray(min(CHUNK, size)))
             return
         try:
             yield pipe
         finally:
             pipe.close()
 
-    def _fetch(
+    def _fetch(self, body: ResumableBody, start: int, stop: int, hasher: Any) -> None:
+        """Fetch bytes `start` to `stop` of the object into the sink."""
+        body.stop = stop
+        base = self._source.start
+        target = self._sink.view(start - base, stop - base)
+        if target is not None:
+            self._transfer(body, start, stop, target, None, None)
+            if hasher is not None:
+                with target:
+                    hash_body(target, hasher)
+            return
+        # Many parts of many objects may wait for their turn, and no more have a buffer than have a response.
+        stay_in_process(self._generation)
+        body.open()
+        with self._buffer(body, stop - start, hasher) as buffer:
+            self._transfer(body, start, stop, None, buffer, hasher)
+
+    def _transfer(
         self,
         body: ResumableBody,
         start: int,
         stop: int,
+        target: memoryview | None,
         buffer: memoryview | PipeBuffer | None,
         hasher: Any,
     ) -> None:
-        """Fetch bytes `start` to `stop` of the object into the sink."""
+        """Read into `target`, the sink's memory; or else by `buffer`, whose bytes are hashed and written."""
         sink = self._sink
         base = self._source.start
-        target = sink.view(start - base, stop - base)
         progress = self._progress
         parallel = sink.parallel
-        body.stop = stop
         position = since = start
         while position < stop:
             chunk: Any
@@ -494,17 +490,14 @@ class Download:
                     sink.write_at(position - base, chunk)
                 else:
                     sink.write(chunk)
-            if hasher is not None and target is None:
-                hasher.update(chunk)
+                if hasher is not None:
+                    hasher.update(chunk)
             position += count
             if progress is not None:
                 progress(count)
             if position - since >= BYTES_PER_TURN:
                 since = position
                 yield_to_loop()
-        if hasher is not None and target is not None:
-            with target:
-                hash_body(target, hasher)
 
     def _hash_written(self, verifier: Verifier) -> Any:
         """Hash the bytes that parallel ranges wrote."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+from io import FileIO
 from typing import Any, Self
 
 from s3po.transport.sockets import Socket
@@ -63,7 +64,9 @@ class PipeBuffer:
         pipe.clear()
         if isinstance(sock, Socket):
             try:
-                pipe.held = os.splice(sock.fileno(), pipe.writer, self._size)
+                # Many small packets fill the pipe before `_size` bytes, and Linux before 4.9 would wait for a reader.
+                flags = os.SPLICE_F_NONBLOCK
+                pipe.held = os.splice(sock.fileno(), pipe.writer, self._size, flags=flags)
                 return pipe.held
             except OSError as error:
                 if error.errno not in _UNSUPPORTED:
@@ -101,11 +104,13 @@ class PipeBuffer:
 class _Pipe:
     """The two ends of a pipe, how many bytes it can hold, and how many it holds."""
 
-    __slots__ = ("held", "reader", "size", "writer")
+    __slots__ = ("_ends", "held", "reader", "size", "writer")
 
     def __init__(self) -> None:
         self.held = 0
         self.reader, self.writer = os.pipe()
+        # Files are closed when they are collected, as after an interrupt that came before a `finally`.
+        self._ends = FileIO(self.reader), FileIO(self.writer, "w")
         try:
             fcntl.fcntl(self.writer, fcntl.F_SETPIPE_SZ, _SIZE)
         except OSError:
@@ -123,5 +128,5 @@ class _Pipe:
             self.read()
 
     def close(self) -> None:
-        os.close(self.reader)
-        os.close(self.writer)
+        for end in self._ends:
+            end.close()

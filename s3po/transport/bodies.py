@@ -123,6 +123,9 @@ class ConnectionBody(RawBody):
     Its length is known, or it lasts until the connection is closed.
     """
 
+    #: None after the end, and if an interrupt comes before it is set.
+    _connection: Any = None
+
     def __init__(
         self, release: Release, connection: Any, keep: bool, rest: bytes, size: int | None
     ) -> None:

@@ -62,12 +62,17 @@ class _HubOwner:
     gevent does not close such hubs and their file descriptors.
     """
 
+    #: None if an interrupt comes before it is set.
+    hub: Any = None
+
     def __init__(self, hub: Any) -> None:
-        self.hub = hub
         self.process = os.getpid()
+        self.hub = hub
 
     def __del__(self) -> None:
         hub = self.hub
+        if hub is None:
+            return
         loop = hub.loop
         # A fork drops the data of all other threads in the child, before anything else runs there; their
         # hubs are the parent's.

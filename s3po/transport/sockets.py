@@ -73,9 +73,12 @@ class Socket:
     those of what is being received, and of the call that it is for.
     """
 
+    #: None if an interrupt comes before it is set.
+    native: Any = None
+
     def __init__(self, native: Any, timeout: float | None = None) -> None:
-        native.setblocking(False)
         self.native = native
+        native.setblocking(False)
         self.recv_now = native.recv_into
         self.recv_bytes_now = native.recv
         self.send_now = native.send
@@ -275,7 +278,8 @@ class Socket:
         self.native.close()
 
     def __del__(self) -> None:
-        self.native.close()
+        if self.native is not None:
+            self.native.close()
 
 
 def open_sockets() -> list[Socket]:

@@ -56,6 +56,32 @@ def test_a_file_gets_it_whatever_it_is(conn: s3po.Connection, bars: bool) -> Non
         assert text.count("\n") == 1
 
 
+class OnlyWrite:
+    """A text file as small as `check_progress` takes one."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> None:
+        self.text += text
+
+
+@pytest.mark.usefixtures("bars")
+def test_an_object_that_has_only_write_gets_it(conn: s3po.Connection) -> None:
+    file = OnlyWrite()
+    work(conn, file)
+    assert "20.0 KiB up" in file.text
+    assert file.text.endswith("\n")
+
+
+@pytest.mark.usefixtures("bars")
+def test_a_file_that_is_closed_gets_nothing_and_the_batch_runs(conn: s3po.Connection) -> None:
+    file = io.StringIO()
+    file.close()
+    stats = work(conn, file)
+    assert (stats.done, stats.failed) == (20, 1)
+
+
 @pytest.mark.parametrize("progress", [None, False, True])
 @pytest.mark.usefixtures("bars")
 def test_nothing_where_stderr_is_no_terminal(

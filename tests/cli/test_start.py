@@ -6,8 +6,10 @@ import gc
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from typing import Any
 
+import gevent.monkey
 import pytest
 
 from s3po import Connection
@@ -43,11 +45,13 @@ def run_program(script: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_command_executes_no_postponed_module(store: Connection) -> None:  # noqa: ARG001
+    # Before it was a package, gevent.monkey used inspect while it was imported.
+    names = [each for each in POSTPONED if each != "inspect" or hasattr(gevent.monkey, "__path__")]
     script = (
         "import sys; from s3po.cli.main import main\n"
         "sys.argv = ['s3po', 'ls', 's3://bucket']\n"
         "assert main() == 0\n"
-        f"for name in {POSTPONED!r}:\n"
+        f"for name in {names!r}:\n"
         "    module = sys.modules.get(name)\n"
         "    assert module is None or type(module).__name__ == '_Postponed', name"
     )
@@ -164,6 +168,8 @@ def test_what_is_postponed_works_when_it_is_used(use: str) -> None:
 @pytest.mark.parametrize("name", POSTPONED)
 def test_no_module_accesses_during_its_import_a_postponed_one_that_imports_it(name: Any) -> None:
     """Two threads could otherwise wait for each other."""
+    if find_spec(name) is None:
+        pytest.skip("an older version of the package has no such module")
     run_program(
         "import builtins, importlib, sys\n"
         f"name = {name!r}\n"

@@ -17,7 +17,7 @@ import botocore.tokens
 import pytest
 
 from s3po.errors import CredentialsError
-from tests.support.botocore_session import make_session
+from tests.support.botocore_session import make_session, recent_botocore
 
 KEYS = "aws_access_key_id = AKID\naws_secret_access_key = hush\n"
 OTHER = "aws_access_key_id = OTHER\naws_secret_access_key = hush2\naws_session_token = t2\n"
@@ -45,8 +45,11 @@ def case(
     files: dict[str, str] | None = None,
     profile: str | None = None,
     found: bool = True,
+    marks: pytest.MarkDecorator | tuple[()] = (),
 ) -> Any:
-    return pytest.param(env or {}, credentials, config, files or {}, profile, found, id=name)
+    return pytest.param(
+        env or {}, credentials, config, files or {}, profile, found, id=name, marks=marks
+    )
 
 
 def cached(key: str, **fields: Any) -> dict[str, str]:
@@ -381,6 +384,7 @@ CASES = [
         config=f"[default]\n{SSO}{LEGACY}",
         files=cached("https://x.awsapps.com/start", expiresAt="2020-01-01T00:00:00UTC"),
         found=False,
+        marks=recent_botocore,
     ),
     case(
         "sso-refused",
@@ -485,6 +489,7 @@ CASES = [
             "AWS_CONTAINER_AUTHORIZATION_TOKEN": "no",
         },
         files={"t": "Basic f"},
+        marks=recent_botocore,
     ),
     case("container-after-keys", env=CONTAINER, credentials=f"[default]\n{KEYS}"),
     case(

@@ -18,6 +18,7 @@ from botocore import xform_name
 import s3po
 from s3po.config import SETTINGS, settings_table
 from s3po.providers import PROVIDERS, UNKNOWN, Provider
+from tests.support.botocore_session import recent_botocore
 
 ROOT = Path(__file__).resolve().parents[2]
 MiB = 1024 * 1024
@@ -156,6 +157,7 @@ def test_calls_of_s3po_beside_those_of_others_fit_its_signatures(heading: str) -
     assert checked >= 20
 
 
+@recent_botocore
 def test_calls_of_boto3_are_those_that_it_has() -> None:
     client = boto3.client("s3", region_name="us-east-1")
     operations = {

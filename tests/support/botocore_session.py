@@ -5,8 +5,16 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import botocore
 import botocore.loaders
 import botocore.session
+import pytest
+
+#: For comparisons with what botocore has learned since the oldest version that s3po takes, which signs the same.
+recent_botocore = pytest.mark.skipif(
+    tuple(map(int, botocore.__version__.split(".")[:2])) < (1, 40),
+    reason="this botocore is too old to compare with",
+)
 
 
 @functools.cache

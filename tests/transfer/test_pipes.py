@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -47,6 +49,7 @@ class Splices:
         self.filled = self.written = 0
         self.failing = ""
         self.number = errno.EINVAL
+        self.on_fill: Callable[[], object] = lambda: None
         self._splice = os.splice
         monkeypatch.setattr(os, "splice", self)
 
@@ -54,6 +57,8 @@ class Splices:
         kind = "write" if "offset_dst" in options else "fill"
         if self.failing == kind:
             raise OSError(self.number, os.strerror(self.number))
+        if kind == "fill":
+            self.on_fill()
         count = self._splice(*args, **options)
         if kind == "write":
             self.written += count
@@ -87,6 +92,31 @@ def test_a_large_body_does_not_pass_through_memory(
     # All but what came with the heads.
     assert splices.written == len(DATA)
     assert len(DATA) - concurrency * 64 * 1024 <= splices.filled <= len(DATA)
+
+
+def pipes() -> int:
+    """Ends of pipes that are open."""
+    paths = []
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            paths.append(os.readlink(f"/proc/self/fd/{number}"))
+    return sum(path.startswith("pipe:") for path in paths)
+
+
+def test_parts_that_wait_for_their_turn_in_a_batch_have_no_pipes(
+    splices: Splices, tmp_path: Path
+) -> None:
+    open_ends = []
+    with serving(max_concurrency=8, check_etags=False) as mock:
+        before = pipes()
+        splices.on_fill = lambda: open_ends.append(pipes() - before)
+        with mock.connection.batch(2) as batch:
+            for name in ("a", "b", "c", "d"):
+                batch.download_file("bucket", "key", tmp_path / name)
+        assert pipes() == before
+    assert all((tmp_path / name).read_bytes() == DATA for name in ("a", "b", "c", "d"))
+    # One for each response, and one for a response that has just ended.
+    assert 2 <= max(open_ends) <= 2 * 2 * 2
 
 
 @pytest.mark.parametrize("mode", ["wb", "r+b", "ab"])
@@ -181,6 +211,16 @@ def test_bytes_that_were_received_and_not_written_are_not_written_later(
         pipe[:6].write_to(file.fileno(), 3)
         assert (tmp_path / "file").read_bytes() == b"\0\0\0second"
     pipe.close()
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+def test_a_pipe_that_an_interrupt_left_open_is_closed_when_it_is_collected() -> None:
+    before = descriptors()
+    pipe = PipeBuffer.open()
+    assert descriptors() == before + 2
+    del pipe
+    gc.collect()
+    assert descriptors() == before
 
 
 def test_failures_leave_nothing(mock: connection.Mock, splices: Splices, tmp_path: Path) -> None:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import socket
+from typing import Any
+
 import pytest
 
 import s3po
+from s3po.transport.bodies import ChunkedBody, ConnectionBody
+from s3po.transport.hubs import _HubOwner
+from s3po.transport.sockets import Socket
 from tests.support.programs import Programs
 
 PROGRAM = """
@@ -106,3 +113,22 @@ def test_few_descriptors_suffice_and_none_is_told_of(kind, expected, programs: P
         done = programs.run("unpatched", PROGRAM, mock.url, kind)
     assert done.stderr == ""
     assert expected in done.stdout
+
+
+@pytest.mark.parametrize("kind", [Socket, ConnectionBody, ChunkedBody, _HubOwner])
+def test_what_an_interrupt_left_without_attributes_is_dropped_silently(kind: Any) -> None:
+    kind.__new__(kind)
+    # An exception of `__del__` would fail this test.
+    gc.collect()
+
+
+def test_an_interrupt_while_a_socket_is_made_closes_it() -> None:
+    class Interrupted(socket.socket):
+        def setblocking(self, flag: bool, /) -> None:  # noqa: ARG002
+            raise KeyboardInterrupt
+
+    native = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        Socket(native)
+    gc.collect()
+    assert native.fileno() < 0
