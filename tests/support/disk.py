@@ -21,13 +21,12 @@ def fill_disk(patch: pytest.MonkeyPatch, start: int = 0, stop: int | None = None
         check(offset)
         return pwrite(fd, data, offset)
 
-    def failing_splice(*args: Any, offset_dst: int | None = None) -> int:
+    def failing_splice(*args: Any, **options: Any) -> int:
         assert splice is not None
         # Without an offset it goes into a pipe.
-        if offset_dst is None:
-            return splice(*args)  # type: ignore[no-any-return]
-        check(offset_dst)
-        return splice(*args, offset_dst=offset_dst)  # type: ignore[no-any-return]
+        if "offset_dst" in options:
+            check(options["offset_dst"])
+        return splice(*args, **options)  # type: ignore[no-any-return]
 
     patch.setattr(os, "pwrite", failing_pwrite)
     if splice is not None:
