@@ -425,6 +425,7 @@ class Context:
         """Become the context of a worker process, which sends its counts to the first process."""
         self._progress = reporter
         self._others.clear()
+        self._failures = 0
 
     def close_member(self) -> None:
         """Send the last counts, and close the connection."""
@@ -460,9 +461,9 @@ class Context:
                     counts[name] += value
         return counts
 
-    def set_counts(self, number: int, counts: dict[str, int]) -> None:
+    def set_counts(self, process: int, counts: dict[str, int]) -> None:
         """Take the counts of another process in place of its last ones."""
-        self._others[number] = counts
+        self._others[process] = counts
         if self._progress is not None:
             self._progress.update(self.counts)
 
