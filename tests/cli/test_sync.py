@@ -65,6 +65,15 @@ def stored(store: Connection, bucket: str = "bucket") -> dict[str, bytes]:
     return {each.key: store.download(bucket, each.key) for each in store.list(bucket)}
 
 
+def run_program(*words: object) -> Done:
+    """`s3po` in a process of its own, which may fork."""
+    done = subprocess.run(
+        [sys.executable, "-m", "s3po", *map(str, words)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
 @given(TREES)
 def test_the_walk_has_the_order_of_keys(tree: dict[str, bytes]) -> None:
     with tempfile.TemporaryDirectory() as name:
@@ -177,6 +186,22 @@ def test_a_name_that_is_not_utf8_is_passed_over(
     assert list(stored(store)) == ["a"]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_name_that_is_not_utf8_is_the_reason_to_delete_nothing(
+    store: Connection, tmp_path: Path, workers: int
+) -> None:
+    store.upload("bucket", "superfluous", "1")
+    with open(os.fsencode(tmp_path) + b"/\xff", "w"):
+        pass
+    done = run_program("sync", tmp_path, "s3://bucket", "--delete", "--workers", workers)
+    assert done.code == 1
+    assert done.err.splitlines()[1:] == [
+        "s3po: delete s3://bucket: what else the source has is unknown, so nothing is deleted: "
+        f"{tmp_path}/\\udcff: its name is not UTF-8"
+    ]
+    assert list(stored(store)) == ["superfluous"]
+
+
 def test_markers_and_a_beside_a_slash_b(run: Run, store: Connection, tmp_path: Path) -> None:
     for key in ("m/", "a", "a/b", "c"):
         store.upload("bucket", key, "" if key == "m/" else "1")
@@ -184,15 +209,6 @@ def test_markers_and_a_beside_a_slash_b(run: Run, store: Connection, tmp_path: P
     assert done.code == 1
     assert len(done.err.splitlines()) == 1
     assert "c" in read(tmp_path)
-
-
-def run_program(*words: object) -> Done:
-    """`s3po` in a process of its own, which may fork."""
-    done = subprocess.run(
-        [sys.executable, "-m", "s3po", *map(str, words)],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    return Done(done.returncode, done.stdout, done.stderr)
 
 
 def fill_crosswise(store: Connection, folder: Path) -> None:

@@ -43,8 +43,8 @@ class Side:
         self.text = text
         self.is_source = is_source
         self.remote: Location | None = None
-        #: Prefixes whose content is unknown.
-        self.unknown: list[str] = []
+        #: Prefixes whose content is unknown, and why.
+        self.unknown: dict[str, str] = {}
         if is_s3(text):
             location = parse_location(text)
             self.remote = Location(location.bucket, as_folder(location.key))
@@ -81,7 +81,7 @@ class Side:
         included = make_filter(self.context.given.filters)
 
         def skipped(path: str, why: str, key: str, failed: bool) -> None:
-            self.unknown.append(key)
+            self.unknown.setdefault(key, f"{path}: {why}")
             if share.number == 0 and self.is_source and not is_left_out(included, key):
                 self.context.fail("skipped", path, why, count=failed)
 
@@ -161,14 +161,15 @@ def run(context: Context, given: argparse.Namespace) -> int:
         syncing = _Syncing(context, source, target, superfluous, postponed)
         unknown = run_shares(context, given.workers, syncing.transfer)
         if given.delete:
-            syncing.delete(None if unknown is None else [key for each in unknown for key in each])
+            # Only the first process has any.
+            syncing.delete(None if unknown is None else unknown[0])
             if unknown is not None and any(each.seek(0, os.SEEK_END) for each in postponed):
                 run_shares(context, given.workers, syncing.transfer_postponed)
     return 0
 
 
 def _open_list(given: argparse.Namespace) -> IO[str]:
-    """A file for keys, of which there may be more than memory holds; on the disk when it is needed."""
+    """A file for more keys than memory may hold; on the disk when it is needed."""
     if given.delete and given.workers > 1:
         # Another process writes it.
         return tempfile.TemporaryFile("w+")
@@ -194,8 +195,8 @@ class _Syncing:
         self.postponed = postponed
         self.folder = TargetFolder(target.text, replaces_empty=self.given.delete)
 
-    def transfer(self, share: WorkShare) -> list[str]:
-        """Transfer the files of this share. Returns the prefixes whose content in the source is unknown."""
+    def transfer(self, share: WorkShare) -> dict[str, str]:
+        """Transfer the files of this share. Returns prefixes of the source with unknown content, and why."""
         with self.context.batch(self.given.concurrency) as batch:
             transfers = Transfers(self.context, batch)
             postponed = self.postponed[share.number] if self.given.delete else None
@@ -205,10 +206,10 @@ class _Syncing:
         # Another process reads them.
         self.superfluous.flush()
         self.postponed[share.number].flush()
-        return self.source.unknown if share.number == 0 else []
+        return self.source.unknown if share.number == 0 else {}
 
     def transfer_postponed(self, share: WorkShare) -> None:
-        """Transfer what `transfer` has postponed, after the deletions; what is still in the way is a failure."""
+        """Transfer what `transfer` has postponed, after the deletions."""
         with self.context.batch(self.given.concurrency) as batch:
             transfers = Transfers(self.context, batch)
             for fields, why in _read_lines(self.postponed[share.number]):
@@ -268,7 +269,7 @@ class _Syncing:
     def start(
         self, transfers: Transfers, entry: Entry, why: str, postponed: IO[str] | None
     ) -> None:
-        """Start a transfer; a download that something is in the way of is written to `postponed`."""
+        """Start a transfer, or write it to `postponed` where something is in its way."""
         source, target = self.source, self.target
         if source.remote is None:
             transfers.upload(
@@ -316,10 +317,11 @@ class _Syncing:
         sizes = [self.given.part_size, self.context.connection.config.part_size]
         return has_etag(file, entry.size, etag, [each for each in sizes if each])
 
-    def delete(self, unknown: list[str] | None) -> None:
+    def delete(self, unknown: dict[str, str] | None) -> None:
         """Delete names that are not in the source, unless that is uncertain or more than allowed.
 
-        `unknown` are prefixes below which it may have anything; None: not all was compared.
+        `unknown` are prefixes below which it may have anything, and why; None: not all was
+        compared.
         """
         context, given = self.context, self.given
         if unknown is None:
@@ -330,7 +332,9 @@ class _Syncing:
         self.source.unknown = unknown
         if "" in unknown:
             context.fail(
-                "delete", self.target.text, "the source could not be listed: nothing is deleted"
+                "delete",
+                self.target.text,
+                f"what else the source has is unknown, so nothing is deleted: {unknown['']}",
             )
             return
         keys = (key for key in _read_lines(self.superfluous) if not self.source.may_have(key))
