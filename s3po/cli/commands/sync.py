@@ -196,7 +196,7 @@ class _Syncing:
         self.folder = TargetFolder(target.text, replaces_empty=self.given.delete)
 
     def transfer(self, share: WorkShare) -> dict[str, str]:
-        """Transfer the files of this share. Returns prefixes of the source with unknown content, and why."""
+        """Transfer the files of this share. Returns prefixes of unknown content, and why it is."""
         with self.context.batch(self.given.concurrency) as batch:
             transfers = Transfers(self.context, batch)
             postponed = self.postponed[share.number] if self.given.delete else None
