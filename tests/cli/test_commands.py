@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -663,3 +664,17 @@ def test_json_lines_of_a_listing_are_what_a_parser_reads(run: Run, store: Connec
                 "key": info.key, "size": info.size, "etag": info.etag,
                 "last_modified": info.last_modified.isoformat(), "storage_class": "STANDARD",
             }  # fmt: skip
+
+
+def test_cat_of_a_range_gives_up_an_endpoint_that_refuses_as_soon_as_that_of_all() -> None:
+    with socket.socket() as bound:
+        # It does not listen.
+        bound.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        words = [sys.executable, "-m", "s3po", "--endpoint-url", url, "--region", "us-east-1"]
+        done = subprocess.run(
+            [*words, "--no-sign-request", "cat", "--range", "0-3", "s3://bucket/key"],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "refused" in done.stderr
