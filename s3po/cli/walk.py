@@ -163,9 +163,9 @@ class TargetFolder:
     def prepare(self, key: str) -> str:
         """Make the folders of a key's file. Returns its path.
 
-        Raises UnsafePath for a symbolic link in the path; PathTaken for a folder of the file's name, a file
-        in place of a folder, and a name that a case-insensitive file system has in another case; OSError
-        where a folder cannot be made.
+        Raises UnsafePath for a symbolic link in the path; PathTaken for a folder of the file's
+        name, a file in place of a folder, and a name that a case-insensitive file system has in
+        another case; OSError where a folder cannot be made.
         """
         path = self.path_of(key)
         parent = key[: key.rfind("/") + 1]

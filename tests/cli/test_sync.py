@@ -36,7 +36,7 @@ TREES = st.dictionaries(NAMES, st.binary(max_size=3), max_size=6).filter(is_tree
 
 @st.composite
 def pairs_of_trees(draw: st.DrawFn) -> tuple[dict[str, bytes], dict[str, bytes]]:
-    """Two trees, of which the second one may have files where the first has folders, and the other way round."""
+    """Two trees; the second one may have files in place of folders of the first, and vice versa."""
     first, second = draw(TREES), dict(draw(TREES))
     for key in first:
         place = draw(st.sampled_from(["", key.partition("/")[0], key + "/a", key + "/a/a"]))
