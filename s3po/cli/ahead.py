@@ -17,14 +17,23 @@ _TURN = 50
 
 
 def start_ahead(items: Iterable[T], count: int) -> Iterator[T]:
-    """Yield `items`; each is made `count` ahead of its turn, as it can be a request in flight."""
+    """Yield `items`; each is made `count` ahead of its turn, as it can be a request in flight.
+
+    An error of `items` is raised after those that were made before it.
+    """
     waiting: deque[T] = deque()
-    for item in items:
-        waiting.append(item)
-        if len(waiting) > count:
-            yield waiting.popleft()
+    failure = None
+    try:
+        for item in items:
+            waiting.append(item)
+            if len(waiting) > count:
+                yield waiting.popleft()
+    except Exception as error:
+        failure = error
     while waiting:
         yield waiting.popleft()
+    if failure is not None:
+        raise failure
 
 
 def read_ahead(context: Context, items: Iterable[T], size: Callable[[T], int]) -> Iterator[T]:

@@ -19,7 +19,7 @@ from s3po.cli.errors import CLOSED, UsageError, write_error
 if TYPE_CHECKING:
     from s3po.batch import Batch
     from s3po.cli.frames import Reporter
-    from s3po.cli.logs import WarningLines
+    from s3po.cli.logs import LogLines, WarningLines
     from s3po.connection import Connection
 
 #: Seconds between two updates of a bar, and two lines where stderr is no terminal.
@@ -79,7 +79,7 @@ class Context:
         self.objects = 0
         self.bytes = 0
         self.interrupted = False
-        self._warnings: WarningLines | None = None
+        self._logs: LogLines | WarningLines | None = None
         self._clock = clock
         self._began = clock()
         self._connection: Connection | None = None
@@ -133,7 +133,7 @@ class Context:
         from s3po.errors import ConfigError
 
         given = self.given
-        self._start_logging()
+        self._show_warnings()
         settings: dict[str, Any] = {}
         if given.ca_bundle:
             if not os.path.exists(given.ca_bundle):
@@ -215,23 +215,21 @@ class Context:
             first._told_unverified = True
             self.warn("certificates are not verified (--no-verify-ssl)")
 
-    def _start_logging(self) -> None:
+    def start_logging(self) -> None:
+        """Show log messages until `close`, if the options ask for any."""
         given = self.given
         level = given.log_level or ("debug" if given.debug else "info" if given.verbose else None)
         if level is not None:
-            import logging
+            from s3po.cli.logs import LogLines
 
-            logging.basicConfig(
-                stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-            )
-            logging.getLogger("s3po").setLevel(level.upper())
-        elif self._parent is None:
-            self._show_warnings()
+            self._logs = LogLines(level, self._error_line)
 
     def _show_warnings(self) -> None:
-        from s3po.cli.logs import WarningLines
+        """Show warnings until `close`, unless log messages are shown, or `run` does so."""
+        if self._logs is None and self._parent is None:
+            from s3po.cli.logs import WarningLines
 
-        self._warnings = WarningLines(self.warn)
+            self._logs = WarningLines(self.warn)
 
     # Input and output
 
@@ -425,6 +423,7 @@ class Context:
         """Become the context of a worker process, which sends its counts to the first process."""
         self._progress = reporter
         self._others.clear()
+        self._failures = 0
 
     def close_member(self) -> None:
         """Send the last counts, and close the connection."""
@@ -460,9 +459,9 @@ class Context:
                     counts[name] += value
         return counts
 
-    def set_counts(self, number: int, counts: dict[str, int]) -> None:
+    def set_counts(self, process: int, counts: dict[str, int]) -> None:
         """Take the counts of another process in place of its last ones."""
-        self._others[number] = counts
+        self._others[process] = counts
         if self._progress is not None:
             self._progress.update(self.counts)
 
@@ -509,8 +508,8 @@ class Context:
             self.show_counts()
         if self._connection is not None and self._shared is None:
             self._connection.close()
-        if self._warnings is not None:
-            self._warnings.remove()
+        if self._logs is not None:
+            self._logs.remove()
 
 
 class Progress:

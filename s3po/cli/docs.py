@@ -38,7 +38,7 @@ processed in both cases.
 | files and objects that were skipped in the source | neither they nor anything below them are deleted in the target |
 | a key with an empty, `.` or `..` component, a NUL, or a component of more than 255 bytes | not downloaded; error |
 | a symbolic link in the target folder, or as its component | neither followed nor replaced; error |
-| a file in place of a folder, or a folder in place of a file | error. `sync --delete` deletes the files that are in the way, and the next one downloads; folders without files are replaced |
+| a file in place of a folder, or a folder in place of a file | error. `sync --delete` downloads it after it has deleted the files that are in the way; folders without files are replaced |
 | the keys `a` and `a/b` | the second of them is not downloaded; error |
 | two keys with the same name on a case-insensitive file system | the second of them is not downloaded; error |
 | a directory marker (an empty object whose key ends with `/`) | skipped; `cp` and `mv` within the store copy it |

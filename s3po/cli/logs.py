@@ -1,4 +1,4 @@
-"""Warnings of the library as lines of the program."""
+"""Log messages and warnings of the library as lines of the program."""
 
 from __future__ import annotations
 
@@ -8,6 +8,36 @@ from contextlib import suppress
 
 #: Of the layers that tell what a transfer left behind, or began anew.
 _LOGGERS = ("s3po.rest", "s3po.transfer")
+
+
+class LogLines(logging.Handler):
+    """Passes messages of the library from `level` on to `write`, until `remove`.
+
+    Where the program has handlers already, only the level is set.
+    """
+
+    def __init__(self, level: str, write: Callable[[str], None]) -> None:
+        super().__init__()
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        self._write = write
+        self._library = logging.getLogger("s3po")
+        self._before = self._library.level
+        self._library.setLevel(level.upper())
+        self._root = logging.getLogger()
+        if not self._root.handlers:
+            self._root.addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._write(self.format(record))
+        except OSError:
+            pass
+        except Exception:
+            self.handleError(record)
+
+    def remove(self) -> None:
+        self._library.setLevel(self._before)
+        self._root.removeHandler(self)
 
 
 class WarningLines(logging.Handler):

@@ -135,6 +135,7 @@ def run(
     context = Context(command.name, given, connections=connections, parent=parent, line=line)
     if interrupts is not None:
         interrupts.at_end = context.give_up
+    context.start_logging()
     code = 1
     try:
         code = module.run(context, given)

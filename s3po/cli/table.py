@@ -437,8 +437,8 @@ COMMANDS = {
             ),
             "A line is split into words like in a POSIX shell; empty lines and comments (#) are skipped. Lines run "
             "in parallel, in no particular order; with --concurrency 1 they run one after the other. Lines that use "
-            "stdin, or write objects to stdout, do not run in parallel with each other. A failed line does not stop "
-            "the others: its error message begins with the line number, and the exit code is 1.",
+            "stdin, write objects to stdout, or log (--debug) do not run in parallel with others. A failed line does "
+            "not stop the others: its error message begins with the line number, and the exit code is 1.",
         ),
         Command(
             "mock",

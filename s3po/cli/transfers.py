@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from s3po.cli.context import Context, describe
 from s3po.cli.errors import UsageError
 from s3po.cli.uri import Location
-from s3po.cli.walk import TargetFolder, UnsafePath
+from s3po.cli.walk import PathTaken, TargetFolder, UnsafePath
 from s3po.errors import S3Error, S3poError
 from s3po.log import SecretBytes
 
@@ -235,8 +235,12 @@ class Transfers:
         size: int,
         mtime: float | None,
         why: str = "",
+        postpone: Callable[[], object] | None = None,
     ) -> None:
-        """Download into the file `name` of a folder; with `mtime`, its time becomes that."""
+        """Download into the file `name` of a folder; with `mtime`, its time becomes that.
+
+        `postpone` is called instead where something is in the way that may be deleted later.
+        """
         place = str(source)
         try:
             if self._dry:
@@ -244,7 +248,10 @@ class Transfers:
                 return
             path = folder.prepare(name)
         except (UnsafePath, OSError) as error:
-            self._fail("download", place, error, size)
+            if postpone is not None and isinstance(error, PathTaken):
+                postpone()
+            else:
+                self._fail("download", place, error, size)
             return
         connection = self.context.connection
         options = self._download_options

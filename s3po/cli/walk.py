@@ -110,6 +110,10 @@ class UnsafePath(ValueError):
     """A key that may not become a file below the target."""
 
 
+class PathTaken(UnsafePath):
+    """A key in whose path there is a file or folder that would have to be deleted."""
+
+
 #: Parts of a key that are no file's name.
 _NO_NAME = re.compile("(?:^|/)\\.{0,2}(?:/|\\Z)|[\0\ud800-\udfff]")
 #: Characters of a name that surely has no more bytes than file systems take.
@@ -159,8 +163,9 @@ class TargetFolder:
     def prepare(self, key: str) -> str:
         """Make the folders of a key's file. Returns its path.
 
-        Raises UnsafePath for a symbolic link in the path, and if a case-insensitive file system has the
-        name already in another case; OSError where a folder cannot be made.
+        Raises UnsafePath for a symbolic link in the path; PathTaken for a folder of the file's
+        name, a file in place of a folder, and a name that a case-insensitive file system has in
+        another case; OSError where a folder cannot be made.
         """
         path = self.path_of(key)
         parent = key[: key.rfind("/") + 1]
@@ -179,7 +184,7 @@ class TargetFolder:
             if stat.S_ISDIR(mode) and not (
                 self._replaces_empty and key + "/" not in self._folders and _remove_empty(path)
             ):
-                raise UnsafePath(f"{path} is a folder")
+                raise PathTaken(f"{path} is a folder")
         if self._folds:
             self._check_case(os.path.dirname(path), os.path.basename(path))
             if self._in_use.setdefault(path.casefold(), path) != path:
@@ -220,18 +225,18 @@ class TargetFolder:
             and os.path.lexists(os.path.join(folder, name))
             and name not in os.listdir(folder)
         ):
-            raise UnsafePath(f"{folder} has the same name in another case")
+            raise PathTaken(f"{folder} has the same name in another case")
 
 
 def _make_folder(path: str) -> bool:
-    """Make a folder. Returns False where it is there; UnsafePath where something else is."""
+    """Make a folder. Returns False where it is there; raises UnsafePath where something else is."""
     try:
         os.mkdir(path)
     except FileExistsError:
         if os.path.islink(path):
             raise UnsafePath(f"{path} is a symbolic link") from None
         if not os.path.isdir(path):
-            raise UnsafePath(f"{path} is a file, and no folder") from None
+            raise PathTaken(f"{path} is a file, and no folder") from None
         return False
     return True
 

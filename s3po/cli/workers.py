@@ -181,7 +181,7 @@ class _WorkerPool:
                 if kind in (b"O", b"E"):
                     self._write(kind, member.whole_lines(kind, payload))
                 elif kind == b"C":
-                    self._context.set_counts(member.number, json.loads(payload))
+                    self._context.set_counts(member.process, json.loads(payload))
                 elif kind == b"R":
                     member.result = json.loads(payload)
                 elif kind == b"N":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -14,6 +15,8 @@ import gevent.event
 import pytest
 
 from s3po import Connection, MockS3
+from s3po.cli.ahead import start_ahead
+from s3po.mock import faults
 from tests.cli.conftest import Run
 
 
@@ -413,6 +416,34 @@ def test_uploads(run: Run, store: Connection) -> None:
     assert run("uploads", "ls", "s3://bucket").out == ""
 
 
+def test_uploads_are_aborted_in_parallel_and_those_that_fail_are_named(run: Run) -> None:
+    app = GatheringMock("DELETE", 20)
+    app.faults.add("AbortMultipartUpload", action=faults.Error(403, "AccessDenied"), key="03")
+    app.faults.add("AbortMultipartUpload", action=faults.Error(404, "NoSuchUpload"), key="05")
+    with app.serve() as server, Connection(endpoint_url=server.url) as connection:
+        for number in range(20):
+            connection.conn.create_multipart_upload("bucket", f"{number:02}")
+        done = run("uploads", "abort", "s3://bucket", "--endpoint-url", server.url)
+    assert app.gathered
+    app.faults.assert_all_used()
+    assert done.code == 1
+    assert done.err.startswith("s3po: abort s3://bucket/03: ")
+    found = [int(line.split()[-1]) for line in done.lines]
+    assert found == [number for number in range(20) if number not in (3, 5)]
+
+
+def test_what_was_made_ahead_of_an_error_comes_before_it() -> None:
+    def items() -> Iterable[int]:
+        yield from range(5)
+        raise ValueError("the end")
+
+    found = []
+    with pytest.raises(ValueError, match="the end"):  # noqa: PT012
+        for each in start_ahead(items(), 3):
+            found.append(each)
+    assert found == [0, 1, 2, 3, 4]
+
+
 def test_run_goes_on_after_a_failed_line(run: Run, store: Connection, tmp_path: Path) -> None:
     write(tmp_path, "a b")
     (tmp_path / "commands").write_text(
@@ -633,3 +664,17 @@ def test_json_lines_of_a_listing_are_what_a_parser_reads(run: Run, store: Connec
                 "key": info.key, "size": info.size, "etag": info.etag,
                 "last_modified": info.last_modified.isoformat(), "storage_class": "STANDARD",
             }  # fmt: skip
+
+
+def test_cat_of_a_range_gives_up_an_endpoint_that_refuses_as_soon_as_that_of_all() -> None:
+    with socket.socket() as bound:
+        # It does not listen.
+        bound.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        words = [sys.executable, "-m", "s3po", "--endpoint-url", url, "--region", "us-east-1"]
+        done = subprocess.run(
+            [*words, "--no-sign-request", "cat", "--range", "0-3", "s3://bucket/key"],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "refused" in done.stderr

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from s3po import Connection, MockS3
 from s3po.mock import faults
@@ -175,3 +178,28 @@ def test_one_warning_for_all_connections_without_verification(run: Run, tmp_path
         "".join(f"ls s3://bucket --region us-east-{each} --no-verify-ssl\n" for each in range(1, 4))
     )
     assert run("run", lines).err.count("not verified") == 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("flag", ["--debug", "--log-level=debug"])
+@pytest.mark.usefixtures("store")
+def test_log_messages_of_a_line_are_those_of_that_line_alone(flag: str, workers: int) -> None:
+    others = "ls s3://other\n" * 10
+    lines = f"{others}{flag} ls s3://bucket\n{others}ls s3://bucket {flag}\n{others}"
+    done = subprocess.run(
+        [*PROGRAM, "--workers", str(workers)],
+        input=lines, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    requests = re.findall(r"DEBUG s3po\.rest: list_objects_v2: .*/(\w+)>", done.stderr)
+    assert requests == ["bucket"] * 2, done.stderr
+
+
+@pytest.mark.usefixtures("store")
+def test_log_messages_of_run_are_those_of_all_lines_once() -> None:
+    done = subprocess.run(
+        [*PROGRAM, "--debug"],
+        input="ls s3://bucket\nls s3://other --log-level error\nls s3://bucket\n",
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    requests = re.findall(r"DEBUG s3po\.rest: list_objects_v2: .*/(\w+)>", done.stderr)
+    assert requests == ["bucket"] * 2, done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from s3po import Connection, MockS3
 from s3po.cli.commands.sync import has_etag
 from s3po.cli.walk import walk
 from s3po.mock import faults
-from tests.cli.conftest import Run
+from tests.cli.conftest import Done, Run
 from tests.support.data import noise
 
 NAMES = st.text(alphabet="aB-.é/0", min_size=1, max_size=5).filter(
@@ -31,6 +32,17 @@ def is_tree(keys: dict[str, bytes]) -> bool:
 
 
 TREES = st.dictionaries(NAMES, st.binary(max_size=3), max_size=6).filter(is_tree)
+
+
+@st.composite
+def pairs_of_trees(draw: st.DrawFn) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """Two trees; the second one may have files in place of folders of the first, and vice versa."""
+    first, second = draw(TREES), dict(draw(TREES))
+    for key in first:
+        place = draw(st.sampled_from(["", key.partition("/")[0], key + "/a", key + "/a/a"]))
+        if place and is_tree({**second, place: b""}):
+            second[place] = b"2"
+    return first, second
 
 
 def fill(folder: Path, tree: dict[str, bytes]) -> None:
@@ -53,6 +65,15 @@ def stored(store: Connection, bucket: str = "bucket") -> dict[str, bytes]:
     return {each.key: store.download(bucket, each.key) for each in store.list(bucket)}
 
 
+def run_program(*words: object) -> Done:
+    """`s3po` in a process of its own, which may fork."""
+    done = subprocess.run(
+        [sys.executable, "-m", "s3po", *map(str, words)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
 @given(TREES)
 def test_the_walk_has_the_order_of_keys(tree: dict[str, bytes]) -> None:
     with tempfile.TemporaryDirectory() as name:
@@ -62,10 +83,11 @@ def test_the_walk_has_the_order_of_keys(tree: dict[str, bytes]) -> None:
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(local=TREES, remote=TREES, up=st.booleans())
+@given(trees=pairs_of_trees(), up=st.booleans())
 def test_after_a_sync_both_sides_are_equal_and_a_second_does_nothing(
-    run: Run, store: Connection, local: dict[str, bytes], remote: dict[str, bytes], up: bool
+    run: Run, store: Connection, trees: tuple[dict[str, bytes], dict[str, bytes]], up: bool
 ) -> None:
+    remote, local = trees
     for each in list(store.list("bucket")):
         store.delete("bucket", each.key)
     for key, data in remote.items():
@@ -75,10 +97,6 @@ def test_after_a_sync_both_sides_are_equal_and_a_second_does_nothing(
         fill(folder, local)
         sides = (name, "s3://bucket") if up else ("s3://bucket", name)
         done = run("sync", *sides, "--delete", "--checksum")
-        if not up and not is_tree({**local, **remote}):
-            # A file stands where a folder is to be, or the other way round.
-            assert run("sync", *sides, "--delete", "--checksum").code in (0, 1)
-            return
         assert done.code == 0, done.err
         assert read(folder) == stored(store) == (local if up else remote)
         assert run("sync", *sides, "--delete", "--checksum") == (0, "", "")
@@ -168,6 +186,22 @@ def test_a_name_that_is_not_utf8_is_passed_over(
     assert list(stored(store)) == ["a"]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_name_that_is_not_utf8_is_the_reason_to_delete_nothing(
+    store: Connection, tmp_path: Path, workers: int
+) -> None:
+    store.upload("bucket", "superfluous", "1")
+    with open(os.fsencode(tmp_path) + b"/\xff", "w"):
+        pass
+    done = run_program("sync", tmp_path, "s3://bucket", "--delete", "--workers", workers)
+    assert done.code == 1
+    assert done.err.splitlines()[1:] == [
+        "s3po: delete s3://bucket: what else the source has is unknown, so nothing is deleted: "
+        f"{tmp_path}/\\udcff: its name is not UTF-8"
+    ]
+    assert list(stored(store)) == ["superfluous"]
+
+
 def test_markers_and_a_beside_a_slash_b(run: Run, store: Connection, tmp_path: Path) -> None:
     for key in ("m/", "a", "a/b", "c"):
         store.upload("bucket", key, "" if key == "m/" else "1")
@@ -177,21 +211,80 @@ def test_markers_and_a_beside_a_slash_b(run: Run, store: Connection, tmp_path: P
     assert "c" in read(tmp_path)
 
 
-def test_a_second_sync_with_delete_exchanges_files_and_folders(
-    run: Run, store: Connection, tmp_path: Path
+def fill_crosswise(store: Connection, folder: Path) -> None:
+    """Objects with files in place of their folders, and folders in their own place."""
+    for key in ("a", "b/x", "c/d/e/x", "f/g"):
+        store.upload("bucket", key, "1")
+    (folder / "a" / "empty").mkdir(parents=True)
+    fill(folder, {"a/file": b"2", "b": b"2", "c/d": b"2", "f/g/h/i": b"2", "f/g/j": b"2"})
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_sync_with_delete_exchanges_files_and_folders_in_one_run(
+    store: Connection, tmp_path: Path, workers: int
+) -> None:
+    fill_crosswise(store, tmp_path)
+    before = read(tmp_path)
+    words = ["sync", "s3://bucket", tmp_path, "--workers", workers]
+    assert run_program(*words).code == 1
+    assert read(tmp_path) == before
+    done = run_program(*words, "--delete", "--stat")
+    assert done.code == 0, done.err
+    assert re.fullmatch("s3po: 4 objects, 4 bytes, .*, 0 failures, .*\n", done.err), done.err
+    assert read(tmp_path) == stored(store)
+    assert run_program(*words, "--delete") == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--exclude", "b", "--exclude", "*file"], ["--max-delete", "0"], ["--dry-run"]],
+    ids=" ".join,
+)
+def test_what_may_not_be_deleted_is_not_replaced(
+    run: Run, store: Connection, tmp_path: Path, words: list[str]
 ) -> None:
     for key in ("a", "b/x"):
         store.upload("bucket", key, "1")
-    (tmp_path / "a" / "empty").mkdir(parents=True)
-    (tmp_path / "a" / "file").write_text("2")
-    (tmp_path / "b").write_text("2")
-    assert run("sync", "s3://bucket", tmp_path).code == 1
-    assert sorted(read(tmp_path)) == ["a/file", "b"]
-    first = run("sync", "s3://bucket", tmp_path, "--delete")
-    assert (first.code, len(first.err.splitlines())) == (1, 2)
-    assert run("sync", "s3://bucket", tmp_path, "--delete").code == 0
-    assert sorted(read(tmp_path)) == ["a", "b/x"]
-    assert run("sync", "s3://bucket", tmp_path, "--delete") == (0, "", "")
+    before = {"a/file": b"2", "b": b"2"}
+    fill(tmp_path, before)
+    done = run("sync", "s3://bucket", tmp_path, "--delete", "--stat", *words)
+    assert read(tmp_path) == before
+    if words == ["--dry-run"]:
+        assert done.code == 0
+        return
+    assert done.code == 1
+    assert f"download s3://bucket/a: {tmp_path}/a is a folder\n" in done.err
+    assert f"download s3://bucket/b/x: {tmp_path}/b is a file, and no folder\n" in done.err
+    assert f", {2 + ('--max-delete' in words)} failures, " in done.err
+
+
+def test_a_file_of_the_source_is_not_replaced_by_a_folder(
+    run: Run, store: Connection, tmp_path: Path
+) -> None:
+    for key in ("a", "a/b"):
+        store.upload("bucket", key, "1")
+    fill(tmp_path, {"a": b"1"})
+    assert run("sync", "s3://bucket", tmp_path, "--delete", "--size-only").code == 1
+    assert read(tmp_path) == {"a": b"1"}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_nothing_is_replaced_when_a_later_page_of_the_listing_fails(
+    store: Connection, app: MockS3, tmp_path: Path, workers: int
+) -> None:
+    with store.batch() as batch:
+        for number in range(1200):
+            batch.upload("bucket", f"z{number:05}", b"")
+    fill_crosswise(store, tmp_path)
+    before = read(tmp_path)
+    app.faults.add(
+        "ListObjectsV2", action=faults.Error(403, "AccessDenied"), after=workers, rate=1.0
+    )
+    done = run_program("sync", "s3://bucket", tmp_path, "--delete", "--workers", workers)
+    assert done.code == 1
+    app.faults.assert_all_used()
+    found = read(tmp_path)
+    assert {name: found[name] for name in before} == before
 
 
 def test_without_delete_an_empty_folder_stays(run: Run, store: Connection, tmp_path: Path) -> None:
@@ -245,16 +338,12 @@ def test_nothing_is_deleted_when_a_later_page_fails(
     app.faults.add(
         "ListObjectsV2", action=faults.Error(403, "AccessDenied"), after=workers, rate=1.0
     )
-    sides = [str(tmp_path), "s3://bucket"]
-    done = subprocess.run(
-        [sys.executable, "-m", "s3po", "sync", "--delete", "--workers", str(workers)]
-        + (sides if up else sides[::-1]),
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    sides = [tmp_path, "s3://bucket"] if up else ["s3://bucket", tmp_path]
+    done = run_program("sync", "--delete", "--workers", workers, *sides)
     app.faults.clear()
-    assert done.returncode == 1
-    assert "AccessDenied" in done.stderr
-    assert "delete: " not in done.stdout
+    assert done.code == 1
+    assert "AccessDenied" in done.err
+    assert "delete: " not in done.out
     assert sum(1 for _ in store.list("bucket")) >= 1200
     assert "superfluous" in read(tmp_path)
 

@@ -10,6 +10,7 @@ from s3po.cli.context import Context
 from s3po.cli.errors import UsageError
 from s3po.cli.uri import Location, parse_location
 from s3po.errors import S3poError
+from s3po.retry.policy import SINGLE_PATIENCE
 
 _RANGE = re.compile("([0-9]+)-([0-9]*)|-[0-9]+")
 
@@ -43,7 +44,10 @@ def _write_range(
     context: Context, location: Location, out: BinaryIO, options: dict[str, Any]
 ) -> int:
     size = 0
-    answer = context.connection.conn.get_object(*location, **options)
+    client = context.connection.conn
+    # It is a single request, and no part of a transfer, for which the endpoint would be waited for.
+    patience = min(client.config.connect_patience, SINGLE_PATIENCE)
+    answer = client.bind(connect_patience=patience).get_object(*location, **options)
     try:
         while block := answer.body.read(1 << 20):
             size += out.write(block)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 import sys
 from collections.abc import Iterable
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Arguments that stand for stdin and stdout.
 _STREAMS = frozenset({"-", "/dev/stdin", "/dev/stdout"})
+#: Options of log messages, whose level is that of the process.
+_LOGS = re.compile("--(debug|verbose|log-level)|-[A-Za-z]*v")
 #: Words that need no command.
 _HELP = frozenset({"-h", "--help", "-V", "--version"})
 
@@ -87,11 +90,12 @@ class _Performer:
                 words = self._split(number, line)
                 if not words:
                     continue
-                # What reads stdin or writes bytes to stdout has these for itself.
+                # What reads stdin, writes bytes to stdout or logs has these for itself.
                 alone = (
                     self._most == 1
                     or split_command(words)[0] in ("cat", "pipe")
                     or not _STREAMS.isdisjoint(words)
+                    or any(map(_LOGS.match, words))
                 )
                 if alone:
                     pool.join()

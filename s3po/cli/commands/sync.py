@@ -7,8 +7,9 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from hashlib import md5
-from typing import IO, NamedTuple, cast
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
 from s3po.cli.ahead import read_ahead
 from s3po.cli.context import Context
@@ -18,6 +19,9 @@ from s3po.cli.transfers import Transfers, read_options
 from s3po.cli.uri import Location, is_s3, make_filter, parse_location
 from s3po.cli.walk import TargetFolder, is_left_out, walk
 from s3po.cli.workers import WorkShare, run_shares
+
+if TYPE_CHECKING:
+    from s3po.batch import Batch
 
 
 class Entry(NamedTuple):
@@ -39,8 +43,8 @@ class Side:
         self.text = text
         self.is_source = is_source
         self.remote: Location | None = None
-        #: Prefixes whose content is unknown.
-        self.unknown: list[str] = []
+        #: Prefixes whose content is unknown, and why.
+        self.unknown: dict[str, str] = {}
         if is_s3(text):
             location = parse_location(text)
             self.remote = Location(location.bucket, as_folder(location.key))
@@ -77,7 +81,7 @@ class Side:
         included = make_filter(self.context.given.filters)
 
         def skipped(path: str, why: str, key: str, failed: bool) -> None:
-            self.unknown.append(key)
+            self.unknown.setdefault(key, f"{path}: {why}")
             if share.number == 0 and self.is_source and not is_left_out(included, key):
                 self.context.fail("skipped", path, why, count=failed)
 
@@ -122,6 +126,12 @@ def _sorted(entries: Iterable[Entry]) -> Iterator[Entry]:
         yield entry
 
 
+def _read_lines(file: IO[str]) -> Iterator[Any]:
+    file.seek(0)
+    for line in file:
+        yield json.loads(line)
+
+
 def _size_of(item: tuple[Entry, str]) -> int:
     return item[0].size
 
@@ -145,16 +155,21 @@ def run(context: Context, given: argparse.Namespace) -> int:
     read_options(given)
     if not given.dry_run:
         context.start_progress()
-    with _open_list(given) as superfluous:
-        syncing = _Syncing(context, source, target, superfluous)
+    with ExitStack() as stack:
+        superfluous = stack.enter_context(_open_list(given))
+        postponed = [stack.enter_context(_open_list(given)) for _ in range(given.workers)]
+        syncing = _Syncing(context, source, target, superfluous, postponed)
         unknown = run_shares(context, given.workers, syncing.transfer)
         if given.delete:
-            syncing.delete(None if unknown is None else [key for each in unknown for key in each])
+            # Only the first process has any.
+            syncing.delete(None if unknown is None else unknown[0])
+            if unknown is not None and any(each.seek(0, os.SEEK_END) for each in postponed):
+                run_shares(context, given.workers, syncing.transfer_postponed)
     return 0
 
 
 def _open_list(given: argparse.Namespace) -> IO[str]:
-    """A file for keys to delete, of which there may be more than memory holds; on the disk when it is needed."""
+    """A file for more keys than memory may hold; on the disk when it is needed."""
     if given.delete and given.workers > 1:
         # Another process writes it.
         return tempfile.TemporaryFile("w+")
@@ -162,26 +177,48 @@ def _open_list(given: argparse.Namespace) -> IO[str]:
 
 
 class _Syncing:
-    def __init__(self, context: Context, source: Side, target: Side, superfluous: IO[str]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        source: Side,
+        target: Side,
+        superfluous: IO[str],
+        postponed: list[IO[str]],
+    ) -> None:
         self.context = context
         self.given = context.given
         self.source = source
         self.target = target
         #: Keys to delete, a JSON string a line: there may be more than memory holds.
         self.superfluous = superfluous
+        #: Of each process, the downloads in whose way there is what may be deleted, one a line.
+        self.postponed = postponed
         self.folder = TargetFolder(target.text, replaces_empty=self.given.delete)
 
-    def transfer(self, share: WorkShare) -> list[str]:
-        """Transfer the files of this share. Returns the prefixes whose content in the source is unknown."""
+    def transfer(self, share: WorkShare) -> dict[str, str]:
+        """Transfer the files of this share. Returns prefixes of unknown content, and why it is."""
         with self.context.batch(self.given.concurrency) as batch:
             transfers = Transfers(self.context, batch)
+            postponed = self.postponed[share.number] if self.given.delete else None
             for entry, why in read_ahead(self.context, self._differences(share), _size_of):
-                self.start(transfers, entry, why)
+                self.start(transfers, entry, why, postponed)
+        self._report(batch)
+        # Another process reads them.
+        self.superfluous.flush()
+        self.postponed[share.number].flush()
+        return self.source.unknown if share.number == 0 else {}
+
+    def transfer_postponed(self, share: WorkShare) -> None:
+        """Transfer what `transfer` has postponed, after the deletions."""
+        with self.context.batch(self.given.concurrency) as batch:
+            transfers = Transfers(self.context, batch)
+            for fields, why in _read_lines(self.postponed[share.number]):
+                self.start(transfers, Entry(*fields), why, None)
+        self._report(batch)
+
+    def _report(self, batch: Batch) -> None:
         for failure in batch.failures:
             self.context.fail_by(failure.verb, failure.key or "", failure.exception)
-        # Another process reads it.
-        self.superfluous.flush()
-        return self.source.unknown if share.number == 0 else []
 
     def _differences(self, share: WorkShare) -> Iterator[tuple[Entry, str]]:
         """Entries to transfer, and why; keys that the source has not are written down."""
@@ -229,13 +266,21 @@ class _Syncing:
             elif share.number == 0 and (included is None or included(entry.key)):
                 overlap.report()
 
-    def start(self, transfers: Transfers, entry: Entry, why: str) -> None:
+    def start(
+        self, transfers: Transfers, entry: Entry, why: str, postponed: IO[str] | None
+    ) -> None:
+        """Start a transfer, or write it to `postponed` where something is in its way."""
         source, target = self.source, self.target
         if source.remote is None:
             transfers.upload(
                 entry.path, target.location(entry.key), size=entry.size, mtime=entry.mtime, why=why
             )
         elif target.remote is None:
+
+            def postpone() -> None:
+                assert postponed is not None
+                postponed.write(json.dumps([entry, why]) + "\n")
+
             transfers.download(
                 source.location(entry.key),
                 self.folder,
@@ -243,6 +288,7 @@ class _Syncing:
                 size=entry.size,
                 mtime=entry.mtime,
                 why=why,
+                postpone=None if postponed is None else postpone,
             )
         else:
             transfers.copy(
@@ -271,10 +317,11 @@ class _Syncing:
         sizes = [self.given.part_size, self.context.connection.config.part_size]
         return has_etag(file, entry.size, etag, [each for each in sizes if each])
 
-    def delete(self, unknown: list[str] | None) -> None:
+    def delete(self, unknown: dict[str, str] | None) -> None:
         """Delete names that are not in the source, unless that is uncertain or more than allowed.
 
-        `unknown` are prefixes below which it may have anything; None: not all was compared.
+        `unknown` are prefixes below which it may have anything, and why; None: not all was
+        compared.
         """
         context, given = self.context, self.given
         if unknown is None:
@@ -285,10 +332,12 @@ class _Syncing:
         self.source.unknown = unknown
         if "" in unknown:
             context.fail(
-                "delete", self.target.text, "the source could not be listed: nothing is deleted"
+                "delete",
+                self.target.text,
+                f"what else the source has is unknown, so nothing is deleted: {unknown['']}",
             )
             return
-        keys = (key for key in self._read() if not self.source.may_have(key))
+        keys = (key for key in _read_lines(self.superfluous) if not self.source.may_have(key))
         if given.max_delete is not None:
             count = sum(1 for _ in keys)
             if count > given.max_delete:
@@ -298,7 +347,7 @@ class _Syncing:
                     f"{count} would be deleted, more than --max-delete {given.max_delete}: none is",
                 )
                 return
-            keys = (key for key in self._read() if not self.source.may_have(key))
+            keys = (key for key in _read_lines(self.superfluous) if not self.source.may_have(key))
         if given.dry_run:
             for key in keys:
                 self._print_result(key)
@@ -317,11 +366,6 @@ class _Syncing:
 
             bucket, prefix = self.target.remote
             delete_objects(context, bucket, (prefix + key for key in keys))
-
-    def _read(self) -> Iterator[str]:
-        self.superfluous.seek(0)
-        for line in self.superfluous:
-            yield json.loads(line)
 
     def _print_result(self, key: str) -> None:
         if self.target.remote is None:
