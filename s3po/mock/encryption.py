@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import secrets
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -201,6 +202,19 @@ def for_write(bucket: Bucket, headers: Mapping[str, str]) -> dict[str, str]:
     if bucket_key and kind == "aws:kms":
         encryption[_BUCKET_KEY] = "true"
     return encryption
+
+
+def has_md5(encryption: Mapping[str, str]) -> bool:
+    """Return True if the ETag of an object with these headers is an MD5: not of SSE-KMS and SSE-C.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
+    """
+    return encryption.get(SSE, "AES256") == "AES256" and _CUSTOMER + "key-MD5" not in encryption
+
+
+def etag_of(md5: str, encryption: Mapping[str, str]) -> str:
+    """The ETag of bytes with an MD5, in hexadecimal digits."""
+    return md5 if has_md5(encryption) else secrets.token_hex(16)
 
 
 def check_read(headers: Mapping[str, str], version: Version, prefix: str = _CUSTOMER) -> None:
