@@ -629,7 +629,7 @@ class _ResumedDownload:
                 client,
                 self._bucket,
                 self._key,
-                cast(GetObjectResult, head),
+                head,
                 self._version_id,
                 self._headers,
             )
