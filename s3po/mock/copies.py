@@ -137,12 +137,12 @@ def copy_object(request: Request) -> Answer:
     version.blob = source.blob
     md5 = source.etag
     # One object now, whatever it was made of.
-    if source.parts is not None or not encryption.has_md5(source.encryption):
+    if source.parts is not None or not encryption.has_md5(source_bucket, source.encryption):
         digest = hashlib.md5(usedforsecurity=False)
         for piece in source.blob.pieces:
             digest.update(piece)
         md5 = digest.hexdigest()
-    version.etag = encryption.etag_of(md5, version.encryption)
+    version.etag = encryption.etag_of(md5, bucket, version.encryption)
     if algorithm is None and not source.default_checksum:
         algorithm = next(iter(source.checksum_algorithms), None)
     if algorithm is not None:

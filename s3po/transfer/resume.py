@@ -633,7 +633,9 @@ class _ResumedDownload:
                 self._version_id,
                 self._headers,
             )
-        if config.check_etags and may_be_md5(found.etag, found.headers, client.endpoint.provider):
+        if config.check_etags and may_be_md5(
+            found.etag, found.headers, client.endpoint.provider, self._bucket
+        ):
             return Verifier("md5", found.etag.lower())
         return None
 

@@ -15,6 +15,7 @@ from typing import Any
 from s3po import log
 from s3po.checksums import combine_crc, encode, new
 from s3po.config import MAX_PARTS
+from s3po.endpoint import DIRECTORY_BUCKET_SUFFIX
 from s3po.errors import IntegrityError, S3Error, S3poError
 from s3po.models import HeadObjectResult
 from s3po.providers import UNKNOWN, Provider
@@ -193,7 +194,7 @@ def find_verifier(
     if verifier is not None:
         return verifier
     if client.config.check_etags and may_be_md5(
-        found.etag, found.headers, client.endpoint.provider
+        found.etag, found.headers, client.endpoint.provider, bucket
     ):
         return Verifier("md5", found.etag.lower())
     return None
@@ -299,7 +300,9 @@ def _listed_sizes(
     return sizes or None
 
 
-def may_be_md5(etag: str, headers: Mapping[str, str], provider: Provider = UNKNOWN) -> bool:
+def may_be_md5(
+    etag: str, headers: Mapping[str, str], provider: Provider = UNKNOWN, bucket: str = ""
+) -> bool:
     """Return True if the ETag of a response is the MD5 of the bytes, by its headers.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
@@ -309,6 +312,8 @@ def may_be_md5(etag: str, headers: Mapping[str, str], provider: Provider = UNKNO
         and provider.etag_is_md5 is not False
         and headers.get("x-amz-server-side-encryption", "AES256") == "AES256"
         and "x-amz-server-side-encryption-customer-algorithm" not in headers
+        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-express-differences.html
+        and not bucket.endswith(DIRECTORY_BUCKET_SUFFIX)
         # A weak ETag does not identify bytes.
         and not headers.get("etag", "").startswith("W/")
     )
