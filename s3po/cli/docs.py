@@ -33,6 +33,8 @@ processed in both cases.
 | case | result |
 |---|---|
 | `sync`, compared files | a file is copied if the target does not exist, has another size, or is older (in whole seconds). A downloaded file gets the modification time of its object |
+| `sync --checksum` | a file is copied if it has another size or content. Where ETags do not show that the contents are the same, the checksum that the store has is compared, with one HEAD for each object. Composite checksums of two objects are equal only if their parts have the same sizes |
+| `sync --checksum`, an object without a checksum, or whose properties the store refuses (status 4xx or 501) | what the ETag does not decide is copied. Other errors of the HEAD: not copied, error |
 | `sync --delete` | deletions begin after both listings have succeeded. If there are many, the keys are kept in a temporary file |
 | a listing fails, or is not sorted | the command ends with an error; nothing is deleted |
 | files and objects that were skipped in the source | neither they nor anything below them are deleted in the target |

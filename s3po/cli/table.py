@@ -237,7 +237,10 @@ COMMANDS = {
                 Option(
                     ("--exact-timestamps",), "copy if the times differ, even if the target is newer"
                 ),
-                Option(("--checksum",), "compare content by ETags (multipart ETags included)"),
+                Option(
+                    ("--checksum",),
+                    "compare content by ETags (multipart ETags included) or stored checksums",
+                ),
                 *_TRANSFER,
             ),
             (

@@ -135,13 +135,14 @@ def copy_object(request: Request) -> Answer:
     if not replace_tags:
         version.tags = dict(source.tags)
     version.blob = source.blob
-    version.etag = source.etag
-    if source.parts is not None:
-        # One object now, whatever it was made of.
+    md5 = source.etag
+    # One object now, whatever it was made of.
+    if source.parts is not None or not encryption.has_md5(source_bucket, source.encryption):
         digest = hashlib.md5(usedforsecurity=False)
         for piece in source.blob.pieces:
             digest.update(piece)
-        version.etag = digest.hexdigest()
+        md5 = digest.hexdigest()
+    version.etag = encryption.etag_of(md5, bucket, version.encryption)
     if algorithm is None and not source.default_checksum:
         algorithm = next(iter(source.checksum_algorithms), None)
     if algorithm is not None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import secrets
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from s3po.mock import directories
 from s3po.mock.answers import Headers, S3Failure
 from s3po.mock.document import Node
 from s3po.mock.schema import Schema, boolean, check, one_of, some_text
@@ -201,6 +203,23 @@ def for_write(bucket: Bucket, headers: Mapping[str, str]) -> dict[str, str]:
     if bucket_key and kind == "aws:kms":
         encryption[_BUCKET_KEY] = "true"
     return encryption
+
+
+def has_md5(bucket: Bucket, encryption: Mapping[str, str]) -> bool:
+    """Return True if ETags are MD5s: not of SSE-KMS and SSE-C, nor in directory buckets.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
+    """
+    return (
+        encryption.get(SSE, "AES256") == "AES256"
+        and _CUSTOMER + "key-MD5" not in encryption
+        and not bucket.name.endswith(directories.SUFFIX)
+    )
+
+
+def etag_of(md5: str, bucket: Bucket, encryption: Mapping[str, str]) -> str:
+    """The ETag of bytes with an MD5, in hexadecimal digits."""
+    return md5 if has_md5(bucket, encryption) else secrets.token_hex(16)
 
 
 def check_read(headers: Mapping[str, str], version: Version, prefix: str = _CUSTOMER) -> None:

@@ -110,7 +110,7 @@ def upload_part(request: Request) -> Answer:
     received = request.received
     assert received is not None
     found = received.checksums
-    etag = received.md5.hex()
+    etag = encryption.etag_of(received.md5.hex(), request.bucket, upload.template.encryption)
     upload.parts[number] = PartRecord(number, received.blob, etag, request.now, found)
     headers = [("ETag", f'"{etag}"'), *((f"x-amz-checksum-{k}", v) for k, v in found.items())]
     return Answer(200, headers + encryption.echo(upload.template.encryption))
@@ -138,7 +138,7 @@ def upload_part_copy(request: Request) -> Answer:
     found = {}
     if hasher is not None and upload.algorithm is not None:
         found[upload.algorithm] = checksums.encode(hasher.digest())
-    etag = md5.hexdigest()
+    etag = encryption.etag_of(md5.hexdigest(), request.bucket, upload.template.encryption)
     upload.parts[number] = PartRecord(number, blob, etag, request.now, found)
     headers = encryption.echo(upload.template.encryption)
     if source_bucket.versioning:

@@ -150,7 +150,7 @@ def put_received(
     version.headers = read_system(headers)
     version.metadata = read_metadata(headers)
     version.blob = received.blob
-    version.etag = received.md5.hex()
+    version.etag = encryption.etag_of(received.md5.hex(), bucket, version.encryption)
     version.checksums = received.checksums
     answer = store_version(request, bucket, version)
     answer += checksum_headers(received.checksums, "FULL_OBJECT")

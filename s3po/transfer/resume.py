@@ -629,11 +629,13 @@ class _ResumedDownload:
                 client,
                 self._bucket,
                 self._key,
-                cast(GetObjectResult, head),
+                head,
                 self._version_id,
                 self._headers,
             )
-        if config.check_etags and may_be_md5(found.etag, found.headers, client.endpoint.provider):
+        if config.check_etags and may_be_md5(
+            found.etag, found.headers, client.endpoint.provider, self._bucket
+        ):
             return Verifier("md5", found.etag.lower())
         return None
 

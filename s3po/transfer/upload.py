@@ -315,11 +315,7 @@ def _differs(
     client: Client, bucket: str, etag: str, headers: Mapping[str, str], body: BytesLike | Body
 ) -> str:
     """Return the MD5 of the sent data if the ETag is a different MD5; else an empty str."""
-    # The ETag of an object of a directory bucket is never an MD5
-    # (https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-express-differences.html).
-    if not may_be_md5(etag, headers, client.endpoint.provider) or bucket.endswith(
-        DIRECTORY_BUCKET_SUFFIX
-    ):
+    if not may_be_md5(etag, headers, client.endpoint.provider, bucket):
         return ""
     if not isinstance(body, (bytes, bytearray, memoryview)) and not body.rewindable:
         return ""
@@ -537,8 +533,7 @@ class MultipartUpload:
                 self._plain_etags
                 and self.client.config.check_etags
                 # The headers of the request that set the encryption have the same names in the response.
-                and may_be_md5(_ANY_MD5, self._headers, self.client.endpoint.provider)
-                and not self._bucket.endswith(DIRECTORY_BUCKET_SUFFIX)
+                and may_be_md5(_ANY_MD5, self._headers, self.client.endpoint.provider, self._bucket)
             )
 
     def _digest_of(self, body: BytesLike | Body) -> bytes:
@@ -690,7 +685,7 @@ class MultipartUpload:
             client.stats.retries += 1
             backoff.wait()
             _rewind(body)
-        if not may_be_md5(part.etag, part.headers or {}, client.endpoint.provider):
+        if not may_be_md5(part.etag, part.headers or {}, client.endpoint.provider, self._bucket):
             self._plain_etags = False
         self._done[number] = replace(part, checksums=sums, headers=None)
 

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.
 from __future__ import annotations
 
 import hashlib
+import os
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
@@ -14,11 +15,14 @@ from typing import Any
 from s3po import log
 from s3po.checksums import combine_crc, encode, new
 from s3po.config import MAX_PARTS
+from s3po.endpoint import DIRECTORY_BUCKET_SUFFIX
 from s3po.errors import IntegrityError, S3Error, S3poError
-from s3po.models import GetObjectResult
+from s3po.models import HeadObjectResult
 from s3po.providers import UNKNOWN, Provider
 from s3po.rest import Client
+from s3po.sigv4 import hash_body
 from s3po.transfer.headers import headers_of_part
+from s3po.transfer.source import FileBody
 
 _log = log.logger("transfer")
 
@@ -50,11 +54,9 @@ class Verifier:
 
     def new(self, start: int = 0) -> Any:
         """A hasher of the bytes from `start` on, with `update`."""
-        if self._algorithm == "md5":
-            return hashlib.md5(usedforsecurity=False)
         if self._stops is not None:
             return _PartsHasher(self._algorithm, self._stops, start)
-        return new(self._algorithm)
+        return _new(self._algorithm)
 
     def add_part(self, start: int, length: int, hasher: Any) -> None:
         """Add what a hasher from `new(start)` was fed."""
@@ -65,18 +67,36 @@ class Verifier:
 
     def check(self, hasher: Any, *, operation: str, bucket: str, key: str) -> None:
         """IntegrityError unless the bytes that `hasher` was fed are the object's; None: all parts."""
-        if self._stops is not None:
-            if hasher is not None:
-                self.add_part(0, 0, hasher)
-            found = self._composite(self._stops)
-        else:
-            digest = self._combined() if hasher is None else hasher.digest()
-            found = digest.hex() if self._algorithm == "md5" else encode(digest)
+        found = self._value(hasher)
         if found != self._expected:
             name = "MD5" if self._algorithm == "md5" else self._algorithm.upper()
             raise IntegrityError(
                 f"the bytes that came have the {name} {found}, the object has {self._expected}"
             ).add_context(operation=operation, bucket=bucket, key=key)
+
+    def matches_file(self, path: str, size: int) -> bool:
+        """Return True if a file has the object's bytes, which are `size`. Raises OSError.
+
+        Other greenlets run meanwhile.
+        """
+        with open(path, "rb", buffering=0) as file:
+            fd = file.fileno()
+            if os.fstat(fd).st_size != size:
+                return False
+            try:
+                hasher = hash_body(FileBody(fd, 0, size, None), self.new())
+            except IntegrityError:
+                # It has become shorter.
+                return False
+        return self._value(hasher) == self._expected
+
+    def _value(self, hasher: Any) -> str:
+        """The checksum of what `hasher` was fed; None: of all parts."""
+        if self._stops is not None:
+            if hasher is not None:
+                self.add_part(0, 0, hasher)
+            return self._composite(self._stops)
+        return _encode(self._algorithm, self._combined() if hasher is None else hasher.digest())
 
     def _combined(self) -> bytes:
         return self._join([self._pieces[start] for start in sorted(self._pieces)])
@@ -89,7 +109,7 @@ class Verifier:
 
     def _composite(self, stops: Sequence[int]) -> str:
         """The composite checksum of S3."""
-        whole = new(self._algorithm)
+        whole = _new(self._algorithm)
         starts = sorted(self._pieces)
         at = 0
         for stop in stops:
@@ -99,7 +119,17 @@ class Verifier:
                 at += 1
             if pieces:
                 whole.update(self._join(pieces))
-        return f"{encode(whole.digest())}-{len(stops)}"
+        return f"{_encode(self._algorithm, whole.digest())}-{len(stops)}"
+
+
+def _new(algorithm: str) -> Any:
+    """A hasher of a checksum's algorithm, or of MD5."""
+    return hashlib.md5(usedforsecurity=False) if algorithm == "md5" else new(algorithm)
+
+
+def _encode(algorithm: str, digest: bytes) -> str:
+    """A digest as the store has it: hexadecimal as an ETag, otherwise base64."""
+    return digest.hex() if algorithm == "md5" else encode(digest)
 
 
 class _PartsHasher:
@@ -112,7 +142,7 @@ class _PartsHasher:
         self._stops = stops
         #: Offsets of the current piece and of the next byte.
         self._begin = self._position = start
-        self._hasher = new(algorithm)
+        self._hasher = _new(algorithm)
         self._pieces: dict[int, tuple[bytes, int]] = {}
 
     @property
@@ -139,7 +169,7 @@ class _PartsHasher:
         if length:
             self._pieces[self._begin] = self._hasher.digest(), length
             self._begin = self._position
-            self._hasher = new(self._algorithm)
+            self._hasher = _new(self._algorithm)
 
     def pieces(self) -> dict[int, tuple[bytes, int]]:
         """Digest and length of each piece, by the offset of its first byte."""
@@ -151,15 +181,34 @@ def find_verifier(
     client: Client,
     bucket: str,
     key: str,
-    found: GetObjectResult,
+    found: HeadObjectResult,
     version_id: str | None = None,
     sent: Mapping[str, str] | None = None,
 ) -> Verifier | None:
-    """Find the verifier for the response to a GET of a whole object; None if no checksum is known.
+    """Find the verifier for the response to a GET or HEAD of a whole object; None for no checksum.
 
-    For a composite checksum the sizes of the parts are requested; `sent` are the headers that the GET was
-    sent with.
+    For a composite checksum the sizes of the parts are requested; `sent` are the headers that the
+    request was sent with.
     """
+    verifier = find_checksum(client, bucket, key, found, version_id, sent)
+    if verifier is not None:
+        return verifier
+    if client.config.check_etags and may_be_md5(
+        found.etag, found.headers, client.endpoint.provider, bucket
+    ):
+        return Verifier("md5", found.etag.lower())
+    return None
+
+
+def find_checksum(
+    client: Client,
+    bucket: str,
+    key: str,
+    found: HeadObjectResult,
+    version_id: str | None = None,
+    sent: Mapping[str, str] | None = None,
+) -> Verifier | None:
+    """Find the verifier for a stored checksum, as `find_verifier` does; None if there is none."""
     headers = found.headers
     full = headers.get("x-amz-checksum-type", "FULL_OBJECT") == "FULL_OBJECT"
     for algorithm in _CHECKSUMS:
@@ -173,8 +222,6 @@ def find_verifier(
             sizes = _part_sizes(client, bucket, key, found, int(count), version_id, sent or {})
             if sizes is not None:
                 return Verifier(algorithm, value, sizes)
-    if client.config.check_etags and may_be_md5(found.etag, headers, client.endpoint.provider):
-        return Verifier("md5", found.etag.lower())
     return None
 
 
@@ -182,7 +229,7 @@ def _part_sizes(
     client: Client,
     bucket: str,
     key: str,
-    found: GetObjectResult,
+    found: HeadObjectResult,
     count: int,
     version_id: str | None,
     sent: Mapping[str, str],
@@ -232,7 +279,7 @@ def _listed_sizes(
     client: Client,
     bucket: str,
     key: str,
-    found: GetObjectResult,
+    found: HeadObjectResult,
     version_id: str | None,
     headers: Mapping[str, str],
 ) -> list[int] | None:
@@ -253,7 +300,9 @@ def _listed_sizes(
     return sizes or None
 
 
-def may_be_md5(etag: str, headers: Mapping[str, str], provider: Provider = UNKNOWN) -> bool:
+def may_be_md5(
+    etag: str, headers: Mapping[str, str], provider: Provider = UNKNOWN, bucket: str = ""
+) -> bool:
     """Return True if the ETag of a response is the MD5 of the bytes, by its headers.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
@@ -263,6 +312,8 @@ def may_be_md5(etag: str, headers: Mapping[str, str], provider: Provider = UNKNO
         and provider.etag_is_md5 is not False
         and headers.get("x-amz-server-side-encryption", "AES256") == "AES256"
         and "x-amz-server-side-encryption-customer-algorithm" not in headers
+        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-express-differences.html
+        and not bucket.endswith(DIRECTORY_BUCKET_SUFFIX)
         # A weak ETag does not identify bytes.
         and not headers.get("etag", "").startswith("W/")
     )

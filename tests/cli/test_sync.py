@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from s3po import Connection, MockS3
-from s3po.cli.commands.sync import has_etag
+from s3po.cli.content import has_etag
 from s3po.cli.walk import walk
 from s3po.mock import faults
 from tests.cli.conftest import Done, Run

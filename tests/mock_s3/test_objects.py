@@ -422,6 +422,26 @@ def test_sse_customer_keys(s3, bucket, refused):
     assert refused(s3.get_object, Bucket=bucket, Key="plain", **key).status == 400
 
 
+def test_etags_are_md5s_unless_a_key_of_kms_or_the_customer_encrypts(s3, bucket):
+    md5 = hashlib.md5(b"1").hexdigest()
+    kms = {"ServerSideEncryption": "aws:kms"}
+    customer = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}
+    source = {"Bucket": bucket, "Key": "kms"}
+
+    def etag_of(answer):
+        return answer["ETag"].strip('"')
+
+    assert etag_of(s3.put_object(Bucket=bucket, Key="plain", Body=b"1")) == md5
+    for key, encryption in (("kms", kms), ("customer", customer)):
+        etag = etag_of(s3.put_object(Bucket=bucket, Key=key, Body=b"1", **encryption))
+        assert len(etag) == 32
+        assert etag != md5
+    copied = s3.copy_object(Bucket=bucket, Key="copy", CopySource=source)["CopyObjectResult"]
+    assert etag_of(copied) == md5
+    copied = s3.copy_object(Bucket=bucket, Key="copy", CopySource=source, **kms)
+    assert etag_of(copied["CopyObjectResult"]) != md5
+
+
 def test_sse_is_echoed(s3, bucket, refused):
     assert (
         s3.put_object(Bucket=bucket, Key="key", Body=b"", ServerSideEncryption="AES256")[

@@ -162,3 +162,21 @@ def test_nothing_is_asked_by_default(conn: s3po.Connection, mock: Any) -> None:
 def test_a_wrong_setting() -> None:
     with pytest.raises(s3po.ConfigError, match="response_checksum_validation"):
         s3po.Config(response_checksum_validation="always")  # type: ignore[arg-type]
+
+
+def test_etags_of_directory_buckets_are_not_taken_for_md5s(tmp_path: Path) -> None:
+    bucket = "base--use1-az4--x-s3"
+    mock = s3po.MockS3({"access": "secret"}, buckets=[bucket], defaults="legacy")
+    config = s3po.Config(part_size=5 * MiB, multipart_threshold=5 * MiB)
+    with (
+        mock.serve() as server,
+        s3po.Connection("access", "secret", endpoint_url=server.url, config=config) as conn,
+    ):
+        for key, data in (("small", SMALL), ("large", LARGE)):
+            conn.upload(bucket, key, data)
+            assert conn.download(bucket, key) == data
+            conn.download_file(bucket, key, tmp_path / key)
+            conn.download_file(bucket, key, tmp_path / key, resume=True)
+            assert (tmp_path / key).read_bytes() == data
+            with conn.open(bucket, key, "rb") as file:
+                assert file.read() == data

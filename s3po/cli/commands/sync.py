@@ -8,20 +8,23 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from hashlib import md5
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
 from s3po.cli.ahead import read_ahead
 from s3po.cli.context import Context
 from s3po.cli.errors import UsageError
 from s3po.cli.remote import IN_SOURCE, Overlap, as_folder
-from s3po.cli.transfers import Transfers, read_options
+from s3po.cli.transfers import Transfers, read_customer_headers, read_options
 from s3po.cli.uri import Location, is_s3, make_filter, parse_location
 from s3po.cli.walk import TargetFolder, is_left_out, walk
 from s3po.cli.workers import WorkShare, run_shares
 
 if TYPE_CHECKING:
     from s3po.batch import Batch
+    from s3po.models import HeadObjectResult
+
+#: The reason of a transfer.
+_CONTENTS = "contents differ"
 
 
 class Entry(NamedTuple):
@@ -33,6 +36,15 @@ class Entry(NamedTuple):
     etag: str
     #: Of a file.
     path: str
+
+
+class Difference(NamedTuple):
+    """An entry to transfer, and why."""
+
+    entry: Entry
+    why: str
+    #: What it is to be compared with before, by stored checksums.
+    there: Entry | None
 
 
 class Side:
@@ -132,8 +144,8 @@ def _read_lines(file: IO[str]) -> Iterator[Any]:
         yield json.loads(line)
 
 
-def _size_of(item: tuple[Entry, str]) -> int:
-    return item[0].size
+def _size_of(item: Difference) -> int:
+    return item.entry.size
 
 
 class ListingError(OSError):
@@ -194,14 +206,18 @@ class _Syncing:
         #: Of each process, the downloads in whose way there is what may be deleted, one a line.
         self.postponed = postponed
         self.folder = TargetFolder(target.text, replaces_empty=self.given.delete)
+        self.customer_headers = read_customer_headers(self.given)
 
     def transfer(self, share: WorkShare) -> dict[str, str]:
         """Transfer the files of this share. Returns prefixes of unknown content, and why it is."""
         with self.context.batch(self.given.concurrency) as batch:
             transfers = Transfers(self.context, batch)
             postponed = self.postponed[share.number] if self.given.delete else None
-            for entry, why in read_ahead(self.context, self._differences(share), _size_of):
-                self.start(transfers, entry, why, postponed)
+            for entry, why, there in read_ahead(self.context, self._differences(share), _size_of):
+                if there is None:
+                    self.start(transfers, entry, why, postponed)
+                else:
+                    self.start_unless_alike(transfers, entry, there, postponed)
         self._report(batch)
         # Another process reads them.
         self.superfluous.flush()
@@ -220,8 +236,8 @@ class _Syncing:
         for failure in batch.failures:
             self.context.fail_by(failure.verb, failure.key or "", failure.exception)
 
-    def _differences(self, share: WorkShare) -> Iterator[tuple[Entry, str]]:
-        """Entries to transfer, and why; keys that the source has not are written down."""
+    def _differences(self, share: WorkShare) -> Iterator[Difference]:
+        """Entries to transfer; keys that the source has not are written down."""
         included = make_filter(self.given.filters)
         overlap = None
         if self.source.remote is not None and self.target.remote is not None:
@@ -251,7 +267,7 @@ class _Syncing:
                 self.context.fail_by("sync", entry.path or str(key), error)
                 continue
             if why:
-                yield entry, why
+                yield Difference(entry, why, there if why == _CONTENTS else None)
 
     def _without_target(
         self,
@@ -301,7 +317,7 @@ class _Syncing:
         if entry.size != there.size:
             return "sizes differ"
         if given.checksum:
-            return "" if self.same_content(entry, there) else "contents differ"
+            return "" if self.same_content(entry, there) else _CONTENTS
         if given.size_only:
             return ""
         # Times of stores have whole seconds.
@@ -311,11 +327,53 @@ class _Syncing:
         return "the source is newer" if ours > theirs else ""
 
     def same_content(self, entry: Entry, there: Entry) -> bool:
+        """True if the ETags show that the contents are alike."""
+        from s3po.cli.content import has_etag
+
+        if not entry.size:
+            return True
         if entry.etag and there.etag:
             return entry.etag == there.etag
         file, etag = (entry.path, there.etag) if there.etag else (there.path, entry.etag)
         sizes = [self.given.part_size, self.context.connection.config.part_size]
         return has_etag(file, entry.size, etag, [each for each in sizes if each])
+
+    def start_unless_alike(
+        self, transfers: Transfers, entry: Entry, there: Entry, postponed: IO[str] | None
+    ) -> None:
+        """Start a transfer, unless stored checksums show that the contents are alike."""
+        from s3po.cli.content import CHECKSUM_MODE, has_checksum, have_same_checksum, is_refusal
+        from s3po.errors import S3poError
+
+        context, size = self.context, entry.size
+        headers = {**CHECKSUM_MODE, **(self.customer_headers or {})}
+        sides = [each for each in (self.source, self.target) if each.remote is not None]
+        place, *others = [each.location(entry.key) for each in sides]
+
+        def compare(found: HeadObjectResult) -> None:
+            connection = context.connection
+            try:
+                if others:
+                    alike = have_same_checksum(found, connection.head(*others[0], headers=headers))
+                else:
+                    path = entry.path or there.path
+                    alike = has_checksum(path, size, connection.client, place, found, headers)
+            except (S3poError, OSError) as error:
+                failed(error)
+                return
+            if alike:
+                context.unexpect(size)
+            else:
+                self.start(transfers, entry, _CONTENTS, postponed)
+
+        def failed(error: Exception) -> None:
+            if is_refusal(error):
+                self.start(transfers, entry, _CONTENTS, postponed)
+            else:
+                context.unexpect(size)
+                context.fail_by("sync", entry.path or str(self.source.location(entry.key)), error)
+
+        transfers.batch.head(*place, headers=headers, callback=compare, errback=failed)
 
     def delete(self, unknown: dict[str, str] | None) -> None:
         """Delete names that are not in the source, unless that is uncertain or more than allowed.
@@ -379,47 +437,3 @@ class _Syncing:
             target=place,
             **({"dry_run": True} if dry else {}),
         )
-
-
-def has_etag(path: str, size: int, etag: str, part_sizes: list[int]) -> bool:
-    """True where a file has an object's ETag; of an upload in parts, for a usual size of parts.
-
-    Raises OSError. An ETag that is no MD5 (SSE-KMS, SSE-C) is no file's.
-    """
-    digest, dash, count = etag.partition("-")
-    if len(digest) != 32:
-        return False
-    if not dash:
-        with open(path, "rb") as file:
-            whole = md5(usedforsecurity=False)
-            while block := file.read(1 << 20):
-                whole.update(block)
-        return whole.hexdigest() == digest
-    if not count.isdigit() or not int(count):
-        return False
-    mib = 1 << 20
-    smallest = -(-size // int(count))
-    usual = [
-        *part_sizes,
-        *(each * mib for each in (5, 8, 10, 15, 16, 32, 50, 64, 100, 128, 256, 512)),
-    ]
-    usual += [-(-smallest // mib) * mib]
-    for part_size in dict.fromkeys(usual):
-        if -(-size // part_size) != int(count):
-            continue
-        parts = md5(usedforsecurity=False)
-        with open(path, "rb") as file:
-            left = size
-            while left > 0:
-                part = md5(usedforsecurity=False)
-                todo = min(part_size, left)
-                left -= todo
-                while todo > 0 and (block := file.read(min(todo, mib))):
-                    part.update(block)
-                    todo -= len(block)
-                if todo:
-                    return False
-                parts.update(part.digest())
-        if parts.hexdigest() == digest:
-            return True
-    return False
