@@ -1,8 +1,8 @@
 """`python -m s3po.slim`: what s3po never uses of its dependencies; with `--apply` it is deleted.
 
-Nothing here is a list of files. botocore keeps the modules that s3po's own imports reach, and loses
+botocore keeps the modules that s3po's own imports reach, and loses
 the others and its data, the descriptions of all of AWS. The other dependencies lose the tests and
-the C sources that they ship. Of a package only files go that its RECORD names as installed, and the
+the C sources that they ship, and dateutil its copy of the system's time zones. Of a package only files go that its RECORD names as installed, and the
 byte code beside them. RECORD itself is left as it is: pip can still uninstall, upgrade and
 reinstall what was slimmed.
 """
@@ -29,6 +29,7 @@ DATA = "data: services of AWS, CA bundle"
 MODULES = "modules that signing does not reach"
 TESTS = "tests"
 SOURCES = "C sources and headers"
+ZONES = "time zones"
 
 #: Suffixes of what a compiler reads and Python does not.
 _SOURCES = frozenset(
@@ -36,6 +37,8 @@ _SOURCES = frozenset(
 )
 #: Where that is so. cffi, which gevent may bring along, reads its headers when it runs.
 _COMPILED = frozenset(("gevent", "greenlet", "zope-event", "zope-interface"))
+#: dateutil reads it for a zone that the system has not; botocore's times are local or UTC.
+_ZONES = PurePosixPath("dateutil/zoneinfo/dateutil-zoneinfo.tar.gz")
 
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _EXTRA = re.compile(r"""extra\s*==\s*['"]([^'"]+)['"]""")
@@ -269,6 +272,8 @@ def _sort(package: _Package, owner: str, s3po: Path) -> dict[str, list[PurePosix
             what = TESTS
         elif path.suffix in _SOURCES and owner in _COMPILED:
             what = SOURCES
+        elif path == _ZONES:
+            what = ZONES
         elif path.parts[0] != "botocore" or not reached or path in reached:
             # Where s3po has no sources to read, nothing is certain.
             continue
@@ -326,6 +331,9 @@ def find(path: Sequence[str] | None = None) -> Findings:
             files = tuple(file for each in paths for file in _with_byte_code(package.root / each))
             size = sum(file.lstat().st_blocks * 512 for file in files)
             needed_by = _needed_by(what, paths, owner, strangers, installed)
+            if what == ZONES and needed_by:
+                # Not worth a refusal.
+                continue
             surplus.append(Surplus(package.name, what, files, size, needed_by))
     return Findings(tuple(sorted(surplus, key=lambda each: -each.size)), tuple(others))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -121,6 +122,20 @@ def test_nothing_is_deleted_unless_asked(site: Site, capsys: pytest.CaptureFixtu
     assert rows[0] == ["of", "what", "files", "MB", "needed", "by"]
     assert ["greenlet", *slim.SOURCES.split(), "1", "0.0"] in rows
     assert ["in", "all", str(len(GOES)), f"{size / 1e6:.1f}"] in rows
+
+
+def test_the_time_zones_of_dateutil_go_unless_another_package_needs_them(site: Site) -> None:
+    files = ["dateutil/tz/__init__.py", "dateutil/zoneinfo/__init__.py"]
+    zones = "dateutil/zoneinfo/dateutil-zoneinfo.tar.gz"
+    site.install("python-dateutil", dict.fromkeys([*files, zones], ""))
+    site.install("botocore", BOTOCORE, ["python-dateutil>=2"])
+    site.install("calendars", {"calendars/__init__.py": "import dateutil"}, ["python-dateutil"])
+    assert site.run("--apply") == 0
+    assert zones in site.files()
+    shutil.rmtree(site.folder / "calendars-1.dist-info")
+    assert site.run("--apply") == 0
+    assert zones not in site.files()
+    assert site.files().issuperset(files)
 
 
 def test_what_is_never_used_goes(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
