@@ -98,6 +98,8 @@ def slope(values: Sequence[float]) -> float:
 def work(conn: s3po.Connection, number: int, until: float, done: list[int]) -> None:
     rng = random.Random(number)
     large = rng.randbytes(5 * MiB + 1000)
+    # All at once: as many connections as the load can ever need are open before it is watched.
+    conn.upload(BUCKET, f"{number}/0", large)
     while time.monotonic() < until:
         key = f"{number}/{rng.randrange(5)}"
         data = rng.randbytes(rng.choice((0, 100, 5000, 70_000)))
