@@ -2342,8 +2342,8 @@ class Connection:
         (the default port may be omitted); `session.hooks["response"]` takes functions that are called
         with each response before s3po parses it, and may read `response.content`; `session.get(url)` and
         similar methods send an unsigned request (see `auth`) with the same connection pool, without
-        redirects, cookies or netrc; the body is not decoded. Adapters receive signed requests: a header that an adapter adds is sent, but not
-        signed. `close()` does not close mounted adapters.
+        redirects, cookies or netrc; the body is not decoded. Adapters receive signed requests: a header
+        that an adapter adds is sent, but not signed. `close()` does not close mounted adapters.
 
         While a mock is active, it is the session of the mock.
         """

@@ -47,7 +47,7 @@ from s3po.transfer.upload import (
     upload_known,
 )
 from s3po.transfer.uploads import iter_uploads
-from s3po.transfer.verify import Verifier, find_verifier, is_md5, may_be_md5
+from s3po.transfer.verify import Verifier, find_md5, find_verifier, is_md5
 
 _log = log.logger("transfer")
 
@@ -616,8 +616,7 @@ class _ResumedDownload:
     def _verifier(self, found: GetObjectResult) -> Verifier | None:
         """Find the verifier of the whole object, for the response to a range may name another checksum."""
         client = self._client
-        config = client.config
-        if config.response_checksum_validation == "when_supported":
+        if client.config.response_checksum_validation == "when_supported":
             head = client.head_object(
                 self._bucket,
                 self._key,
@@ -626,18 +625,9 @@ class _ResumedDownload:
                 headers={"x-amz-checksum-mode": "ENABLED", **(self._headers or {})},
             )
             return find_verifier(
-                client,
-                self._bucket,
-                self._key,
-                head,
-                self._version_id,
-                self._headers,
+                client, self._bucket, self._key, head, self._version_id, self._headers
             )
-        if config.check_etags and may_be_md5(
-            found.etag, found.headers, client.endpoint.provider, self._bucket
-        ):
-            return Verifier("md5", found.etag.lower())
-        return None
+        return find_md5(client, self._bucket, found)
 
     def _warn(self, message: str) -> None:
         _log.warning("s3://%s/%a: %s", self._bucket, self._key, message)

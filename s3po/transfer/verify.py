@@ -191,8 +191,11 @@ def find_verifier(
     request was sent with.
     """
     verifier = find_checksum(client, bucket, key, found, version_id, sent)
-    if verifier is not None:
-        return verifier
+    return find_md5(client, bucket, found) if verifier is None else verifier
+
+
+def find_md5(client: Client, bucket: str, found: HeadObjectResult) -> Verifier | None:
+    """Find the verifier for an ETag that is an MD5; None if it is none, or if ETags are not compared."""
     if client.config.check_etags and may_be_md5(
         found.etag, found.headers, client.endpoint.provider, bucket
     ):
