@@ -10,9 +10,6 @@ from s3po.models import HeadObjectResult
 from s3po.rest import Client
 from s3po.transfer.verify import Verifier, find_checksum, is_md5
 
-#: With it the response to a HEAD contains the checksums.
-CHECKSUM_MODE = {"x-amz-checksum-mode": "ENABLED"}
-
 _MIB = 1 << 20
 #: Part sizes of programs, in MiB.
 _USUAL = (5, 8, 10, 15, 16, 32, 50, 64, 100, 128, 256, 512)

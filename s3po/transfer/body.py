@@ -18,6 +18,7 @@ from s3po.errors import (
 )
 from s3po.models import GetObjectResult, ObjectBody
 from s3po.rest import Client
+from s3po.transfer.headers import CHECKSUM_MODE
 
 #: `(start, stop)` with `stop` exclusive or None, or `(-n, None)` for the last n bytes.
 Range = tuple[int, int | None]
@@ -49,7 +50,7 @@ def get_first(
     whole = range is None and part_number is None
     asked = headers
     if whole and client.config.response_checksum_validation == "when_supported":
-        asked = {"x-amz-checksum-mode": "ENABLED", **(headers or {})}
+        asked = {**CHECKSUM_MODE, **(headers or {})}
     found = client.get_object(
         bucket,
         key,

@@ -49,6 +49,9 @@ SYSTEM_HEADERS = (
     "expires",
 )
 
+#: With it the response to a GET or HEAD contains the stored checksums.
+CHECKSUM_MODE = {"x-amz-checksum-mode": "ENABLED"}
+
 _CONDITIONS = ("if-match", "if-none-match")
 
 _CUSTOMER_KEY = "x-amz-server-side-encryption-customer-"

@@ -32,7 +32,7 @@ from s3po.rest.checks import check_text, is_unknown_request
 from s3po.transfer.body import PinnedObject, get_first
 from s3po.transfer.download import Download, check_headers, download_file
 from s3po.transfer.files import FilePlace
-from s3po.transfer.headers import headers_of_create
+from s3po.transfer.headers import CHECKSUM_MODE, headers_of_create
 from s3po.transfer.outcome import WRITE_ID, Expected
 from s3po.transfer.partial import PartFileSink, open_part_file
 from s3po.transfer.plan import iter_ranges, part_size_for, usual_part_size
@@ -622,7 +622,7 @@ class _ResumedDownload:
                 self._key,
                 if_match=found.etag,
                 version_id=self._version_id,
-                headers={"x-amz-checksum-mode": "ENABLED", **(self._headers or {})},
+                headers={**CHECKSUM_MODE, **(self._headers or {})},
             )
             return find_verifier(
                 client, self._bucket, self._key, head, self._version_id, self._headers

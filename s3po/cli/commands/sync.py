@@ -342,8 +342,9 @@ class _Syncing:
         self, transfers: Transfers, entry: Entry, there: Entry, postponed: IO[str] | None
     ) -> None:
         """Start a transfer, unless stored checksums show that the contents are alike."""
-        from s3po.cli.content import CHECKSUM_MODE, has_checksum, have_same_checksum, is_refusal
+        from s3po.cli.content import has_checksum, have_same_checksum, is_refusal
         from s3po.errors import S3poError
+        from s3po.transfer.headers import CHECKSUM_MODE
 
         context, size = self.context, entry.size
         headers = {**CHECKSUM_MODE, **(self.customer_headers or {})}
